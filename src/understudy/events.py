@@ -1,0 +1,151 @@
+"""Everything the core can be told. All are facts, in the past tense; all are plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from .messages import Message
+from .units import Duration, Instant
+
+
+class Outcome(Enum):
+    """How an operation ended. ``UNKNOWN`` covers time-outs and lost answers and is never treated as success."""
+
+    OK = "ok"
+    NOT_RUNNING = "not running"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The process is up. ``entropy`` seeds the core's random source; ``wall_clock`` (ms since 1970) only starts ballots.
+
+    ``kernel_leases``: (group, time left) of leases still running in the kernel. ``addresses``: which virtual addresses are
+    present now. ``carriers``: (device, has carrier) of the devices that resources use. ``standby``: as saved by the last run.
+    ``quiet``: the longest dead time that any earlier run may have promised with.
+    """
+
+    incarnation: int
+    entropy: int
+    wall_clock: int
+    kernel_leases: tuple[tuple[str, Duration], ...] = ()
+    addresses: tuple[str, ...] = ()
+    carriers: tuple[tuple[str, bool], ...] = ()
+    standby: bool = False
+    quiet: Duration = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A datagram with a good seal. ``arrival`` is the kernel's receive time, at most ``now``."""
+
+    link: str
+    sender: str
+    incarnation: int
+    counter: int
+    message: Message
+    arrival: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class TimerDue:
+    """Every socket was drained first; deadlines up to ``now`` may expire things. Nothing else may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """This process itself was late by ``duration``: it must not accuse others of silence."""
+
+    duration: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of the operation ``op`` that an effect asked for."""
+
+    op: int
+    outcome: Outcome
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGone:
+    """One of our virtual addresses was removed by somebody."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """A device gained or lost its carrier (or appeared, or vanished)."""
+
+    device: str
+    carrier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RivalSeen:
+    """A frame on the service network claims one of our addresses for another MAC."""
+
+    address: str
+    device: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFailed:
+    """A program died, or its monitor failed, outside any operation."""
+
+    group: str
+    resource: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerChanged:
+    """The manager connected (again) or was lost."""
+
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PingsSeen:
+    """Which ping targets answered lately (only asked for under the ``pair`` policy)."""
+
+    answering: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRequest:
+    """An operator's wish: ``move`` (group, node), ``standby`` (node), ``online`` (node). ``by`` names who asked."""
+
+    op: int
+    verb: str
+    group: str
+    node: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """A clean stop of the daemon: hand everything over, then ``Quit``."""
+
+
+Event: TypeAlias = (
+    Started
+    | Received
+    | TimerDue
+    | Stalled
+    | Finished
+    | AddressGone
+    | LinkChanged
+    | RivalSeen
+    | ResourceFailed
+    | ManagerChanged
+    | PingsSeen
+    | AdminRequest
+    | ShutdownAsked
+)

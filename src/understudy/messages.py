@@ -1,0 +1,167 @@
+"""What members say to each other. No bytes here: ``wire.native`` turns these into sealed datagrams and back.
+
+A ``sent_at`` is always a reading of the *sender's* clock; only the sender ever computes with it, when it comes back as an
+``echo``. ``incarnation`` is a random 64-bit number drawn when a pulse starts. ``ballot`` is the fencing token: unique to
+one bidder, larger than any it had seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from .units import Duration, Instant
+
+
+class Phase(Enum):
+    """What a group is doing on one node, as that node says it."""
+
+    UNKNOWN = "unknown"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    STARTED = "started"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A group that the sender holds (``bidding`` False) or bids for (True), and with which ballot."""
+
+    group: str
+    ballot: int
+    bidding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A voter's standing promise, and the ``echo``: the ``sent_at`` of the holder's newest message behind it."""
+
+    group: str
+    holder: str
+    incarnation: int
+    ballot: int
+    echo: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """That the sender knows a member's incarnation, and how long ago it heard it directly (-1: only through others)."""
+
+    node: str
+    incarnation: int
+    age: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """How a group stands on the sender's machine. ``fit`` False means it cannot run there, and ``why`` says it."""
+
+    group: str
+    phase: Phase
+    fit: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """Everything one member says about itself; relayed unchanged by others.
+
+    ``number`` grows with each state of one incarnation; a smaller one is old news. ``quiet`` is set while the sender has just
+    started and grants nothing.
+    """
+
+    node: str
+    incarnation: int
+    number: int
+    sent_at: Instant
+    dead_time: Duration
+    digest: str
+    quiet: bool
+    standby: bool
+    holds: tuple[Hold, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    groups: tuple[GroupReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The sender's state, and those of others that some receiver seems to lack."""
+
+    state: NodeState
+    relayed: tuple[NodeState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """ "Help me to hold ``group``." ``after`` is the ballot of a holder that released to this bidder, or 0."""
+
+    node: str
+    incarnation: int
+    group: str
+    ballot: int
+    sent_at: Instant
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BidAnswer:
+    """A voter's answer to a Bid or to the holds of a heartbeat (then ``granted`` and for each hold one).
+
+    ``wait``: how long the promise in the way still runs, by the voter's clock. ``highest``: the highest ballot it has
+    granted for the group. ``dead_time``: how long the voter's promise lasts from when it heard the message of ``echo``.
+    """
+
+    voter: str
+    voter_incarnation: int
+    bidder: str
+    bidder_incarnation: int
+    group: str
+    ballot: int
+    echo: Instant
+    granted: bool
+    dead_time: Duration
+    wait: Duration = 0
+    highest: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The holder or bidder gives a ballot up for ever. ``stopped``: everything of the group is over on its machine."""
+
+    node: str
+    incarnation: int
+    group: str
+    ballot: int
+    successor: str | None
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An operator's request that ``to`` must decide: ``move`` (of a group it holds), ``standby`` or ``online``."""
+
+    node: str
+    to: str
+    request: int
+    verb: str
+    group: str
+    target: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an Ask."""
+
+    node: str
+    to: str
+    request: int
+    ok: bool
+    text: str
+
+
+Message: TypeAlias = Heartbeat | Bid | BidAnswer | Release | Ask | Answer

@@ -1,0 +1,91 @@
+"""Read-only status: one source for the command line, the API and the tests, and its JSON form.
+
+The JSON form is versioned (``SCHEMA``) and described in ``docs/status-schema.json``. Spans are milliseconds (floats) and
+named ``..._ms``; a fact that was never observed is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One path to one member: ``up`` when something arrived on it within the dead time; ``age_ms`` since the last."""
+
+    network: str
+    up: bool
+    age_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """``state``: up, late, lost or unknown; ``via`` is "direct", the name of a relaying member, or null when unheard."""
+
+    name: str
+    role: str
+    state: str
+    via: str | None
+    incarnation: str | None
+    age_ms: float | None
+    standby: bool
+    config_differs: bool
+    links: tuple[LinkStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    id: str
+    kind: str
+    state: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """``lease_left_ms`` is known on the holder itself only. ``not_on`` says for each other node why not there."""
+
+    name: str
+    holder: str | None
+    state: str
+    for_ms: float | None
+    ballot: int | None
+    lease_left_ms: float | None
+    why: str
+    not_on: dict[str, str]
+    resources: tuple[ResourceStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumStatus:
+    """``votes`` needed, ``of`` all, ``have``: members heard both ways now, this one included."""
+
+    policy: str
+    votes: int
+    of: int
+    have: int
+    quorate: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one node knows, at one moment. ``rejected`` counts datagrams by the reason they were refused."""
+
+    node: str
+    role: str
+    cluster: str
+    digest: str
+    quorum: QuorumStatus
+    nodes: tuple[NodeStatus, ...]
+    groups: tuple[GroupStatus, ...]
+    warnings: tuple[str, ...]
+    rejected: dict[str, int]
+    counters: dict[str, int]
+    standby: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
