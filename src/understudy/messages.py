@@ -107,11 +107,25 @@ class Bid:
 
 
 @dataclass(frozen=True, slots=True)
-class BidAnswer:
-    """A voter's answer to a Bid or to the holds of a heartbeat (then ``granted`` and for each hold one).
+class Echo:
+    """A voter's answer to the holds of a heartbeat, sent at once on the link by which it came: its votes for that holder.
 
-    ``wait``: how long the promise in the way still runs, by the voter's clock. ``highest``: the highest ballot it has
-    granted for the group. ``dead_time``: how long the voter's promise lasts from when it heard the message of ``echo``.
+    ``dead_time``: how long each promise lasts from when the voter heard the message of ``Vote.echo``.
+    """
+
+    voter: str
+    incarnation: int
+    dead_time: Duration
+    votes: tuple[Vote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BidAnswer:
+    """A voter's answer to a Bid.
+
+    ``wait``: how long the promise in the way still runs, by the voter's clock. ``dead_time``: how long the voter's promise
+    lasts from when it heard the message of ``echo``. ``highest``: when refused, the highest ballot it has granted for the
+    group; when granted, the last ballot before this one whose holder never said that everything of it has stopped, or 0.
     """
 
     voter: str
@@ -164,4 +178,4 @@ class Answer:
     text: str
 
 
-Message: TypeAlias = Heartbeat | Bid | BidAnswer | Release | Ask | Answer
+Message: TypeAlias = Heartbeat | Echo | Bid | BidAnswer | Release | Ask | Answer
