@@ -3,13 +3,14 @@
 The pulse listens, the manager connects; the newest connection wins, because an old one belongs to a manager that was given up.
 Only root or our own user is let in (``SO_PEERCRED``).
 
-Neither side ever waits. When the other side does not read, packets that can be done without (notes, snapshots, dumps) are dropped and
-counted; those that something depends on wait in a short queue, in order, and when that is full the other side counts as
+Neither side ever waits. When the other side does not read, packets that can be done without (notes, snapshots) are dropped
+and counted; those that something depends on wait in a short queue, in order, and when that is full the other side counts as
 lost and the connection is closed: a manager that takes no orders is no manager.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -24,6 +25,9 @@ Packet: TypeAlias = dict[str, Any]
 LARGEST_PACKET = 1 << 20
 """Bytes. A larger packet is refused by the sender: it would not fit the socket's buffer."""
 
+LARGEST_REQUEST = 1 << 16
+"""Bytes that the pulse accepts in one packet: nothing that a manager has to say is longer."""
+
 LONGEST_QUEUE = 512
 """Packets that wait for a reader before it counts as lost."""
 
@@ -37,16 +41,20 @@ class Peer:
     """One end of a connected channel.
 
     ``lost`` becomes a sentence as soon as the other side is gone or given up; from then on nothing is sent or received.
+    ``largest`` is the longest packet in bytes that this side accepts.
     """
 
     handle: socket.socket
     lost: str = ""
     dropped: int = 0
     malformed: int = 0
+    largest: int = LARGEST_PACKET
     _queue: deque[bytes] = field(default_factory=deque)
+    _buffer: bytearray = field(init=False)
 
     def __post_init__(self) -> None:
         self.handle.setblocking(False)
+        self._buffer = bytearray(self.largest)
         try:
             self.handle.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * LARGEST_PACKET)
         except OSError:
@@ -70,10 +78,9 @@ class Peer:
             self.dropped += 1
             return False
         if not self._queue:
-            if self._write(data):
-                return True
-            if self.lost:
-                return False
+            written = self._write(data)
+            if written is not None:
+                return written
         if droppable:
             self.dropped += 1
             return False
@@ -85,18 +92,19 @@ class Peer:
 
     def flush(self) -> None:
         """Send what waits, as far as the other side reads."""
-        while self._queue and not self.lost and self._write(self._queue[0]):
+        while self._queue and self._write(self._queue[0]):
             self._queue.popleft()
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, data: bytes) -> bool | None:
+        """True: the kernel has it. False: the other side is lost. None: no room now."""
         try:
             self.handle.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except BlockingIOError:
-            return False
+            return None
         except OSError as error:
-            if error.errno == 105:  # ENOBUFS: the kernel is short of memory for a moment
-                return False
-            if error.errno == 90:  # EMSGSIZE: a small net.core.wmem_max and no right to exceed it
+            if error.errno == errno.ENOBUFS:  # the kernel is short of memory for a moment
+                return None
+            if error.errno == errno.EMSGSIZE:  # a small net.core.wmem_max and no right to exceed it
                 self.dropped += 1
                 return True
             self.give_up(error.strerror or str(error))
@@ -106,20 +114,19 @@ class Peer:
     def receive(self, bound: int = 64) -> list[Packet]:
         """What has arrived, at most ``bound`` packets. Anything that is not a JSON object with a type is counted and skipped."""
         found: list[Packet] = []
-        for _ in range(bound):
-            if self.lost:
-                break
+        view = memoryview(self._buffer)
+        for _ in range(0 if self.lost else bound):
             try:
-                data = self.handle.recv(LARGEST_PACKET)
+                size, _control, flags, _source = self.handle.recvmsg_into([view])
             except BlockingIOError:
                 break
             except OSError as error:
                 self.give_up(error.strerror or str(error))
                 break
-            if not data:
+            if not size:
                 self.give_up("closed the connection")
                 break
-            packet = parse(data)
+            packet = None if flags & socket.MSG_TRUNC else parse(bytes(view[:size]))
             if packet is None:
                 self.malformed += 1
             else:
@@ -190,7 +197,7 @@ class Listener:
                 continue
             if newest is not None:
                 newest.close()
-            newest = Peer(handle)
+            newest = Peer(handle, largest=LARGEST_REQUEST)
 
     def close(self) -> None:
         self._handle.close()

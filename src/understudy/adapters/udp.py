@@ -18,6 +18,7 @@ Not handled: a peer behind address translation, and paths whose return way takes
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import time
@@ -290,7 +291,7 @@ class UdpLinks:
         try:
             made.handle.setsockopt(level, join, request)
         except OSError as error:
-            if error.errno != 98:  # EADDRINUSE: joined already
+            if error.errno != errno.EADDRINUSE:  # joined already
                 raise
 
     def close(self) -> None:
