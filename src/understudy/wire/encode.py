@@ -1,0 +1,221 @@
+"""Messages into bodies of datagrams. ``layout`` describes the bytes."""
+
+from __future__ import annotations
+
+from struct import error as StructError
+from typing import assert_never
+
+from ..errors import InternalError
+from ..messages import (
+    Answer,
+    Ask,
+    Bid,
+    BidAnswer,
+    Echo,
+    GroupReport,
+    Heard,
+    Heartbeat,
+    Hold,
+    Message,
+    NodeState,
+    Release,
+    Vote,
+)
+from .layout import (
+    ANSWER_LAYOUT,
+    ASK_LAYOUT,
+    BID_ANSWER_LAYOUT,
+    BID_LAYOUT,
+    ECHO_LAYOUT,
+    FLAG_BIDDING,
+    FLAG_FIT,
+    FLAG_GRANTED,
+    FLAG_HAS_SUCCESSOR,
+    FLAG_OK,
+    FLAG_QUIET,
+    FLAG_STANDBY,
+    FLAG_STOPPED,
+    HARD_LIMIT,
+    HEARD_LAYOUT,
+    HOLD_LAYOUT,
+    KIND_ANSWER,
+    KIND_ASK,
+    KIND_BID,
+    KIND_BID_ANSWER,
+    KIND_ECHO,
+    KIND_HEARTBEAT,
+    KIND_RELEASE,
+    NAME_LIMIT,
+    PHASE_CODES,
+    RELEASE_LAYOUT,
+    REPORT_LAYOUT,
+    REPORT_TEXT_LIMITS,
+    SECTION_FIELDS,
+    SECTION_GROUPS,
+    SECTION_HEARD,
+    SECTION_HOLDS,
+    SECTION_LAYOUT,
+    SECTION_RELAYED,
+    SECTION_STATE,
+    SECTION_VOTES,
+    STATE_LAYOUT,
+    TEXT_LIMIT,
+    VOTE_LAYOUT,
+)
+
+
+def encode(message: Message, limit: int = HARD_LIMIT, turn: int = 0) -> bytes:
+    """The body of a datagram for ``message``, at most 60 000 bytes.
+
+    ``limit`` (bytes) is the wished length. Only heartbeats can do something about it: they shorten explanations and leave
+    out relayed states, which the receivers then go on asking for. At least one relayed state always goes, also past
+    ``limit``, and ``turn`` (any number that changes from call to call) rotates which come first: so each state gets its
+    turn however little room there is.
+
+    Texts that are too long are cut at a whole character; what UTF-8 cannot express becomes a question mark. Raises
+    InternalError for a number outside its field and for a message that cannot be made to fit 60 000 bytes.
+    """
+    try:
+        body = _encode_heartbeat(message, limit, turn) if isinstance(message, Heartbeat) else _encode_other(message)
+    except StructError as problem:
+        raise InternalError(f"{type(message).__name__} cannot be encoded: {problem}") from problem
+    if len(body) > HARD_LIMIT:
+        raise InternalError(f"{type(message).__name__} would need {len(body)} bytes, {HARD_LIMIT} are possible")
+    return body
+
+
+def _encode_heartbeat(message: Heartbeat, limit: int, turn: int) -> bytes:
+    kind = bytes((KIND_HEARTBEAT,))
+    parts = [kind, _own_state(message.state, limit)]
+    used = len(kind) + len(parts[1])
+    states = message.relayed
+    first = turn % len(states) if states else 0
+    for place, state in enumerate(states[first:] + states[:first]):
+        section = _section(SECTION_RELAYED, _encode_state(state, REPORT_TEXT_LIMITS[0]))
+        room = limit if place else HARD_LIMIT
+        if used + len(section) <= room:
+            parts.append(section)
+            used += len(section)
+    return b"".join(parts)
+
+
+def _own_state(state: NodeState, limit: int) -> bytes:
+    for text_limit in REPORT_TEXT_LIMITS[:-1]:
+        try:
+            section = _section(SECTION_STATE, _encode_state(state, text_limit))
+        except StructError:  # a section beyond 64 KiB; with shorter texts it may fit
+            continue
+        if 1 + len(section) <= limit:
+            return section
+    return _section(SECTION_STATE, _encode_state(state, REPORT_TEXT_LIMITS[-1]))
+
+
+def _section(kind: int, content: bytes) -> bytes:
+    return SECTION_LAYOUT.pack(kind, len(content)) + content
+
+
+def _text(value: str, limit: int = NAME_LIMIT) -> bytes:
+    data = value.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data
+    return data[:limit].decode("utf-8", "ignore").encode()
+
+
+def _encode_state(state: NodeState, text_limit: int) -> bytes:
+    node, digest = _text(state.node), _text(state.digest)
+    flags = (FLAG_QUIET if state.quiet else 0) | (FLAG_STANDBY if state.standby else 0)
+    fixed = STATE_LAYOUT.pack(
+        state.incarnation, state.number, state.sent_at, state.dead_time, flags, len(node), len(digest)
+    )
+    parts = [_section(SECTION_FIELDS, fixed + node + digest)]
+    if state.holds:
+        parts.append(_section(SECTION_HOLDS, b"".join([_encode_hold(hold) for hold in state.holds])))
+    if state.votes:
+        parts.append(_section(SECTION_VOTES, b"".join([_encode_vote(vote) for vote in state.votes])))
+    if state.heard:
+        parts.append(_section(SECTION_HEARD, b"".join([_encode_heard(heard) for heard in state.heard])))
+    if state.groups:
+        reports = [_encode_report(report, text_limit) for report in state.groups]
+        parts.append(_section(SECTION_GROUPS, b"".join(reports)))
+    return b"".join(parts)
+
+
+def _encode_hold(hold: Hold) -> bytes:
+    group = _text(hold.group)
+    return HOLD_LAYOUT.pack(hold.ballot, FLAG_BIDDING if hold.bidding else 0, len(group)) + group
+
+
+def _encode_vote(vote: Vote) -> bytes:
+    group, holder = _text(vote.group), _text(vote.holder)
+    return VOTE_LAYOUT.pack(vote.incarnation, vote.ballot, vote.echo, len(group), len(holder)) + group + holder
+
+
+def _encode_heard(heard: Heard) -> bytes:
+    node = _text(heard.node)
+    return HEARD_LAYOUT.pack(heard.incarnation, heard.age, len(node)) + node
+
+
+def _encode_report(report: GroupReport, text_limit: int) -> bytes:
+    group, why = _text(report.group), _text(report.why, text_limit)
+    flags = FLAG_FIT if report.fit else 0
+    return REPORT_LAYOUT.pack(PHASE_CODES[report.phase], flags, len(group), len(why)) + group + why
+
+
+def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo) -> bytes:
+    if isinstance(message, Echo):
+        voter = _text(message.voter)
+        fields = ECHO_LAYOUT.pack(message.incarnation, message.dead_time, len(voter)) + voter
+        votes = b"".join([_encode_vote(vote) for vote in message.votes])
+        return _body(KIND_ECHO, fields) + (_section(SECTION_VOTES, votes) if votes else b"")
+    if isinstance(message, Bid):
+        node, group = _text(message.node), _text(message.group)
+        fixed = BID_LAYOUT.pack(
+            message.incarnation, message.ballot, message.after, message.sent_at, len(node), len(group)
+        )
+        return _body(KIND_BID, fixed + node + group)
+    if isinstance(message, BidAnswer):
+        return _body(KIND_BID_ANSWER, _encode_bid_answer(message))
+    if isinstance(message, Release):
+        return _body(KIND_RELEASE, _encode_release(message))
+    if isinstance(message, Ask):
+        names = [_text(name) for name in (message.node, message.to, message.verb, message.group, message.target)]
+        names.append(_text(message.by))
+        return _body(KIND_ASK, ASK_LAYOUT.pack(message.request, *map(len, names)) + b"".join(names))
+    if isinstance(message, Answer):
+        node, to, text = _text(message.node), _text(message.to), _text(message.text, TEXT_LIMIT)
+        flags = FLAG_OK if message.ok else 0
+        fixed = ANSWER_LAYOUT.pack(message.request, flags, len(node), len(to), len(text))
+        return _body(KIND_ANSWER, fixed + node + to + text)
+    assert_never(message)
+
+
+def _body(kind: int, fields: bytes) -> bytes:
+    return bytes((kind,)) + _section(SECTION_FIELDS, fields)
+
+
+def _encode_bid_answer(message: BidAnswer) -> bytes:
+    voter, bidder, group = _text(message.voter), _text(message.bidder), _text(message.group)
+    why = _text(message.why, TEXT_LIMIT)
+    fixed = BID_ANSWER_LAYOUT.pack(
+        message.voter_incarnation,
+        message.bidder_incarnation,
+        message.ballot,
+        message.highest,
+        message.echo,
+        message.dead_time,
+        message.wait,
+        FLAG_GRANTED if message.granted else 0,
+        len(voter),
+        len(bidder),
+        len(group),
+        len(why),
+    )
+    return fixed + voter + bidder + group + why
+
+
+def _encode_release(message: Release) -> bytes:
+    node, group = _text(message.node), _text(message.group)
+    successor = b"" if message.successor is None else _text(message.successor)
+    flags = (FLAG_STOPPED if message.stopped else 0) | (0 if message.successor is None else FLAG_HAS_SUCCESSOR)
+    fixed = RELEASE_LAYOUT.pack(message.incarnation, message.ballot, flags, len(node), len(group), len(successor))
+    return fixed + node + group + successor
