@@ -1,0 +1,178 @@
+"""Run the programs of groups: commands, scripts and OCF agents. Used by the manager, inside its event loop.
+
+Rules kept here: never two actions of one resource at once, over restarts of the manager too; a monitor is cut short by a
+start or stop; every action has a hard limit. What an action's end means is decided in ``agent_ocf`` (exit codes) and
+``agent_program`` (our own children).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..effects import Action
+from ..events import Outcome
+from ..model import Cluster, CommandResource, OcfResource, Program, ScriptResource
+from ..units import SECOND, Duration
+from .agent_action import outlive_leftover, run_action
+from .agent_log import ResourceLog
+from .agent_ocf import (
+    STANDARD_TEMPORARY,
+    Verdict,
+    agent_path,
+    base_environment,
+    ocf_environment,
+    ocf_verdict,
+    script_verdict,
+    script_words,
+)
+from .agent_proc import file_stem
+from .agent_program import Program as RunningProgram
+
+STANDARD_RUNTIME = "/run/understudy"
+
+Failed = Callable[[str, str, str], None]
+"""Called with group, resource and a sentence when a program dies outside any action."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    group: str
+    resource: Program
+    log: ResourceLog
+    record: str
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    interruptible: asyncio.Task[Verdict] | None = None
+    believed_started: bool = False
+    died_meanwhile: bool = False
+    program: RunningProgram | None = None
+
+
+class Agents:
+    """All programs of one node. ``runtime_dir`` gets ``log/``, ``programs/`` and ``actions/``; nothing else is written."""
+
+    def __init__(self, cluster: Cluster, me: str, runtime_dir: str, failed: Failed) -> None:
+        self._me = me
+        self._temporary = STANDARD_TEMPORARY
+        if os.path.realpath(runtime_dir) != STANDARD_RUNTIME:
+            # Several nodes on one machine must not share the agents' state files.
+            self._temporary = os.path.join(runtime_dir, "resource-agents")
+        self.troubles: list[str] = []
+        for directory in (
+            self._temporary,
+            *(os.path.join(runtime_dir, name) for name in ("log", "programs", "actions")),
+        ):
+            self._make(directory)
+        self._slots: dict[tuple[str, str], _Slot] = {}
+        for group in cluster.groups:
+            for resource in group.resources:
+                if isinstance(resource, CommandResource | ScriptResource | OcfResource):
+                    self._slots[group.name, resource.id] = self._slot(runtime_dir, group.name, resource, failed)
+
+    def _make(self, directory: str) -> None:
+        try:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
+        except OSError as error:
+            self.troubles.append(f"cannot make {directory}: {error.strerror}")
+
+    @staticmethod
+    def _slot(runtime_dir: str, group: str, resource: Program, failed: Failed) -> _Slot:
+        log = ResourceLog(os.path.join(runtime_dir, "log"), resource.id)
+        stem = file_stem(resource.id)
+        slot = _Slot(group, resource, log, os.path.join(runtime_dir, "actions", f"{stem}.json"))
+        if isinstance(resource, CommandResource):
+
+            def died(text: str) -> None:
+                slot.believed_started = False
+                if slot.lock.locked():
+                    # The action under way must tell it, or its "ok" would come after this and hide it.
+                    slot.died_meanwhile = True
+                else:
+                    failed(group, resource.id, text)
+
+            path = os.path.join(runtime_dir, "programs", f"{stem}.json")
+            slot.program = RunningProgram(resource, log, path, died)
+        return slot
+
+    def adopt(self) -> tuple[str, ...]:
+        """Take over the programs of an earlier manager; returns the ids of those that run. Call it once, in the loop."""
+        found = []
+        for slot in self._slots.values():
+            if slot.program is not None and slot.program.adopt():
+                slot.believed_started = True
+                found.append(slot.resource.id)
+        return tuple(found)
+
+    async def run(self, group: str, resource: str, action: Action, limit: Duration, ballot: int) -> Verdict:
+        """Run one action and say how it ended. Waits for an action of the same resource that must not be interrupted."""
+        slot = self._slots.get((group, resource))
+        if slot is None:
+            return Outcome.UNKNOWN, f"this node's configuration has no program {resource!r} in group {group!r}"
+        if action is not Action.MONITOR and slot.interruptible is not None:
+            slot.interruptible.cancel()
+        async with slot.lock:
+            task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot))
+            # A command's start only waits for the program to settle, so a stop need not wait for that.
+            if action is Action.MONITOR or (action is Action.START and slot.program is not None):
+                slot.interruptible = task
+            try:
+                await asyncio.wait({task})
+            finally:
+                slot.interruptible = None
+                task.cancel()
+            died, slot.died_meanwhile = slot.died_meanwhile, False
+            if task.cancelled():
+                return Outcome.UNKNOWN, "cut short by the next action of this resource"
+            verdict = task.result()
+            if died and slot.program is not None and action is not Action.STOP and verdict[0] is Outcome.OK:
+                outcome, text = slot.program.monitor()
+                return (Outcome.FAILED if action is Action.START else outcome), text
+            return verdict
+
+    async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int) -> Verdict:
+        base = base_environment(self._me, slot.group, slot.resource.id, ballot)
+        if slot.program is not None:
+            verdict = await self._perform_program(slot.program, action, limit, base)
+        else:
+            # An action that an earlier manager began gets half of the time; a stop gives it none.
+            begun = asyncio.get_running_loop().time()
+            await outlive_leftover(slot.record, 0 if action is Action.STOP else limit // 2)
+            spent = int((asyncio.get_running_loop().time() - begun) * SECOND)
+            verdict = await self._perform_agent(slot, action, limit - spent, base)
+        if verdict[0] is Outcome.OK:
+            slot.believed_started = action is not Action.STOP
+        elif action is Action.MONITOR and verdict[0] is Outcome.NOT_RUNNING:
+            slot.believed_started = False
+        return verdict
+
+    @staticmethod
+    async def _perform_program(
+        program: RunningProgram, action: Action, limit: Duration, base: dict[str, str]
+    ) -> Verdict:
+        if action is Action.START:
+            return await program.start(base)
+        if action is Action.STOP:
+            return await program.stop(limit)
+        return program.monitor()
+
+    async def _perform_agent(self, slot: _Slot, action: Action, limit: Duration, base: dict[str, str]) -> Verdict:
+        resource = slot.resource
+        probe = not slot.believed_started
+        if isinstance(resource, ScriptResource):
+            ended = await run_action(script_words(resource, action), base, limit, slot.log, slot.record)
+            return script_verdict(action, ended, probe)
+        if not isinstance(resource, OcfResource):
+            return Outcome.UNKNOWN, "not a kind that has actions"
+        interval = 0 if probe or action is not Action.MONITOR else resource.limits.interval
+        environment = ocf_environment(resource, base, action, limit, interval, self._temporary)
+        ended = await run_action((agent_path(resource), action.value), environment, limit, slot.log, slot.record)
+        return ocf_verdict(action, ended, probe)
+
+    async def tend_logs(self, every: Duration = 30 * SECOND) -> None:
+        """Keep the logs of long-running programs bounded; runs until cancelled."""
+        while True:
+            await asyncio.sleep(every / SECOND)
+            for slot in self._slots.values():
+                slot.log.shorten()
