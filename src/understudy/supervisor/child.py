@@ -1,0 +1,138 @@
+"""One program that the supervisor keeps running: started, watched by pidfd, found again after the supervisor's own death.
+
+Children live in sessions of their own and are not told when the supervisor dies: what they do must go on. A living child of an
+earlier supervisor is recognised by the lock that it holds (``adapters.lockfile``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from ..adapters import lockfile
+
+FREE_FAILURES = 3
+"""So many deaths within ``MEMORY`` seconds are answered at once; then each waits longer."""
+
+MEMORY = 10.0
+FIRST_DELAY = 0.05
+LONGEST_DELAY = 1.0
+
+EXIT_CONFIG = 2
+"""The child's own word that starting it again is useless: its configuration or command line is wrong."""
+
+EXIT_BUSY = 75
+"""The child's word that another process holds its lock."""
+
+_READY_FD = 3
+_NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def describe(status: int | None) -> str:
+    """How a process ended, from ``os.waitpid``'s status; None when it was not our child."""
+    if status is None:
+        return "is gone"
+    if os.WIFSIGNALED(status):
+        return f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"ended with exit code {os.waitstatus_to_exitcode(status)}"
+
+
+@dataclass(slots=True)
+class Child:
+    """``pid`` and ``pidfd`` are 0 and -1 while it does not run; ``due`` is the monotonic time of the next start."""
+
+    name: str
+    argv: tuple[str, ...]
+    lock: str
+    pid: int = 0
+    pidfd: int = -1
+    ours: bool = False
+    due: float = 0.0
+    starts: int = 0
+    ready: int = -1
+    _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=16))
+
+    @property
+    def running(self) -> bool:
+        return self.pid != 0
+
+    def attach(self) -> bool:
+        """Take charge of a living child of an earlier supervisor."""
+        found = lockfile.attach(self.lock)
+        if found is None:
+            return False
+        self.pid, self.pidfd = found
+        self.ours = False
+        return True
+
+    def start(self, tells_ready: bool = False) -> None:
+        """Start it in a session of its own, standard input empty, signals as they are by default.
+
+        With ``tells_ready`` the child gets ``--ready-fd 3``, a pipe to which it writes when it works; ``ready`` is our end of it.
+        Raises OSError when no process can be made.
+        """
+        actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]]
+        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+        argv = self.argv
+        reading = writing = -1
+        if tells_ready:
+            reading, writing = os.pipe()  # both close-on-exec; the child's end is copied to a fixed number
+            actions.append((os.POSIX_SPAWN_DUP2, writing, _READY_FD))
+            argv += ("--ready-fd", str(_READY_FD))
+        try:
+            self.pid = os.posix_spawn(
+                argv[0],
+                argv,
+                {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN},
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+            )
+        except OSError:
+            if reading >= 0:
+                os.close(reading)
+            raise
+        finally:
+            if writing >= 0:
+                os.close(writing)
+        self.close_ready()
+        self.ready = reading
+        self.pidfd = os.pidfd_open(self.pid)
+        self.ours = True
+        self.starts += 1
+
+    def close_ready(self) -> None:
+        if self.ready >= 0:
+            os.close(self.ready)
+            self.ready = -1
+
+    def reap(self) -> int | None:
+        """After its pidfd became readable: forget it and return the wait status, or None when it was not our child."""
+        status: int | None = None
+        if self.ours:
+            _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.close_ready()
+        self.pid, self.pidfd = 0, -1
+        return status
+
+    def delay_next(self) -> float:
+        """Note a death now; returns the seconds until the next start and sets ``due``."""
+        now = time.monotonic()
+        self._deaths.append(now)
+        recent = sum(1 for death in self._deaths if now - death < MEMORY)
+        delay = 0.0 if recent <= FREE_FAILURES else min(FIRST_DELAY * 2 ** (recent - FREE_FAILURES - 1), LONGEST_DELAY)
+        self.due = now + delay
+        return delay
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to exactly this process; nothing happens when it is gone."""
+        if self.pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                pass

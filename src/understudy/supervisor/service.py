@@ -1,0 +1,234 @@
+"""Keeps pulse and manager running, and nothing else: small enough that nothing in it can go wrong often.
+
+Order at the start: a short-lived process prepares what needs other programs (the kernel lease's tables); then the pulse; the manager
+starts beside them. Either is started again as soon as its pidfd says that it ended. The supervisor's own death disturbs nobody: its
+children have their own sessions, and the next supervisor takes charge of them.
+
+A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
+stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .child import EXIT_BUSY, EXIT_CONFIG, Child, describe
+from .notify import log, tell_systemd, watchdog_interval
+
+PREPARE_LIMIT = 20.0
+"""Seconds until a preparation that hangs is killed; the pulse then does with what it finds."""
+
+MANAGER_LIMIT = 5.0
+"""Seconds that the manager is given between SIGTERM and SIGKILL."""
+
+STOP_ATTEMPTS = 3
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """``stop_limit``: seconds that a clean stop may take before it is forced."""
+
+    prepare: Child
+    pulse: Child
+    manager: Child
+    stop_limit: float
+    signals: list[int] = field(default_factory=list)
+    _wake: tuple[int, int] = (-1, -1)
+    _exit: int | None = None
+    _stopping: bool = False
+    _forced: bool = False
+    _attempts: int = 0
+    _limits: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Returns the exit code: 0 after a clean stop, 1 after a forced one, 2 when the configuration is refused."""
+        self._watch_signals()
+        self._begin()
+        interval = watchdog_interval()
+        while self._exit is None:
+            self._turn(interval)
+            tell_systemd("WATCHDOG=1")
+        tell_systemd("STOPPING=1")
+        return self._exit
+
+    def _watch_signals(self) -> None:
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: self.signals.append(received))
+
+    def _begin(self) -> None:
+        if self.manager.attach():
+            log(f"manager {self.manager.pid} runs already and is adopted")
+        else:
+            self._start(self.manager)
+        if self.pulse.attach():
+            log(f"pulse {self.pulse.pid} runs already and is adopted")
+            self._ready()
+        else:
+            self._start(self.prepare)
+            self._limits["prepare"] = time.monotonic() + PREPARE_LIMIT
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start(tells_ready=child is self.pulse)
+        except OSError as error:
+            delay = child.delay_next()
+            log(f"cannot start {child.name}: {error.strerror}; next attempt in {delay:g} s", "error")
+
+    def _ready(self) -> None:
+        tell_systemd(f"READY=1\nSTATUS=pulse {self.pulse.pid}, manager {self.manager.pid}")
+        if self._stopping:
+            self.pulse.signal(signal.SIGTERM)
+
+    # -- one turn ------------------------------------------------------------------------------------------------
+
+    def _turn(self, interval: float | None) -> None:
+        poll = select.poll()
+        poll.register(self._wake[0], select.POLLIN)
+        handlers: dict[int, Callable[[], None]] = {}
+        for child in (self.prepare, self.pulse, self.manager):
+            if child.running:
+                poll.register(child.pidfd, select.POLLIN)
+                handlers[child.pidfd] = lambda child=child: self._ended(child)  # type: ignore[misc]
+        if self.pulse.ready >= 0:
+            poll.register(self.pulse.ready, select.POLLIN)
+            handlers[self.pulse.ready] = self._heard_ready
+        for descriptor, _ in poll.poll(self._patience(interval)):
+            if descriptor == self._wake[0]:
+                self._drain_wake()
+            else:
+                handlers[descriptor]()
+        while self.signals and self._exit is None:
+            self._signalled(self.signals.pop(0))
+        self._start_due()
+        self._enforce()
+
+    def _patience(self, interval: float | None) -> int | None:
+        """Milliseconds until something must be done without being told; None: for ever."""
+        now = time.monotonic()
+        waits = [limit - now for limit in self._limits.values()]
+        waits += [child.due - now for child in self._wanted() if not child.running]
+        if interval is not None:
+            waits.append(interval)
+        return None if not waits else max(0, int(min(waits) * 1000) + 1)
+
+    def _wanted(self) -> tuple[Child, ...]:
+        """What must run now."""
+        if self._forced or self._exit is not None:
+            return ()
+        if self._stopping and (not self.pulse.running and self._attempts == 0):
+            return ()
+        return (self.manager,) if self.prepare.running else (self.pulse, self.manager)
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for child in self._wanted():
+            if not child.running and child.due <= now:
+                self._start(child)
+
+    def _drain_wake(self) -> None:
+        try:
+            os.read(self._wake[0], 4096)
+        except BlockingIOError:
+            pass
+
+    def _heard_ready(self) -> None:
+        if self.pulse.ready < 0:
+            return
+        said = os.read(self.pulse.ready, 16)
+        self.pulse.close_ready()
+        if said:
+            self._ready()
+
+    # -- ends of children ----------------------------------------------------------------------------------------
+
+    def _ended(self, child: Child) -> None:
+        status = child.reap()
+        code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
+        if child is self.prepare:
+            self._limits.pop("prepare", None)
+            if code == EXIT_CONFIG:
+                self._give_up()
+            elif code != 0:
+                log(f"preparation {describe(status)}; the pulse starts without it", "warning")
+        elif child is self.pulse and code == EXIT_CONFIG:
+            self._give_up()
+        elif child is self.pulse and self._stopping:
+            self._pulse_ended_while_stopping(code, status)
+        elif child is self.manager and self._stopping and not self.pulse.running and self._attempts == 0:
+            self._exit = 1 if self._forced else self._exit or 0
+        elif code == EXIT_BUSY and child.attach():
+            log(f"{child.name} {child.pid} runs already and is adopted")
+        elif not self._forced:
+            delay = child.delay_next()
+            when = "at once" if delay == 0 else f"in {delay:g} s"
+            log(f"{child.name} {describe(status)}; it is started again {when}", "warning")
+
+    def _give_up(self) -> None:
+        """The configuration is refused; the process that found it said why on the log."""
+        log("the configuration is refused (see above); mend it and start again", "error")
+        self._exit = EXIT_CONFIG
+        self.manager.signal(signal.SIGTERM)
+
+    def _pulse_ended_while_stopping(self, code: int | None, status: int | None) -> None:
+        if code == 0 or self._forced or self._attempts >= STOP_ATTEMPTS or (code is None and status is None):
+            self._attempts = 0
+            self._limits["manager"] = time.monotonic() + MANAGER_LIMIT
+            if self.manager.running:
+                self.manager.signal(signal.SIGTERM)
+            else:
+                self._exit = 1 if self._forced else 0
+            return
+        self._attempts += 1
+        self.pulse.delay_next()
+        log(f"pulse {describe(status)} while it handed over; it is started again to finish that", "warning")
+
+    # -- stopping ------------------------------------------------------------------------------------------------
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            log("reloading the configuration is not supported yet; restart the node to change it", "warning")
+        elif not self._stopping:
+            self._stop()
+        elif not self._forced:
+            log("asked a second time: stopping at once, nothing is handed over", "warning")
+            self._force()
+
+    def _stop(self) -> None:
+        log("stopping: groups are handed over first")
+        tell_systemd("STOPPING=1\nSTATUS=handing groups over")
+        self._stopping = True
+        self._limits["stop"] = time.monotonic() + self.stop_limit
+        if self.prepare.running:
+            self.prepare.signal(signal.SIGKILL)
+        if self.pulse.running:
+            self.pulse.signal(signal.SIGTERM)
+        else:
+            self._pulse_ended_while_stopping(0, None)
+
+    def _force(self) -> None:
+        self._forced = True
+        self._limits.pop("stop", None)
+        if self.pulse.running:
+            self.pulse.signal(signal.SIGKILL)
+        else:
+            self._pulse_ended_while_stopping(None, None)
+
+    def _enforce(self) -> None:
+        now = time.monotonic()
+        if now >= self._limits.get("prepare", now + 1):
+            del self._limits["prepare"]
+            log(f"preparation took longer than {PREPARE_LIMIT:g} s and is ended", "warning")
+            self.prepare.signal(signal.SIGKILL)
+        if now >= self._limits.get("stop", now + 1):
+            log(f"handing over took longer than {self.stop_limit:g} s: stopping at once", "error")
+            self._force()
+        if now >= self._limits.get("manager", now + 1):
+            del self._limits["manager"]
+            self.manager.signal(signal.SIGKILL)
