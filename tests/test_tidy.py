@@ -7,6 +7,7 @@ so that a rule which no longer sees anything is itself a failure. docs/ARCHITECT
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import subprocess
 import sys
@@ -258,22 +259,27 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def parsed(path: Path, name: str) -> Module:
-    place = str(path.relative_to(ROOT))
+def parsed(path: Path, name: str) -> Iterator[Module]:
+    """One module, or none when it does not parse: that has a test of its own, and the other rules judge the other files."""
+    with contextlib.suppress(SyntaxError):
+        yield Module.of(path.read_text("utf-8"), name, str(path.relative_to(ROOT)))
+
+
+def unreadable(path: str, text: str) -> Iterator[Violation]:
     try:
-        return Module.of(path.read_text("utf-8"), name, place)
+        ast.parse(text, path)
     except SyntaxError as error:
-        complain([Violation("syntax", place, error.lineno or 1, error.msg)])
-        raise
+        yield Violation("syntax", path, error.lineno or 1, error.msg)
 
 
 def source_modules() -> list[Module]:
-    return [parsed(path, dotted(path)) for path in sorted(SOURCE.rglob("*.py"))]
+    return [module for path in sorted(SOURCE.rglob("*.py")) for module in parsed(path, dotted(path))]
 
 
 def other_modules() -> list[Module]:
     """The tests and ./dev, which only the rules about size and places concern."""
-    return [parsed(path, path.stem) for path in [*sorted((ROOT / "tests").rglob("*.py")), ROOT / "dev"]]
+    found = [*sorted((ROOT / "tests").rglob("*.py")), ROOT / "dev"]
+    return [module for path in found for module in parsed(path, path.stem)]
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -308,6 +314,11 @@ def test_tests_and_scripts_stay_small() -> None:
 
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     complain([violation for path, text in texts() for violation in places(path, text)])
+
+
+def test_every_file_can_be_read_by_this_python() -> None:
+    files = [(path, text) for path, text in texts() if path.endswith(".py") or path == "dev"]
+    complain([violation for path, text in files for violation in unreadable(path, text)])
 
 
 def loaded_by(package: str) -> set[str]:
@@ -407,6 +418,11 @@ def test_rule_sees_a_bad_sample(rule: Rule, name: str, text: str) -> None:
 @pytest.mark.parametrize(("rule", "name", "text"), GOOD)
 def test_rule_leaves_a_good_sample_alone(rule: Rule, name: str, text: str) -> None:
     assert list(rule(Module.of(text, name))) == []
+
+
+def test_unreadable_file_is_seen() -> None:
+    assert [hit.line for hit in unreadable("a.py", "x = 1\ny = f'{'\n")] == [2]
+    assert list(unreadable("a.py", "x = 1\n")) == []
 
 
 def test_relative_imports_of_a_package_are_resolved() -> None:
