@@ -1,0 +1,62 @@
+"""``python -m understudy.manager``: started by the supervisor, never by hand except to look for a mistake."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+import uvloop
+
+from ..adapters import lockfile
+from ..config.load import load
+from ..errors import UnderstudyError, UsageError
+from ..model import Cluster
+from .service import Manager
+
+_BUSY = 75
+"""EX_TEMPFAIL of sysexits.h: the supervisor attaches to the one that runs instead of trying again."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m understudy.manager", description=__doc__)
+    for name in ("config", "node", "runtime-dir", "state-dir"):
+        parser.add_argument(f"--{name}", required=True)
+    return parser.parse_args()
+
+
+async def _run(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir).run(stop)
+
+
+def main() -> int:
+    """Exit codes: 0 told to stop, 2 wrong configuration, 75 another manager holds the lock, 1 anything else."""
+    # A parent may have blocked signals for its own waiting; programs that we start would inherit that and never end.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    arguments = _arguments()
+    try:
+        cluster = load(arguments.config)
+        if arguments.node not in cluster.names:
+            raise UsageError(
+                f"there is no node {arguments.node!r} in {arguments.config}", f"known: {', '.join(cluster.names)}"
+            )
+        for directory, mode in ((arguments.runtime_dir, 0o755), (arguments.state_dir, 0o700)):
+            os.makedirs(directory, mode=mode, exist_ok=True)
+        if lockfile.take(os.path.join(arguments.runtime_dir, "manager.lock")) is None:
+            print(f"understudy manager: another one runs already in {arguments.runtime_dir}", file=sys.stderr)
+            return _BUSY
+    except (UnderstudyError, OSError) as error:
+        print(f"understudy manager: {error}", file=sys.stderr)
+        return 2
+    uvloop.run(_run(cluster, arguments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

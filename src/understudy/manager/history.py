@@ -1,0 +1,169 @@
+"""What happened, one sentence for each event: in memory, on disk as JSON lines, and on standard error for the journal.
+
+All writing is done by one thread that nobody waits for: a disk that hangs or is full is one of the faults that a cluster
+program exists for. What cannot be written is counted, and status says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..effects import Level
+from ..units import MILLISECOND, SECOND
+
+LARGEST = 4 << 20
+"""Bytes after which the file is set aside as ``history.jsonl.1``; so the history takes at most twice this."""
+
+KEPT = 2000
+"""Entries kept in memory, from which the API answers."""
+
+_LONGEST_QUEUE = 5000
+_SLOW: int = 5 * SECOND
+# The priorities of sd-daemon(3): the journal takes them from the start of a line.
+_PRIORITY = {Level.INFO: "<6>", Level.WARNING: "<4>", Level.ERROR: "<3>"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``at`` is wall-clock time in nanoseconds since 1970."""
+
+    at: int
+    level: Level
+    text: str
+    group: str = ""
+    node: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "at": wall_text(self.at),
+            "level": self.level.value,
+            "text": self.text,
+            "group": self.group,
+            "node": self.node,
+        }
+
+
+def wall_text(nanoseconds: int) -> str:
+    """ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(nanoseconds // MILLISECOND / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class History:
+    """``path`` is the JSON lines file; ``stream`` gets one line for each entry (None: nothing is printed)."""
+
+    def __init__(self, path: str, stream: Any = sys.stderr) -> None:
+        self._path = path
+        self._stream = stream
+        self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._busy_since = 0
+        self._lost = 0
+        self._trouble = ""
+        self._printed_with_priority = stream is not None and not stream.isatty()
+        self._recall()
+        self._thread = threading.Thread(target=self._work, name="history", daemon=True)
+        self._thread.start()
+
+    def add(self, entry: Entry) -> None:
+        """Remember, write and print an entry. Never waits, never raises."""
+        form = entry.to_json()
+        self._entries.append(form)
+        self.later(lambda: self._write(entry, form))
+
+    def later(self, job: Callable[[], None]) -> None:
+        """Have the writing thread do ``job`` after everything before it; for other small files that must not block anybody."""
+        if self._jobs.qsize() >= _LONGEST_QUEUE:
+            self._lost += 1
+            return
+        self._jobs.put(job)
+
+    def last(self, lines: int) -> list[dict[str, Any]]:
+        """The newest entries, oldest of them first."""
+        return list(self._entries)[-lines:] if lines > 0 else []
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with writing, in sentences for the administrator."""
+        found = []
+        busy = self._busy_since
+        if busy and time.monotonic_ns() - busy > _SLOW:
+            found.append(
+                f"the disk of {os.path.dirname(self._path)} has not answered for {(time.monotonic_ns() - busy) // SECOND} s"
+            )
+        if self._trouble:
+            found.append(f"the history is not on disk ({self._trouble}); {self._lost} entries are missing there")
+        elif self._lost:
+            found.append(f"{self._lost} history entries are not on disk: it was too slow or full")
+        return tuple(found)
+
+    def close(self, patience: float = 1.0) -> None:
+        """Let the thread finish what is queued, at most ``patience`` seconds."""
+        self._jobs.put(None)
+        self._thread.join(patience)
+
+    def _recall(self) -> None:
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(file.tell() - 512 * 1024, 0))
+                lines = file.read().splitlines()
+        except OSError:
+            return
+        for line in lines[-KEPT:]:
+            try:
+                form = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(form, dict) and isinstance(form.get("at"), str) and isinstance(form.get("text"), str):
+                self._entries.append(form)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._busy_since = time.monotonic_ns()
+            try:
+                job()
+            except OSError as error:
+                self._trouble = error.strerror or str(error)
+            self._busy_since = 0
+
+    def _write(self, entry: Entry, form: dict[str, Any]) -> None:
+        self._print(entry)
+        data = (json.dumps(form, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            try:
+                written = os.write(descriptor, data)
+                size = os.fstat(descriptor).st_size
+                if written < len(data):
+                    # Half a line would spoil the next one as well.
+                    os.ftruncate(descriptor, size - written)
+                    raise OSError(28, "No space left on device")
+            finally:
+                os.close(descriptor)
+            if size > LARGEST:
+                os.replace(self._path, f"{self._path}.1")
+            self._trouble = ""
+        except OSError as error:
+            self._lost += 1
+            self._trouble = error.strerror or str(error)
+
+    def _print(self, entry: Entry) -> None:
+        if self._stream is None:
+            return
+        start = _PRIORITY[entry.level] if self._printed_with_priority else f"{wall_text(entry.at)} "
+        where = f"[{entry.group}] " if entry.group else ""
+        try:
+            self._stream.write(f"{start}{where}{entry.text}\n".replace("\x00", ""))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None

@@ -1,0 +1,121 @@
+"""Which ping targets answer: ICMP echo to each target, a few times in a dead time. Only the ``pair`` policy asks for it.
+
+Raw sockets, or the kernel's unprivileged ICMP sockets where only those are permitted. Targets are addresses, never names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from ..units import SECOND, Duration
+
+_ECHO = struct.Struct("!BBHHH")
+
+
+def echo_request(version: int, identifier: int, sequence: int) -> bytes:
+    """An ICMP or ICMPv6 echo request. The kernel computes the checksum of ICMPv6 itself (RFC 3542, section 3.1)."""
+    kind = 8 if version == 4 else 128
+    payload = b"understudy".ljust(16, b"\0")
+    plain = _ECHO.pack(kind, 0, 0, identifier, sequence) + payload
+    if version == 6:
+        return plain
+    return _ECHO.pack(kind, 0, checksum(plain), identifier, sequence) + payload
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def is_answer(version: int, raw: bool, data: bytes, identifier: int) -> bool:
+    """Whether a received packet is an echo reply to us."""
+    if version == 4 and raw:
+        data = data[(data[0] & 0x0F) * 4 :] if data else data
+    if len(data) < _ECHO.size:
+        return False
+    kind, code, _, found, _ = _ECHO.unpack_from(data)
+    # Unprivileged sockets get only their own replies, with an identifier that the kernel chose.
+    return kind == (0 if version == 4 else 129) and code == 0 and (found == identifier or not raw)
+
+
+class Pinger:
+    """Pings ``targets`` every ``interval``; one that was not heard for ``patience`` does not answer.
+
+    ``seen`` gets the answering targets, in the order of the file, on every change and once a second.
+    """
+
+    def __init__(
+        self, targets: tuple[str, ...], interval: Duration, patience: Duration, seen: Callable[[tuple[str, ...]], None]
+    ) -> None:
+        self._targets = targets
+        self._interval = interval
+        self._patience = patience / SECOND
+        self._seen = seen
+        self._heard: dict[str, float] = {}
+        self._identifier = os.getpid() & 0xFFFF
+        self._sockets: dict[int, tuple[socket.socket, bool]] = {}
+        self.trouble = ""
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        sequence = 0
+        told: tuple[str, ...] | None = None
+        told_at = 0.0
+        self._open(loop)
+        try:
+            while True:
+                sequence = (sequence + 1) & 0xFFFF
+                self._send(sequence)
+                await asyncio.sleep(self._interval / SECOND)
+                now = loop.time()
+                answering = tuple(name for name in self._targets if now - self._heard.get(name, -1e9) < self._patience)
+                if answering != told or now - told_at >= 1.0:
+                    told, told_at = answering, now
+                    self._seen(answering)
+        finally:
+            for handle, _ in self._sockets.values():
+                loop.remove_reader(handle.fileno())
+                handle.close()
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        for version in sorted({6 if ":" in target else 4 for target in self._targets}):
+            family, protocol = (
+                (socket.AF_INET, socket.IPPROTO_ICMP) if version == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+            )
+            for kind, raw in ((socket.SOCK_RAW, True), (socket.SOCK_DGRAM, False)):
+                try:
+                    handle = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+                except OSError as error:
+                    self.trouble = f"cannot ping: {error.strerror}"
+                    continue
+                self.trouble = ""
+                self._sockets[version] = (handle, raw)
+                loop.add_reader(handle.fileno(), self._receive, version)
+                break
+
+    def _send(self, sequence: int) -> None:
+        for target in self._targets:
+            version = 6 if ":" in target else 4
+            if version in self._sockets:
+                try:
+                    self._sockets[version][0].sendto(echo_request(version, self._identifier, sequence), (target, 0))
+                except OSError:
+                    continue  # No route is the same as no answer.
+
+    def _receive(self, version: int) -> None:
+        handle, raw = self._sockets[version]
+        loop = asyncio.get_running_loop()
+        for _ in range(64):
+            try:
+                data, source = handle.recvfrom(2048)
+            except OSError:
+                return
+            if is_answer(version, raw, data, self._identifier):
+                self._heard[source[0].partition("%")[0]] = loop.time()

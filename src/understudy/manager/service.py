@@ -1,0 +1,209 @@
+"""The manager: everything of a node that can block. It runs agents for the pulse, keeps the history, and answers people.
+
+It decides nothing. If it dies, the pulse goes on, programs go on (their processes are not tied to it), and the next manager
+takes over what runs by its records; the pulse asks MONITOR for whatever it must know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+from ..adapters.agents import Agents
+from ..adapters.channel import Packet, Peer
+from ..effects import Action, Level
+from ..errors import NotRunning, TimedOut
+from ..events import Outcome
+from ..model import Cluster, Quorum
+from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
+from .control import Control
+from .history import Entry, History
+from .ping import Pinger
+from .pulse_link import PulseLink
+from .status import silence_warning, status_answer
+
+_STATUS_LIMIT: Duration = 100 * MILLISECOND
+_ADMIN_LIMIT: Duration = 10 * SECOND
+_DUMP_LIMIT: Duration = 10 * SECOND
+# What a pulse may ask for at most, whatever the packet says: a day.
+_LONGEST_LIMIT: Duration = 24 * 3600 * SECOND
+
+
+class Manager:
+    """One node's manager. Construct it inside the running event loop."""
+
+    def __init__(self, cluster: Cluster, me: str, runtime_dir: str, state_dir: str, stream: Any = sys.stderr) -> None:
+        self.cluster = cluster
+        self.me = me
+        self._state_dir = state_dir
+        self._runtime_dir = runtime_dir
+        self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
+        self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
+        self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
+        self.control = Control(self, os.path.join(runtime_dir, "control.sock"))
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
+        self._number = int.from_bytes(os.urandom(4), "big") << 16
+        self._snapshot: tuple[Instant, dict[str, Any]] | None = None
+        self._pinger: Pinger | None = None
+        self._dumps: dict[int, list[str]] = {}
+        self._was_connected = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set. What runs goes on running. Raises OSError when the control socket cannot be made."""
+        adopted = self.agents.adopt()
+        for trouble in self.agents.troubles:
+            self.say(Level.ERROR, trouble)
+        self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
+        await self.control.start()
+        self._background(self.link.run())
+        self._background(self.agents.tend_logs())
+        if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
+            interval = 2 * self.cluster.heartbeat
+            patience = max(self.cluster.dead_time, 3 * interval)
+            self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
+            self._background(self._pinger.run())
+        try:
+            await stop.wait()
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await self.control.stop()
+            self.say(Level.INFO, "manager stopped; the programs go on")
+            self.history.close()
+
+    def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
+        """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
+        self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
+
+    def _background(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.say(Level.ERROR, f"the manager failed inside: {error!r}")
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    # What the pulse says ------------------------------------------------------------------------------------------
+
+    def _link_changed(self, connected: bool) -> None:
+        if not connected:
+            self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
+        elif self._was_connected:
+            self.say(Level.INFO, "the pulse is back")
+        self._was_connected = True
+
+    def _received(self, packet: Packet, peer: Peer) -> None:
+        kind = packet["t"]
+        if kind == "run_agent":
+            self._background(self._run_agent(packet, peer))
+        elif kind == "note":
+            self._note(packet)
+        elif kind == "save_standby":
+            standby = packet.get("standby") is True
+            self.history.later(lambda: self._save_standby(standby))
+        elif kind == "dump" and isinstance(packet.get("id"), int):
+            self._dump_part(packet)
+
+    async def _run_agent(self, packet: Packet, peer: Peer) -> None:
+        op, limit, ballot = packet.get("op"), packet.get("limit_ns"), packet.get("ballot", 0)
+        if not (isinstance(op, int) and isinstance(limit, int) and isinstance(ballot, int)):
+            return
+        try:
+            action = Action(packet.get("action"))
+        except ValueError:
+            self._finished(op, Outcome.UNKNOWN, f"unknown action {packet.get('action')!r}", peer)
+            return
+        group, resource = str(packet.get("group", "")), str(packet.get("resource", ""))
+        outcome, text = Outcome.UNKNOWN, "the manager failed inside"
+        try:
+            outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
+        finally:
+            # Only to the pulse that asked: another one counts its operations anew.
+            self._finished(op, outcome, text, peer)
+
+    def _finished(self, op: int, outcome: Outcome, text: str, peer: Peer) -> None:
+        self.link.send({"t": "finished", "op": op, "outcome": outcome.value, "text": text}, over=peer)
+
+    def _resource_failed(self, group: str, resource: str, text: str) -> None:
+        self.say(Level.ERROR, f"{resource}: {text}", group)
+        self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
+
+    def _pings_seen(self, answering: tuple[str, ...]) -> None:
+        self.link.send({"t": "pings", "answering": list(answering)})
+
+    def _note(self, packet: Packet) -> None:
+        try:
+            level = Level(packet.get("level"))
+        except ValueError:
+            level = Level.INFO
+        now, at = time.time_ns(), packet.get("at_ns")
+        if isinstance(at, int):
+            now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
+        self.say(level, str(packet.get("why", "")), str(packet.get("group") or ""), str(packet.get("node") or ""), now)
+
+    def _save_standby(self, standby: bool) -> None:
+        path = os.path.join(self._state_dir, "standby")
+        if standby:
+            with open(path, "w", encoding="ascii") as file:
+                file.write("standby\n")
+        elif os.path.exists(path):
+            os.unlink(path)
+
+    # What people ask ----------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """A fresh status, or the last one with ``stale_ms`` and a warning. Raises NotRunning when there never was one."""
+        number = self._next_number()
+        pulse, trouble = "answers", ""
+        try:
+            packet = await self.link.ask({"t": "snapshot", "id": number}, "snapshot", number, _STATUS_LIMIT)
+            snapshot = packet.get("snapshot")
+            if isinstance(snapshot, dict):
+                self._snapshot = (time.time_ns(), snapshot)
+        except TimedOut:
+            pulse = "silent"
+        except NotRunning:
+            pulse, trouble = "away", self.link.trouble
+        now = time.time_ns()
+        if self._snapshot is None:
+            raise NotRunning(silence_warning(pulse, trouble, None), "see the log of the supervisor")
+        taken_at, snapshot = self._snapshot
+        warnings = list(self.history.warnings())
+        if self._pinger is not None and self._pinger.trouble:
+            warnings.append(self._pinger.trouble)
+        if pulse != "answers":
+            warnings.insert(0, silence_warning(pulse, trouble, now - taken_at))
+        return status_answer(snapshot, taken_at, now, pulse, warnings, stale=pulse != "answers")
+
+    async def admin(self, verb: str, group: str, node: str, by: str) -> tuple[bool, str]:
+        """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
+        op = self._next_number()
+        packet = {"t": "admin", "op": op, "verb": verb, "group": group, "node": node, "by": by}
+        try:
+            reply = await self.link.ask(packet, "reply", op, _ADMIN_LIMIT)
+        except TimedOut:
+            raise TimedOut(
+                f"no answer within {format_duration(_ADMIN_LIMIT)}; whether it happens is unknown",
+                "look with: understudy status",
+            ) from None
+        return reply.get("ok") is True, str(reply.get("text", ""))
+
+    async def dump(self) -> str:
+        """Have the pulse's recorder written to a file; returns its path. Raises NotRunning or TimedOut."""
+        number = self._next_number()
+        packet = await self.link.ask({"t": "dump", "id": number}, "dump", number, _DUMP_LIMIT)
+        return str(packet.get("file", ""))
+
+    def _dump_part(self, packet: Packet) -> None:
+        """A part of a dump that nobody waits for any more."""
