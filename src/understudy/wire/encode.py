@@ -85,18 +85,17 @@ def encode(message: Message, limit: int = HARD_LIMIT, turn: int = 0) -> bytes:
 
 
 def _encode_heartbeat(message: Heartbeat, limit: int, turn: int) -> bytes:
-    kind = bytes((KIND_HEARTBEAT,))
-    parts = [kind, _own_state(message.state, limit)]
-    used = len(kind) + len(parts[1])
+    own = _own_state(message.state, limit)
+    used = 1 + len(own)
     states = message.relayed
-    first = turn % len(states) if states else 0
-    for place, state in enumerate(states[first:] + states[:first]):
-        section = _section(SECTION_RELAYED, _encode_state(state, REPORT_TEXT_LIMITS[0]))
-        room = limit if place else HARD_LIMIT
-        if used + len(section) <= room:
-            parts.append(section)
+    chosen = [b""] * len(states)
+    for step in range(len(states)):
+        index = (turn + step) % len(states)
+        section = _section(SECTION_RELAYED, _encode_state(states[index], REPORT_TEXT_LIMITS[0]))
+        if used + len(section) <= (limit if step else HARD_LIMIT):
+            chosen[index] = section
             used += len(section)
-    return b"".join(parts)
+    return bytes((KIND_HEARTBEAT,)) + own + b"".join(chosen)
 
 
 def _own_state(state: NodeState, limit: int) -> bytes:

@@ -147,6 +147,11 @@ class Opener:
         self._ciphers: dict[bytes, AESGCM] = {}
         self._most = _KEYS_PER_MEMBER * max(1, len(members))
 
+    @property
+    def remembered(self) -> int:
+        """How many derived keys are kept: at most four for each member, whatever strangers send."""
+        return len(self._ciphers)
+
     def open(self, data: bytes) -> Envelope | Reject:
         """The message and who said it, or why not. Never raises, for any bytes; keeps nothing of a refused datagram."""
         if data[:4] != _MAGIC:
