@@ -1,8 +1,8 @@
 """Keeps pulse and manager running, and nothing else: small enough that nothing in it can go wrong often.
 
-Order at the start: a short-lived process prepares what needs other programs (the kernel lease's tables); then the pulse; the manager
-starts beside them. Either is started again as soon as its pidfd says that it ended. The supervisor's own death disturbs nobody: its
-children have their own sessions, and the next supervisor takes charge of them.
+Order at the start: a short-lived process prepares what needs other programs (the kernel lease's tables); then the pulse;
+the manager starts beside them. Either is started again as soon as its pidfd says that it ended. The supervisor's own death
+disturbs nobody: its children have their own sessions, and the next supervisor takes charge of them.
 
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
 stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped.
@@ -42,6 +42,7 @@ class Supervisor:
     _exit: int | None = None
     _stopping: bool = False
     _forced: bool = False
+    _pulse_over: bool = False
     _attempts: int = 0
     _limits: dict[str, float] = field(default_factory=dict)
 
@@ -120,9 +121,7 @@ class Supervisor:
 
     def _wanted(self) -> tuple[Child, ...]:
         """What must run now."""
-        if self._forced or self._exit is not None:
-            return ()
-        if self._stopping and (not self.pulse.running and self._attempts == 0):
+        if self._forced or self._pulse_over or self._exit is not None:
             return ()
         return (self.manager,) if self.prepare.running else (self.pulse, self.manager)
 
@@ -161,8 +160,8 @@ class Supervisor:
             self._give_up()
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
-        elif child is self.manager and self._stopping and not self.pulse.running and self._attempts == 0:
-            self._exit = 1 if self._forced else self._exit or 0
+        elif child is self.manager and self._pulse_over:
+            self._exit = 1 if self._forced else 0
         elif code == EXIT_BUSY and child.attach():
             log(f"{child.name} {child.pid} runs already and is adopted")
         elif not self._forced:
@@ -178,7 +177,8 @@ class Supervisor:
 
     def _pulse_ended_while_stopping(self, code: int | None, status: int | None) -> None:
         if code == 0 or self._forced or self._attempts >= STOP_ATTEMPTS or (code is None and status is None):
-            self._attempts = 0
+            self._pulse_over = True
+            self._limits.pop("stop", None)
             self._limits["manager"] = time.monotonic() + MANAGER_LIMIT
             if self.manager.running:
                 self.manager.signal(signal.SIGTERM)

@@ -1,0 +1,282 @@
+"""The real-time loop: drain, tell the core, perform what it wishes, sleep until its next deadline.
+
+One turn, in this order, with one clock reading:
+
+1. If we woke later than we had asked to by more than a third of the dead time (a busy or suspended machine, SIGSTOP), the core
+   hears ``Stalled`` before anything else: whoever was late himself accuses nobody.
+2. Every heartbeat socket is drained, each datagram opened and told.
+3. The kernel's news (addresses, carriers, frames of rivals), then the manager's.
+4. Only now, and only if every socket was seen empty, may time expire anything: ``TimerDue``.
+
+A flood that cannot be drained within a quarter of the dead time does not silence us: once the deadline is overdue by a third
+of the dead time, ``TimerDue`` comes all the same, after ``Stalled``.
+
+An exception here is our bug. The recorder goes to the runtime directory and the process ends with 70; the kernel lease ends by
+itself, and the supervisor starts a new pulse.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from ..adapters.udp import Datagram, UdpLinks
+from ..effects import Effect
+from ..errors import check
+from ..events import AddressGone, Event, LinkChanged, Received, RivalSeen, ShutdownAsked, Stalled, TimerDue
+from ..snapshot import Snapshot
+from ..units import SECOND, Duration, Instant
+from ..wire.native import Opener, agreed_version
+from ..wire.reject import Reject
+from .manager_link import DumpWanted, ManagerLink, SnapshotWanted
+from .perform import Performer
+from .realtime import Lateness
+from .recorder import Recorder
+from .timer import Timer
+
+MEND_INTERVAL: Duration = SECOND
+"""How often what could not be opened is tried again."""
+
+MOST_RESULTS = 1000
+"""Results told to the core in one turn; the rest wait for the next one."""
+
+MOST_IDLE_TIMERS = 10_000
+"""TimerDue in a row that leave the deadline in the past: the core does not progress, and we would spin at real-time priority."""
+
+EXIT_BUG = 70
+
+
+class Core(Protocol):
+    """``core.node.Node``, or a stand-in of a test."""
+
+    def handle(self, event: Event, now: Instant) -> list[Effect]: ...
+    def next_deadline(self) -> Instant: ...
+    def snapshot(self, now: Instant) -> Snapshot: ...
+
+
+class News(Protocol):
+    """What the kernel says unasked; ``pulse.kernel`` has the real one. Nothing here waits or raises."""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+    def facts(self) -> list[AddressGone | LinkChanged]: ...
+    def claims(self) -> list[tuple[RivalSeen, bool]]: ...
+    def mend(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Loop:
+    """``warnings`` are sentences about this process's own conditions, shown in every snapshot."""
+
+    core: Core
+    links: UdpLinks
+    opener: Opener
+    performer: Performer
+    news: News
+    manager: ManagerLink
+    timer: Timer
+    clock: Callable[[], Instant]
+    dead_time: Duration
+    warnings: tuple[str, ...] = ()
+    recorder: Recorder = field(default_factory=Recorder)
+    lateness: Lateness = field(default_factory=Lateness)
+    rejected: dict[str, int] = field(default_factory=dict)
+    _epoll: select.epoll = field(default_factory=select.epoll)
+    _manager_watched: dict[int, bool] = field(default_factory=dict)
+    _manager_generation: int = -1
+    _wakeup: int = -1
+    _versions: dict[str, tuple[int, Instant]] = field(default_factory=dict)
+    _signals: list[int] = field(default_factory=list)
+    _armed: Instant = 0
+    _mend_due: Instant = 0
+    _idle_timers: int = 0
+
+    def run(self, started: Event, crash_file: str) -> int:
+        """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then."""
+        try:
+            now = self.clock()
+            self._armed = now
+            self._mend_due = now + MEND_INTERVAL
+            self._tell(started, now)
+            self._settle(now)
+            while self.performer.quit is None:
+                self._sleep()
+                self.turn()
+        except Exception:
+            text = traceback.format_exc()
+            try:
+                self.recorder.write(crash_file, text)
+            finally:
+                print(f"<2>understudy pulse: a bug of ours; the recorder is in {crash_file}\n{text}", file=sys.stderr)
+            return EXIT_BUG
+        finally:
+            self.manager.close()
+        return 0
+
+    def wake_on_signals(self, descriptor: int) -> None:
+        """SIGTERM and SIGINT ask for a clean stop; ``descriptor`` becomes readable when one came (``signal.set_wakeup_fd``)."""
+        self._wakeup = descriptor
+        self._watch((descriptor,))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, _frame: self._signals.append(received))
+
+    # -- one turn ------------------------------------------------------------------------------------------------
+
+    def _sleep(self) -> None:
+        self._armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
+        self.timer.arm(self._armed)
+        self._watch_manager()
+        self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
+        self.timer.clear()
+
+    def turn(self) -> None:
+        """Everything that waits, once. Public for tests; ``run`` calls it after each sleep."""
+        now = self.clock()
+        stalled = self._judge_lateness(now)
+        drained = self._drain(now)
+        self._hear_kernel(now)
+        self._hear_manager(now)
+        if self._signals:
+            self._signals.clear()
+            os.read(self._wakeup, 64)
+            self._tell(ShutdownAsked(), now)
+        self.performer.work(now)
+        self._settle(now)
+        if (drained or stalled) and self.core.next_deadline() <= now:
+            self._tell(TimerDue(), now)
+            self._settle(now)
+            self._idle_timers = self._idle_timers + 1 if self.core.next_deadline() <= now else 0
+            check(self._idle_timers < MOST_IDLE_TIMERS, "the core leaves its deadline in the past")
+        if now >= self._mend_due:
+            self._mend(now)
+
+    def _judge_lateness(self, now: Instant) -> bool:
+        late = now - self._armed
+        if late < 0:
+            return False
+        self.lateness.add(late)
+        if late <= self.dead_time // 3:
+            return False
+        self.lateness.stalls += 1
+        self._tell(Stalled(late), now)
+        return True
+
+    def _drain(self, now: Instant) -> bool:
+        """Whether every socket was seen empty."""
+        while True:
+            datagrams, empty = self.links.drain(now)
+            for datagram in datagrams:
+                self._receive(datagram, now)
+            if empty or self.clock() - now > self.dead_time // 4:
+                return empty
+
+    def _receive(self, datagram: Datagram, now: Instant) -> None:
+        envelope = self.opener.open(datagram.data)
+        if isinstance(envelope, Reject):
+            reason = str(envelope.reason)
+            self.rejected[reason] = self.rejected.get(reason, 0) + 1
+            return
+        self._versions[envelope.sender] = (envelope.version, now)
+        self._tell(
+            Received(
+                datagram.network,
+                envelope.sender,
+                envelope.incarnation,
+                envelope.counter,
+                envelope.message,
+                datagram.arrival,
+            ),
+            now,
+        )
+
+    def _hear_kernel(self, now: Instant) -> None:
+        for fact in self.news.facts():
+            self._tell(fact, now)
+        for rival, asks in self.news.claims():
+            self.performer.claimed(rival.address, rival.device, rival.mac)
+            if not asks:  # a probe only asks whether anybody has the address; the kernel answers it
+                self._tell(rival, now)
+
+    def _hear_manager(self, now: Instant) -> None:
+        for said in self.manager.receive():
+            match said:
+                case SnapshotWanted():
+                    self.manager.snapshot(said.id, self.snapshot(now).to_json())
+                case DumpWanted():
+                    self.manager.dump(said.id, self.recorder.lines())
+                case _:
+                    self._tell(said, now)
+
+    def _tell(self, event: Event, now: Instant) -> None:
+        effects = self.core.handle(event, now)
+        self.recorder.add(now, event, effects)
+        for effect in effects:
+            self.performer.perform(effect, now)
+
+    def _settle(self, now: Instant) -> None:
+        """Tell what ended at once, and what ended at once because of that; bounded, the rest is the next turn's."""
+        for _ in range(MOST_RESULTS):
+            if not self.performer.results:
+                return
+            self._tell(self.performer.results.popleft(), now)
+
+    def _mend(self, now: Instant) -> None:
+        self._mend_due = now + MEND_INTERVAL
+        self.links.mend()
+        self.news.mend()
+        self.watch_all()
+        recent = now - 10 * max(self.dead_time, SECOND)
+        self._versions = {name: heard for name, heard in self._versions.items() if heard[1] >= recent}
+        self.performer.sealer.version = agreed_version(tuple(version for version, _ in self._versions.values()))
+
+    def watch_all(self) -> None:
+        """Watch everything that is open; once before ``run``, and again whenever sockets may have been opened anew."""
+        self._watch((*self.links.descriptors, *self.news.descriptors, self.timer.fileno()))
+
+    def _watch_manager(self) -> None:
+        wanted = self.manager.descriptors
+        if wanted == self._manager_watched and self.manager.generation == self._manager_generation:
+            return
+        self._manager_watched, self._manager_generation = wanted, self.manager.generation
+        self._watch(tuple(fd for fd, writable in wanted.items() if not writable))
+        self._watch(tuple(fd for fd, writable in wanted.items() if writable), select.EPOLLIN | select.EPOLLOUT)
+
+    def _watch(self, descriptors: tuple[int, ...], events: int = select.EPOLLIN) -> None:
+        """A closed descriptor leaves the epoll set by itself and its number may come back, so nothing is remembered here."""
+        for descriptor in descriptors:
+            try:
+                self._epoll.modify(descriptor, events)
+            except FileNotFoundError:
+                self._epoll.register(descriptor, events)
+
+    # -- what we know --------------------------------------------------------------------------------------------
+
+    def snapshot(self, now: Instant) -> Snapshot:
+        """The core's snapshot with what only the daemon knows: refused datagrams, own lateness, links that cannot send."""
+        known = self.core.snapshot(now)
+        rejected = dict(known.rejected)
+        for reason, count in self.rejected.items():
+            rejected[reason] = rejected.get(reason, 0) + count
+        counters = dict(known.counters) | self.lateness.counters()
+        counters["notes_lost"] = self.manager.notes_lost
+        counters["manager_packets_malformed"] = self.manager.malformed
+        failing = []
+        for network, counts in self.links.counters.items():
+            counters[f"sent.{network}"] = counts.sent
+            counters[f"received.{network}"] = counts.received
+            counters[f"send_errors.{network}"] = counts.send_errors
+            if counts.last_error:
+                failing.append(f"link {network} cannot send: {counts.last_error}")
+        troubles = (
+            f"the kernel refused the lease of {group}: {why}" for group, why in self.performer.lease_troubles.items()
+        )
+        warnings = (*known.warnings, *self.warnings, *self.links.troubles, *failing, *troubles, *self.news.warnings)
+        return replace(known, rejected=rejected, counters=counters, warnings=tuple(dict.fromkeys(warnings)))

@@ -1,0 +1,211 @@
+"""The pulse's view of the manager: who is connected, what it is sent, what it says; and what it must not miss.
+
+While no manager is connected, notes wait for the next one (a bounded number; the oldest go first) and so does the newest wish
+to remember the standby; agents cannot be run then, which the performer answers at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeAlias
+
+from ..adapters.channel import Listener, Packet, Peer
+from ..effects import Note, Reply, RunAgent
+from ..events import AdminRequest, Event, Finished, ManagerChanged, Outcome, PingsSeen, ResourceFailed, ShutdownAsked
+from ..units import Instant
+
+BACKLOG = 512
+"""Notes kept for a manager that is not there."""
+
+DUMP_SLICE = 16
+"""Recorder entries formatted in one turn: about half a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotWanted:
+    id: Any
+
+
+@dataclass(frozen=True, slots=True)
+class DumpWanted:
+    id: Any
+
+
+Said: TypeAlias = Event | SnapshotWanted | DumpWanted
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
+def understand(packet: Packet) -> Said | None:
+    """What a packet of the manager means; None when it means nothing."""
+    try:
+        match packet["t"]:
+            case "finished":
+                return Finished(_number(packet["op"]), _OUTCOMES[packet["outcome"]], _text(packet.get("text", "")))
+            case "resource_failed":
+                return ResourceFailed(_text(packet["group"]), _text(packet["resource"]), _text(packet.get("text", "")))
+            case "admin":
+                return AdminRequest(
+                    _number(packet["op"]),
+                    _text(packet["verb"]),
+                    _text(packet.get("group") or ""),
+                    _text(packet.get("node") or ""),
+                    _text(packet.get("by") or ""),
+                )
+            case "pings":
+                return PingsSeen(tuple(_text(item) for item in packet["answering"]))
+            case "shutdown":
+                return ShutdownAsked()
+            case "snapshot":
+                return SnapshotWanted(packet.get("id"))
+            case "dump":
+                return DumpWanted(packet.get("id"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+@dataclass(slots=True)
+class ManagerLink:
+    """``peer`` is the connected manager, or None. ``generation`` counts connections, ``notes_lost`` what nobody will read."""
+
+    listener: Listener
+    peer: Peer | None = None
+    notes_lost: int = 0
+    malformed: int = 0
+    generation: int = 0
+    _notes: deque[Packet] = field(default_factory=deque)
+    _standby: Packet | None = None
+    _dump: tuple[Any, Iterator[str]] | None = None
+
+    @property
+    def descriptors(self) -> dict[int, bool]:
+        """What the loop watches; True: for writability too."""
+        found = {self.listener.fileno(): False}
+        if self.peer is not None and not self.peer.lost:
+            found[self.peer.fileno()] = self.peer.waiting
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something left to send that need not wait for the manager to read."""
+        return self._dump is not None and self.peer is not None and not self.peer.waiting
+
+    def receive(self) -> list[Said]:
+        """Accept, flush and read; connections made and lost come as ``ManagerChanged``."""
+        found: list[Said] = []
+        newest = self.listener.accept()
+        if self.peer is not None and newest is None:
+            self.peer.flush()
+            for packet in self.peer.receive():
+                said = understand(packet)
+                if said is None:
+                    self.malformed += 1
+                else:
+                    found.append(said)
+        if self.peer is not None and (newest is not None or self.peer.lost):
+            self.malformed += self.peer.malformed
+            self.notes_lost += self.peer.dropped
+            self.peer.close()
+            self.peer = None
+            self._dump = None
+            found.append(ManagerChanged(False))
+        if newest is not None:
+            self.peer = newest
+            self.generation += 1
+            found.append(ManagerChanged(True))
+            self._deliver_backlog()
+        self._continue_dump()
+        return found
+
+    def _deliver_backlog(self) -> None:
+        if self._standby is not None and self._send(self._standby):
+            self._standby = None
+        while self._notes and self._send(self._notes[0], droppable=True):
+            self._notes.popleft()
+
+    def _send(self, packet: Packet, droppable: bool = False) -> bool:
+        return self.peer is not None and self.peer.send(packet, droppable)
+
+    # -- what the core wishes ------------------------------------------------------------------------------------
+
+    def run_agent(self, effect: RunAgent) -> bool:
+        """False: nobody is there to run it."""
+        return self._send(
+            {
+                "t": "run_agent",
+                "op": effect.op,
+                "group": effect.group,
+                "resource": effect.resource,
+                "action": effect.action.value,
+                "limit_ns": effect.limit,
+                "ballot": effect.ballot,
+                "why": effect.why,
+            }
+        )
+
+    def reply(self, effect: Reply) -> None:
+        self._send({"t": "reply", "op": effect.op, "ok": effect.ok, "text": effect.text})
+
+    def save_standby(self, standby: bool) -> None:
+        packet = {"t": "save_standby", "standby": standby}
+        if not self._send(packet):
+            self._standby = packet
+
+    def note(self, effect: Note, now: Instant) -> None:
+        packet = {
+            "t": "note",
+            "level": effect.level.value,
+            "why": effect.why,
+            "group": effect.group,
+            "node": effect.node,
+            "at_ns": now,
+        }
+        if not self._notes and self._send(packet, droppable=True):
+            return
+        if len(self._notes) >= BACKLOG:
+            self._notes.popleft()
+            self.notes_lost += 1
+        self._notes.append(packet)
+
+    # -- what the manager wishes ---------------------------------------------------------------------------------
+
+    def snapshot(self, id: Any, snapshot: dict[str, Any]) -> None:
+        self._send({"t": "snapshot", "id": id, "snapshot": snapshot}, droppable=True)
+
+    def dump(self, id: Any, lines: Iterator[str]) -> None:
+        """Send ``lines`` as packets ``{"t": "dump", "id", "lines": [...], "more": bool}``, a few in each turn."""
+        self._dump = (id, lines)
+
+    def _continue_dump(self) -> None:
+        if self._notes and self.peer is not None and not self.peer.waiting:
+            self._deliver_backlog()
+        if self._dump is None or self.peer is None or self.peer.waiting:
+            return
+        id, lines = self._dump
+        some = list(islice(lines, DUMP_SLICE))
+        more = len(some) == DUMP_SLICE
+        self._send({"t": "dump", "id": id, "lines": some, "more": more})
+        if not more:
+            self._dump = None
+
+    def close(self) -> None:
+        if self.peer is not None:
+            self.peer.flush()
+            self.peer.close()
+        self.listener.close()

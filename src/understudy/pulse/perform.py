@@ -1,0 +1,220 @@
+"""The daemon's match over all effects: do it here, or pass it to the manager; what ends at once is fed back as ``Finished``.
+
+Big batches are done in slices, one a turn, so that a thousand addresses do not delay a heartbeat. Batches keep their order:
+a removal never overtakes the addition before it. A kernel lease is never sliced and never waits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from ..adapters.udp import UdpLinks
+from ..effects import (
+    AddAddresses,
+    Announce,
+    Effect,
+    KernelLease,
+    Level,
+    Note,
+    ProbeAddresses,
+    Quit,
+    RemoveAddresses,
+    Reply,
+    RunAgent,
+    SaveStandby,
+    Send,
+)
+from ..events import Event, Finished, Outcome
+from ..model import AddressResource
+from ..units import NEVER, Duration, Instant
+from ..wire.native import Sealer
+from .manager_link import ManagerLink
+
+SLICE = 64
+"""Addresses announced in one turn: some 0.4 ms."""
+
+PROBES = 3
+"""Questions asked for each address before silence counts as an answer (RFC 5227 section 2.1.1, PROBE_NUM)."""
+
+_MOST_TEXTS = 8
+
+
+class Change(Protocol):
+    """A running addition or removal of addresses; each ``step`` does a slice, and says True when it was the last."""
+
+    def step(self) -> bool: ...
+    @property
+    def results(self) -> Sequence[tuple[AddressResource, str | None]]: ...
+
+
+class Kernel(Protocol):
+    """What the performer needs of the kernel; ``pulse.kernel`` has the real one. Nothing here waits or raises.
+
+    Texts say why something was refused, for people.
+    """
+
+    def begin_add(self, addresses: Sequence[AddressResource]) -> Change: ...
+    def begin_remove(self, addresses: Sequence[AddressResource]) -> Change: ...
+    def announce(self, addresses: Sequence[AddressResource]) -> None: ...
+    def probe(self, addresses: Sequence[AddressResource]) -> str | None: ...
+    def hold(self, group: str, left: Duration) -> str | None: ...
+    def end(self, group: str) -> str | None: ...
+
+
+@dataclass(slots=True)
+class _Changing:
+    op: int
+    change: Change
+
+    def step(self) -> bool:
+        return self.change.step()
+
+    def result(self) -> Finished:
+        failures = [text for _, text in self.change.results if text is not None]
+        outcome = Outcome.FAILED if failures else Outcome.OK
+        more = f"; and {len(failures) - _MOST_TEXTS} more" if len(failures) > _MOST_TEXTS else ""
+        return Finished(self.op, outcome, "; ".join(failures[:_MOST_TEXTS]) + more)
+
+
+@dataclass(slots=True)
+class _Announcing:
+    kernel: Kernel
+    left: tuple[AddressResource, ...]
+
+    def step(self) -> bool:
+        self.kernel.announce(self.left[:SLICE])
+        self.left = self.left[SLICE:]
+        return not self.left
+
+    def result(self) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class _Probe:
+    effect: ProbeAddresses
+    shots: deque[Instant]
+    end: Instant
+
+
+@dataclass(slots=True)
+class Performer:
+    """``results`` wait to be told to the core. ``quit`` is the reason once a clean stop is complete."""
+
+    sealer: Sealer
+    links: UdpLinks
+    kernel: Kernel
+    manager: ManagerLink
+    clock: Callable[[], Instant]
+    results: deque[Event] = field(default_factory=deque)
+    quit: str | None = None
+    lease_troubles: dict[str, str] = field(default_factory=dict)
+    _batches: deque[_Changing | _Announcing] = field(default_factory=deque)
+    _probes: list[_Probe] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next turn has work without waiting for anything."""
+        return bool(self._batches or self.results)
+
+    def next_deadline(self) -> Instant:
+        """When ``work`` is due for a probe."""
+        return min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
+
+    def perform(self, effect: Effect, now: Instant) -> None:
+        match effect:
+            case Send():
+                self.links.send(self.sealer.seal(effect.message), effect.to, effect.link)
+            case KernelLease():
+                self._lease(effect, now)
+            case AddAddresses():
+                self._batch(_Changing(effect.op, self.kernel.begin_add(effect.addresses)))
+            case RemoveAddresses():
+                self._batch(_Changing(effect.op, self.kernel.begin_remove(effect.addresses)))
+            case Announce():
+                self._batch(_Announcing(self.kernel, effect.addresses))
+            case ProbeAddresses():
+                self._probe(effect, now)
+            case RunAgent():
+                if not self.manager.run_agent(effect):
+                    self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
+            case Reply():
+                self.manager.reply(effect)
+            case Note():
+                self.manager.note(effect, now)
+            case SaveStandby():
+                self.manager.save_standby(effect.standby)
+            case Quit():
+                self.quit = effect.why
+            case _:
+                assert_never(effect)
+
+    def work(self, now: Instant) -> None:
+        """One slice of what was too big for one turn, and probes that are due."""
+        if self._batches:
+            self._advance()
+        for probe in tuple(self._probes):
+            self._advance_probe(probe, now)
+
+    # -- addresses -----------------------------------------------------------------------------------------------
+
+    def _batch(self, batch: _Changing | _Announcing) -> None:
+        self._batches.append(batch)
+        if len(self._batches) == 1:
+            self._advance()
+
+    def _advance(self) -> None:
+        batch = self._batches[0]
+        if not batch.step():
+            return
+        self._batches.popleft()
+        result = batch.result()
+        if result is not None:
+            self.results.append(result)
+
+    def _lease(self, effect: KernelLease, now: Instant) -> None:
+        if effect.until is None:
+            refusal = self.kernel.end(effect.group)
+        else:
+            # By a fresh reading: a process that was stopped between its turn's reading and here must not grant the difference.
+            left = effect.until - self.clock()
+            refusal = self.kernel.hold(effect.group, left) if left > 0 else self.kernel.end(effect.group)
+        before = self.lease_troubles.get(effect.group)
+        if refusal is None:
+            self.lease_troubles.pop(effect.group, None)
+        elif refusal != before:
+            self.lease_troubles[effect.group] = refusal
+            text = f"the kernel refused the lease of {effect.group}: {refusal}"
+            self.manager.note(Note(text, Level.ERROR, effect.group), now)
+
+    # -- probes --------------------------------------------------------------------------------------------------
+
+    def _probe(self, effect: ProbeAddresses, now: Instant) -> None:
+        shots = deque(now + effect.limit * index // PROBES for index in range(PROBES))
+        probe = _Probe(effect, shots, now + effect.limit)
+        self._probes.append(probe)
+        self._advance_probe(probe, now)
+
+    def _advance_probe(self, probe: _Probe, now: Instant) -> None:
+        if probe.shots and probe.shots[0] <= now:
+            while probe.shots and probe.shots[0] <= now:  # after a stall one question, not three at once
+                probe.shots.popleft()
+            refusal = self.kernel.probe(probe.effect.addresses)
+            if refusal is not None:
+                self._probe_over(probe, Outcome.UNKNOWN, f"could not ask: {refusal}")
+                return
+        if now >= probe.end and not probe.shots:
+            self._probe_over(probe, Outcome.OK, "")
+
+    def claimed(self, address: str, device: str, mac: str) -> None:
+        """A frame on ``device`` says that somebody else has ``address`` or is about to take it."""
+        for probe in tuple(self._probes):
+            if any(item.address == address for item in probe.effect.addresses):
+                self._probe_over(probe, Outcome.FAILED, f"{address} is in use by {mac} on {device}")
+
+    def _probe_over(self, probe: _Probe, outcome: Outcome, text: str) -> None:
+        self._probes.remove(probe)
+        self.results.append(Finished(probe.effect.op, outcome, text))
