@@ -1,0 +1,155 @@
+"""Watches our virtual addresses and the devices that carry them, and tells what others changed.
+
+The kernel's notifications say what happened; this keeps the state and reports differences only, so a lost notification
+(ENOBUFS) costs one dump and no wrong fact. Our own removals are no news: an address is reported as gone only while the
+``AddressBook`` counts it as placed. Measured: a pulled cable is seen after 0.2 ms on veth; the kernel itself may hold the news
+of a flapping cable back for up to a second.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from understudy.events import AddressGone, LinkChanged
+
+from . import netlink
+from .addresses import (
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    AddressBook,
+    list_addresses,
+    list_links,
+    pack,
+    read_address,
+    read_link,
+)
+from .netlink import Failure, Incoming, NetlinkSocket
+
+_GROUP_LINK, _GROUP_IPV4_ADDRESS, _GROUP_IPV6_ADDRESS = 0x1, 0x10, 0x100
+_RECEIVE_SIZE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class AddressThere:
+    """One of our virtual addresses appeared on its device: by us, or by somebody else."""
+
+    address: str
+
+
+Fact: TypeAlias = AddressGone | AddressThere | LinkChanged
+
+
+class AddressMonitor:
+    """A non-blocking watch on the addresses of ``book`` and on their devices, plus ``devices``.
+
+    Raises OSError when the kernel offers no NETLINK_ROUTE.
+    """
+
+    def __init__(self, book: AddressBook, devices: Iterable[str] = ()) -> None:
+        self._book = book
+        self._ours = {(item.device, pack(item.address)): item.address for item in book.addresses}
+        self._present: set[str] = set()
+        watched = {item.device for item in book.addresses} | set(devices)
+        self._carriers = dict.fromkeys(sorted(watched), False)
+        self._names: dict[int, str] = {}
+        self._lookup = NetlinkSocket(netlink.NETLINK_ROUTE)
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, netlink.NETLINK_ROUTE)
+        netlink.enlarge_receive_buffer(self._socket)
+        self._socket.bind((0, _GROUP_LINK | _GROUP_IPV4_ADDRESS | _GROUP_IPV6_ADDRESS))
+        # Listening comes before looking: what changes in between is then seen twice rather than never.
+        self._lost = not self._look()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+        self._lookup.close()
+
+    def present(self) -> tuple[str, ...]:
+        """Which of our addresses were on their devices when last read, in the order of the configuration."""
+        return tuple(item.address for item in self._book.addresses if item.address in self._present)
+
+    def carriers(self) -> tuple[tuple[str, bool], ...]:
+        """(device, has carrier) when last read."""
+        return tuple(self._carriers.items())
+
+    def facts(self, limit: int = 128) -> tuple[Fact, ...]:
+        """Read at most ``limit`` notifications and say what is different now.
+
+        An address that somebody removed and put back between two calls is not mentioned.
+        """
+        present, carriers = set(self._present), dict(self._carriers)
+        for _ in range(limit):
+            try:
+                data = self._socket.recv(_RECEIVE_SIZE)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._lost = self._lost or error.errno == errno.ENOBUFS
+                continue
+            for item in netlink.messages(data):
+                self._learn(item)
+        if self._lost:
+            self._lost = not self._look()
+        return self._differences(present, carriers)
+
+    def _differences(self, present: set[str], carriers: dict[str, bool]) -> tuple[Fact, ...]:
+        facts: list[Fact] = [
+            LinkChanged(device, carrier) for device, carrier in self._carriers.items() if carriers[device] != carrier
+        ]
+        for address in self._ours.values():
+            before, after = address in present, address in self._present
+            if after and not before:
+                facts.append(AddressThere(address))
+            elif before and not after and address in self._book.placed:
+                self._book.placed.discard(address)
+                facts.append(AddressGone(address))
+        return tuple(facts)
+
+    def _learn(self, item: Incoming) -> None:
+        if item.kind in (RTM_NEWADDR, RTM_DELADDR):
+            seen = read_address(item)
+            address = self._ours.get((self._names.get(seen.index, ""), seen.packed)) if seen else None
+            if address is not None:
+                (self._present.add if item.kind == RTM_NEWADDR else self._present.discard)(address)
+        elif item.kind in (RTM_NEWLINK, RTM_DELLINK):
+            link = read_link(item)
+            if link is None:
+                return
+            before = self._names.get(link.index, link.name)
+            if item.kind == RTM_DELLINK or before != link.name:
+                self._vanished(link.index, before)
+            if item.kind == RTM_NEWLINK:
+                self._names[link.index] = link.name
+                if link.name in self._carriers:
+                    self._carriers[link.name] = link.carrier
+                # A device may come under one of our names with addresses on it already: by renaming.
+                self._lost = self._lost or before != link.name
+
+    def _vanished(self, index: int, name: str) -> None:
+        self._names.pop(index, None)
+        if name in self._carriers:
+            self._carriers[name] = False
+        for (device, _), address in self._ours.items():
+            if device == name:
+                self._present.discard(address)
+
+    def _look(self) -> bool:
+        """Take the state from a dump. Returns False when the kernel would not tell: then we try again at the next call."""
+        links, addresses = list_links(self._lookup), list_addresses(self._lookup)
+        if isinstance(links, Failure) or isinstance(addresses, Failure):
+            return False
+        self._names = {link.index: link.name for link in links}
+        there = {link.name: link.carrier for link in links}
+        self._carriers = {device: there.get(device, False) for device in self._carriers}
+        keys = ((self._names.get(seen.index, ""), seen.packed) for seen in addresses)
+        self._present = {self._ours[key] for key in keys if key in self._ours}
+        return True

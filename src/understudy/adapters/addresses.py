@@ -1,0 +1,384 @@
+"""Virtual addresses on their devices, added and removed in batches over netlink.
+
+The messages are built when the configuration is loaded. A change of many addresses goes out in slices of 64, so that the
+caller can send a heartbeat in between: 1000 addresses take the kernel some 12 ms, whatever the language (measured).
+
+Decisions:
+
+- The prefix is the configured one, as IPaddr2 and keepalived do it. Inside the subnet of the device an IPv4 address becomes
+  a secondary and brings no second route. The only address of its subnet brings the connected route that it needs.
+- IPv4: deleting the first address of a subnet deletes the others of that subnet too, unless ``promote_secondaries`` is set.
+  ``prepare_devices`` sets it on the devices that we use (systemd sets it everywhere); it changes nothing else.
+- IPv6: no duplicate address detection (``IFA_F_NODAD``): it would keep the address tentative for a second or more; the core
+  probes first where it must. The preferred lifetime is 0: the address answers for ever but is never chosen as the source of
+  our own connections, which would break when it moves (RFC 6724 rule 3). IPv4 secondaries behave so by themselves.
+- A removal looks afterwards, and removes what is left of the address under another prefix length too: "removed" means gone.
+
+What this does not handle: the same address on another device of this machine (a real server's loopback, say) is not ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from understudy.model import AddressResource
+
+from . import netlink
+from .netlink import Failure, Incoming, NetlinkSocket
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+
+_IFADDRMSG = struct.Struct("=BBBBI")
+_IFINFOMSG = struct.Struct("=BxHiII")
+_CACHE_INFO = struct.Struct("=IIII")
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
+_IFA_F_NODAD = 0x02
+_IFLA_IFNAME = 3
+_UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
+_FOREVER = 0xFFFFFFFF
+_SLICE = 64
+_REMOVAL_ATTEMPTS = 4
+_ALREADY_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO)
+
+Outcomes = tuple[tuple[AddressResource, str | None], ...]
+"""Each address with what went wrong, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAddress:
+    """One address on one device, as a dump or a notification tells it. ``valid`` is in seconds, None for ever."""
+
+    index: int
+    packed: bytes
+    prefix: int
+    valid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLink:
+    """One device. ``carrier``: up, cable in, and ready to carry packets (RFC 2863 operational state up or unknown)."""
+
+    index: int
+    name: str
+    carrier: bool
+
+
+def pack(address: str) -> bytes:
+    """4 or 16 bytes. Raises OSError when ``address`` is neither IPv4 nor IPv6."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def read_address(item: Incoming) -> SeenAddress | None:
+    """The content of an RTM_NEWADDR or RTM_DELADDR message; None when it is none."""
+    if len(item.payload) < _IFADDRMSG.size:
+        return None
+    _, prefix, _, _, index = _IFADDRMSG.unpack_from(item.payload)
+    packed = b""
+    valid: int | None = None
+    for kind, value in netlink.attributes(item.payload[_IFADDRMSG.size :]):
+        # On point-to-point devices ADDRESS is the other end's; LOCAL, where present, is ours.
+        if kind == _IFA_LOCAL or (kind == _IFA_ADDRESS and not packed):
+            packed = value
+        elif kind == _IFA_CACHEINFO and len(value) >= _CACHE_INFO.size:
+            seconds = _CACHE_INFO.unpack_from(value)[1]
+            valid = None if seconds == _FOREVER else seconds
+    return SeenAddress(index, packed, prefix, valid) if len(packed) in (4, 16) else None
+
+
+def read_link(item: Incoming) -> SeenLink | None:
+    """The content of an RTM_NEWLINK or RTM_DELLINK message; None when it is none, or tells about a bridge's port only."""
+    if len(item.payload) < _IFINFOMSG.size:
+        return None
+    family, _, index, flags, _ = _IFINFOMSG.unpack_from(item.payload)
+    if family != socket.AF_UNSPEC:
+        return None
+    for kind, value in netlink.attributes(item.payload[_IFINFOMSG.size :]):
+        if kind == _IFLA_IFNAME:
+            wanted = _UP | _RUNNING | _LOWER_UP
+            return SeenLink(index, value.rstrip(b"\0").decode("utf-8", "replace"), flags & wanted == wanted)
+    return None
+
+
+def list_addresses(route: NetlinkSocket) -> tuple[SeenAddress, ...] | Failure:
+    """Every address of this machine (of its network namespace)."""
+    found = route.dump(RTM_GETADDR, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    if isinstance(found, Failure):
+        return found
+    seen = (read_address(item) for item in found if item.kind == RTM_NEWADDR)
+    return tuple(item for item in seen if item is not None)
+
+
+def list_links(route: NetlinkSocket) -> tuple[SeenLink, ...] | Failure:
+    """Every device of this machine (of its network namespace)."""
+    found = route.dump(RTM_GETLINK, _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    if isinstance(found, Failure):
+        return found
+    seen = (read_link(item) for item in found if item.kind == RTM_NEWLINK)
+    return tuple(item for item in seen if item is not None)
+
+
+def prepare_devices(addresses: Iterable[AddressResource]) -> tuple[str, ...]:
+    """Set ``promote_secondaries`` on the devices of IPv4 addresses (see the top of the file). Returns what could not be done.
+
+    Writes to /proc/sys; call it before the loop starts.
+    """
+    problems = []
+    for device in sorted({item.device for item in addresses if ":" not in item.address}):
+        path = f"/proc/sys/net/ipv4/conf/{device.replace('.', '/')}/promote_secondaries"
+        try:
+            with open(path, "r+", encoding="ascii") as setting:
+                if setting.read().strip() != "1":
+                    setting.seek(0)
+                    setting.write("1")
+        except FileNotFoundError:
+            continue  # no such device yet: adding the address will say so
+        except OSError as error:
+            problems.append(
+                f"cannot set promote_secondaries on {device} ({error.strerror}): "
+                f"set net.ipv4.conf.{device}.promote_secondaries=1, or removing one address may remove others"
+            )
+    return tuple(problems)
+
+
+def _build(kind: int, flags: int, resource: AddressResource, index: int, sequence: int, tail: bytes = b"") -> bytes:
+    packed = pack(resource.address)
+    family = socket.AF_INET6 if len(packed) == 16 else socket.AF_INET
+    head = _IFADDRMSG.pack(family, resource.prefix, 0, 0, index)
+    body = netlink.attribute(_IFA_LOCAL, packed) + netlink.attribute(_IFA_ADDRESS, packed) + tail
+    return netlink.message(kind, netlink.REQUEST | flags, sequence, head + body)
+
+
+def addition(resource: AddressResource, index: int, sequence: int, lifetime: int | None = None) -> bytes:
+    """RTM_NEWADDR that adds the address or renews it; it ends after ``lifetime`` whole seconds (None: never)."""
+    valid = _FOREVER if lifetime is None else lifetime
+    tail = b""
+    if ":" in resource.address:
+        tail = netlink.attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
+        tail += netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(0, valid, 0, 0))
+    elif lifetime is not None:
+        tail = netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(valid, valid, 0, 0))
+    return _build(RTM_NEWADDR, netlink.CREATE | netlink.REPLACE, resource, index, sequence, tail)
+
+
+def removal(resource: AddressResource, index: int, sequence: int) -> bytes:
+    """RTM_DELADDR for the address with the prefix length that we gave it."""
+    return _build(RTM_DELADDR, 0, resource, index, sequence)
+
+
+def with_acknowledgement(data: bytes) -> bytes:
+    """The same message, asking for an acknowledgement."""
+    (flags,) = struct.unpack_from("=H", data, 6)
+    return data[:6] + struct.pack("=H", flags | netlink.ACK) + data[8:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    index: int
+    add: bytes
+    remove: bytes
+
+
+class AddressChange:
+    """A running addition or removal. Call ``step`` until it says that it is done; ``results`` then has every address."""
+
+    def __init__(self, book: AddressBook, addresses: Sequence[AddressResource], adding: bool) -> None:
+        self._book = book
+        self._todo = list(addresses)
+        self._adding = adding
+        self._results: dict[AddressResource, str | None] = {}
+
+    def step(self) -> bool:
+        """Do up to 64 addresses, well under a millisecond. Returns True when nothing is left to do."""
+        if self._todo:
+            now, self._todo = self._todo[:_SLICE], self._todo[_SLICE:]
+            self._results.update(self._book.change(now, self._adding))
+            if not self._todo and not self._adding:
+                self._results.update(self._book.remove_leftovers(tuple(self._results)))
+        return not self._todo
+
+    @property
+    def results(self) -> Outcomes:
+        return tuple(self._results.items())
+
+
+class AddressBook:
+    """The virtual addresses of the configuration, ready to be put on their devices.
+
+    ``placed`` are those that we put there (or found there) and have not removed since. ``lifetimes`` gives addresses an end in
+    whole seconds; only the fallback lease uses it. Raises OSError when the kernel offers no NETLINK_ROUTE.
+    """
+
+    def __init__(self, addresses: Iterable[AddressResource]) -> None:
+        self._route = NetlinkSocket(netlink.NETLINK_ROUTE)
+        self._addresses = tuple(addresses)
+        self._sequences = {item: number for number, item in enumerate(self._addresses, 1)}
+        self._prepared: dict[AddressResource, _Prepared] = {}
+        self.lifetimes: dict[str, int] = {}
+        for device in {item.device for item in self._addresses}:
+            self._prepare(device, _device_index(device))
+        self.placed: set[str] = set(self.present())
+
+    @property
+    def addresses(self) -> tuple[AddressResource, ...]:
+        return self._addresses
+
+    def close(self) -> None:
+        self._route.close()
+
+    def begin_add(self, addresses: Sequence[AddressResource]) -> AddressChange:
+        """Start to add addresses in slices. Already there is success."""
+        return AddressChange(self, addresses, adding=True)
+
+    def begin_remove(self, addresses: Sequence[AddressResource]) -> AddressChange:
+        """Start to remove addresses in slices. Already gone is success."""
+        return AddressChange(self, addresses, adding=False)
+
+    def add(self, addresses: Sequence[AddressResource]) -> Outcomes:
+        """Add all of them now. The text says what is wrong, for people."""
+        return _to_the_end(self.begin_add(addresses))
+
+    def remove(self, addresses: Sequence[AddressResource]) -> Outcomes:
+        """Remove all of them now. The text says what is wrong, for people."""
+        return _to_the_end(self.begin_remove(addresses))
+
+    def present(self) -> tuple[str, ...]:
+        """Which of our addresses are on their devices now, in the order of the configuration."""
+        found = self._found(self._addresses)
+        there = set() if isinstance(found, Failure) else {resource for resource, _ in found}
+        return tuple(item.address for item in self._addresses if item in there)
+
+    def carriers(self, devices: Iterable[str] = ()) -> tuple[tuple[str, bool], ...]:
+        """(device, has carrier) of the devices of our addresses and of ``devices``; one that does not exist has none."""
+        wanted = sorted({item.device for item in self._addresses} | set(devices))
+        links = list_links(self._route)
+        known = {} if isinstance(links, Failure) else {link.name: link.carrier for link in links}
+        return tuple((device, known.get(device, False)) for device in wanted)
+
+    def lifetimes_left(self) -> dict[str, int]:
+        """Whole seconds left of those of our addresses that are there and have an end."""
+        found = self._found(self._addresses)
+        if isinstance(found, Failure):
+            return {}
+        return {resource.address: seen.valid for resource, seen in found if seen.valid is not None}
+
+    def change(self, addresses: Sequence[AddressResource], adding: bool) -> Outcomes:
+        """Add or remove one slice with one system call; callers use ``begin_add`` and ``begin_remove``."""
+        texts: dict[AddressResource, str | None] = {}
+        batch: list[bytes] = []
+        by_sequence: dict[int, AddressResource] = {}
+        indices = {device: _device_index(device) for device in {item.device for item in addresses}}
+        for resource in addresses:
+            index = indices[resource.device]
+            texts[resource] = None
+            if not adding:
+                self.placed.discard(resource.address)
+            if not index:
+                texts[resource] = f"there is no device {resource.device} on this machine" if adding else None
+                continue
+            prepared = self._ready(resource, index)
+            sequence = self._sequences[resource]
+            by_sequence[sequence] = resource
+            lifetime = self.lifetimes.get(resource.address)
+            if not adding:
+                batch.append(prepared.remove)
+            elif lifetime is None:
+                batch.append(prepared.add)
+            else:
+                batch.append(addition(resource, index, sequence, lifetime))
+        if batch:
+            batch[-1] = with_acknowledgement(batch[-1])
+            for failure in self._route.request(b"".join(batch)):
+                self._judge(failure, by_sequence, adding, texts)
+        if adding:
+            self.placed.update(item.address for item, text in texts.items() if text is None)
+        return tuple(texts.items())
+
+    def _judge(
+        self,
+        failure: Failure,
+        asked: dict[int, AddressResource],
+        adding: bool,
+        texts: dict[AddressResource, str | None],
+    ) -> None:
+        if failure.number == errno.EEXIST if adding else failure.number in _ALREADY_GONE:
+            return
+        concerned = [asked[failure.sequence]] if failure.sequence in asked else list(asked.values())
+        for resource in concerned:
+            texts[resource] = _explain(failure, resource, adding)
+
+    def remove_leftovers(self, addresses: Sequence[AddressResource]) -> dict[AddressResource, str | None]:
+        """Look whether any of ``addresses`` is still there, under whatever prefix length, and remove it.
+
+        Returns those that could not be removed, and all of them when we could not look.
+        """
+        left: tuple[tuple[AddressResource, SeenAddress], ...] = ()
+        for _ in range(_REMOVAL_ATTEMPTS):
+            found_now = self._found(addresses)
+            if isinstance(found_now, Failure):
+                return dict.fromkeys(addresses, f"cannot see whether it is gone: {found_now}")
+            left = found_now
+            for resource, seen in left:
+                found = AddressResource(resource.id, resource.address, seen.prefix, resource.device)
+                self._route.request(with_acknowledgement(removal(found, seen.index, 1)))
+            if not left:
+                return {}
+        return {item: f"{item.address} on {item.device} comes back as often as it is removed" for item, _ in left}
+
+    def _found(self, addresses: Iterable[AddressResource]) -> tuple[tuple[AddressResource, SeenAddress], ...] | Failure:
+        """Those of ``addresses`` that are on their devices now; one with two prefix lengths appears twice."""
+        seen = list_addresses(self._route)
+        if isinstance(seen, Failure):
+            return seen
+        wanted = list(addresses)
+        indices = {device: _device_index(device) for device in {item.device for item in wanted}}
+        ours = {(indices[item.device], pack(item.address)): item for item in wanted}
+        pairs = ((ours.get((item.index, item.packed)), item) for item in seen)
+        return tuple((resource, item) for resource, item in pairs if resource is not None)
+
+    def _ready(self, resource: AddressResource, index: int) -> _Prepared:
+        """The messages for ``resource``; built again when its device came back under another index."""
+        prepared = self._prepared.get(resource)
+        if prepared is None or prepared.index != index:
+            if resource not in self._sequences:
+                self._sequences[resource] = len(self._sequences) + 1
+                self._addresses = (*self._addresses, resource)
+            self._prepare(resource.device, index)
+            prepared = self._prepared[resource]
+        return prepared
+
+    def _prepare(self, device: str, index: int) -> None:
+        for resource in self._addresses:
+            if resource.device == device:
+                sequence = self._sequences[resource]
+                self._prepared[resource] = _Prepared(
+                    index, addition(resource, index, sequence), removal(resource, index, sequence)
+                )
+
+
+def _to_the_end(change: AddressChange) -> Outcomes:
+    while not change.step():
+        pass
+    return change.results
+
+
+def _device_index(device: str) -> int:
+    """0 when there is no such device."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0
+
+
+def _explain(failure: Failure, resource: AddressResource, adding: bool) -> str:
+    verb = "add" if adding else "remove"
+    text = f"cannot {verb} {resource.address}/{resource.prefix} on {resource.device}: {failure}"
+    if failure.number == errno.EPERM:
+        return f"{text}; run as root or give the process CAP_NET_ADMIN"
+    if failure.number == errno.EACCES and ":" in resource.address:
+        return f"{text}; IPv6 is switched off there: set net.ipv6.conf.{resource.device}.disable_ipv6=0"
+    return text
