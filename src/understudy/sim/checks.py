@@ -1,0 +1,204 @@
+"""What must never happen, and what must happen once trouble stops.
+
+Safety is looked at whenever it could break, not sampled: a right begins or is renewed in one moment, and its end is
+known then, so two rights overlap only if one of them begins or is renewed while the other runs.
+
+1. Two machines whose kernels let one group be served (machine on, kernel lease running; with the address present the
+   finding says so).
+2. Two cores that claim the lease, each by its own clock; the state that each shows of itself is read from its snapshot.
+3. Two machines that may run one exclusive program, unless the machine that ran it was unable to stop it: frozen,
+   without its daemon, or its agent failed. Then nobody could give proof but a fence, and the configured
+   ``stop_timeout`` stands in (DESIGN, "Proof of stop").
+4. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..effects import Action, Effect, RemoveAddresses, RunAgent
+from ..messages import Phase
+from ..model import AddressResource, Quorum
+from ..snapshot import GroupStatus
+from ..units import Duration
+from .host import Host
+from .world import Observer, World, WorldTime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must not happen, or has not happened in time."""
+
+    at: WorldTime
+    kind: str
+    text: str
+
+
+class Safety(Observer):
+    """Collects findings; ``limit`` keeps a broken run short."""
+
+    def __init__(self, limit: int = 20) -> None:
+        self.findings: list[Finding] = []
+        self.limit = limit
+        self._ends: dict[str, dict[str, WorldTime]] = {}
+        self._runs: dict[tuple[str, str], dict[str, bool]] = {}
+        self._unable: dict[str, WorldTime] = {}
+
+    def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
+        now = host.world.now
+        ends = self._ends.setdefault(group, {})
+        ends[host.name] = until
+        if until <= now or len(ends) < 2:
+            return
+        for name, end in ends.items():
+            if name != host.name and end > now:
+                other = host.world.hosts[name]
+                present = [item.address for item in host.world.cluster.group(group).addresses]
+                both = any(a in host.kernel.addresses and a in other.kernel.addresses for a in present)
+                what = "serve its address" if both else "have the right to serve it"
+                self._add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
+
+    def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
+        places = self._runs.setdefault((group, resource), {})
+        places[host.name] = running
+        item = next(item for item in host.world.cluster.group(group).resources if item.id == resource)
+        if not running or not item.exclusive:
+            return
+        grace = 2 * host.world.cluster.group(group).stop_timeout
+        for name, runs in places.items():
+            if name == host.name or not runs:
+                continue
+            unable = self._unable.get(name)
+            other = host.world.hosts[name]
+            if not other.awake or not other.manager.up or (unable is not None and host.world.now - unable < grace):
+                continue
+            self._add(host.world, "two-programs", f"{group}: {host.name} starts {resource} while {name} runs it")
+
+    def happened(self, host: Host | None, text: str) -> None:
+        if host is None:
+            return
+        disabling = ("freeze", "thaw", "kill", "pulse", "manager", "stop ", "cut", "start ")
+        if text.startswith(disabling) or "lost" in text or "unknown" in text or "failed" in text:
+            self._unable[host.name] = host.world.now
+
+    def compare_claims(self, world: World) -> None:
+        """Ask every core what it holds; at most one may say that it has a lease that has not ended."""
+        claims: dict[str, str] = {}
+        for host in world.hosts.values():
+            if host.core is None:
+                continue
+            for group in host.core.snapshot(host.reading).groups:
+                if group.lease_left_ms is None or group.lease_left_ms <= 0:
+                    continue
+                other = claims.setdefault(group.name, host.name)
+                if other != host.name:
+                    self._add(world, "two-claims", f"{group.name}: {other} and {host.name} both claim the lease")
+
+    def _add(self, world: World, kind: str, text: str) -> None:
+        if world.cluster.quorum is Quorum.PAIR:
+            kind = f"pair-{kind}"
+        if len(self.findings) < self.limit:
+            self.findings.append(Finding(world.now, kind, text))
+
+
+@dataclass(slots=True)
+class Liveness:
+    """Once trouble has stopped: every group started by exactly one fit node, and then nothing moves any more."""
+
+    safety: Safety
+    movements: Movements
+    settled: dict[str, str] = field(default_factory=dict)
+    before: int = 0
+
+    def settle(self, world: World) -> None:
+        """To be called when the time allowed after the trouble is over."""
+        self.before = self.movements.count
+        for group in world.cluster.groups:
+            holders = [host.name for host in world.hosts.values() if host.serves(group.name)]
+            fit = fit_nodes(world, group.name)
+            if not fit:
+                continue
+            if len(holders) != 1:
+                said = "; ".join(f"{name}: {_explain(world, name, group.name)}" for name in fit)
+                self._add(world, "no-holder", f"{group.name} is held by {holders or 'nobody'}; {said}")
+                continue
+            self.settled[group.name] = holders[0]
+            self._complete(world, group.name, holders[0])
+
+    def watch(self, world: World) -> None:
+        """To be called again later: what had settled must not have moved."""
+        for group, before in self.settled.items():
+            holders = [host.name for host in world.hosts.values() if host.serves(group)]
+            if holders != [before]:
+                self._add(world, "restless", f"{group} was settled on {before} and is now on {holders or 'nobody'}")
+        moved = self.movements.count - self.before
+        if moved:
+            self._add(world, "restless", f"{moved} addresses or programs were moved after everything had settled")
+
+    def _complete(self, world: World, group: str, holder: str) -> None:
+        host = world.hosts[holder]
+        status = status_of(host, group)
+        missing = [
+            item.id
+            for item in world.cluster.group(group).resources
+            if not (
+                item.address in host.kernel.addresses
+                if isinstance(item, AddressResource)
+                else host.manager.running.get((group, item.id))
+            )
+        ]
+        if missing:
+            self._add(world, "incomplete", f"{group} is held by {holder}, but these do not run: {', '.join(missing)}")
+        elif status is not None and status.state != Phase.STARTED.value:
+            self._add(world, "incomplete", f"{group} runs on {holder}, which says {status.state}: {status.why}")
+
+    def _add(self, world: World, kind: str, text: str) -> None:
+        self.safety.findings.append(Finding(world.now, kind, text))
+
+
+def status_of(host: Host, group: str) -> GroupStatus | None:
+    """What the machine's core says about a group, or None if there is no core."""
+    if host.core is None:
+        return None
+    return next((item for item in host.core.snapshot(host.reading).groups if item.name == group), None)
+
+
+def fit_nodes(world: World, group: str) -> list[str]:
+    """Nodes on which the group could run now: on, awake, not in standby, with the cables of its addresses."""
+    found = []
+    for member in world.cluster.nodes:
+        host = world.hosts[member.name]
+        cables = all(host.kernel.carriers.get(a.device, False) for a in world.cluster.group(group).addresses)
+        if host.power and host.awake and cables and not host.saved_standby:
+            found.append(host.name)
+    return found
+
+
+def _explain(world: World, name: str, group: str) -> str:
+    status = status_of(world.hosts[name], group)
+    if status is None:
+        return "says nothing"
+    return f"{status.state}, {status.not_on.get(name) or status.why}"
+
+
+class Movements(Observer):
+    """Counts what clients would feel: addresses taken away, programs started or stopped."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        if isinstance(effect, RemoveAddresses):
+            self.count += any(item.address in host.kernel.addresses for item in effect.addresses)
+        elif isinstance(effect, RunAgent):
+            self.count += effect.action is not Action.MONITOR
+
+
+def allowed_time(world: World) -> Duration:
+    """How long after the end of trouble everything must have settled."""
+    cluster = world.cluster
+    slowest = 0
+    for group in cluster.groups:
+        programs = [item for item in group.resources if not isinstance(item, AddressResource)]
+        slowest = max(slowest, group.stop_timeout + sum(item.limits.start + item.limits.stop for item in programs))
+    return 15 * cluster.dead_time + slowest

@@ -1,0 +1,463 @@
+"""The language of tests/scenarios: one command a line, and below it, indented, everything that acted until the next.
+
+``render`` runs a script and returns it with its output written anew: equal to the file, or the difference is what a change
+did. ``#`` begins a comment. Any command may end with ``quietly``: its output is left out. The commands:
+
+    cluster N nodes | NAMES... [witness NAME]... [quorum pair] [ping ADDRESS]... heartbeat 200ms dead 1s
+    group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
+    start all|NAMES...          power on, or start the daemon of a machine that is on
+    advance 2s                  let time pass
+    power off|on NAME           crash NAME [for 50ms]        stop NAME (cleanly)
+    freeze NAME [for 2s]        thaw NAME                    manager NAME dies|returns
+    partition A B | C [on NET]  cut A B [NET]                one-way A B [NET]      heal
+    cable NAME NET out|in       loss 30%                     delay 50ms
+    move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
+    agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
+    kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
+    ping NAME answers|fails     strike NAME N                replay N
+    status NAME
+    expect GROUP on NAME|nobody               expect P runs on NAMES...|nowhere
+    expect GROUP outage below 1030ms          expect nothing moved
+    expect NAME sees NODE up|late|lost        expect GROUP is started on NAME
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ..effects import Action
+from ..events import RivalSeen
+from ..model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    Failback,
+    FailbackKind,
+    Group,
+    Limits,
+    Quorum,
+    Resource,
+    Restarts,
+    ScriptResource,
+)
+from ..units import MINUTE, SECOND, Duration, parse_duration
+from .checks import Movements, Safety
+from .faults import DEVICES, SERVICE_DEVICE, make_members
+from .host import Host, Strike
+from .network import Weather
+from .run import make_world
+from .text import Story, short
+from .world import Habits, MakeCore, Observer, World, WorldTime
+
+INDENT = "    "
+STRANGER = "02:00:00:00:00:ff"
+
+
+class ScriptError(Exception):
+    """A line of a script that cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The script with fresh output, and the expectations that did not hold."""
+
+    text: str
+    failures: tuple[str, ...]
+
+
+class Outages(Observer):
+    """The longest time that nobody served a group, since last asked."""
+
+    def __init__(self) -> None:
+        self.longest: dict[str, Duration] = {}
+        self._until: dict[str, WorldTime] = {}
+        self._server: dict[str, str] = {}
+
+    def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
+        if self._server.get(group) == host.name and until <= host.world.now:
+            self._until[group] = min(self._until[group], host.world.now)
+
+    def turn_ended(self, host: Host) -> None:
+        now = host.world.now
+        for group in host.world.cluster.groups:
+            name = group.name
+            serves = host.serves(name) and all(a.address in host.kernel.addresses for a in group.addresses)
+            if serves:
+                gap = now - self._until.get(name, now)
+                self.longest[name] = max(self.longest.get(name, 0), gap)
+                self._until[name] = host.clock.when(host.kernel.leases[name])
+                self._server[name] = host.name
+            elif self._server.get(name) == host.name:
+                self._until[name] = min(self._until[name], now)
+
+    def take(self, group: str, now: WorldTime) -> Duration:
+        """The longest outage since the last call; one that still lasts counts up to now."""
+        running = max(0, now - self._until.get(group, now))
+        return max(self.longest.pop(group, 0), running)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What ``cluster`` and ``group`` lines have said before the first ``start``."""
+
+    cluster: Cluster | None = None
+    groups: list[Group] = field(default_factory=list)
+
+
+class Script:
+    """One script and the world that it drives."""
+
+    def __init__(self, make_core: MakeCore) -> None:
+        self._make_core = make_core
+        self._draft = _Draft()
+        self._world: World | None = None
+        self._lines: list[str] = []
+        self._failures: list[str] = []
+        self._outages = Outages()
+        self._movements = Movements()
+        self._safety = Safety()
+        self._moved = 0
+        self._requests = 0
+        self._commands: dict[str, Callable[[list[str]], None]] = {
+            "cluster": self._cluster,
+            "group": self._group,
+            "start": self._start,
+            "advance": self._advance,
+            "power": self._power,
+            "crash": self._crash,
+            "stop": self._stop,
+            "freeze": self._freeze,
+            "thaw": self._thaw,
+            "manager": self._manager,
+            "partition": self._partition,
+            "cut": self._cut,
+            "one-way": self._one_way,
+            "heal": self._heal,
+            "cable": self._cable,
+            "loss": self._weather,
+            "delay": self._weather,
+            "move": self._move,
+            "standby": self._standby,
+            "online": self._standby,
+            "agent": self._agent,
+            "kill": self._kill,
+            "delete": self._delete,
+            "rival": self._rival,
+            "ping": self._ping,
+            "strike": self._strike,
+            "replay": self._replay,
+            "status": self._status,
+            "expect": self._expect,
+        }
+
+    def render(self, text: str) -> Rendered:
+        """Run all commands of ``text``; raises ScriptError with the line for one that makes no sense."""
+        output: list[str] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.startswith(INDENT):
+                continue
+            output.append(line.rstrip())
+            command = line.partition("#")[0].split()
+            if not command:
+                continue
+            output += [INDENT + said for said in self._run(command, number)]
+        while output and not output[-1]:
+            output.pop()
+        for finding in self._safety.findings:
+            self._failures.append(f"{finding.kind}: {finding.text}")
+            output.append(f"{INDENT}NEVER: {finding.kind}: {finding.text}")
+        return Rendered("\n".join(output) + "\n", tuple(self._failures))
+
+    def _run(self, command: list[str], number: int) -> list[str]:
+        quietly = command[-1] == "quietly"
+        words = command[:-1] if quietly else command
+        handler = self._commands.get(words[0])
+        if handler is None:
+            raise ScriptError(f"line {number}: unknown command {words[0]!r}; one of {' '.join(sorted(self._commands))}")
+        self._lines = []
+        if words[0] != "expect":
+            self._moved = self._movements.count
+        try:
+            handler(words)
+        except (KeyError, IndexError, ValueError, StopIteration) as error:
+            raise ScriptError(f"line {number}: cannot understand {' '.join(words)!r} ({error!r})") from error
+        return [] if quietly else self._lines
+
+    @property
+    def world(self) -> World:
+        """The running world; made by the first command that needs it."""
+        if self._world is None:
+            if self._draft.cluster is None:
+                raise ValueError("the first command must be cluster")
+            cluster = replace(self._draft.cluster, groups=tuple(self._draft.groups))
+            story = Story(lambda line: self._lines.append(line))
+            observers = (self._safety, self._outages, self._movements, story)
+            self._world = make_world(cluster, 1, self._make_core, Habits(), observers)
+            self._world.network.recording = True
+        return self._world
+
+    def _host(self, name: str) -> Host:
+        return self.world.hosts[name]
+
+    def _soon(self) -> None:
+        """Let what happens at this very moment happen, and no more."""
+        self.world.run(self.world.now)
+
+    # -- shape
+
+    def _cluster(self, words: list[str]) -> None:
+        options = _options(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead"))
+        named = [word for word in options[""] if word != "nodes"]
+        nodes = [f"ha{i:02}" for i in range(1, int(named[0]) + 1)] if named[0].isdigit() else named
+        self._draft.cluster = Cluster(
+            name="site",
+            key_file="cluster.key",
+            heartbeat=parse_duration(options["heartbeat"][0]),
+            dead_time=parse_duration(options["dead"][0]),
+            quorum=Quorum(options["quorum"][0]) if "quorum" in options else Quorum.MAJORITY,
+            members=make_members(tuple(nodes), tuple(options.get("witness", ()))),
+            groups=(),
+            ping=tuple(options.get("ping", ())),
+            digest="same",
+        )
+
+    def _group(self, words: list[str]) -> None:
+        options = _options(words[2:], ("address", "program", "script", "exclusive", "prefer", "failback", "restarts"))
+        limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
+        restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE)
+        resources: list[Resource] = [
+            AddressResource(f"address {a}", a, 24, SERVICE_DEVICE) for a in options.get("address", ())
+        ]
+        for name in options.get("program", ()):
+            resources.append(CommandResource(name, (name,), limits=replace(limits, interval=0), restarts=restarts))
+        for kind in ("script", "exclusive"):
+            for name in options.get(kind, ()):
+                resources.append(
+                    ScriptResource(name, f"/{name}", (), kind == "exclusive", limits=limits, restarts=restarts)
+                )
+        self._draft.groups.append(
+            Group(
+                words[1],
+                tuple(resources),
+                tuple(options.get("prefer", ())),
+                _failback(options.get("failback", ["when-healthy"])[0]),
+                stop_timeout=5 * SECOND,
+            )
+        )
+
+    # -- what happens to machines
+
+    def _start(self, words: list[str]) -> None:
+        names = list(self.world.hosts) if words[1] == "all" else words[1:]
+        for name in names:
+            host = self._host(name)
+            if host.power:
+                host.start_pulse()
+            else:
+                host.power_on()
+        self._soon()
+
+    def _advance(self, words: list[str]) -> None:
+        self.world.run(self.world.now + parse_duration(words[1]))
+
+    def _power(self, words: list[str]) -> None:
+        host = self._host(words[2])
+        if {"on": True, "off": False}[words[1]]:
+            host.power_on()
+        else:
+            host.power_off()
+        self._soon()
+
+    def _crash(self, words: list[str]) -> None:
+        host = self._host(words[1])
+        host.kill_pulse()
+        if len(words) > 3:
+            self.world.after(parse_duration(words[3]), host.start_pulse)
+
+    def _stop(self, words: list[str]) -> None:
+        self._host(words[1]).shut_down()
+        self._soon()
+
+    def _freeze(self, words: list[str]) -> None:
+        host = self._host(words[1])
+        host.freeze()
+        if len(words) > 3:
+            self.world.after(parse_duration(words[3]), host.thaw)
+
+    def _thaw(self, words: list[str]) -> None:
+        self._host(words[1]).thaw()
+        self._soon()
+
+    def _manager(self, words: list[str]) -> None:
+        manager = self._host(words[1]).manager
+        {"dies": manager.crash, "returns": manager.start}[words[2]]()
+        self._soon()
+
+    def _cable(self, words: list[str]) -> None:
+        self._host(words[1]).set_carrier(DEVICES[words[2]], {"in": True, "out": False}[words[3]])
+        self._soon()
+
+    def _strike(self, words: list[str]) -> None:
+        self._host(words[1]).strike = Strike(int(words[2]), None)
+
+    # -- what happens to the network
+
+    def _partition(self, words: list[str]) -> None:
+        networks = words[words.index("on") + 1 :] if "on" in words else []
+        sides = words[1 : words.index("on")] if "on" in words else words[1:]
+        middle = sides.index("|")
+        self.world.network.part(sides[:middle], sides[middle + 1 :], networks)
+
+    def _cut(self, words: list[str]) -> None:
+        self.world.network.part((words[1],), (words[2],), words[3:])
+
+    def _one_way(self, words: list[str]) -> None:
+        self.world.network.cut((words[1],), (words[2],), words[3:])
+
+    def _heal(self, words: list[str]) -> None:
+        self.world.network.heal()
+
+    def _weather(self, words: list[str]) -> None:
+        weather = self.world.network.weather
+        if words[0] == "loss":
+            self.world.network.weather = replace(weather, loss=int(words[1].rstrip("%")) / 100)
+        else:
+            self.world.network.weather = Weather(weather.loss, parse_duration(words[1]), weather.duplicates)
+
+    def _replay(self, words: list[str]) -> None:
+        self.world.network.replay(int(words[1]))
+
+    def _rival(self, words: list[str]) -> None:
+        for host in self.world.hosts.values():
+            if host.power and host.kernel.carriers[SERVICE_DEVICE]:
+                host.fact(RivalSeen(words[1], SERVICE_DEVICE, STRANGER))
+
+    def _ping(self, words: list[str]) -> None:
+        host = self._host(words[1])
+        host.pings = dict.fromkeys(host.pings, {"answers": True, "fails": False}[words[2]])
+        host.tell_pings()
+
+    # -- operators and programs
+
+    def _asked(self, words: list[str], verb: str, group: str, node: str) -> None:
+        name = words[words.index("at") + 1] if "at" in words else node
+        self._requests += 1
+        self._host(name).ask(self._requests, verb, group, node)
+        self._soon()
+
+    def _move(self, words: list[str]) -> None:
+        self._asked(words, "move", words[1], words[2])
+
+    def _standby(self, words: list[str]) -> None:
+        self._asked(words, words[0], "", words[1])
+
+    def _program(self, name: str) -> tuple[str, str]:
+        return next((g.name, name) for g in self.world.cluster.groups for r in g.resources if r.id == name)
+
+    def _agent(self, words: list[str]) -> None:
+        temper = self._host(words[3]).manager.temper(*self._program(words[1]))
+        action = Action(words[4])
+        if words[5] == "takes":
+            temper.durations[action] = parse_duration(words[6])
+            return
+        counts = {"fails": temper.fails, "loses": temper.loses, "hangs": temper.hangs}[words[5]]
+        counts[action] = int(words[6]) if len(words) > 6 else 1
+
+    def _kill(self, words: list[str]) -> None:
+        self._host(words[3]).manager.kill(*self._program(words[1]))
+        self._soon()
+
+    def _delete(self, words: list[str]) -> None:
+        self._host(words[3]).lose_address(words[1])
+        self._soon()
+
+    # -- looking
+
+    def _status(self, words: list[str]) -> None:
+        host = self._host(words[1])
+        if host.core is None:
+            self._lines.append(f"{host.name}: no daemon")
+            return
+        found = host.core.snapshot(host.reading)
+        self._lines.append(f"quorum: {found.quorum.text}")
+        self._lines += [
+            f"node {n.name}: {n.state}{f' via {n.via}' if n.via else ''}{', standby' if n.standby else ''}"
+            for n in found.nodes
+        ]
+        for group in found.groups:
+            self._lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
+            self._lines += [f"  not on {name}: {why}" for name, why in group.not_on.items()]
+            self._lines += [f"  {r.id}: {r.state}{f', {r.text}' if r.text else ''}" for r in group.resources]
+        self._lines += [f"warning: {text}" for text in found.warnings]
+
+    def _expect(self, words: list[str]) -> None:
+        reality = self._reality(words[1:])
+        if reality is not None:
+            text = f"FAILED: {' '.join(words)}: {reality}"
+            self._failures.append(text)
+            self._lines.append(text)
+
+    def _reality(self, words: list[str]) -> str | None:
+        """None if the expectation holds, or what is the case instead."""
+        world = self.world
+        match words:
+            case [group, "on", wanted]:
+                world.cluster.group(group)
+                found = [host.name for host in world.hosts.values() if host.serves(group)]
+                return None if found == ([] if wanted == "nobody" else [wanted]) else f"served by {found}"
+            case [program, "runs", "on", *wanted]:
+                return self._runs(program, wanted)
+            case [program, "runs", "nowhere"]:
+                return self._runs(program, [])
+            case [group, "outage", "below", limit]:
+                world.cluster.group(group)
+                outage = self._outages.take(group, world.now)
+                return None if outage < parse_duration(limit) else f"the outage was {short(outage)}"
+            case ["nothing", "moved"]:
+                moved = self._movements.count - self._moved
+                return None if moved == 0 else f"{moved} moves"
+            case [name, "sees", node, state]:
+                core = self._host(name).core
+                states = (
+                    {} if core is None else {n.name: n.state for n in core.snapshot(self._host(name).reading).nodes}
+                )
+                return None if states.get(node) == state else f"{name} sees {states}"
+            case [group, "is", state, "on", name]:
+                core = self._host(name).core
+                groups = {} if core is None else {g.name: g for g in core.snapshot(self._host(name).reading).groups}
+                said = groups[group].state if group in groups else "nothing"
+                return None if said == state else f"{name} says {said}"
+            case _:
+                raise ValueError("no such expectation")
+
+    def _runs(self, program: str, wanted: list[str]) -> str | None:
+        key = self._program(program)
+        found = [host.name for host in self.world.hosts.values() if host.manager.running.get(key)]
+        return None if found == wanted else f"runs on {found}"
+
+
+def _options(words: list[str], known: tuple[str, ...]) -> dict[str, list[str]]:
+    """Split ``a b key c d key e`` into lists; what stands before the first key is under the empty name."""
+    found: dict[str, list[str]] = {"": []}
+    current = ""
+    for word in words:
+        if word in known:
+            current = word
+            found.setdefault(word, [])
+        else:
+            found[current].append(word)
+    return found
+
+
+def _failback(word: str) -> Failback:
+    if word == "never":
+        return Failback(FailbackKind.NEVER)
+    if word == "when-healthy":
+        return Failback(FailbackKind.WHEN_HEALTHY)
+    return Failback(FailbackKind.AFTER, parse_duration(word))
+
+
+def render(text: str, make_core: MakeCore) -> Rendered:
+    """Run a script against cores made by ``make_core``."""
+    return Script(make_core).render(text)

@@ -1,0 +1,131 @@
+"""One line of text for everything that acts; shared by the scenario files and ``understudy sim --story``.
+
+Heartbeats, echoes and renewals of a lease that runs already are left out: they are the background in which the rest
+happens. Ballots are long numbers, so each gets a short name in the order of appearance (b1, b2 ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from .. import effects as wish
+from ..effects import Effect, Level
+from ..events import Event
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Message, Release
+from ..model import AddressResource
+from ..units import MILLISECOND, SECOND, Duration, format_duration
+from .host import Host
+from .world import Observer, WorldTime
+
+
+def short(value: Duration) -> str:
+    """A duration rounded to a tenth of a millisecond."""
+    return format_duration(round(value, -5))
+
+
+def moment(when: WorldTime) -> str:
+    """Seconds since the beginning, to the millisecond."""
+    return f"{when // SECOND}.{when % SECOND // MILLISECOND:03d}"
+
+
+class Wording:
+    """Says effects and messages, with short names for ballots."""
+
+    def __init__(self) -> None:
+        self._ballots: dict[int, str] = {}
+
+    def ballot(self, number: int) -> str:
+        return self._ballots.setdefault(number, f"b{len(self._ballots) + 1}")
+
+    def message(self, message: Message) -> str | None:
+        """What a message says, or None for the background."""
+        match message:
+            case Heartbeat() | Echo():
+                return None
+            case Bid():
+                after = f" after {self.ballot(message.after)}" if message.after else ""
+                return f"bid for {message.group} with {self.ballot(message.ballot)}{after}"
+            case BidAnswer():
+                ballot = self.ballot(message.ballot)
+                if message.granted:
+                    return f"grant {message.group} {ballot} to {message.bidder}"
+                wait = f", wait {short(message.wait)}" if message.wait else ""
+                return f"refuse {message.group} {ballot} to {message.bidder}: {message.why}{wait}"
+            case Release():
+                successor = f" to {message.successor}" if message.successor else ""
+                state = "stopped" if message.stopped else "not yet stopped"
+                return f"release {message.group} {self.ballot(message.ballot)}{successor}, {state}"
+            case Ask():
+                return f"ask {message.to}: {' '.join(filter(None, (message.verb, message.group, message.target)))}"
+            case Answer():
+                return f"answer {message.to}: {'yes' if message.ok else 'no'}, {message.text}"
+            case _:
+                assert_never(message)
+
+    def effect(self, effect: Effect, renewal: bool, left: Duration) -> str | None:
+        """What an effect does, or None for the background. ``renewal``: the kernel lease ran already; ``left``: how long now."""
+        match effect:
+            case wish.Send(message, to, link):
+                said = self.message(message)
+                target = f" -> {to or 'all'}{f' by {link}' if link else ''}"
+                return None if said is None else said + target
+            case wish.KernelLease(group, until, why):
+                if until is not None and left > 0:
+                    return None if renewal else f"kernel lease {group} for {short(left)}: {why}"
+                return f"kernel lease {group} ends: {why}"
+            case wish.AddAddresses(_, _, addresses, why):
+                return f"add {_names(addresses)}: {why}"
+            case wish.RemoveAddresses(_, _, addresses, why):
+                return f"remove {_names(addresses)}: {why}"
+            case wish.Announce(addresses, why):
+                return f"announce {_names(addresses)}: {why}"
+            case wish.ProbeAddresses(_, _, addresses, limit, why):
+                return f"probe {_names(addresses)} for {short(limit)}: {why}"
+            case wish.RunAgent(_, _, resource, action, _, ballot, why):
+                return f"{action.value} {resource} ({self.ballot(ballot) if ballot else 'no ballot'}): {why}"
+            case wish.Reply(_, ok, text):
+                return f"reply {'yes' if ok else 'no'}: {text}"
+            case wish.Note(why, level, _, _):
+                return f"{'note' if level is Level.INFO else level.value}: {why}"
+            case wish.SaveStandby(standby):
+                return f"save standby {'on' if standby else 'off'}"
+            case wish.Quit(why):
+                return f"quit: {why}"
+            case _:
+                assert_never(effect)
+
+
+def _names(addresses: tuple[AddressResource, ...]) -> str:
+    return " ".join(item.address for item in addresses)
+
+
+class Story(Observer):
+    """Writes everything that acts as lines ``TIME NODE TEXT``; what no core decided is marked by ``*``."""
+
+    def __init__(self, write: Callable[[str], None], width: int = 7) -> None:
+        self._write = write
+        self._width = width
+        self._wording = Wording()
+
+    def happened(self, host: Host | None, text: str) -> None:
+        if host is not None:
+            self._line(host, f"* {text}")
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        renewal, left = False, 0
+        if isinstance(effect, wish.KernelLease):
+            now = host.reading
+            renewal = host.kernel.serves(effect.group, now)
+            left = 0 if effect.until is None else effect.until - now
+            if not renewal and left <= 0:
+                return
+        text = self._wording.effect(effect, renewal, left)
+        if text is not None:
+            self._line(host, text)
+
+    def told(self, host: Host, event: Event) -> None:
+        """Events show by what follows from them."""
+
+    def _line(self, host: Host, text: str) -> None:
+        self._write(f"{moment(host.world.now):>8} {host.name:<{self._width}} {text}")

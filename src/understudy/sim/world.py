@@ -1,0 +1,162 @@
+"""Virtual time: one heap of things to come, one source of randomness, and the clocks that machines read.
+
+The world counts nanoseconds from the start of a run. No machine sees that count: each has a boot clock of its own,
+with another reading at the same moment and with a rate error (DESIGN assumes only that the error is bounded:
+``Cluster.margin`` covers 1 %). Two runs of one seed do the same things in the same order, down to the last byte:
+``World.trace`` is a hash over all of it.
+
+What one step hands to whom is told to observers (checks, coverage, the story), which never act on the world.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ..effects import Effect
+from ..errors import check
+from ..events import Event
+from ..model import Cluster
+from ..snapshot import Snapshot
+from ..units import Duration, Instant
+
+if TYPE_CHECKING:
+    from .host import Host
+    from .network import Network
+
+WorldTime: TypeAlias = int
+"""Nanoseconds since the run began. Only the pretend world knows it."""
+
+FIRST = 0
+"""What happens to the world (faults, packets, answers) comes before timers that are due at the same nanosecond."""
+LAST = 1
+"""Timers: at one nanosecond, everything that arrives is there before a deadline is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One machine's ``CLOCK_BOOTTIME``: ``reading`` at ``since``, then running ``parts_per_million`` too fast (or too slow)."""
+
+    since: WorldTime
+    reading: Instant
+    parts_per_million: int
+
+    def read(self, now: WorldTime) -> Instant:
+        elapsed = now - self.since
+        return self.reading + elapsed * (1_000_000 + self.parts_per_million) // 1_000_000
+
+    def when(self, instant: Instant) -> WorldTime:
+        """The first moment at which the clock shows ``instant`` or more."""
+        scale = 1_000_000 + self.parts_per_million
+        return self.since - (-(instant - self.reading) * 1_000_000 // scale)
+
+
+class Core(Protocol):
+    """What the daemon and this world ask of ``core.node.Node``."""
+
+    def handle(self, event: Event, now: Instant, /) -> list[Effect]: ...
+
+    def next_deadline(self) -> Instant: ...
+
+    def snapshot(self, now: Instant, /) -> Snapshot: ...
+
+
+MakeCore: TypeAlias = Callable[[Cluster, str], Core]
+
+
+class Observer:
+    """Is told what happens. All methods may be overridden; none may change anything in the world."""
+
+    def happened(self, host: Host | None, text: str) -> None:
+        """Something that no core decided: a fault, an operator's act, an agent's result."""
+
+    def told(self, host: Host, event: Event) -> None:
+        """``host``'s core is about to handle ``event``."""
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        """``host`` is about to perform ``effect``."""
+
+    def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
+        """The kernel of ``host`` lets the group's addresses be served until ``until`` (now or earlier: no longer)."""
+
+    def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
+        """A program may run (from the moment it is asked to start) or certainly does not."""
+
+    def turn_ended(self, host: Host) -> None:
+        """``host`` has performed everything that its core wished for in this turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Delays of the pretend machines, in nanoseconds; scripts use the constants, searches draw up to them at random.
+
+    ``packet``: base delay of a datagram; ``jitter``: up to so much more; ``wake``: how late a timer wakes the pulse;
+    ``answer``: from the manager or an agent's end to the pulse; ``connect``: how soon a manager finds a new pulse.
+    """
+
+    packet: Duration = 100_000
+    jitter: Duration = 0
+    wake: Duration = 0
+    answer: Duration = 200_000
+    connect: Duration = 5_000_000
+    rate_error: int = 0
+    """Clocks run up to so many parts per million too fast or too slow."""
+
+
+class World:
+    """The heap, the hosts and the network of one run."""
+
+    def __init__(
+        self, cluster: Cluster, seed: int, make_core: MakeCore, *, habits: Habits, observers: Sequence[Observer] = ()
+    ) -> None:
+        self.cluster = cluster
+        self.random = Random(seed)
+        self.make_core = make_core
+        self.habits = habits
+        self.observers = tuple(observers)
+        self.now: WorldTime = 0
+        self.steps = 0
+        self.hosts: dict[str, Host] = {}
+        self.network: Network
+        self._heap: list[tuple[WorldTime, int, int, Callable[[], None]]] = []
+        self._pushed = 0
+        self._trace = hashlib.blake2b(digest_size=16)
+
+    def at(self, when: WorldTime, action: Callable[[], None], order: int = FIRST) -> None:
+        """Call ``action`` at ``when`` (not before now), in the order of the calls of this method."""
+        check(when >= self.now, "the simulator was asked to act in the past")
+        self._pushed += 1
+        heapq.heappush(self._heap, (when, order, self._pushed, action))
+
+    def after(self, delay: Duration, action: Callable[[], None]) -> None:
+        self.at(self.now + delay, action)
+
+    def run(self, until: WorldTime) -> None:
+        """Let everything happen that is due up to ``until``, which becomes now."""
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            when, _, _, action = heapq.heappop(heap)
+            self.now = when
+            self.steps += 1
+            action()
+        self.now = until
+
+    def mark(self, data: bytes) -> None:
+        """Add something that happened now to the trace."""
+        self._trace.update(self.now.to_bytes(8, "big"))
+        self._trace.update(data)
+
+    @property
+    def trace(self) -> str:
+        """Equal for two runs only if they did the same."""
+        return self._trace.hexdigest()
+
+    def tell(self, host: Host | None, text: str) -> None:
+        """Let the observers know about a fact that no core decided."""
+        self.mark(text.encode())
+        for observer in self.observers:
+            observer.happened(host, text)
