@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from wire_reference import section
-from wire_samples import SAMPLES, messages, state
+from wire_samples import BALLOT, SAMPLES, messages, state
 
 from understudy.errors import InternalError
-from understudy.messages import Answer, Ask, Bid, GroupReport, Heartbeat, Message, Phase
+from understudy.messages import Answer, Ask, Bid, GroupReport, Heard, Heartbeat, Hold, Message, Phase, Vote
 from understudy.wire.decode import decode
 from understudy.wire.encode import encode
 from understudy.wire.layout import HARD_LIMIT, TEXT_LIMIT
@@ -174,13 +174,21 @@ def test_the_own_state_gives_up_explanations_before_anything_else() -> None:
     assert tight.state == replace(own, groups=plain)
 
 
-def test_400_groups_fit() -> None:
-    own = replace(state(), groups=tuple(GroupReport(f"g{n}", Phase.STARTED, True, "w" * 240) for n in range(400)))
+def test_200_held_groups_with_the_longest_names_fit() -> None:
+    names = [f"{number:063}" for number in range(200)]
+    own = replace(
+        state("n" * 63),
+        holds=tuple(Hold(name, BALLOT) for name in names),
+        votes=tuple(Vote(name, "n" * 63, 7, BALLOT, 1) for name in names),
+        heard=tuple(Heard(f"{number:063}", 1, 0) for number in range(4)),
+        groups=tuple(GroupReport(name, Phase.STARTED, True, "w" * 240) for name in names),
+    )
     body = encode(Heartbeat(own), 1400)
     assert len(body) <= HARD_LIMIT
     message = decode(body)
     assert isinstance(message, Heartbeat)
-    assert [report.group for report in message.state.groups] == [f"g{n}" for n in range(400)]
+    assert (message.state.holds, message.state.votes) == (own.holds, own.votes)
+    assert [report.group for report in message.state.groups] == names
 
 
 @pytest.mark.parametrize(("groups", "text"), [(310, "60000 are possible"), (400, "Heartbeat cannot be encoded")])
