@@ -1,0 +1,87 @@
+"""Ask the daemon of this machine: HTTP over its Unix socket, with nothing but the standard library, to start fast."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from typing import Any
+
+from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
+
+_BY_STATUS: dict[int, type[UnderstudyError]] = {
+    400: UsageError,
+    403: Refused,
+    404: UsageError,
+    409: Refused,
+    413: UsageError,
+    503: NotRunning,
+    504: TimedOut,
+}
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Client:
+    """``runtime_dir`` is the daemon's; its manager listens at ``control.sock`` there."""
+
+    def __init__(self, runtime_dir: str) -> None:
+        self._path = os.path.join(runtime_dir, "control.sock")
+
+    def get(self, path: str, limit: float = 5.0) -> dict[str, Any]:
+        """``limit`` is in seconds. Raises NotRunning, Refused, TimedOut or UsageError, as the daemon says."""
+        return self._ask("GET", path, None, limit)
+
+    def post(self, path: str, body: dict[str, str], limit: float = 15.0) -> dict[str, Any]:
+        """Longer than the daemon's own limit of 10 s by default, so that its sentence arrives instead of ours."""
+        return self._ask("POST", path, body, limit)
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None, limit: float) -> dict[str, Any]:
+        connection = _Connection(self._path, limit)
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read()
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NotRunning(
+                f"no daemon answers at {self._path}",
+                'is it started ("understudy run", or "systemctl start understudy")? another --runtime-dir?',
+            ) from None
+        except PermissionError:
+            raise Refused(
+                f"{self._path} may not be used by you", "use sudo, or join the cluster's admin_group"
+            ) from None
+        except TimeoutError:
+            raise TimedOut(
+                f"the manager did not answer within {limit:g} s", "is the machine overloaded or its disk hung?"
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunning(
+                f"the connection to {self._path} broke: {error}", "the manager may be starting again; ask again"
+            ) from None
+        finally:
+            connection.close()
+        return self._answer(response.status, text)
+
+    def _answer(self, status: int, text: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise UnderstudyError(f"the manager at {self._path} answered {status} without JSON")
+        if status != 200:
+            kind = _BY_STATUS.get(status, UnderstudyError)
+            raise kind(str(answer.get("text", f"status {status}")), str(answer.get("hint", "")))
+        return answer

@@ -1,0 +1,104 @@
+"""The ``understudy`` command. Each subcommand lives in a module of its own that is imported only when it is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ..errors import InternalError, UnderstudyError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Run this machine's daemon (a node or a witness)."),
+    "check": ("check", "Check configuration files, and say how safe they are."),
+    "keygen": ("keygen", "Make the cluster's key, or rotate it."),
+    "status": ("status", "Show the cluster as this node sees it."),
+    "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
+    "move": ("move", "Move a group to another node."),
+    "standby": ("standby", "Take all groups off a node and keep them off."),
+    "online": ("online", "Let a node run groups again."),
+    "history": ("history", "Show what happened lately."),
+    "lab": ("lab", "Run a whole cluster on this machine, with switches to pull."),
+    "sim": ("sim", "Search the core for mistakes under simulated trouble."),
+    "dump": ("dump", "Write the recorder of this node's pulse to a file."),
+}
+"""Command name to module (under ``understudy.cli``, its attribute ``command``) and its line in ``--help``."""
+
+EPILOG = """\b
+Exit codes of all commands:
+  0  done
+  1  a problem was found or something went wrong; the text says what
+  2  the command line is wrong
+  3  no daemon answers here
+  4  the cluster understood and refused
+  5  no answer in time: whether it happened is unknown
+ 70  a mistake in understudy itself
+
+Completion of commands, groups and nodes, for bash (zsh and fish alike):
+eval "$(_UNDERSTUDY_COMPLETE=bash_source understudy)"
+"""
+
+
+class LazyCommands(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(f"understudy.cli.{entry[0]}").command
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, 1, 0.5)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"there is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UnderstudyError as error:
+            click.echo(f"understudy: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except InternalError as error:
+            click.echo(f"understudy: a mistake in understudy itself: {error}", err=True)
+            ctx.exit(70)
+
+
+@click.command(cls=LazyCommands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="understudy", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Keep a service running on a small group of machines.
+
+    The daemon runs on every machine ("understudy run", usually as a systemd unit). The other commands ask the daemon of
+    this machine, over a Unix socket in its runtime directory, which root and the cluster's admin_group may use.
+    """
+
+
+def main() -> None:
+    """Entry point of the installed ``understudy`` program."""
+    try:
+        commands(prog_name="understudy")
+    except BrokenPipeError:
+        # "understudy status | head" is no error; what is left to flush has no reader.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

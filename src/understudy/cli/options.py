@@ -1,0 +1,72 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import UnderstudyError
+
+RUNTIME_DIR = "/run/understudy"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def runtime_dir_option(function: Function) -> Function:
+    return click.option(
+        "--runtime-dir",
+        default=RUNTIME_DIR,
+        envvar="UNDERSTUDY_RUNTIME_DIR",
+        show_default=True,
+        show_envvar=True,
+        type=click.Path(file_okay=False),
+        help="The daemon's runtime directory.",
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+def wait_options(function: Function) -> Function:
+    function = click.option(
+        "--timeout",
+        "limit",
+        default="30s",
+        show_default=True,
+        callback=_duration,
+        help="How long to wait; exit code 5 after that. The cluster goes on with it.",
+    )(function)
+    return click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is done.")(function)
+
+
+def _duration(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+    from ..units import parse_duration
+
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _names(context: click.Context, kind: str) -> list[str]:
+    """Names for the shell's completion, from the daemon; none when it does not answer at once."""
+    from .client import Client
+
+    directory = context.params.get("runtime_dir") or os.environ.get("UNDERSTUDY_RUNTIME_DIR") or RUNTIME_DIR
+    try:
+        status = Client(directory).get("/v1/status", limit=0.5)
+        return [item["name"] for item in status[kind] if item.get("role") != "witness"]
+    except (UnderstudyError, KeyError, TypeError):
+        return []
+
+
+def complete_group(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    return [name for name in _names(context, "groups") if name.startswith(start)]
+
+
+def complete_node(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    return [name for name in _names(context, "nodes") if name.startswith(start)]

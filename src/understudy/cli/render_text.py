@@ -1,0 +1,145 @@
+"""Status as a person reads it in a terminal. Pure functions from the status JSON to text; colour is the caller's decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+_GOOD = frozenset({"started", "up"})
+_BAD = frozenset({"failed", "lost"})
+_EM_DASH = "–"
+
+
+class Paint:
+    """Colours words, or leaves them as they are."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, text: str, colour: str, bold: bool = False) -> str:
+        return click.style(text, fg=colour, bold=bold) if self._colour else text
+
+    def state(self, text: str, width: int = 0) -> str:
+        colour = "green" if text in _GOOD else "red" if text in _BAD else "yellow"
+        return self(text.ljust(width), colour)
+
+
+def span(milliseconds: float | None) -> str:
+    """A span as people say it, two units at most: ``12 ms``, ``4.2 s``, ``3 min 5 s``, ``2 h 10 min``, ``5 d 3 h``."""
+    if milliseconds is None:
+        return _EM_DASH
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for unit, length, lesser, short in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= length:
+            rest = int(seconds % length // short)
+            return f"{int(seconds // length)} {unit}" + (f" {rest} {lesser}" if rest else "")
+    return f"{seconds:.1f} s"
+
+
+def status_text(status: Mapping[str, Any], paint: Paint) -> str:
+    """The whole of ``understudy status``."""
+    parts = [
+        headline(status, paint),
+        node_lines(status, paint),
+        group_lines(status, paint),
+        warning_lines(status, paint),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def headline(status: Mapping[str, Any], paint: Paint) -> str:
+    quorum = status["quorum"]
+    if quorum["quorate"]:
+        word = paint("partition with quorum", "green", bold=True)
+    else:
+        word = paint("partition WITHOUT quorum", "red", bold=True)
+    votes = f"{quorum['policy']}: hears {quorum['have']} of {quorum['of']} votes, needs {quorum['votes']}"
+    lines = [f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}", f"{word} ({votes})"]
+    if quorum.get("text"):
+        lines.append(f"  {quorum['text']}")
+    return "\n".join(lines)
+
+
+def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
+    nodes = status["nodes"]
+    width = max((len(node["name"]) for node in nodes), default=0)
+    lines = [paint("Nodes", "white", bold=True)]
+    for node in nodes:
+        words = []
+        if node["role"] == "witness":
+            words.append("witness")
+        if node["standby"]:
+            words.append(paint("standby", "yellow"))
+        if node["config_differs"]:
+            words.append(paint("other configuration", "red"))
+        words.append(_how_heard(node, status["node"], paint))
+        lines.append(
+            f"  {node['name'].ljust(width)}  {paint.state(node['state'], 7)}  {', '.join(word for word in words if word)}"
+        )
+    return "\n".join(lines)
+
+
+def _how_heard(node: Mapping[str, Any], me: str, paint: Paint) -> str:
+    if node["name"] == me:
+        return "this one"
+    links = []
+    for link in node["links"]:
+        age = span(link["age_ms"]) if link["up"] else paint(f"down {span(link['age_ms'])}", "red")
+        links.append(f"{link['network']} {age}")
+    via = node["via"]
+    start = f"through {via}" if via not in (None, "direct") else "" if via else "not heard"
+    return ": ".join(part for part in (start, " · ".join(links)) if part)
+
+
+def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
+    if not status["groups"]:
+        return ""
+    lines = [paint("Groups", "white", bold=True)]
+    for group in status["groups"]:
+        where = f"on {group['holder']}" if group["holder"] else "nowhere"
+        line = f"  {paint(group['name'], 'white', bold=True)}  {paint.state(group['state'])} {where}"
+        if group.get("since"):
+            line += f" since {group['since']} ({span(group['for_ms'])})"
+        if group["lease_left_ms"] is not None:
+            line += f", lease runs {span(group['lease_left_ms'])} more"
+        lines.append(line)
+        if group["why"]:
+            lines.append(f"    because {group['why']}")
+        width = max((len(item["id"]) for item in group["resources"]), default=0)
+        for item in group["resources"]:
+            tail = f"  {item['text']}" if item["text"] else ""
+            lines.append(f"    {item['id'].ljust(width)}  {paint.state(item['state'])}{tail}")
+    return "\n".join(lines)
+
+
+def warning_lines(status: Mapping[str, Any], paint: Paint) -> str:
+    if not status["warnings"]:
+        return ""
+    return "\n".join([paint("Warnings", "yellow", bold=True), *(f"  {text}" for text in status["warnings"])])
+
+
+def why_text(group: Mapping[str, Any], paint: Paint) -> str:
+    """Why here, and why not on each of the other nodes."""
+    name = paint(group["name"], "white", bold=True)
+    start = (
+        f"{name} is {group['state']} on {group['holder']}"
+        if group["holder"]
+        else f"{name} runs nowhere ({group['state']})"
+    )
+    lines = [f"{start}: {group['why']}" if group["why"] else start]
+    lines += [f"  not on {node}: {reason}" for node, reason in group["not_on"].items()]
+    return "\n".join(lines)
+
+
+def history_line(entry: Mapping[str, Any], paint: Paint) -> str:
+    colours = {"warning": "yellow", "error": "red"}
+    where = f" [{entry['group']}]" if entry.get("group") else ""
+    text = f"{entry['at']}{where} {entry['text']}"
+    level = entry.get("level", "info")
+    return paint(text, colours[level]) if level in colours else text
