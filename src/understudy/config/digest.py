@@ -1,0 +1,30 @@
+"""A short hash of what a configuration means, by which machines find out that their files differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from enum import Enum
+
+from ..model import Cluster
+
+_OWN_MATTER = ("key_file", "source", "digest")
+"""Where a machine keeps its files is its own matter."""
+
+
+def digest(cluster: Cluster) -> str:
+    """The first 16 hexadecimal digits of SHA-256 over all that must agree between the machines.
+
+    Comments, layout, the order of words in a table and the way a value is written do not count; the order of members,
+    groups and resources does, because it decides.
+    """
+    meaning = {word: value for word, value in asdict(cluster).items() if word not in _OWN_MATTER}
+    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    raise TypeError(f"{type(value).__name__} has no canonical form")

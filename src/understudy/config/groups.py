@@ -1,0 +1,212 @@
+"""Groups: what runs together on one machine, where it likes to be, and what must not be in two of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ..model import (
+    AddressResource,
+    CommandResource,
+    Failback,
+    FailbackKind,
+    Group,
+    OcfResource,
+    Resource,
+    Role,
+    ScriptResource,
+)
+from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
+from .addresses import NAME_RULE, is_name
+from .members import MemberDraft
+from .report import Report, Scope, suggestion
+from .resources import ResourceDraft, read_resource, stop_time
+from .tree import Array, Place, Table
+
+DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
+
+_LATER = {
+    "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
+    "fence": "Fencing devices come later.",
+    "probe": "Until then an agent's own monitor judges the program, every interval.",
+}
+_WINDOW = re.compile(r"\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}", re.ASCII)
+
+
+@dataclass(slots=True)
+class GroupDraft:
+    """A group with the places of its parts."""
+
+    place: Place
+    group: Group
+    drafts: list[ResourceDraft] = field(default_factory=list)
+
+
+def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[GroupDraft]:
+    """All of [groups.*] in the order of the file."""
+    groups = [
+        _group(report, name, table, (place, value_place), members)
+        for name, table, place, value_place in top.tables("groups")
+    ]
+    _check_names(report, groups)
+    _check_contents(report, groups)
+    _check_addresses(report, groups, members)
+    for draft in groups:
+        _check_stop_timeout(report, draft)
+    return groups
+
+
+def _group(
+    report: Report, name: str, table: Table, places: tuple[Place, Place], members: list[MemberDraft]
+) -> GroupDraft:
+    if not is_name(name):
+        report.error(places[0], f'"{name}" cannot name a group', NAME_RULE)
+    scope = Scope(report, table, f"[groups.{name}]", places[1])
+    prefer = _prefer(report, scope, members)
+    failback = _failback(report, scope)
+    stop_timeout = scope.duration("stop_timeout", SECOND, 24 * HOUR)
+    drafts: list[ResourceDraft] = []
+    value = scope.value("resources")
+    if value is not None and not isinstance(value.data, Array):
+        scope.wrong("resources", "a list of tables", value, "Write resources = [ { ... }, { ... } ].")
+    elif value is None or (isinstance(value.data, Array) and not value.data.items):
+        place = scope.place if value is None else value.place
+        report.warning(place, f"the group {name} has no resources: it only elects a machine", "List what it shall run.")
+    elif isinstance(value.data, Array):
+        read = [read_resource(report, item, name) for item in value.data.items]
+        drafts = [draft for draft in read if draft is not None]
+    scope.finish(later=_LATER)
+    group = Group(
+        name,
+        tuple(draft.resource for draft in drafts),
+        prefer,
+        failback,
+        DEFAULT_STOP_TIMEOUT if stop_timeout is None else stop_timeout,
+    )
+    return GroupDraft(places[0], group, drafts)
+
+
+def _prefer(report: Report, scope: Scope, members: list[MemberDraft]) -> tuple[str, ...]:
+    nodes = [member.name for member in members if member.role is Role.NODE]
+    witnesses = [member.name for member in members if member.role is Role.WITNESS]
+    names: list[str] = []
+    for name, place in scope.texts("prefer", "names of nodes") or []:
+        if name in witnesses:
+            report.error(place, f'"prefer" names {name}, a witness, which runs nothing', "Take it away.")
+        elif name not in nodes:
+            report.error(place, f'unknown node "{name}" in "prefer"', suggestion(name, nodes, "The nodes are"))
+        elif name in names:
+            report.error(place, f'"prefer" names {name} twice', "Name each node once, the best first.")
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+def _failback(report: Report, scope: Scope) -> Failback:
+    text = scope.text("failback")
+    if text is None:
+        return Failback()
+    for kind in (FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER):
+        if text == kind.value:
+            return Failback(kind)
+    place = scope.at("failback")
+    if _WINDOW.fullmatch(text.strip()):
+        hint = 'Until then write "never" and move the group by hand at a quiet hour, or a duration such as "5m".'
+        report.error(place, f'hours of the day for "failback" ({text}) are not in this version', hint)
+    elif text[:1].isdigit():
+        span = scope.span("failback", text, place, 100 * MILLISECOND, 30 * 24 * HOUR)
+        if span is not None:
+            return Failback(FailbackKind.AFTER, span)
+    else:
+        close = suggestion(text, ("when-healthy", "never"), "")
+        hint = close or 'Write "when-healthy", "never", or how long the better node must have been up, as in "5m".'
+        report.error(place, f'unknown "failback" "{text}"', hint)
+    return Failback()
+
+
+# -- what must not be twice -------------------------------------------------------------------------------------------
+
+
+def _check_names(report: Report, groups: list[GroupDraft]) -> None:
+    owners: dict[str, tuple[GroupDraft, ResourceDraft]] = {}
+    for group in groups:
+        for draft in group.drafts:
+            name = draft.resource.id
+            owner = owners.setdefault(name, (group, draft))
+            if owner[1] is draft or (isinstance(draft.resource, AddressResource) and not draft.named):
+                continue  # the same address twice has its own message
+            if _meaning(owner[1].resource) == _meaning(draft.resource):
+                continue  # so has the same thing
+            first, second = owner[0].group.name, group.group.name
+            if first == second:
+                text = f'two resources of {first} are called "{name}"'
+            elif draft.named and owner[1].named:
+                text = f'the resource "{name}" is in two groups, {first} and {second}'
+            else:
+                text = f'a resource of {first} and one of {second} are both called "{name}"'
+            report.error(draft.place, text, 'Give each a name of its own: name = "...".')
+
+
+def _meaning(resource: Resource) -> tuple[object, ...] | None:
+    """What makes two programs the same thing, whatever they are called. None for addresses, which are checked apart."""
+    if isinstance(resource, CommandResource):
+        return ("command", resource.argv, resource.directory, resource.user, resource.environment)
+    if isinstance(resource, ScriptResource):
+        return ("script", resource.path, resource.arguments)
+    if isinstance(resource, OcfResource):
+        return ("agent", resource.provider, resource.type, resource.parameters)
+    return None
+
+
+def _check_contents(report: Report, groups: list[GroupDraft]) -> None:
+    owners: dict[tuple[object, ...], tuple[str, ResourceDraft]] = {}
+    for group in groups:
+        for draft in group.drafts:
+            meaning = _meaning(draft.resource)
+            if meaning is None:
+                continue
+            name = group.group.name
+            first, owner = owners.setdefault(meaning, (name, draft))
+            if owner is draft:
+                continue
+            line = f"line {owner.place.line}"
+            if first == name:
+                text = f"{name} lists the same {meaning[0]} twice ({draft.resource.id}, first on {line})"
+                report.error(draft.place, text, "Keep one of them.")
+            else:
+                text = f"the same {meaning[0]} ({draft.resource.id}) is in two groups, {first} ({line}) and {name}"
+                hint = "They could be on two machines at once: put it into one group, or make one group of both."
+                report.error(draft.place, text, hint)
+
+
+def _check_addresses(report: Report, groups: list[GroupDraft], members: list[MemberDraft]) -> None:
+    links = {str(link.address): member.name for member in members for link in member.links}
+    owners: dict[str, str] = {}
+    for group in groups:
+        for draft in group.drafts:
+            resource = draft.resource
+            if not isinstance(resource, AddressResource):
+                continue
+            name = group.group.name
+            if resource.address in links:
+                text = f"{resource.address} is {links[resource.address]}'s own address and cannot be a virtual one"
+                report.error(draft.place, text, "A virtual address must belong to no machine.")
+            first = owners.get(resource.address)
+            if first is None:
+                owners[resource.address] = name
+            elif first == name:
+                report.error(draft.place, f"{name} lists the address {resource.address} twice", "Keep one of them.")
+            else:
+                text = f"the address {resource.address} is in two groups, {first} and {name}"
+                report.error(draft.place, text, "Two machines could have it at once: put it into one group.")
+
+
+def _check_stop_timeout(report: Report, draft: GroupDraft) -> None:
+    group = draft.group
+    needed = stop_time(tuple(item for item in group.resources if not isinstance(item, AddressResource)))
+    if group.exclusive and group.stop_timeout < needed:
+        text = (
+            f"stop_timeout of {group.name} is {format_duration(group.stop_timeout)}, but its resources may take "
+            f"{format_duration(needed)} to stop: another machine could start it while they still run here"
+        )
+        report.warning(draft.place, text, f'Write stop_timeout = "{format_duration(needed)}" or more.')

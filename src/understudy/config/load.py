@@ -1,0 +1,110 @@
+"""Configuration files from disk. The only file of this package that opens any.
+
+``examine`` tells everything (``understudy check``); ``load`` is for those who can only go on with a good file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..errors import ConfigError, Problem
+from ..model import Cluster
+from .keys import parse_keys
+from .report import Report
+from .toml import decode
+from .tree import WHOLE_FILE, Place
+from .validate import read
+
+MOST_BYTES = 1_000_000
+"""A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
+
+
+def load(path: str) -> Cluster:
+    """Read and judge the file at ``path`` and its key file. Raises ConfigError with all problems."""
+    cluster, problems = examine(path)
+    if cluster is None:
+        raise ConfigError([problem for problem in problems if problem.severity == "error"])
+    return cluster
+
+
+def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
+    """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file."""
+    found = _read_file(path)
+    if isinstance(found, Problem):
+        return None, (found,)
+    data, mode = found
+    text = decode(data, path)
+    if isinstance(text, Problem):
+        return None, (text,)
+    reading = read(text.removeprefix("\ufeff"), path, source=os.path.abspath(path))
+    report = Report(path)
+    report.problems += reading.problems
+    if mode & 0o022:
+        hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
+        report.warning(WHOLE_FILE, f"the file may be changed by others (mode {mode:04o})", hint)
+    if reading.key_file:
+        key_file = os.path.join(os.path.dirname(path), reading.key_file)
+        _judge_key_file(report, key_file, reading.key_place)
+    return (None if report.refused else reading.cluster), report.in_order()
+
+
+def key_path(cluster: Cluster) -> str:
+    """Where the key file is: a relative ``key_file`` is relative to the configuration."""
+    return os.path.join(os.path.dirname(cluster.source), cluster.key_file)
+
+
+def load_keys(cluster: Cluster) -> tuple[bytes, ...]:
+    """The keys of the cluster, 32 bytes each, newest first. Raises ConfigError with the reason when there is none."""
+    keys = read_key_file(key_path(cluster))
+    if isinstance(keys, Problem):
+        raise ConfigError([keys])
+    return keys
+
+
+def read_key_file(path: str) -> tuple[bytes, ...] | Problem:
+    """The keys in the file at ``path``, newest first; refused when anybody but its owner may read or change it."""
+    found = _read_file(path)
+    if isinstance(found, Problem):
+        hint = f"Make it with `understudy keygen {path}` on one machine and copy it to the others."
+        return Problem(path, 0, 0, found.text, found.hint if os.path.exists(path) else hint)
+    data, mode = found
+    if mode & 0o077:
+        what = "read" if mode & 0o044 else "changed or run"
+        return Problem(
+            path, 0, 0, f"the key file may be {what} by others (mode {mode:04o})", f"Mend it with: chmod 600 {path}"
+        )
+    return parse_keys(data, path)
+
+
+def _judge_key_file(report: Report, path: str, place: Place) -> None:
+    keys = read_key_file(path)
+    if not isinstance(keys, Problem):
+        return
+    line = f", line {keys.line}" if keys.line else ""
+    report.error(place, f"key_file {path}{line}: {keys.text}", keys.hint)
+
+
+def _read_file(path: str) -> tuple[bytes, int] | Problem:
+    """Content and permission bits of a regular file."""
+    try:
+        # Not blocking: opening a named pipe that nobody writes would hang for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "Check the path." if isinstance(error, FileNotFoundError) else "Check who may read it; run this as root."
+        return Problem(path, 0, 0, f"cannot read the file: {reason}", hint)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
+        data = b""
+        while len(data) <= MOST_BYTES and (chunk := os.read(descriptor, MOST_BYTES)):
+            data += chunk
+    except OSError as error:
+        return Problem(path, 0, 0, f"cannot read the file: {error.strerror}", "")
+    finally:
+        os.close(descriptor)
+    if len(data) > MOST_BYTES:
+        return Problem(path, 0, 0, f"the file is larger than {MOST_BYTES} bytes", "Is it the right file?")
+    return data, stat.S_IMODE(status.st_mode)

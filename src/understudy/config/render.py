@@ -1,0 +1,161 @@
+"""A ``Cluster`` as native TOML. What is written loads to the same Cluster again; defaults are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    Failback,
+    FailbackKind,
+    Group,
+    Limits,
+    Link,
+    LinkKind,
+    Member,
+    OcfResource,
+    Resource,
+    Restarts,
+    Role,
+    ScriptResource,
+)
+from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
+from .groups import DEFAULT_STOP_TIMEOUT
+from .resources import EXCLUSIVE_AGENTS, derived_name
+from .validate import DEFAULT_PORT
+
+_CONTROL = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+
+
+def render(cluster: Cluster) -> str:
+    """The text of a configuration file. ``source`` and ``digest`` are not written: both follow from the file."""
+    lines = ["[cluster]", f"name = {_text(cluster.name)}", f"key_file = {_text(cluster.key_file)}"]
+    lines.append(f"heartbeat = {_span(cluster.heartbeat)}")
+    lines.append(f"dead_time = {_span(cluster.dead_time)}")
+    lines.append(f"quorum = {_text(cluster.quorum.value)}")
+    if cluster.ping:
+        lines.append(f"ping = {_texts(cluster.ping)}")
+    if cluster.admin_group is not None:
+        lines.append(f"admin_group = {_text(cluster.admin_group)}")
+    for member in cluster.members:
+        lines += _member(member)
+    for group in cluster.groups:
+        lines += _group(group)
+    return "\n".join(lines) + "\n"
+
+
+def _member(member: Member) -> list[str]:
+    section = "nodes" if member.role is Role.NODE else "witness"
+    head = ["", f"[{section}.{_key(member.name)}]", "links = ["]
+    return [*head, *(f"  {_link(link)}," for link in member.links), "]"]
+
+
+def _link(link: Link) -> str:
+    words = [("address", _text(link.address)), ("network", _text(link.network))]
+    if link.kind is not LinkKind.UNICAST and link.group is not None:
+        words.append((link.kind.value, _text(link.group)))
+    if link.device is not None:
+        words.append(("device", _text(link.device)))
+    if link.port != DEFAULT_PORT:
+        words.append(("port", str(link.port)))
+    return _inline(words)
+
+
+def _group(group: Group) -> list[str]:
+    lines = ["", f"[groups.{_key(group.name)}]"]
+    if group.prefer:
+        lines.append(f"prefer = {_texts(group.prefer)}")
+    if group.failback != Failback():
+        after = group.failback.kind is FailbackKind.AFTER
+        lines.append(f"failback = {_span(group.failback.after) if after else _text(group.failback.kind.value)}")
+    if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
+        lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
+    if not group.resources:
+        return [*lines, "resources = []"]
+    return [*lines, "resources = [", *(f"  {_resource(resource)}," for resource in group.resources), "]"]
+
+
+def _resource(resource: Resource) -> str:
+    words = _words(resource)
+    if resource.id != derived_name(resource):
+        words.append(("name", _text(resource.id)))
+    default = isinstance(resource, OcfResource) and resource.type in EXCLUSIVE_AGENTS
+    if resource.exclusive != default:
+        words.append(("exclusive", "true" if resource.exclusive else "false"))
+    limits = Limits(interval=0) if isinstance(resource, CommandResource) else Limits()
+    for word in ("start", "stop", "monitor"):
+        if getattr(resource.limits, word) != getattr(limits, word):
+            words.append((f"{word}_timeout", _span(getattr(resource.limits, word))))
+    if resource.limits.interval != limits.interval:
+        words.append(("interval", _span(resource.limits.interval)))
+    if resource.restarts.most != Restarts().most:
+        words.append(("restarts", str(resource.restarts.most)))
+    if resource.restarts.within != Restarts().within:
+        words.append(("restart_window", _span(resource.restarts.within)))
+    return _inline(words)
+
+
+def _words(resource: Resource) -> list[tuple[str, str]]:
+    """The words of the resource's own kind."""
+    if isinstance(resource, AddressResource):
+        return [("address", _text(f"{resource.address}/{resource.prefix}")), ("device", _text(resource.device))]
+    if isinstance(resource, ScriptResource):
+        words = [("script", _text(resource.path))]
+        return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
+    if isinstance(resource, OcfResource):
+        words = [("ocf", _text(f"{resource.provider}:{resource.type}"))]
+        return [*words, ("params", _table(resource.parameters))] if resource.parameters else words
+    words = [("command", _texts(resource.argv))]
+    default = CommandResource(resource.id, resource.argv)
+    if resource.directory != default.directory:
+        words.append(("directory", _text(resource.directory)))
+    if resource.user is not None:
+        words.append(("user", _text(resource.user)))
+    if resource.environment:
+        words.append(("environment", _table(resource.environment)))
+    if resource.stop_signal != default.stop_signal:
+        words.append(("stop_signal", _text(resource.stop_signal)))
+    if resource.settle:
+        words.append(("settle", _span(resource.settle)))
+    return words
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+def _inline(words: Iterable[tuple[str, str]]) -> str:
+    return "{ " + ", ".join(f"{word} = {value}" for word, value in words) + " }"
+
+
+def _table(pairs: Iterable[tuple[str, str]]) -> str:
+    return _inline((_key(name), _text(value)) for name, value in pairs)
+
+
+def _texts(items: Iterable[str]) -> str:
+    return f"[{', '.join(_text(item) for item in items)}]"
+
+
+def _text(text: str) -> str:
+    def one(character: str) -> str:
+        if character in _CONTROL:
+            return _CONTROL[character]
+        return f"\\u{ord(character):04X}" if character < " " or character == "\x7f" else character
+
+    return f'"{"".join(one(character) for character in text)}"'
+
+
+def _key(name: str) -> str:
+    bare = name and all(character.isascii() and (character.isalnum() or character in "-_") for character in name)
+    return name if bare else _text(name)
+
+
+def _span(span: Duration) -> str:
+    """Exact, unlike ``format_duration``: what is read again must be the same to the nanosecond."""
+    if span == 0:
+        return '"0s"'
+    for unit, scale in (("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND), ("us", MICROSECOND)):
+        if span % scale == 0:
+            return f'"{span // scale}{unit}"'
+    return f'"{span // MICROSECOND}.{span % MICROSECOND:03d}us"'

@@ -1,0 +1,318 @@
+"""From the tree to a ``Cluster``, or all problems at once. The only judge of a configuration, whatever it was written in.
+
+Pure: it opens no files, so the key file is judged in ``load``. Warnings never refuse a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ..errors import Problem
+from ..model import AddressResource, Cluster, Quorum, Role
+from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
+from .addresses import NAME_RULE, Wrong, is_name, read_host
+from .digest import digest
+from .groups import GroupDraft, read_groups
+from .members import MemberDraft, read_members
+from .pairing import find_networks
+from .report import Report, Scope, suggestion
+from .toml import parse
+from .tree import WHOLE_FILE, Place, Table
+
+DEFAULT_DEAD_TIME: Duration = SECOND
+DEFAULT_PORT = 5694
+SHORTEST_DEAD_TIME: Duration = 20 * MILLISECOND
+"""Below this the machine's own scheduling delays (16 to 23 ms were seen at real-time priority) look like dead machines."""
+SHORTEST_HEARTBEAT: Duration = 2 * MILLISECOND
+LONGEST_DEAD_TIME: Duration = 10 * MINUTE
+REAL_TIME_BELOW: Duration = 100 * MILLISECOND
+"""Ordinary processes on a busy machine were seen to run 65 to 113 ms late."""
+
+_LATER = {
+    "fence": "Fencing devices come later.",
+    "fencing": "Fencing devices come later.",
+    "vrrp": "Virtual routers come later.",
+    "services": "Balancing over real servers comes later.",
+}
+_LATER_QUORUM = {
+    "fence": 'Until then use a witness (quorum = "majority"), or "pair" with its limits.',
+    "etcd": 'Until then use three machines or a witness (quorum = "majority").',
+}
+_GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of a text. ``cluster`` is None when any problem is an error.
+
+    ``key_file`` and where it stands are known even then, so that a bad key file is told along with everything else.
+    """
+
+    cluster: Cluster | None
+    problems: tuple[Problem, ...]
+    key_file: str = ""
+    key_place: Place = WHOLE_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """The section [cluster]; unusable values are replaced by defaults after they were reported."""
+
+    name: str = ""
+    key_file: str = ""
+    heartbeat: Duration = DEFAULT_DEAD_TIME // 5
+    dead_time: Duration = DEFAULT_DEAD_TIME
+    quorum: Quorum | None = Quorum.MAJORITY
+    port: int = DEFAULT_PORT
+    ping: tuple[tuple[str, Place], ...] = ()
+    admin_group: str | None = None
+    place: Place = WHOLE_FILE
+    dead_time_place: Place = WHOLE_FILE
+    quorum_place: Place = WHOLE_FILE
+    key_place: Place = WHOLE_FILE
+
+
+def read(text: str, file: str, source: str = "") -> Reading:
+    """Read native text. Never raises for any text. ``source`` is put into the Cluster as the file's own path."""
+    tree = parse(text, file)
+    if isinstance(tree, Problem):
+        return Reading(None, (tree,))
+    return validate(tree, file, source)
+
+
+def validate(tree: Table, file: str, source: str = "") -> Reading:
+    """Judge a tree. Problems are in the order of the file, those of the whole file last."""
+    report = Report(file)
+    top = Scope(report, tree, "the file", WHOLE_FILE)
+    settings = _cluster(report, top)
+    members = read_members(report, top, settings.port)
+    find_networks(report, members)
+    groups = read_groups(report, top, members)
+    top.finish(later=_LATER)
+    _check_quorum(report, settings, members, groups)
+    _check_ping(report, settings, members, groups)
+    _check_groups(report, members, groups)
+    if report.refused or settings.quorum is None:
+        return Reading(None, report.in_order(), settings.key_file, settings.key_place)
+    cluster = Cluster(
+        name=settings.name,
+        key_file=settings.key_file,
+        heartbeat=settings.heartbeat,
+        dead_time=settings.dead_time,
+        quorum=settings.quorum,
+        members=tuple(member.finished() for member in members),
+        groups=tuple(draft.group for draft in groups),
+        ping=tuple(address for address, _ in settings.ping),
+        source=source,
+        admin_group=settings.admin_group,
+    )
+    return Reading(replace(cluster, digest=digest(cluster)), report.in_order(), settings.key_file, settings.key_place)
+
+
+# -- [cluster] --------------------------------------------------------------------------------------------------------
+
+
+def _cluster(report: Report, top: Scope) -> _Settings:
+    value = top.value("cluster")
+    if value is None:
+        report.error(
+            WHOLE_FILE,
+            "there is no [cluster] section",
+            'Begin the file with [cluster], name = "..." and key_file = "...".',
+        )
+        return _Settings()
+    if not isinstance(value.data, Table):
+        top.wrong("cluster", "a section", value, "Write [cluster], with its settings below.")
+        return _Settings()
+    scope = Scope(report, value.data, "[cluster]", value.place)
+    name = scope.text("name")
+    if name is None and "name" not in scope:
+        scope.missing("name", 'Write name = "site": clusters on one network are told apart by it.')
+    elif name is not None and not is_name(name):
+        report.error(scope.at("name"), f'"{name}" cannot name a cluster', NAME_RULE)
+    key_file = scope.text("key_file")
+    if key_file is None and "key_file" not in scope:
+        scope.missing(
+            "key_file", 'Write key_file = "cluster.key", and make the file with `understudy keygen cluster.key`.'
+        )
+    heartbeat, dead_time = _times(report, scope)
+    admin_group = scope.text("admin_group")
+    if admin_group is not None and not _GROUP_NAME.fullmatch(admin_group):
+        report.error(
+            scope.at("admin_group"), f'"{admin_group}" cannot name a Unix group', "Write a name as in /etc/group."
+        )
+    settings = _Settings(
+        name=name or "",
+        key_file=key_file or "",
+        heartbeat=heartbeat,
+        dead_time=dead_time,
+        quorum=_quorum(report, scope),
+        port=scope.integer("port", 1, 65535, DEFAULT_PORT),
+        ping=_ping(report, scope),
+        admin_group=admin_group,
+        place=scope.place,
+        dead_time_place=scope.at("dead_time"),
+        quorum_place=scope.at("quorum"),
+        key_place=scope.at("key_file"),
+    )
+    scope.finish(later=_LATER)
+    return settings
+
+
+def _times(report: Report, scope: Scope) -> tuple[Duration, Duration]:
+    """heartbeat and dead time. Without a heartbeat it is a fifth of the dead time."""
+    problems = len(report.problems)
+    dead_time = scope.duration("dead_time", 0, LONGEST_DEAD_TIME)
+    if dead_time is not None and dead_time < SHORTEST_DEAD_TIME:
+        text = (
+            f'"dead_time" is {format_duration(dead_time)}, below the shortest of {format_duration(SHORTEST_DEAD_TIME)}'
+        )
+        report.error(
+            scope.at("dead_time"), text, "A healthy machine is that late now and then, and would be taken for dead."
+        )
+    heartbeat = scope.duration("heartbeat", 0, LONGEST_DEAD_TIME)
+    if heartbeat is not None and heartbeat < SHORTEST_HEARTBEAT:
+        text = (
+            f'"heartbeat" is {format_duration(heartbeat)}, below the shortest of {format_duration(SHORTEST_HEARTBEAT)}'
+        )
+        report.error(scope.at("heartbeat"), text, "More packets would not help: the dead time cannot be below 20ms.")
+    sure_dead_time = DEFAULT_DEAD_TIME if dead_time is None else dead_time
+    sure_heartbeat = sure_dead_time // 5 if heartbeat is None else heartbeat
+    if len(report.problems) > problems:
+        return DEFAULT_DEAD_TIME // 5, DEFAULT_DEAD_TIME
+    if sure_dead_time < 3 * sure_heartbeat:
+        default = "" if "dead_time" in scope else " (the default)"
+        text = (
+            f"dead_time is {format_duration(sure_dead_time)}{default}, "
+            f"less than 3 heartbeats of {format_duration(sure_heartbeat)}"
+        )
+        hint = (
+            "One lost or late packet would already make a healthy machine look dead: "
+            f'write dead_time = "{format_duration(3 * sure_heartbeat)}" or more, or shorten heartbeat.'
+        )
+        report.error(scope.at("dead_time" if "dead_time" in scope else "heartbeat"), text, hint)
+    elif sure_dead_time < REAL_TIME_BELOW:
+        text = f"a dead time of {format_duration(sure_dead_time)} needs real-time priority on every machine"
+        hint = "Without it a busy machine is sometimes that late; see LimitRTPRIO in the unit, and `understudy status`."
+        report.warning(scope.at("dead_time"), text, hint)
+    return sure_heartbeat, sure_dead_time
+
+
+def _quorum(report: Report, scope: Scope) -> Quorum | None:
+    text = scope.text("quorum")
+    if text is None:
+        return Quorum.MAJORITY
+    for policy in Quorum:
+        if text == policy.value:
+            return policy
+    if text in _LATER_QUORUM:
+        report.error(scope.at("quorum"), f'quorum "{text}" is not in this version', _LATER_QUORUM[text])
+    else:
+        known = [policy.value for policy in Quorum]
+        report.error(scope.at("quorum"), f'unknown quorum policy "{text}"', suggestion(text, known, "The policies are"))
+    return None
+
+
+def _ping(report: Report, scope: Scope) -> tuple[tuple[str, Place], ...]:
+    found: dict[str, Place] = {}
+    for text, place in scope.texts("ping", "addresses") or []:
+        host = read_host(text)
+        if isinstance(host, Wrong):
+            report.error(place, host.text, host.hint)
+            continue
+        address = str(host[0]) if host[1] is None else f"{host[0]}%{host[1]}"
+        if address in found:
+            report.error(place, f'"ping" lists {address} twice', "Keep one of them.")
+        found[address] = place
+    return tuple(found.items())
+
+
+# -- the whole --------------------------------------------------------------------------------------------------------
+
+
+def _check_quorum(report: Report, settings: _Settings, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
+    nodes = [member for member in members if member.role is Role.NODE]
+    count = len(members)
+    where = settings.quorum_place
+    if not nodes:
+        report.error(WHOLE_FILE, "there are no nodes", 'Write [nodes.NAME] with links = ["ADDRESS"] for each machine.')
+    elif count == 1:
+        report.error(
+            nodes[0].place,
+            f"{nodes[0].name} is alone: there is nobody to take over",
+            "Add a second node and a witness.",
+        )
+    elif settings.quorum is Quorum.PAIR:
+        if count != 2 or len(nodes) != 2:
+            text = f'quorum "pair" is for exactly two nodes and no witness, but the file has {_census(members)}'
+            hint = 'With three or more votes write quorum = "majority": it is safe where "pair" is not.'
+            report.error(where, text, hint)
+        _warn_of_pair(report, settings, groups)
+    elif settings.quorum is Quorum.MAJORITY and count == 2:
+        text = 'quorum "majority" needs at least three votes: of two, the loss of either stops everything'
+        hint = (
+            'Add a witness (one small process anywhere): [witness.NAME], links = ["ADDRESS"]; or write quorum = "pair".'
+        )
+        report.error(where, text, hint)
+    elif settings.quorum is Quorum.MAJORITY and count % 2 == 0:
+        text = (
+            f"{count} votes survive the loss of {(count - 1) // 2}, no more than {count - 1} would: "
+            f"{count // 2} of {count} are no majority, so a cut into halves stops both"
+        )
+        report.warning(where, text, "Add a witness, or make one node fewer.")
+    if len(nodes) == 1 and count > 1:
+        report.warning(
+            nodes[0].place, f"only {nodes[0].name} can run groups: nobody can take over", "Add a second node."
+        )
+
+
+def _census(members: list[MemberDraft]) -> str:
+    nodes = sum(1 for member in members if member.role is Role.NODE)
+    witnesses = len(members) - nodes
+    text = f"{nodes} node{'' if nodes == 1 else 's'}"
+    return f"{text} and {witnesses} witness{'' if witnesses == 1 else 'es'}" if witnesses else text
+
+
+def _warn_of_pair(report: Report, settings: _Settings, groups: list[GroupDraft]) -> None:
+    if not settings.ping:
+        text = 'quorum "pair" without ping targets: a machine that is cut off from everything goes on serving'
+        report.warning(
+            settings.quorum_place, text, 'Add ping = ["ADDRESS"], such as the router of the service network.'
+        )
+    for group in groups:
+        for draft in group.drafts:
+            if draft.resource.exclusive:
+                text = (
+                    f'"{draft.resource.id}" must never run on two machines, and quorum "pair" cannot promise that '
+                    "when all heartbeat paths fail together"
+                )
+                report.warning(draft.place, text, 'Add a witness and write quorum = "majority".')
+
+
+def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
+    if settings.ping and settings.quorum is Quorum.MAJORITY:
+        text = '"ping" has no effect with quorum "majority"'
+        report.warning(settings.ping[0][1], text, "Take it away; the votes decide who may run groups.")
+    own = {str(link.address): f"{member.name}'s own address" for member in members for link in member.links}
+    for group in groups:
+        for draft in group.drafts:
+            if isinstance(draft.resource, AddressResource):
+                own[draft.resource.address] = f"a virtual address of {group.group.name}"
+    for address, place in settings.ping:
+        if address in own:
+            text = f'"ping" lists {address}, {own[address]}'
+            hint = "Its answer says nothing about the network: name a machine outside the cluster, such as a router."
+            report.error(place, text, hint)
+
+
+def _check_groups(report: Report, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
+    if not groups:
+        report.warning(
+            WHOLE_FILE, "there are no groups: the machines only watch each other", "Write [groups.NAME] with resources."
+        )
+    names = [member.name for member in members]
+    for draft in groups:
+        if draft.group.name in names:
+            text = f'"{draft.group.name}" names both a machine and a group, which makes commands hard to read'
+            report.warning(draft.place, text, "Rename one of them.")
