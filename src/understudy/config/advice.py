@@ -116,8 +116,8 @@ def _planned(cluster: Cluster) -> str:
 def _frozen(cluster: Cluster) -> str:
     dead_time = format_duration(cluster.dead_time)
     return (
-        "A machine that freezes, or whose daemon hangs or stays dead, stops answering for its addresses by itself: the kernel ends "
-        f"its right to serve no later than the dead time ({dead_time}) after the votes last confirmed it. "
+        "A machine that freezes, or whose daemon hangs or stays dead, stops answering for its addresses by itself: "
+        f"the kernel ends its right to serve no later than the dead time ({dead_time}) after the votes last confirmed it. "
         "This needs nftables; without it addresses expire in whole seconds."
     )
 

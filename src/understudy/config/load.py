@@ -55,7 +55,7 @@ def key_path(cluster: Cluster) -> str:
 
 
 def load_keys(cluster: Cluster) -> tuple[bytes, ...]:
-    """The keys of the cluster, 32 bytes each, newest first. Raises ConfigError with the reason when there is none."""
+    """The keys of the cluster, 32 bytes each, the one to seal with first. Raises ConfigError with the reason when there is none."""
     keys = read_key_file(key_path(cluster))
     if isinstance(keys, Problem):
         raise ConfigError([keys])
@@ -63,7 +63,13 @@ def load_keys(cluster: Cluster) -> tuple[bytes, ...]:
 
 
 def read_key_file(path: str) -> tuple[bytes, ...] | Problem:
-    """The keys in the file at ``path``, newest first; refused when anybody but its owner may read or change it."""
+    """The keys in the file at ``path``, the one to seal with first; refused when others may read or change it."""
+    data = read_key_text(path)
+    return data if isinstance(data, Problem) else parse_keys(data, path)
+
+
+def read_key_text(path: str) -> bytes | Problem:
+    """The bytes of a key file, once its permissions are found good."""
     found = _read_file(path)
     if isinstance(found, Problem):
         hint = f"Make it with `understudy keygen {path}` on one machine and copy it to the others."
@@ -74,7 +80,7 @@ def read_key_file(path: str) -> tuple[bytes, ...] | Problem:
         return Problem(
             path, 0, 0, f"the key file may be {what} by others (mode {mode:04o})", f"Mend it with: chmod 600 {path}"
         )
-    return parse_keys(data, path)
+    return data
 
 
 def _judge_key_file(report: Report, path: str, place: Place) -> None:

@@ -1,0 +1,164 @@
+"""``understudy check``: is this configuration good, how safe is it, and which outage is to be expected."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..errors import Problem
+    from ..model import Cluster
+
+SCHEMA = 1
+"""Version of the ``--json`` form."""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.pass_context
+def command(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+    """Judge configuration files and say in words what they promise.
+
+    Prints every problem with file, line and column, what is wrong and how to mend it; then how safe the quorum policy is,
+    which outage to expect, and which paths the heartbeats take. Nothing is changed and no daemon is needed, so it can be run
+    anywhere the key file lies beside the configuration.
+
+    \b
+    Exit codes:
+      0  every file is good (there may be warnings)
+      1  a file has errors
+      2  the command line is wrong
+
+    \b
+    Examples:
+      understudy check /etc/understudy/cluster.toml
+      understudy check --json cluster.toml | jq .files[0].problems
+    """
+    from ..config.load import examine
+
+    reports = [(path, *examine(path)) for path in paths]
+    if as_json:
+        files = [_as_json(path, cluster, problems) for path, cluster, problems in reports]
+        good = all(cluster is not None for _, cluster, _ in reports)
+        click.echo(json.dumps({"schema": SCHEMA, "ok": good, "files": files}, indent=2))
+    else:
+        for number, (path, cluster, problems) in enumerate(reports):
+            if number:
+                click.echo("")
+            _show(path, cluster, problems)
+    if any(cluster is None for _, cluster, _ in reports):
+        context.exit(1)
+
+
+def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
+    from ..config.advice import advice
+
+    found = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "severity": problem.severity,
+            "text": problem.text,
+            "hint": problem.hint,
+        }
+        for problem in problems
+    ]
+    answer: dict[str, Any] = {"file": path, "ok": cluster is not None, "problems": found, "cluster": None, "advice": []}
+    if cluster is not None:
+        answer["cluster"] = {
+            "name": cluster.name,
+            "digest": cluster.digest,
+            "quorum": cluster.quorum.value,
+            "votes": cluster.majority,
+            "of": len(cluster.members),
+            "heartbeat_ms": cluster.heartbeat / 1e6,
+            "dead_time_ms": cluster.dead_time / 1e6,
+            "nodes": [node.name for node in cluster.nodes],
+            "witnesses": [name for name in cluster.names if name not in {node.name for node in cluster.nodes}],
+            "groups": [group.name for group in cluster.groups],
+            "networks": {
+                network: [{"member": member, "address": address} for member, address in ends]
+                for network, ends in _networks(cluster).items()
+            },
+        }
+        answer["advice"] = list(advice(cluster))
+    return answer
+
+
+def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) -> None:
+    from ..config.advice import advice
+
+    for problem in problems:
+        _show_problem(problem)
+    errors = sum(1 for problem in problems if problem.severity == "error")
+    warnings = len(problems) - errors
+    if cluster is None:
+        click.echo(_paint(f"{path}: refused: {_count(errors, 'error')}, {_count(warnings, 'warning')}", "red"))
+        return
+    if problems:
+        click.echo("")
+    click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
+    for line in _summary(cluster):
+        click.echo(f"  {line}")
+    click.echo("")
+    width = _width()
+    for sentence in advice(cluster):
+        click.echo(click.wrap_text(sentence, width, initial_indent="- ", subsequent_indent="  "))
+
+
+def _show_problem(problem: Problem) -> None:
+    where = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+    severity = _paint(problem.severity, "red" if problem.severity == "error" else "yellow")
+    click.echo(f"{_paint(where, None)}: {severity}: {problem.text}")
+    if problem.hint:
+        click.echo(f"    {problem.hint}")
+
+
+def _summary(cluster: Cluster) -> list[str]:
+    from ..units import format_duration
+
+    lines = [
+        f"cluster {cluster.name}, digest {cluster.digest}",
+        f"heartbeat every {format_duration(cluster.heartbeat)}, dead time {format_duration(cluster.dead_time)}",
+        f"quorum {cluster.quorum.value}: {cluster.majority} of {len(cluster.members)} votes"
+        if cluster.quorum.value == "majority"
+        else f"quorum {cluster.quorum.value}",
+    ]
+    for network, ends in _networks(cluster).items():
+        lines.append(f"network {network}: " + ", ".join(f"{member} {address}" for member, address in ends))
+    for group in cluster.groups:
+        order = [*group.prefer, *(node.name for node in cluster.nodes if node.name not in group.prefer)]
+        runs = ", ".join(resource.id for resource in group.resources) or "nothing"
+        lines.append(f"group {group.name} on {' then '.join(order)}: {runs}")
+    return lines
+
+
+def _networks(cluster: Cluster) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for member in cluster.members:
+        for link in member.links:
+            found.setdefault(link.network, []).append((member.name, link.address))
+    return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"no {what}s" if number == 0 else f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _paint(text: str, colour: str | None) -> str:
+    """Colour only for a person at a terminal who did not refuse it (no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return click.style(text, fg=colour, bold=True)
+
+
+def _width() -> int:
+    import shutil
+
+    return min(shutil.get_terminal_size((100, 24)).columns, 120) if sys.stdout.isatty() else 100
