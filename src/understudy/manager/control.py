@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 64 * 1024
 _SO_PEERGROUPS = 59
+_MOST_GROUPS = 256
 _STATUS = {UsageError: 400, Refused: 409, NotRunning: 503, TimedOut: 504}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,7 +96,7 @@ class Control:
         application.router.add_post("/v1/standby", self._standby)
         application.router.add_post("/v1/online", self._standby)
         application.router.add_post("/v1/dump", self._dump)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, self._listen()).start()
 
@@ -203,10 +204,13 @@ def _peer(request: web.Request) -> tuple[int, tuple[int, ...]]:
     try:
         with socket.socket(fileno=os.dup(raw.fileno())) as handle:
             _, user, group = struct.unpack("3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            groups = handle.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096)
+            try:
+                others = handle.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * 4)
+            except OSError:
+                others = b""  # More groups than Python's buffer takes: such a user needs the group as the primary one.
     except (OSError, struct.error):
         return -1, ()
-    return user, (group, *struct.unpack(f"{len(groups) // 4}I", groups))
+    return user, (group, *struct.unpack(f"{len(others) // 4}I", others))
 
 
 async def _user_name(user: int) -> str:

@@ -53,23 +53,30 @@ class Manager:
         self._was_connected = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set. What runs goes on running. Raises OSError when the control socket cannot be made."""
+        """Work until ``stop`` is set. What runs goes on running.
+
+        Raises OSError when the control socket cannot be made, and whatever ends the link to the pulse: a manager without it is
+        of no use, and the supervisor starts another one.
+        """
         adopted = self.agents.adopt()
         for trouble in self.agents.troubles:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         await self.control.start()
-        self._background(self.link.run())
+        link = asyncio.ensure_future(self.link.run())
         self._background(self.agents.tend_logs())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
             self._background(self._pinger.run())
+        stopping = asyncio.ensure_future(stop.wait())
         try:
-            await stop.wait()
+            done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
+            if link in done:
+                link.result()
         finally:
-            for task in tuple(self._tasks):
+            for task in (stopping, link, *self._tasks):
                 task.cancel()
             await self.control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
