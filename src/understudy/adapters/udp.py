@@ -22,7 +22,7 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -174,7 +174,7 @@ def _sockaddr(address: str, port: int, device: str | None) -> tuple[str, int] | 
 class UdpLinks:
     """All heartbeat sockets of this member, and where each peer is reached.
 
-    ``paths`` come from ``config.paths``. Opening never fails for an address or a device that is not there yet: ``mend`` is to be
+    ``paths`` come from ``config.paths``; ``ports`` are our own ports by local address, where they differ from the peers'. Opening never fails for an address or a device that is not there yet: ``mend`` is to be
     called now and then and finishes what could not be done. OSError is raised only for what no waiting mends (a port that
     another program has bound, no permission).
     """
@@ -182,12 +182,13 @@ class UdpLinks:
     paths: tuple[Path, ...]
     clock: Callable[[], Instant] = boot_clock
     wall: Callable[[], int] = time.time_ns
+    ports: Mapping[str, int] = field(default_factory=dict)
     counters: dict[str, LinkCounters] = field(default_factory=dict)
     _sockets: list[_Socket] = field(default_factory=list)
     _targets: dict[tuple[str | None, str | None], tuple[_Target, ...]] = field(default_factory=dict)
     _offset: _ClockOffset = field(init=False)
     _buffer: bytearray = field(default_factory=lambda: bytearray(LARGEST))
-    _senders: dict[tuple[str, int], _Socket] = field(default_factory=dict)
+    _senders: dict[str, _Socket] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._offset = _ClockOffset(self.clock, self.wall)
@@ -204,16 +205,16 @@ class UdpLinks:
     # -- opening -------------------------------------------------------------------------------------------------
 
     def _open(self, path: Path, now: Instant) -> None:
-        key = (path.local, path.port)
-        if key not in self._senders:
+        port = self.ports.get(path.local, path.port)
+        if path.local not in self._senders:
             sender = self._socket(path, None, now)
-            self._senders[key] = sender
-            self._bind(sender, path.local, path.port)
+            self._senders[path.local] = sender
+            self._bind(sender, path.local, port)
         if path.kind is LinkKind.UNICAST:
             return
         if any(item.group == path.remote and item.local == path.local for item in self._sockets):
             return
-        self._bind(self._socket(path, path.remote, now), path.remote, path.port)
+        self._bind(self._socket(path, path.remote, now), path.remote, port)
 
     def _socket(self, path: Path, group: str | None, now: Instant) -> _Socket:
         family = _family(path.local)
@@ -319,7 +320,7 @@ class UdpLinks:
         for path in self.paths:
             if (to is not None and path.peer != to) or (network is not None and path.network != network):
                 continue
-            sender = self._senders[path.local, path.port]
+            sender = self._senders[path.local]
             destination = _sockaddr(path.remote, path.port, path.device)
             found.setdefault(
                 (sender.handle.fileno(), destination),

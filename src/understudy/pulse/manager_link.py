@@ -189,7 +189,7 @@ class ManagerLink:
         self._send({"t": "snapshot", "id": id, "snapshot": snapshot}, droppable=True)
 
     def dump(self, id: Any, lines: Iterator[str]) -> None:
-        """Send ``lines`` as packets ``{"t": "dump", "id", "lines": [...], "more": bool}``, a few in each turn."""
+        """Send ``lines`` as packets ``{"t": "dump_part", "id", "lines": [...]}``, a few in each turn, then ``{"t": "dump", "id"}``."""
         self._dump = (id, lines)
 
     def _continue_dump(self) -> None:
@@ -199,9 +199,10 @@ class ManagerLink:
             return
         id, lines = self._dump
         some = list(islice(lines, DUMP_SLICE))
-        more = len(some) == DUMP_SLICE
-        self._send({"t": "dump", "id": id, "lines": some, "more": more})
-        if not more:
+        if some:
+            self._send({"t": "dump_part", "id": id, "lines": some})
+        if len(some) < DUMP_SLICE:
+            self._send({"t": "dump", "id": id})
             self._dump = None
 
     def close(self) -> None:

@@ -1,0 +1,116 @@
+"""Puts a pulse together: configuration, keys, sockets, kernel, core; then hands over to the loop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+
+from ..adapters import lockfile
+from ..adapters.channel import Listener
+from ..adapters.udp import UdpLinks, boot_clock
+from ..config.load import load, load_keys
+from ..config.paths import paths
+from ..core.node import Node
+from ..errors import ConfigError
+from ..events import Started
+from ..model import Cluster, Role
+from ..wire.native import Opener, Sealer
+from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
+from .kernel import KernelSide
+from .leases import open_leases
+from .loop import Loop
+from .manager_link import ManagerLink
+from .perform import Performer
+from .realtime import prepare
+from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
+from .timer import Timer
+
+EXIT_SYSTEM = 71
+
+
+def main(arguments: Arguments) -> int:
+    """Runs until a clean stop; returns the exit code."""
+    try:
+        lock = lockfile.take(arguments.in_runtime_dir("pulse.lock"))
+        if lock is None:
+            _say(f"another pulse runs for {arguments.runtime_dir}; each node needs its own --runtime-dir")
+            return EXIT_BUSY
+        cluster = load(arguments.config)
+        keys = load_keys(cluster)
+        if arguments.node not in cluster.names:
+            _say(arguments.unknown_node(cluster.names))
+            return EXIT_CONFIG
+        return _run(arguments, cluster, keys)
+    except ConfigError as error:
+        _say(str(error))
+        return EXIT_CONFIG
+    except OSError as error:
+        _say(f"cannot start: {error}")
+        return EXIT_SYSTEM
+
+
+def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int:
+    incarnation = draw_incarnation()
+    witness = cluster.member(arguments.node).role is Role.WITNESS
+    leases, warnings = (None, ()) if witness else open_leases(cluster)
+    kernel = KernelSide(cluster if not witness else _without_groups(cluster), leases, warnings)
+    own_ports = {link.address: link.port for link in cluster.member(arguments.node).links}
+    links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
+    manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
+    sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
+    loop = Loop(
+        core=Node(cluster, arguments.node),
+        links=links,
+        opener=Opener(cluster.name, keys, cluster.names),
+        performer=Performer(sealer, links, kernel, manager, boot_clock),
+        news=kernel,
+        manager=manager,
+        timer=Timer(),
+        clock=boot_clock,
+        dead_time=cluster.dead_time,
+    )
+    loop.watch_all()
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    loop.wake_on_signals(reading)
+    started = Started(
+        incarnation=incarnation,
+        entropy=draw_entropy(),
+        wall_clock=time.time_ns() // 1_000_000,
+        kernel_leases=kernel.running_leases(),
+        addresses=kernel.present(),
+        carriers=kernel.carriers(),
+        standby=in_standby(arguments.state_dir),
+        quiet=quiet_time(arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock()),
+    )
+    privileges = prepare()
+    loop.warnings = privileges.warnings(cluster.dead_time)
+    for warning in (*loop.warnings, *kernel.warnings):
+        _say(warning, "<4>")
+    _tell_ready(arguments.ready_fd)
+    return loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"))
+
+
+def _without_groups(cluster: Cluster) -> Cluster:
+    """A witness touches no address, whatever devices it happens to have."""
+
+
+    return replace(cluster, groups=())
+
+
+def _tell_ready(descriptor: int) -> None:
+    if descriptor < 0:
+        return
+    try:
+        os.write(descriptor, b"1")
+        os.close(descriptor)
+    except OSError:
+        pass  # the supervisor died meanwhile; the next one finds us by our lock
+
+
+def _say(text: str, level: str = "<3>") -> None:
+    prefix = "" if sys.stderr.isatty() else level
+    print(f"{prefix}understudy pulse: {text}", file=sys.stderr, flush=True)

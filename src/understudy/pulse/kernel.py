@@ -1,0 +1,118 @@
+"""The kernel as the loop and the performer see it: addresses, carriers, neighbours' frames and leases, put together.
+
+What the kernel does not give (no right to open packet sockets, no nftables) becomes a warning, and the operation that needs it
+fails with that reason; a witness, who has no addresses, needs none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ..adapters.address_monitor import AddressMonitor, AddressThere
+from ..adapters.addresses import AddressBook, AddressChange
+from ..adapters.raw import Announcer, Listener
+from ..events import AddressGone, LinkChanged, RivalSeen
+from ..model import AddressResource, Cluster
+from ..units import Duration
+from ..wire import neighbour
+
+
+class Leases(Protocol):
+    """``adapters.kernel_lease``: the kernel's own right to serve, or its fallback."""
+
+    def hold(self, group: str, left: Duration) -> str | None: ...
+    def end(self, group: str) -> str | None: ...
+    def read(self) -> tuple[tuple[str, Duration], ...]: ...
+
+
+class KernelSide:
+    """Everything for the virtual addresses of ``cluster``. ``warnings`` say what does not work, and what follows from it.
+
+    Raises OSError only when the kernel has no NETLINK_ROUTE.
+    """
+
+    def __init__(self, cluster: Cluster, leases: Leases | None, warnings: Iterable[str] = ()) -> None:
+        addresses = tuple(item for group in cluster.groups for item in group.addresses)
+        self._leases = leases
+        self._book = AddressBook(addresses)
+        self._monitor = AddressMonitor(self._book)
+        self._announcer: Announcer | None = None
+        self._listener: Listener | None = None
+        self._given: tuple[str, ...] = tuple(warnings)
+        self._unsent = ""
+        try:
+            self._announcer = Announcer(addresses, neighbour.announcement, neighbour.probe)
+            self._listener = Listener(addresses, neighbour.claim)
+        except OSError as error:
+            self._given += (
+                f"no packet sockets ({error.strerror}): neighbours learn of a take-over late and rivals are not seen;"
+                " run as root or give CAP_NET_RAW",
+            )
+
+    # -- at the start --------------------------------------------------------------------------------------------
+
+    def present(self) -> tuple[str, ...]:
+        return self._monitor.present()
+
+    def carriers(self) -> tuple[tuple[str, bool], ...]:
+        return self._monitor.carriers()
+
+    def running_leases(self) -> tuple[tuple[str, Duration], ...]:
+        return self._leases.read() if self._leases is not None else ()
+
+    # -- what the kernel says ------------------------------------------------------------------------------------
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        heard = self._listener.filenos() if self._listener is not None else ()
+        return (self._monitor.fileno(), *heard)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._given, self._unsent) if self._unsent else self._given
+
+    def facts(self) -> list[AddressGone | LinkChanged]:
+        found = [fact for fact in self._monitor.facts() if not isinstance(fact, AddressThere)]
+        if any(isinstance(fact, LinkChanged) for fact in found):
+            self.mend()
+        return found
+
+    def claims(self) -> list[tuple[RivalSeen, bool]]:
+        """Frames of others that claim our addresses; True: only a probe that asks."""
+        if self._listener is None:
+            return []
+        return [(RivalSeen(seen.address, seen.device, seen.mac), seen.probe) for seen in self._listener.claims()]
+
+    def mend(self) -> None:
+        """Find devices that came, came back or changed their MAC address."""
+        if self._announcer is not None:
+            self._announcer.refresh()
+        if self._listener is not None:
+            self._listener.refresh()
+
+    # -- what it is asked to do ----------------------------------------------------------------------------------
+
+    def begin_add(self, addresses: Sequence[AddressResource]) -> AddressChange:
+        return self._book.begin_add(addresses)
+
+    def begin_remove(self, addresses: Sequence[AddressResource]) -> AddressChange:
+        return self._book.begin_remove(addresses)
+
+    def announce(self, addresses: Sequence[AddressResource]) -> None:
+        if self._announcer is None:
+            return
+        failures = self._announcer.announce(addresses)
+        self._unsent = f"cannot announce {failures[0][0].address}: {failures[0][1]}" if failures else ""
+
+    def probe(self, addresses: Sequence[AddressResource]) -> str | None:
+        if self._announcer is None or self._listener is None:
+            return "no packet sockets"
+        failures = self._announcer.probe(addresses)
+        return failures[0][1] if failures else None
+
+    def hold(self, group: str, left: Duration) -> str | None:
+        return self._leases.hold(group, left) if self._leases is not None else None
+
+    def end(self, group: str) -> str | None:
+        return self._leases.end(group) if self._leases is not None else None
