@@ -72,7 +72,7 @@ class Manager:
     def power_off(self) -> None:
         """Every program is gone with the machine."""
         for group, resource in [key for key, running in self.running.items() if running]:
-            self._set(group, resource, False)
+            self.set_running(group, resource, False)
         self._queues.clear()
         self._life += 1
 
@@ -108,7 +108,7 @@ class Manager:
         """The program dies by itself; only a program that is watched by pidfd says so."""
         if not self.running.get((group, resource)):
             return
-        self._set(group, resource, False)
+        self.set_running(group, resource, False)
         watched = isinstance(self._resource(group, resource), CommandResource)
         if watched and self.up:
             self.host.fact(ResourceFailed(group, resource, "ended by signal 9"))
@@ -124,7 +124,7 @@ class Manager:
         duration = temper.durations[effect.action]
         hangs = temper.take(temper.hangs, effect.action) or duration > effect.limit
         if effect.action is Action.START:
-            self._set(*key, True)
+            self.set_running(*key, True)
         end = self.host.world.now + (effect.limit if hangs else duration)
         self.host.world.at(end, partial(self._end, key, job, hangs, (self.host.boots, self._life)))
 
@@ -162,12 +162,12 @@ class Manager:
         match effect.action:
             case Action.START:
                 if failed:
-                    self._set(*key, False)
+                    self.set_running(*key, False)
                     return Outcome.FAILED, "start failed"
             case Action.STOP:
                 if failed:
                     return Outcome.FAILED, "stop failed"
-                self._set(*key, False)
+                self.set_running(*key, False)
             case Action.MONITOR:
                 if failed:
                     return Outcome.FAILED, "runs badly"
@@ -175,7 +175,8 @@ class Manager:
                     return Outcome.NOT_RUNNING, "not running"
         return Outcome.OK, ""
 
-    def _set(self, group: str, resource: str, running: bool) -> None:
+    def set_running(self, group: str, resource: str, running: bool) -> None:
+        """A program may run from now on, or certainly does not."""
         if self.running.get((group, resource), False) != running:
             self.running[group, resource] = running
             for observer in self.host.world.observers:

@@ -272,7 +272,7 @@ class Host:
             effect = self._unperformed.popleft()
             for observer in self.world.observers:
                 observer.wished(self, effect)
-            finished = self._perform(effect)
+            finished = self.perform(effect)
             if finished is not None:
                 results.append(finished)
             self._struck(effect)
@@ -324,7 +324,8 @@ class Host:
 
     # -- effects
 
-    def _perform(self, effect: wish.Effect) -> Finished | None:
+    def perform(self, effect: wish.Effect) -> Finished | None:
+        """Do what the core wishes, now; a result that is known at once is returned, others come as facts later."""
         match effect:
             case wish.Send(message, to, link):
                 self._send(message, to, link)

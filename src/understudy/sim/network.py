@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..model import Cluster
+from ..config.paths import Path, paths
 from ..units import Duration
 
 if TYPE_CHECKING:
@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 
 RECORDED = 256
 """How many of the last datagrams an eavesdropper keeps, to play them again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    peer: str
-    network: str
-
-
-def paths(cluster: Cluster, me: str) -> tuple[Path, ...]:
-    mine = {link.network for link in cluster.member(me).links}
-    return tuple(
-        Path(member.name, link.network)
-        for member in cluster.members
-        if member.name != me
-        for link in member.links
-        if link.network in mine
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +57,7 @@ class Network:
         self.counts = Counts()
         self.weather = CALM
         self.cuts: set[tuple[str, str, str]] = set()
+        self.blocks: set[tuple[str, str, str]] = set()
         names = world.cluster.names
         self._paths: dict[str, tuple[Path, ...]] = {name: paths(world.cluster, name) for name in names}
         self._recorded: deque[tuple[str, str, str, bytes]] = deque(maxlen=RECORDED)
@@ -87,6 +71,11 @@ class Network:
         """Nothing passes from any of ``senders`` to any of ``receivers`` any more, on these networks (none named: all)."""
         chosen = tuple(networks) or self.networks
         self.cuts |= {(a, b, n) for a in senders for b in receivers for n in chosen if a != b}
+
+    def block(self, one: str, other: str, networks: Iterable[str] = ()) -> None:
+        """A packet filter drops heartbeats both ways; address claims and probes still pass."""
+        for network in tuple(networks) or self.networks:
+            self.blocks |= {(one, other, network), (other, one, network)}
 
     def mend(self, senders: Iterable[str], receivers: Iterable[str], networks: Iterable[str] = ()) -> None:
         chosen = tuple(networks) or self.networks
@@ -111,6 +100,7 @@ class Network:
     def heal(self) -> None:
         """All cuts are mended and the weather is calm."""
         self.cuts.clear()
+        self.blocks.clear()
         self.weather = CALM
 
     def passes(self, sender: Host, receiver: Host, network: str) -> bool:
@@ -139,7 +129,7 @@ class Network:
         counts, weather, random = self.counts, self.weather, world.random
         counts.sent += 1
         receiver = world.hosts[peer]
-        if not self.passes(sender, receiver, network):
+        if (sender.name, peer, network) in self.blocks or not self.passes(sender, receiver, network):
             counts.cut += 1
             return
         if self.recording:

@@ -10,6 +10,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     power off|on NAME           crash NAME [for 50ms]        stop NAME (cleanly)
     freeze NAME [for 2s]        thaw NAME                    manager NAME dies|returns
     partition A B | C [on NET]  cut A B [NET]                one-way A B [NET]      heal
+    block A B [NET]             heartbeats are dropped, address claims and probes pass
     cable NAME NET out|in       loss 30%                     delay 50ms
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
@@ -133,6 +134,7 @@ class Script:
             "partition": self._partition,
             "cut": self._cut,
             "one-way": self._one_way,
+            "block": self._block,
             "heal": self._heal,
             "cable": self._cable,
             "loss": self._weather,
@@ -314,6 +316,9 @@ class Script:
 
     def _one_way(self, words: list[str]) -> None:
         self.world.network.cut((words[1],), (words[2],), words[3:])
+
+    def _block(self, words: list[str]) -> None:
+        self.world.network.block(words[1], words[2], words[3:])
 
     def _heal(self, words: list[str]) -> None:
         self.world.network.heal()

@@ -1,0 +1,106 @@
+"""The checks can fail: each finds a core that does what must never be done."""
+
+from __future__ import annotations
+
+import pytest
+from fake_cores import Beating, Greedy, Raising, Stuck
+from test_sim_world import cluster
+
+from understudy.effects import KernelLease
+from understudy.model import AddressResource
+from understudy.sim.checks import Safety
+from understudy.sim.run import make_world, run_seed
+from understudy.sim.world import Habits, World
+from understudy.units import SECOND
+
+
+def kinds(seed: int, core: type[Beating]) -> set[str]:
+    return {finding.kind for finding in run_seed(seed, core).findings}
+
+
+def test_two_holders_are_found() -> None:
+    found = set.union(*(kinds(seed, Greedy) for seed in range(8)))
+    assert "two-holders" in found
+
+
+def test_a_group_that_nobody_takes_is_found() -> None:
+    assert kinds(0, Beating) == {"no-holder"}
+
+
+def test_a_core_that_raises_is_found() -> None:
+    assert kinds(0, Raising) == {"exception"}
+
+
+def test_a_core_that_spins_is_found() -> None:
+    assert kinds(0, Stuck) == {"exception"}
+
+
+def watched() -> tuple[World, Safety]:
+    safety = Safety()
+    world = make_world(cluster(), 1, Beating, Habits(), (safety,))
+    for host in world.hosts.values():
+        host.power_on()
+    return world, safety
+
+
+@pytest.mark.parametrize(("gap", "found"), [(-1, True), (0, False), (SECOND, False)])
+def test_rights_may_touch_but_not_overlap(gap: int, found: bool) -> None:
+    world, safety = watched()
+    one, other = world.hosts["n1"], world.hosts["n2"]
+    end = one.clock.when(one.reading + SECOND)
+    one.perform(KernelLease("site", one.reading + SECOND, "test"))
+    world.run(end + gap)
+    other.perform(KernelLease("site", other.reading + SECOND, "test"))
+    assert bool(safety.findings) is found
+
+
+def test_a_renewal_into_the_right_of_another_is_found() -> None:
+    world, safety = watched()
+    one, other = world.hosts["n1"], world.hosts["n2"]
+    one.perform(KernelLease("site", one.reading + SECOND, "test"))
+    one.freeze()
+    world.run(2 * SECOND)
+    other.perform(KernelLease("site", other.reading + SECOND, "test"))
+    assert not safety.findings
+    one.perform(KernelLease("site", one.reading + SECOND, "test"))
+    assert [finding.kind for finding in safety.findings] == ["two-holders"]
+
+
+def test_power_ends_a_right() -> None:
+    world, safety = watched()
+    one, other = world.hosts["n1"], world.hosts["n2"]
+    one.perform(KernelLease("site", one.reading + SECOND, "test"))
+    one.power_off()
+    other.perform(KernelLease("site", other.reading + SECOND, "test"))
+    assert not safety.findings
+
+
+def test_two_exclusive_programs_are_found_unless_nobody_could_stop_the_first() -> None:
+    for seed in range(1000):
+        from understudy.sim.faults import draw_shape
+
+        shape = draw_shape(seed).cluster
+        exclusive = [(g.name, r.id) for g in shape.groups for r in g.resources if r.exclusive]
+        if exclusive:
+            break
+    group, resource = exclusive[0]
+    for frozen in (False, True):
+        safety = Safety()
+        world = make_world(shape, 1, Beating, Habits(), (safety,))
+        one, other = world.hosts["n1"], world.hosts["n2"]
+        one.power_on()
+        other.power_on()
+        one.manager.set_running(group, resource, True)
+        if frozen:
+            one.freeze()
+        other.manager.set_running(group, resource, True)
+        assert bool(safety.findings) is not frozen
+
+
+def test_shapes_vary_and_always_have_an_address() -> None:
+    from understudy.sim.faults import draw_shape
+
+    shapes = [draw_shape(seed).cluster for seed in range(100)]
+    assert {len(shape.members) for shape in shapes} == {3, 5}
+    assert all(any(isinstance(r, AddressResource) for r in g.resources) for s in shapes for g in s.groups)
+    assert any(r.exclusive for s in shapes for g in s.groups for r in g.resources)
