@@ -26,7 +26,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import IO
 
 from ..errors import UnderstudyError
 from . import kernel
@@ -105,18 +104,16 @@ class Machine:
         """Run a short command on the machine; see ``run``."""
         return run(self.command(argv), text)
 
-    def spawn(
-        self, argv: Sequence[str], log: IO[bytes] | None = None, environment: dict[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start a program on the machine, in a session of its own, its output appended to ``log``."""
-        program = subprocess.Popen(
-            self.command(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=log or subprocess.DEVNULL,
-            stderr=subprocess.STDOUT if log else subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **(environment or {})},
-        )
+    def spawn(self, argv: Sequence[str], log: str = os.devnull) -> subprocess.Popen[bytes]:
+        """Start a program on the machine, in a session of its own, its output appended to the file ``log``."""
+        with open(log, "ab") as output:
+            program = subprocess.Popen(
+                self.command(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.spawned.append(program)
         return program
 
