@@ -170,12 +170,6 @@ def removal(resource: AddressResource, index: int, sequence: int) -> bytes:
     return _build(RTM_DELADDR, 0, resource, index, sequence)
 
 
-def with_acknowledgement(data: bytes) -> bytes:
-    """The same message, asking for an acknowledgement."""
-    (flags,) = struct.unpack_from("=H", data, 6)
-    return data[:6] + struct.pack("=H", flags | netlink.ACK) + data[8:]
-
-
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     index: int
@@ -291,7 +285,7 @@ class AddressBook:
             else:
                 batch.append(addition(resource, index, sequence, lifetime))
         if batch:
-            batch[-1] = with_acknowledgement(batch[-1])
+            batch[-1] = netlink.with_acknowledgement(batch[-1])
             for failure in self._route.request(b"".join(batch)):
                 self._judge(failure, by_sequence, adding, texts)
         if adding:
@@ -324,7 +318,7 @@ class AddressBook:
             left = found_now
             for resource, seen in left:
                 found = AddressResource(resource.id, resource.address, seen.prefix, resource.device)
-                self._route.request(with_acknowledgement(removal(found, seen.index, 1)))
+                self._route.request(netlink.with_acknowledgement(removal(found, seen.index, 1)))
             if not left:
                 return {}
         return {item: f"{item.address} on {item.device} comes back as often as it is removed" for item, _ in left}

@@ -65,6 +65,12 @@ def message(kind: int, flags: int, sequence: int, payload: bytes) -> bytes:
     return HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
 
 
+def with_acknowledgement(data: bytes) -> bytes:
+    """The same message, asking for an acknowledgement."""
+    (flags,) = struct.unpack_from("=H", data, 6)
+    return data[:6] + struct.pack("=H", flags | ACK) + data[8:]
+
+
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(type, payload) of each attribute in ``data``; stops quietly at the first that does not fit."""
     place = 0
@@ -185,7 +191,7 @@ class NetlinkSocket:
             for item in messages(data):
                 whole = whole and not item.flags & _DUMP_INTERRUPTED
                 if item.kind == _DONE:
-                    return tuple(found), whole
+                    return _failure(item) or tuple(found), whole
                 if item.kind == _ERROR:
                     return _failure(item) or Failure(1, errno.EIO), True
                 found.append(item)
@@ -219,12 +225,12 @@ def enlarge_receive_buffer(target: socket.socket, size: int = _RECEIVE_BUFFER) -
 
 
 def _failure(item: Incoming) -> Failure | None:
-    (number,) = struct.unpack_from("=i", item.payload)
+    number = struct.unpack_from("=i", item.payload)[0] if len(item.payload) >= 4 else 0
     if number == 0:
         return None
     words = ""
     sequence = item.sequence
-    if item.flags & _ACK_HAS_ATTRIBUTES:
+    if item.kind == _ERROR and item.flags & _ACK_HAS_ATTRIBUTES:
         place = 4 + HEADER.size
         if not item.flags & _CAPPED and len(item.payload) >= place:
             (length,) = struct.unpack_from("=I", item.payload, 4)

@@ -1,0 +1,247 @@
+"""The tables and rules around the kernel leases: made, brought up to date and removed, each in one transaction.
+
+For a cluster "site" with a group "web" (``nft list table ip understudy_site`` shows the same)::
+
+    table ip understudy_site                                table arp understudy_site
+      set held_web      the lease: EtherType, timeout         set held_web
+      map owners        address -> goto group_web             map owners
+      map arrivals      address -> goto local_web             chain group_web
+      chain group_web   lease there: accept; else drop        chain leaving   output: sender address
+      chain local_web   for this machine: goto group_web
+      chain arriving    prerouting: by arrivals             table ip6 understudy_site: as ip; "leaving" also
+      chain delivered   input: destination by owners          drops neighbour advertisements by their target
+      chain leaving     output: source by owners
+
+Decisions:
+
+- Dropped is only what this machine would answer itself. ``delivered`` sits at input; ``arriving`` at prerouting, before any
+  address translation, asks the routing table whether the destination is local. So a machine that forwards to the present
+  holder is not disturbed, and one that translates the address to a container stops as well. A kernel without the ``fib``
+  expression goes without ``arriving``.
+- Own tables only, by their names; others' rule sets are neither read nor flushed. "Accept" here is no permission: the other
+  tables judge the packet after us.
+- A second run keeps the elements of the ``held`` sets: a restarted daemon finds its leases. Only when the kernel refuses to bring
+  old tables up to date (another version's) they are replaced as a whole; leases then begin anew with the next renewal.
+
+What this does not handle: a machine that answers ARP for an address in proxy for another; ARP on other hardware than Ethernet.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from understudy.model import Cluster
+
+from . import netlink, nftables
+from .addresses import pack
+from .kernel_lease import families, held_set, identifier, table_name
+from .netlink import Failure, NetlinkSocket
+from .nftables import Family, KeyType, Verdict
+
+_PRIORITY = -300
+_PREROUTING, _INPUT, _OUTPUT = 0, 1, 3
+_ARP_OUTPUT = 1
+_ROUTE_LOCAL = struct.pack("=I", 2)
+_ICMPV6 = b"\x3a"
+_ADVERTISEMENT = b"\x88"
+_OWNERS, _ARRIVALS = "owners", "arrivals"
+_KEYS = {
+    Family.IP: (KeyType.IPV4_ADDRESS, 4),
+    Family.ARP: (KeyType.IPV4_ADDRESS, 4),
+    Family.IP6: (KeyType.IPV6_ADDRESS, 16),
+}
+_PLACES = {Family.IP: (12, 16), Family.IP6: (8, 24)}
+_ARP_SENDER = 14
+
+
+def setup(cluster: Cluster) -> str | None:
+    """Make the tables for ``cluster``, or bring them up to date. Leases that run go on. Returns what went wrong, or None."""
+    try:
+        socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
+    except OSError as error:
+        return _no_netfilter(error)
+    try:
+        return _setup(socket, cluster)
+    finally:
+        socket.close()
+
+
+def teardown(cluster: Cluster) -> str | None:
+    """Remove our tables, and with them every restriction. Not there is success. Returns what went wrong, or None."""
+    try:
+        socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
+    except OSError:
+        return None
+    try:
+        table = table_name(cluster)
+        parts = [nftables.delete_table(family, table) for family in _existing(socket, table)]
+        return _send(socket, parts) if parts else None
+    finally:
+        socket.close()
+
+
+def available(cluster: Cluster) -> str | None:
+    """Why the kernel cannot keep the leases of ``cluster``, for people; None when it can. Changes nothing."""
+    try:
+        socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
+    except OSError as error:
+        return _no_netfilter(error)
+    try:
+        return _send(socket, _everything(cluster, with_routes=False), commit=False)
+    finally:
+        socket.close()
+
+
+def _no_netfilter(error: OSError) -> str:
+    return f"this kernel has no nf_tables ({error.strerror})"
+
+
+def _setup(socket: NetlinkSocket, cluster: Cluster) -> str | None:
+    table = table_name(cluster)
+    existing = _existing(socket, table)
+    update = [part for family in existing for part in _clear(socket, family, table, cluster)]
+    replace = [nftables.delete_table(family, table) for family in existing]
+    text: str | None = None
+    for before in (update, replace) if existing else ([],):
+        for with_routes in (True, False):
+            text = _send(socket, [*before, *_everything(cluster, with_routes)])
+            if text is None:
+                return None
+    return text
+
+
+def _send(socket: NetlinkSocket, parts: list[bytes], commit: bool = True) -> str | None:
+    parts[-1] = netlink.with_acknowledgement(parts[-1])
+    failures = socket.request(nftables.batch(*parts, commit=commit))
+    if not failures:
+        return None
+    if any(failure.number == 1 for failure in failures):
+        return "not permitted to change nf_tables: run as root or give the process CAP_NET_ADMIN"
+    return "the kernel refused the lease tables: " + "; ".join(dict.fromkeys(str(failure) for failure in failures))
+
+
+def _existing(socket: NetlinkSocket, table: str) -> list[Family]:
+    """In which families our table is there."""
+    found = []
+    for family in Family:
+        if table in _names(socket, nftables.GETTABLE, family, 1):
+            found.append(family)
+    return found
+
+
+def _names(socket: NetlinkSocket, which: int, family: Family, name_kind: int, table: str = "") -> list[str]:
+    """Names of what a dump lists (in ``table`` only, if given)."""
+    found = socket.dump(nftables.kind(which), nftables.head(family))
+    if isinstance(found, Failure):
+        return []
+    names = []
+    for item in found:
+        texts = {kind: value.rstrip(b"\0") for kind, value in netlink.attributes(item.payload[4:])}
+        if not table or texts.get(1) == table.encode():
+            names.append(texts.get(name_kind, b"").decode("ascii", "replace"))
+    return names
+
+
+def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) -> list[bytes]:
+    """Messages that remove everything from our table but the sets with the leases of groups that there still are.
+
+    Elements go before their set and references before what they refer to: kernels before 6.4 count a map's references to
+    chains until the map is gone for good.
+    """
+    keep = {held_set(group.name) for group in cluster.groups if family in families(group)}
+    sets = [name for name in _names(socket, nftables.GETSET, family, 2, table) if name not in keep]
+    chains = _names(socket, nftables.GETCHAIN, family, 3, table)
+    return [
+        nftables.flush_rules(family, table),
+        *(nftables.flush_set(family, table, name) for name in sets),
+        *(nftables.delete_set(family, table, name) for name in sets),
+        *(nftables.delete_chain(family, table, name) for name in chains),
+    ]
+
+
+def _everything(cluster: Cluster, with_routes: bool) -> list[bytes]:
+    table = table_name(cluster)
+    wanted = sorted({family for group in cluster.groups for family in families(group)} | {Family.IP})
+    return [part for family in wanted for part in _table(cluster, family, table, with_routes)]
+
+
+def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> list[bytes]:
+    """One family's table from the beginning; what is there already stays."""
+    key, length = _KEYS[family]
+    groups = [group for group in cluster.groups if family in families(group)]
+    parts = [nftables.new_table(family, table)]
+    parts.append(nftables.new_set(family, table, _OWNERS, key, length, nftables.SET_IS_MAP, 1))
+    by_routes = with_routes and family is not Family.ARP
+    if by_routes:
+        parts.append(nftables.new_set(family, table, _ARRIVALS, key, length, nftables.SET_IS_MAP, 2))
+    for number, group in enumerate(groups, 3):
+        held = held_set(group.name)
+        chain = identifier("group", group.name)
+        parts += [
+            nftables.new_set(family, table, held, KeyType.ETHER_TYPE, 2, nftables.SET_HAS_TIMEOUT, number),
+            nftables.new_chain(family, table, chain),
+            nftables.new_rule(
+                family,
+                table,
+                chain,
+                nftables.load_protocol(),
+                nftables.is_in(held),
+                nftables.decide(Verdict.ACCEPT),
+            ),
+            nftables.new_rule(family, table, chain, nftables.counter(), nftables.decide(Verdict.DROP)),
+        ]
+        packed = [pack(item.address) for item in group.addresses]
+        ours = [item for item in packed if len(item) == length]
+        parts += [nftables.new_element(family, table, _OWNERS, item, goto=chain) for item in ours]
+        if by_routes:
+            local = identifier("local", group.name)
+            parts += [nftables.new_chain(family, table, local), _if_local(family, table, local, chain)]
+            parts += [nftables.new_element(family, table, _ARRIVALS, item, goto=local) for item in ours]
+    return parts + (_arp_hooks(table) if family is Family.ARP else _ip_hooks(family, table, with_routes))
+
+
+def _if_local(family: Family, table: str, chain: str, then: str) -> bytes:
+    """A rule of ``chain`` that goes to ``then`` when the routing table says that the destination is this machine."""
+    destination = (nftables.load_destination_type(), nftables.equals(_ROUTE_LOCAL))
+    return nftables.new_rule(family, table, chain, *destination, nftables.decide(Verdict.GOTO, then))
+
+
+def _arp_hooks(table: str) -> list[bytes]:
+    family = Family.ARP
+    return [
+        nftables.new_base_chain(family, table, "leaving", _ARP_OUTPUT, _PRIORITY),
+        nftables.new_rule(family, table, "leaving", nftables.load_network(_ARP_SENDER, 4), nftables.decide_by(_OWNERS)),
+    ]
+
+
+def _ip_hooks(family: Family, table: str, with_routes: bool) -> list[bytes]:
+    length = _KEYS[family][1]
+    source, destination = (nftables.load_network(place, length) for place in _PLACES[family])
+    by_owner = nftables.decide_by(_OWNERS)
+    parts = [
+        nftables.new_base_chain(family, table, "delivered", _INPUT, _PRIORITY),
+        nftables.new_rule(family, table, "delivered", destination, by_owner),
+        nftables.new_base_chain(family, table, "leaving", _OUTPUT, _PRIORITY),
+        nftables.new_rule(family, table, "leaving", source, by_owner),
+    ]
+    if family is Family.IP6:
+        target = nftables.load_transport(8, 16)
+        parts.append(
+            nftables.new_rule(
+                family,
+                table,
+                "leaving",
+                nftables.load_transport_protocol(),
+                nftables.equals(_ICMPV6),
+                nftables.load_transport(0, 1),
+                nftables.equals(_ADVERTISEMENT),
+                target,
+                by_owner,
+            )
+        )
+    if with_routes:
+        parts += [
+            nftables.new_base_chain(family, table, "arriving", _PREROUTING, _PRIORITY),
+            nftables.new_rule(family, table, "arriving", destination, nftables.decide_by(_ARRIVALS)),
+        ]
+    return parts
