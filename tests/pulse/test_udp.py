@@ -230,7 +230,7 @@ def test_the_order_of_arrival_is_kept_over_several_sockets() -> None:
     )
     try:
         names = ["two", "one", "two", "one"]
-        for number, name in zip(count(), names):  # noqa: B905
+        for number, name in zip(count(), names):
             sender.send(str(number).encode(), network=name)
         found: list[bytes] = []
         deadline = time.monotonic() + 5

@@ -174,9 +174,10 @@ def _sockaddr(address: str, port: int, device: str | None) -> tuple[str, int] | 
 class UdpLinks:
     """All heartbeat sockets of this member, and where each peer is reached.
 
-    ``paths`` come from ``config.paths``; ``ports`` are our own ports by local address, where they differ from the peers'. Opening never fails for an address or a device that is not there yet: ``mend`` is to be
-    called now and then and finishes what could not be done. OSError is raised only for what no waiting mends (a port that
-    another program has bound, no permission).
+    ``paths`` come from ``config.paths``; ``ports`` are our own ports by local address, where they differ from the peers'.
+    Opening never fails for an address or a device that is not there yet: ``mend`` is to be called now and then and finishes
+    what could not be done. OSError is raised only for what no waiting mends (a port that another program has bound, no
+    permission).
     """
 
     paths: tuple[Path, ...]

@@ -74,7 +74,7 @@ class News(Protocol):
 
 @dataclass(slots=True)
 class Loop:
-    """``warnings`` are sentences about this process's own conditions, shown in every snapshot."""
+    """``warnings`` are sentences about this process's own conditions; ``armed`` is when it asked to be woken."""
 
     core: Core
     links: UdpLinks
@@ -95,7 +95,7 @@ class Loop:
     _wakeup: int = -1
     _versions: dict[str, tuple[int, Instant]] = field(default_factory=dict)
     _signals: list[int] = field(default_factory=list)
-    _armed: Instant = 0
+    armed: Instant = 0
     _mend_due: Instant = 0
     _idle_timers: int = 0
 
@@ -103,12 +103,12 @@ class Loop:
         """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then."""
         try:
             now = self.clock()
-            self._armed = now
+            self.armed = now
             self._mend_due = now + MEND_INTERVAL
             self._tell(started, now)
             self._settle(now)
             while self.performer.quit is None:
-                self._sleep()
+                self.sleep()
                 self.turn()
         except Exception:
             text = traceback.format_exc()
@@ -130,15 +130,16 @@ class Loop:
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
-    def _sleep(self) -> None:
-        self._armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
-        self.timer.arm(self._armed)
+    def sleep(self) -> None:
+        """Until the next deadline, or until something is there to read."""
+        self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
+        self.timer.arm(self.armed)
         self._watch_manager()
         self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
         self.timer.clear()
 
     def turn(self) -> None:
-        """Everything that waits, once. Public for tests; ``run`` calls it after each sleep."""
+        """Everything that waits, once."""
         now = self.clock()
         stalled = self._judge_lateness(now)
         drained = self._drain(now)
@@ -159,7 +160,7 @@ class Loop:
             self._mend(now)
 
     def _judge_lateness(self, now: Instant) -> bool:
-        late = now - self._armed
+        late = now - self.armed
         if late < 0:
             return False
         self.lateness.add(late)
