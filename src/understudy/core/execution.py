@@ -1,0 +1,408 @@
+"""One group on this machine: start its resources in order, stop them in reverse, adopt what already runs.
+
+What is wanted comes from outside: ``OBSERVE`` (look, touch nothing), ``RUN``, ``STOP``. The parts are walked one operation
+at a time; consecutive addresses are one operation. The walk knows nothing of leases.
+
+Rules. Nothing is started whose state is unknown: it is asked first. No answer, or "unknown", is never success: a start
+that ends so is stopped before it is tried again. A failed resource takes those after it down first, because they were
+started on top of it. Every operation has a deadline here, besides the limit that the manager enforces. While there is
+no manager nothing is asked of programs, and nothing that they did not answer counts against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from ..effects import Action, AddAddresses, Effect, RemoveAddresses, RunAgent
+from ..events import Outcome
+from ..messages import Phase
+from ..model import AddressResource, Group, Resource
+from ..units import NEVER, SECOND, Duration, Instant, format_duration
+
+ADDRESS_LIMIT: Duration = SECOND
+"""How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
+
+SLACK: Duration = 2 * SECOND
+"""How much later than the agent's own limit an answer is waited for: the manager kills at the limit, then reports."""
+
+STOP_RETRY: Duration = SECOND
+STOP_RETRY_MOST: Duration = 30 * SECOND
+"""A stop that failed is tried again after one second, then after twice as long each time, up to this."""
+
+GAVE_UP_PAUSE: Duration = 5 * SECOND
+"""Shortest pause before a group that failed too often, and that no other node can take, is started here again."""
+
+
+class Wanted(Enum):
+    OBSERVE = "observe"
+    RUN = "run"
+    STOP = "stop"
+
+
+class State(Enum):
+    """Of one resource on this machine."""
+
+    UNKNOWN = "unknown"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class _Operation:
+    op: int
+    action: Action
+    resources: tuple[Resource, ...]
+    deadline: Instant
+
+
+@dataclass(slots=True)
+class _Part:
+    """One resource: its state, the sentence that goes with it, and when it failed lately."""
+
+    resource: Resource
+    state: State
+    text: str = ""
+    failures: tuple[Instant, ...] = ()
+    stop_again_at: Instant = 0
+    stop_pause: Duration = STOP_RETRY
+    monitor_at: Instant = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the node should know: ``announce`` these addresses, or a sentence.
+
+    ``gave_up_for``: this machine cannot run the group for so long (0: it still can).
+    """
+
+    why: str = ""
+    gave_up_for: Duration = 0
+    failed: bool = False
+    announce: tuple[AddressResource, ...] = ()
+
+
+class Execution:
+    """The walk for one group. ``next_op`` draws operation numbers that are unique on this node."""
+
+    def __init__(self, group: Group, next_op: Callable[[], int], present: frozenset[str]) -> None:
+        self.group = group
+        self.next_op = next_op
+        self.wanted = Wanted.OBSERVE
+        self.ballot = 0
+        self.manager = False
+        self.hold_programs_until: Instant = 0
+        self.start_again_at: Instant = 0
+        self.stop_since: Instant | None = None
+        self.operation: _Operation | None = None
+        self.parts: list[_Part] = []
+        for resource in group.resources:
+            state = State.UNKNOWN
+            if isinstance(resource, AddressResource):
+                state = State.RUNNING if resource.address in present else State.STOPPED
+            self.parts.append(_Part(resource, state))
+        self.facts: list[Fact] = []
+        self.at: Instant = 0
+
+    # What the node asks
+
+    def phase(self) -> Phase:
+        states = [part.state for part in self.parts]
+        if any(state is State.FAILED for state in states):
+            return Phase.FAILED
+        if all(state is State.STOPPED for state in states):
+            return Phase.STARTING if self.wanted is Wanted.RUN and states else self._empty_phase()
+        if all(state is State.RUNNING for state in states):
+            return Phase.STOPPING if self.wanted is Wanted.STOP else Phase.STARTED
+        if self.wanted is Wanted.OBSERVE or (self.operation is None and State.UNKNOWN in states and not self.manager):
+            return Phase.UNKNOWN
+        return Phase.STARTING if self.wanted is Wanted.RUN else Phase.STOPPING
+
+    def _empty_phase(self) -> Phase:
+        return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
+
+    def stopped(self) -> bool:
+        """All of it is over here, as far as its agents said so."""
+        return all(part.state is State.STOPPED for part in self.parts)
+
+    def safe_to_release(self, now: Instant) -> bool:
+        """Stopped, or only parts are left that may run on two machines and have had the group's stop timeout."""
+        left = [part for part in self.parts if part.state is not State.STOPPED]
+        if not left:
+            return True
+        if any(isinstance(part.resource, AddressResource) or part.resource.exclusive for part in left):
+            return False
+        return self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
+
+    def states(self) -> list[tuple[Resource, State, str]]:
+        return [(part.resource, part.state, part.text) for part in self.parts]
+
+    def next_deadline(self) -> Instant:
+        """When ``expire`` or ``advance`` may have something to do, or NEVER. What is past waits for something else."""
+        times = [NEVER]
+        if self.operation is not None:
+            times.append(self.operation.deadline)
+        for part in self.parts:
+            times += (part.monitor_at, part.stop_again_at)
+        times += (self.hold_programs_until, self.start_again_at)
+        if self.stop_since is not None:
+            times.append(self.stop_since + self.group.stop_timeout)
+        return min(at for at in times if at > self.at)
+
+    # What the node tells
+
+    def want(self, wanted: Wanted, now: Instant, ballot: int = 0) -> None:
+        if wanted is not self.wanted:
+            self.wanted = wanted
+            self.stop_since = now if wanted is Wanted.STOP else None
+            if wanted is Wanted.STOP:
+                self.hold_programs_until = 0
+                self._abandon_start()
+        self.ballot = ballot or self.ballot
+
+    def _abandon_start(self) -> None:
+        """A stop need not wait for a start or a monitor: the manager kills that when the stop arrives."""
+        operation = self.operation
+        if operation is None or operation.action is Action.STOP:
+            return
+        if not isinstance(operation.resources[0], AddressResource):
+            self.operation = None
+            self._part(operation.resources[0]).state = State.UNKNOWN
+
+    def manager_changed(self, connected: bool, now: Instant) -> None:
+        """With a new manager every program is asked again; without one, what was under way has an unknown end."""
+        self.manager = connected
+        operation = self.operation
+        if operation is not None and not isinstance(operation.resources[0], AddressResource):
+            self.operation = None
+            part = self._part(operation.resources[0])
+            if operation.action is not Action.MONITOR:
+                part.state, part.text = State.UNKNOWN, "the manager was lost during its " + operation.action.value
+        if connected:
+            for part in self.parts:
+                if not isinstance(part.resource, AddressResource) and part.state is State.RUNNING:
+                    part.monitor_at = now
+
+    def finished(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
+        """The end of one of our operations; False if it is not the one under way (late answers are ignored)."""
+        operation = self.operation
+        if operation is None or operation.op != op:
+            return False
+        self.operation = None
+        if operation.action is Action.MONITOR:
+            self._monitored(self._part(operation.resources[0]), outcome, text, now)
+        elif operation.action is Action.START:
+            self._started(operation, outcome, text, now)
+        else:
+            self._stopped(operation, outcome, text, now)
+        return True
+
+    def failed(self, resource: str, text: str, now: Instant) -> None:
+        """A program died by itself, or says so: acted on only when it was thought to run."""
+        for part in self.parts:
+            if part.resource.id == resource and part.state is State.RUNNING and self.wanted is Wanted.RUN:
+                self._fail(part, text, now)
+
+    def address_gone(self, address: str) -> bool:
+        """Somebody removed one of our addresses. Returns whether it should be there."""
+        for part in self.parts:
+            resource = part.resource
+            if isinstance(resource, AddressResource) and resource.address == address and part.state is State.RUNNING:
+                part.state = State.STOPPED
+                return self.wanted is Wanted.RUN
+        return False
+
+    def expire(self, now: Instant) -> None:
+        """For ``TimerDue`` only: an operation without an answer has an unknown end."""
+        self.at = now
+        if self.operation is not None and now >= self.operation.deadline:
+            limit = "no answer in time: the outcome is unknown"
+            self.finished(self.operation.op, Outcome.UNKNOWN, limit, now)
+
+    # The walk
+
+    def advance(self, now: Instant) -> list[Effect]:
+        """The next operation, if one is due. Call after anything changed, and on time."""
+        self.at = now
+        if self.operation is not None:
+            return []
+        if self.wanted is Wanted.RUN:
+            return self._advance_run(now)
+        if self.wanted is Wanted.STOP:
+            return self._advance_stop(now)
+        return self._ask_unknown(now)
+
+    def _ask_unknown(self, now: Instant) -> list[Effect]:
+        for part in self.parts:
+            if part.state is State.UNKNOWN and self.manager:
+                return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
+        return []
+
+    def _advance_run(self, now: Instant) -> list[Effect]:
+        broken = next((index for index, part in enumerate(self.parts) if part.state is State.FAILED), None)
+        if broken is not None:
+            return self._advance_stop(now, broken, "it, or what it stands on, failed")
+        for index, part in enumerate(self.parts):
+            if part.state is State.RUNNING:
+                continue
+            if part.state is State.STOPPED and now < self.start_again_at:
+                return []
+            if isinstance(part.resource, AddressResource):
+                return self._begin(Action.START, self._addresses_from(index), now, "the group runs here")
+            if not self.manager:
+                return []
+            if part.state is State.UNKNOWN:
+                return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
+            if part.resource.exclusive and now < self.hold_programs_until:
+                return []
+            return self._begin(Action.START, (part,), now, "the group runs here")
+        for part in self.parts:
+            if part.monitor_at <= now and self.manager:
+                return self._begin(Action.MONITOR, (part,), now, "monitor")
+        return []
+
+    def _addresses_from(self, index: int) -> tuple[_Part, ...]:
+        run: list[_Part] = []
+        for part in self.parts[index:]:
+            if not isinstance(part.resource, AddressResource):
+                break
+            if part.state is not State.RUNNING:
+                run.append(part)
+        return tuple(run)
+
+    def _advance_stop(self, now: Instant, down_to: int = 0, why: str = "the group leaves this node") -> list[Effect]:
+        for index in range(len(self.parts) - 1, down_to - 1, -1):
+            part = self.parts[index]
+            if part.state is State.STOPPED:
+                continue
+            if isinstance(part.resource, AddressResource):
+                run = []
+                while index >= down_to and isinstance(self.parts[index].resource, AddressResource):
+                    if self.parts[index].state is not State.STOPPED:
+                        run.append(self.parts[index])
+                    index -= 1
+                return self._begin(Action.STOP, tuple(run), now, why)
+            if not self.manager or now < part.stop_again_at:
+                return []
+            return self._begin(Action.STOP, (part,), now, why)
+        return []
+
+    def remove_addresses(self, now: Instant, why: str) -> list[Effect]:
+        """Take all addresses off at once, before and beside the orderly stop: the lease is gone."""
+        there = [
+            part
+            for part in self.parts
+            if isinstance(part.resource, AddressResource) and part.state is not State.STOPPED
+        ]
+        if not there:
+            return []
+        if self.operation is not None and isinstance(self.operation.resources[0], AddressResource):
+            self.operation = None
+        for part in there:
+            part.state = State.STOPPED
+        return [RemoveAddresses(self.next_op(), self.group.name, tuple(_address(part) for part in there), why)]
+
+    def _begin(self, action: Action, parts: tuple[_Part, ...], now: Instant, why: str) -> list[Effect]:
+        op = self.next_op()
+        resources = tuple(part.resource for part in parts)
+        first = parts[0].resource
+        if action is not Action.MONITOR:
+            for part in parts:
+                part.state = State.STARTING if action is Action.START else State.STOPPING
+        if isinstance(first, AddressResource):
+            self.operation = _Operation(op, action, resources, now + ADDRESS_LIMIT)
+            addresses = tuple(_address(part) for part in parts)
+            if action is Action.START:
+                return [AddAddresses(op, self.group.name, addresses, why)]
+            return [RemoveAddresses(op, self.group.name, addresses, why)]
+        limit = {
+            Action.START: first.limits.start,
+            Action.STOP: first.limits.stop,
+            Action.MONITOR: first.limits.monitor,
+        }[action]
+        self.operation = _Operation(op, action, resources, now + limit + SLACK)
+        parts[0].monitor_at = NEVER
+        return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why)]
+
+    # How operations end
+
+    def _monitored(self, part: _Part, outcome: Outcome, text: str, now: Instant) -> None:
+        if outcome is Outcome.UNKNOWN and not self.manager:
+            return
+        if part.state is State.UNKNOWN:
+            if outcome is Outcome.OK:
+                self._runs(part, now, "was running already: adopted")
+            elif outcome is Outcome.NOT_RUNNING:
+                part.state, part.text = State.STOPPED, ""
+            else:
+                part.state, part.text = State.FAILED, text or "its state could not be found out"
+        elif part.state is State.RUNNING:
+            if outcome is Outcome.OK:
+                self._runs(part, now, text)
+            else:
+                self._fail(part, f"monitor: {text or outcome.value}", now)
+
+    def _started(self, operation: _Operation, outcome: Outcome, text: str, now: Instant) -> None:
+        for resource in operation.resources:
+            part = self._part(resource)
+            if outcome is Outcome.OK:
+                self._runs(part, now, "")
+            else:
+                self._fail(part, f"start: {text or outcome.value}", now)
+        if outcome is Outcome.OK and isinstance(operation.resources[0], AddressResource):
+            addresses = tuple(item for item in operation.resources if isinstance(item, AddressResource))
+            self.facts.append(Fact(announce=addresses))
+
+    def _stopped(self, operation: _Operation, outcome: Outcome, text: str, now: Instant) -> None:
+        for resource in operation.resources:
+            part = self._part(resource)
+            part.monitor_at = NEVER
+            if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
+                part.state, part.text, part.stop_pause = State.STOPPED, "", STOP_RETRY
+                continue
+            part.state, part.text = State.FAILED, f"stop: {text or outcome.value}"
+            part.stop_again_at = now + part.stop_pause
+            again = format_duration(part.stop_pause)
+            part.stop_pause = min(2 * part.stop_pause, STOP_RETRY_MOST)
+            self.facts.append(
+                Fact(f"{resource.id} did not stop ({text or outcome.value}); tried again in {again}", failed=True)
+            )
+
+    def _runs(self, part: _Part, now: Instant, text: str) -> None:
+        part.state, part.text = State.RUNNING, text
+        interval = part.resource.limits.interval
+        programs = not isinstance(part.resource, AddressResource)
+        part.monitor_at = now + interval if programs and interval else NEVER
+
+    def _fail(self, part: _Part, text: str, now: Instant) -> None:
+        part.state, part.text = State.FAILED, text
+        part.stop_again_at = now
+        restarts = part.resource.restarts
+        recent = (*(at for at in part.failures if now - at < restarts.within), now)
+        part.failures = recent
+        count = f"failure {len(recent)} within {format_duration(restarts.within)}, {restarts.most} restarts allowed"
+        gave_up = len(recent) > restarts.most
+        then = "this node gives up" if gave_up else "restarted here"
+        if gave_up:
+            self.start_again_at = now + max(GAVE_UP_PAUSE, restarts.within // (restarts.most + 1))
+        sentence = f"{part.resource.id} failed ({text}): {then} ({count})"
+        self.facts.append(Fact(sentence, gave_up_for=restarts.within if gave_up else 0, failed=True))
+
+    def forget_failures(self) -> None:
+        self.start_again_at = 0
+        for part in self.parts:
+            part.failures = ()
+
+    def _part(self, resource: Resource) -> _Part:
+        return next(part for part in self.parts if part.resource is resource)
+
+
+def _address(part: _Part) -> AddressResource:
+    resource = part.resource
+    if not isinstance(resource, AddressResource):
+        raise TypeError(f"{resource.id} is not an address")
+    return resource

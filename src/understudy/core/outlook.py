@@ -1,0 +1,113 @@
+"""What a node makes of what it knows: who holds what, who may run what, who lacks whose news. Pure reading, no effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..messages import NodeState
+from ..units import Instant, format_duration
+from .membership import State
+from .placement import NodeView, View
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+def holders(node: Node, now: Instant) -> dict[str, str]:
+    """Who holds each group, as far as this node knows: itself, a living node that says so, or a promise in force."""
+    found: dict[str, str] = {}
+    for name, state in node.states.items():
+        if node.membership.alive(name):
+            for hold in state.holds:
+                if not hold.bidding and not node.is_over(hold.group, name, hold.ballot):
+                    found[hold.group] = name
+    for group in node.steward.charges:
+        promise = node.voter.promised(group, now)
+        if promise is not None and promise.holder != node.me and group not in found:
+            found[group] = promise.holder
+            node.steward.wake(promise.until)
+        if node.steward.claims.held(group) is not None:
+            found[group] = node.me
+    return found
+
+
+def bar(node: Node, now: Instant) -> str:
+    """Why this node may take nothing now, or ""."""
+    if node.leaving:
+        return "it is being stopped"
+    if node.standby:
+        return "it is in standby"
+    if node.voter.quiet(now) and not node.voter.kept:
+        return f"it has just started and waits for another {format_duration(node.voter.quiet_until - now)}"
+    return ""
+
+
+def view(node: Node, holders: dict[str, str], now: Instant) -> View:
+    nodes: dict[str, NodeView] = {}
+    for member in node.cluster.nodes:
+        nodes[member.name] = own_view(node, now) if member.name == node.me else other_view(node, member.name, now)
+    pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
+    settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
+    return View(nodes, holders, pinned, settle)
+
+
+def own_view(node: Node, now: Instant) -> NodeView:
+    unfit = {}
+    for name, charge in node.steward.charges.items():
+        why = node.steward.unfit(charge, node.carriers, node.manager)
+        if why:
+            unfit[name] = why
+    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit)
+
+
+def other_view(node: Node, name: str, now: Instant) -> NodeView:
+    member = node.membership.members[name]
+    state = node.states.get(name)
+    if state is None or member.state is State.UNKNOWN:
+        return NodeView(name, "it was not heard since this node started")
+    if member.state is State.LOST:
+        silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
+        return NodeView(name, f"it is lost, silent for {silent}")
+    if state.standby:
+        return NodeView(name, "it is in standby")
+    if state.quiet and not state.holds:
+        return NodeView(name, "it has just started and grants nothing yet")
+    unfit = {item.group: item.why or "it says so" for item in state.groups if not item.fit}
+    return NodeView(name, "", now - member.up_since, unfit)
+
+
+def ready(node: Node, now: Instant) -> bool:
+    """Whether to bid for vacant groups: not while quiet, and not at once while a better node may still be starting."""
+    if node.voter.quiet(now) or node.leaving or node.standby:
+        return False
+    if now < node.patient_until and any(still_starting(node, member.name) for member in node.cluster.nodes):
+        node.steward.wake(node.patient_until)
+        return False
+    return True
+
+
+def still_starting(node: Node, name: str) -> bool:
+    """Not heard of yet, or heard while it grants nothing yet."""
+    if name == node.me:
+        return False
+    state = node.states.get(name)
+    return node.membership.state(name) is State.UNKNOWN or state is None or state.quiet
+
+
+def relay(node: Node, now: Instant) -> tuple[NodeState, ...]:
+    """States that some living member seems to lack: it does not hear that member itself, and we do."""
+    lacking: set[str] = set()
+    for receiver, seen in node.states.items():
+        if not node.membership.alive(receiver):
+            continue
+        ages = {item.node: item.age for item in seen.heard}
+        for name in node.states:
+            if name != receiver and not 0 <= ages.get(name, -1) <= node.membership.late_after:
+                lacking.add(name)
+    return tuple(state for name, state in node.states.items() if name in lacking and hears(node, name, now))
+
+
+def hears(node: Node, name: str, now: Instant) -> bool:
+    """Whether we hear ``name`` ourselves now."""
+    direct = node.links.peers[name].direct_at
+    return direct is not None and now - direct <= node.membership.late_after

@@ -1,0 +1,150 @@
+"""Where each group belongs: one pure function that every node evaluates on its own view.
+
+Views may differ for a moment; the leases decide. The plan says for every group which node, why, and for each other node why not.
+The order of candidates is the group's ``prefer``, then the other nodes in the order of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..model import Cluster, FailbackKind, Group
+from ..units import Duration, format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may); ``up_for`` how long it may.
+
+    ``unfit``: for each group that cannot run there, why.
+    """
+
+    name: str
+    bar: str = ""
+    up_for: Duration = 0
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one node knows. ``holders``: who holds each group now; ``pinned``: groups that an operator put where they are.
+
+    ``settle``: how long a better node must have been up before groups fail back to it.
+    """
+
+    nodes: Mapping[str, NodeView]
+    holders: Mapping[str, str]
+    pinned: frozenset[str] = frozenset()
+    settle: Duration = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``node`` None: it can run nowhere. ``order``: all nodes that could run it, best first. ``not_on``: why not there.
+
+    ``wait``: failback to ``order[0]`` is due after this long, if nothing changes; None if no failback is coming.
+    """
+
+    group: str
+    node: str | None
+    why: str
+    not_on: Mapping[str, str]
+    order: tuple[str, ...]
+    wait: Duration | None = None
+
+
+def candidates(cluster: Cluster, group: Group) -> tuple[str, ...]:
+    """All nodes, best first: ``prefer``, then the rest in the order of the file."""
+    rest = tuple(node.name for node in cluster.nodes if node.name not in group.prefer)
+    return (*group.prefer, *rest)
+
+
+def plan(cluster: Cluster, view: View) -> dict[str, Decision]:
+    """A decision for every group of the cluster."""
+    return {group.name: decide(cluster, group, view) for group in cluster.groups}
+
+
+def decide(cluster: Cluster, group: Group, view: View) -> Decision:
+    ranked = candidates(cluster, group)
+    barred: dict[str, str] = {}
+    for name in ranked:
+        node = view.nodes[name]
+        reason = node.bar or node.unfit.get(group.name, "")
+        if reason:
+            barred[name] = reason
+    able = tuple(name for name in ranked if name not in barred)
+    holder = view.holders.get(group.name)
+    if not able:
+        return _nowhere(group, view, holder, barred)
+    if holder is not None and holder in able:
+        return _held(group, view, holder, able, barred)
+    best = able[0]
+    why = _first_reason(group, best, able)
+    if holder is not None:
+        why = f"{holder} cannot keep it ({barred.get(holder, 'not a node')}); {why}"
+    return Decision(group.name, best, why, _not_on(group, best, able, barred), able)
+
+
+def _nowhere(group: Group, view: View, holder: str | None, barred: Mapping[str, str]) -> Decision:
+    """Nobody is able. A holder that is only unfit keeps it: to stop would help nobody."""
+    if holder is not None and holder in view.nodes and not view.nodes[holder].bar:
+        others = {name: reason for name, reason in barred.items() if name != holder}
+        why = f"stays on {holder}, although {barred[holder]}: no other node can take it"
+        return Decision(group.name, holder, why, others, ())
+    return Decision(group.name, None, "no node can run it", dict(barred), ())
+
+
+def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: Mapping[str, str]) -> Decision:
+    """It runs on a node that can keep it: does it stay, or fail back to a better one?"""
+    best = able[0]
+    if best == holder:
+        why = _first_reason(group, holder, able)
+        return Decision(group.name, holder, why, _not_on(group, holder, able, barred), able)
+    wait: Duration | None = None
+    if group.name in view.pinned:
+        reason = "an operator moved it here"
+    elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
+        reason = "failback is never" if _preferred_over(group, best, holder) else f"{holder} is as good as {best}"
+    else:
+        needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else view.settle
+        wait = max(0, needed - view.nodes[best].up_for)
+        if wait == 0:
+            why = f"{best} is preferred and has been up for {format_duration(view.nodes[best].up_for)}: fails back"
+            return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0)
+        reason = f"{best} is preferred but came up only {format_duration(view.nodes[best].up_for)} ago"
+    not_on = _not_on(group, holder, able, barred)
+    not_on[best] = reason
+    return Decision(group.name, holder, f"stays on {holder}: {reason}", not_on, able, wait)
+
+
+def _preferred_over(group: Group, best: str, holder: str) -> bool:
+    """Only a stated preference moves a running group; the order of the file does not."""
+    return best in group.prefer and (
+        holder not in group.prefer or group.prefer.index(best) < group.prefer.index(holder)
+    )
+
+
+def _first_reason(group: Group, best: str, able: tuple[str, ...]) -> str:
+    if best in group.prefer:
+        place = group.prefer.index(best)
+        if place == 0:
+            return f"{best} is first in prefer and can run it"
+        return f"{best} is the first in prefer that can run it"
+    if len(able) == 1:
+        return f"{best} is the only node that can run it"
+    return f"{best} is the first node of the file that can run it"
+
+
+def _not_on(group: Group, chosen: str, able: tuple[str, ...], barred: Mapping[str, str]) -> dict[str, str]:
+    """For every other node a reason."""
+    reasons = dict(barred)
+    for name in able:
+        if name == chosen:
+            continue
+        if _preferred_over(group, chosen, name):
+            reasons[name] = f"could run it, but {chosen} is preferred"
+        else:
+            reasons[name] = f"could run it, but {chosen} is chosen"
+    reasons.pop(chosen, None)
+    return reasons

@@ -1,0 +1,37 @@
+"""The quorum policies behind the lease: how many votes a right needs, at this moment.
+
+``majority``: more than half of all members, always. ``pair``: both machines, while the other one lives; one alone when the other
+has been silent for the dead time on every path (or has just started and so helps nobody yet), and then only while it may
+stand alone: it reaches a ping target, when any are configured.
+
+A policy never weakens a right that stands: it only says how many echoes the right is counted from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import Cluster, Quorum
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a policy may look at. ``peer_silent`` and ``peer_quiet`` are about the only other member of a pair."""
+
+    peer_silent: bool = False
+    peer_quiet: bool = False
+    reaches_ping: bool = True
+
+
+def needed(cluster: Cluster, around: Surroundings) -> int:
+    """The number of votes, this member's own included, that a right needs now. More than there are: none can be had."""
+    if cluster.quorum is Quorum.MAJORITY:
+        return cluster.majority
+    if not (around.peer_silent or around.peer_quiet):
+        return 2
+    return 1 if around.reaches_ping else 3
+
+
+def alone(cluster: Cluster, around: Surroundings) -> bool:
+    """Whether a right taken now would rest on one vote: then the service network is asked first (RFC 5227)."""
+    return cluster.quorum is Quorum.PAIR and needed(cluster, around) == 1

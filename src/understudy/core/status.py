@@ -1,0 +1,187 @@
+"""A node's knowledge as a ``Snapshot``. Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
+from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
+from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
+from .membership import State
+from .quorum import needed
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+def _ms(span: Duration) -> float:
+    return round(span / MILLISECOND, 3)
+
+
+def snapshot(node: Node, now: Instant) -> Snapshot:
+    """Ages are counted to ``now``."""
+    return Snapshot(
+        node=node.me,
+        role=node.role.value,
+        cluster=node.cluster.name,
+        digest=node.cluster.digest,
+        quorum=_quorum(node),
+        nodes=tuple(_node(node, name, now) for name in node.cluster.names),
+        groups=tuple(_group(node, group.name, now) for group in node.cluster.groups),
+        warnings=tuple(_warnings(node, now)),
+        rejected={
+            drop.value: count for drop, count in sorted(node.links.dropped.items(), key=lambda item: item[0].value)
+        },
+        counters={"failed_bids": node.steward.claims.failed_bids, "stalls": node.stalls},
+        standby=node.standby,
+    )
+
+
+def both_ways(node: Node) -> list[str]:
+    """Members that are up here and that say they hear us, directly or through another."""
+    found = []
+    for name in node.others:
+        state = node.states.get(name)
+        if state is None or not node.membership.alive(name):
+            continue
+        if any(item.node == node.me and item.incarnation == node.links.incarnation for item in state.heard):
+            found.append(name)
+    return found
+
+
+def _quorum(node: Node) -> QuorumStatus:
+    have = 1 + len(both_ways(node))
+    votes = min(needed(node.cluster, node.steward.around), len(node.cluster.members))
+    quorate = have >= needed(node.cluster, node.steward.around)
+    text = "partition with quorum" if quorate else "partition WITHOUT quorum"
+    if node.cluster.quorum is Quorum.PAIR and have == 1:
+        text += ", alone: not safe if the other node lives and only the paths to it are cut"
+    return QuorumStatus(node.cluster.quorum.value, votes, len(node.cluster.members), have, quorate, text)
+
+
+def _node(node: Node, name: str, now: Instant) -> NodeStatus:
+    role = node.cluster.member(name).role.value
+    if name == node.me:
+        standby = node.standby or node.leaving
+        own = f"{node.links.incarnation:016x}"
+        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, ())
+    member = node.membership.members[name]
+    peer = node.links.peers[name]
+    state = node.states.get(name)
+    links = []
+    for link in sorted({item.network for item in node.cluster.member(name).links} | set(peer.link_arrival)):
+        arrival = peer.link_arrival.get(link)
+        if arrival is None and link not in {item.network for item in node.cluster.member(node.me).links}:
+            continue
+        age = None if arrival is None else now - arrival
+        up = age is not None and age <= node.cluster.dead_time
+        links.append(LinkStatus(link, up, None if age is None else _ms(age)))
+    heard = None if member.heard_at is None else _ms(now - member.heard_at)
+    unheard = member.state in (State.LOST, State.UNKNOWN)
+    return NodeStatus(
+        name,
+        role,
+        member.state.value,
+        None if unheard else member.via,
+        None if peer.current is None else f"{peer.current:016x}",
+        heard,
+        state.standby if state is not None else False,
+        state is not None and state.digest != node.cluster.digest,
+        tuple(links),
+    )
+
+
+def _kind(resource: Resource) -> str:
+    match resource:
+        case AddressResource():
+            return "address"
+        case CommandResource():
+            return "command"
+        case ScriptResource():
+            return "script"
+        case OcfResource():
+            return "ocf"
+
+
+def _group(node: Node, name: str, now: Instant) -> GroupStatus:
+    charge = node.steward.charges[name]
+    claim = node.steward.claims.held(name)
+    decision = node.decisions.get(name)
+    holder = _holder(node, name, now)
+    why = decision.why if decision is not None else "this node only votes"
+    not_on = dict(decision.not_on) if decision is not None else {}
+    phase = charge.execution.phase().value
+    ballot = None
+    if claim is not None:
+        ballot = claim.ballot
+        if charge.waiting_for:
+            wait = format_duration(max(0, charge.execution.hold_programs_until - now))
+            why = f"waits {wait} for proof of stop of {', '.join(charge.waiting_for)}"
+    elif holder is not None and holder in node.states:
+        phase, ballot, word = _reported(node, holder, name)
+        if word:
+            why = word
+            if decision is not None and decision.node != holder:
+                not_on = {key: word for key in not_on if key != holder}
+    elif holder is None and charge.execution.stopped():
+        phase = "stopped"
+    if holder is None:
+        refusals = node.steward.claims.claims.get(name)
+        if refusals is not None:
+            why = f"bidding: {'; '.join(refusals.refusals.values()) or 'asking for votes'}"
+    return GroupStatus(
+        name=name,
+        holder=holder,
+        state=phase,
+        for_ms=None if charge.since is None else _ms(now - charge.since),
+        ballot=ballot,
+        lease_left_ms=None if claim is None else _ms(max(0, claim.until - now)),
+        why=why,
+        not_on=not_on,
+        resources=tuple(
+            ResourceStatus(resource.id, _kind(resource), state.value, text)
+            for resource, state, text in charge.execution.states()
+        ),
+    )
+
+
+def _holder(node: Node, name: str, now: Instant) -> str | None:
+    if node.steward.claims.held(name) is not None:
+        return node.me
+    for other, state in node.states.items():
+        if node.membership.alive(other):
+            for hold in state.holds:
+                if hold.group == name and not hold.bidding and not node.is_over(name, other, hold.ballot):
+                    return other
+    return None
+
+
+def _reported(node: Node, holder: str, name: str) -> tuple[str, int | None, str]:
+    """The holder's own word: phase, ballot, why it is there."""
+    state = node.states[holder]
+    report = next((item for item in state.groups if item.group == name), None)
+    ballot = next((item.ballot for item in state.holds if item.group == name), None)
+    return (report.phase.value, ballot, report.why) if report is not None else ("unknown", ballot, "")
+
+
+def _warnings(node: Node, now: Instant) -> list[str]:
+    found = []
+    if node.links.rival_name_seen:
+        found.append(f"another machine uses the name {node.me} and the key of this cluster")
+    for address, (mac, at) in node.rivals.items():
+        if now - at < 60 * SECOND:
+            found.append(f"{mac} claims {address}, last {format_duration((now - at) // SECOND * SECOND)} ago")
+    for name, state in node.states.items():
+        if state.digest != node.cluster.digest and node.membership.alive(name):
+            found.append(f"{name} runs with a different configuration file")
+    if node.cluster.quorum is Quorum.PAIR:
+        found.append(
+            "quorum pair is not safe if both nodes live and every heartbeat path and the service network between them fail; "
+            "a witness mends that"
+        )
+    if not node.manager and node.role is Role.NODE:
+        found.append("the manager is not connected: programs are not watched, and none can be started")
+    if node.voter.quiet(now):
+        left = format_duration(node.voter.quiet_until - now)
+        found.append(f"{node.me} has just started and grants nothing for another {left}")
+    return found

@@ -1,0 +1,495 @@
+"""All groups on this node: whether to bid, what follows from a lease won or lost, and when to let go.
+
+One ``Steward`` joins the parts that know nothing of each other: claims (our rights), the voter (our promises), executions (our
+resources), announcements and proof of stop. It is told the plan and follows it:
+
+* nobody holds a group and the plan (or the releasing holder) names us: bid;
+* a bid wins: kernel lease first, then the resources;
+* the plan names another node for a group that we hold: stop, and only then release, naming the successor;
+* our right lapses: addresses off at once, the rest is stopped; others may bid already.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..effects import Announce as AnnounceEffect
+from ..effects import Effect, KernelLease, Level, Note, ProbeAddresses, Send
+from ..events import Outcome
+from ..messages import Bid, BidAnswer, GroupReport, Hold, Release
+from ..model import Cluster, Group, Quorum
+from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
+from .announce import Announcements
+from .execution import Execution, Fact, State, Wanted
+from .leases import Claim, Claims, Stage
+from .placement import Decision
+from .proof import Proof
+from .quorum import Surroundings, alone, needed
+from .votes import Voter
+
+
+@dataclass(slots=True)
+class _Reservation:
+    """The last holder named ``successor``; others let it try first, until ``until``."""
+
+    successor: str
+    ballot: int
+    until: Instant
+
+
+class Charge:
+    """What the steward keeps for one group."""
+
+    def __init__(self, group: Group, execution: Execution) -> None:
+        self.group = group
+        self.execution = execution
+        self.announcements = Announcements()
+        self.adopting_until: Instant = 0
+        self.vacant_since: Instant | None = None
+        self.reserved: _Reservation | None = None
+        self.moving_to: str | None = None
+        self.pinned = False
+        self.was_named = False
+        self.unfit_until: Instant = 0
+        self.unfit_why = ""
+        self.since: Instant | None = None
+        self.probe_op: int | None = None
+        self.probe_deadline: Instant = 0
+        self.probe_good_until: Instant = 0
+        self.kernel_until: Instant = 0
+        self.waiting_for: tuple[str, ...] = ()
+        self.why_here = ""
+
+
+class Steward:
+    """The groups of ``cluster`` on node ``me``. ``emit`` takes effects in order."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        me: str,
+        voter: Voter,
+        rng: random.Random,
+        next_op: Callable[[], int],
+        present: frozenset[str],
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self.cluster = cluster
+        self.me = me
+        self.voter = voter
+        self.emit = emit
+        self.next_op = next_op
+        self.ordered = sorted(cluster.names)
+        self.claims = Claims(self.ordered.index(me), cluster.heartbeat, cluster.dead_time, cluster.margin, rng)
+        others = tuple(node.name for node in cluster.nodes if node.name != me)
+        self.proof = Proof(cluster.groups, others)
+        self.charges = {group.name: Charge(group, Execution(group, next_op, present)) for group in cluster.groups}
+        self.incarnation = 0
+        self.around = Surroundings()
+        self.alive: frozenset[str] = frozenset()
+        self.wake_at: Instant = NEVER
+
+    def wake(self, at: Instant) -> None:
+        """Look at everything again at ``at``."""
+        self.wake_at = min(self.wake_at, at)
+
+    def note(self, why: str, group: str = "", level: Level = Level.INFO) -> None:
+        self.emit(Note(why, level, group, self.me))
+
+    # Following the plan
+
+    def follow(self, decisions: Mapping[str, Decision], holders: Mapping[str, str], ready: bool, now: Instant) -> None:
+        """Bring what we hold and run nearer to the plan. ``ready``: this node may bid for groups that nobody holds."""
+        for name, charge in self.charges.items():
+            decision = decisions[name]
+            claim = self.claims.claims.get(name)
+            if claim is not None and claim.stage is Stage.HELD:
+                self._follow_held(charge, claim, decision, now)
+            elif claim is not None:
+                if decision.node != self.me and self.me not in decision.order:
+                    self.withdraw(name, f"this node cannot take it any more: {decision.why}", now)
+            else:
+                self._follow_vacant(charge, decision, holders.get(name), ready, now)
+            self._advance(charge, now)
+
+    def _follow_held(self, charge: Charge, claim: Claim, decision: Decision, now: Instant) -> None:
+        target, why = decision.node, decision.why
+        if charge.moving_to is not None:
+            if charge.moving_to in decision.order:
+                target, why = charge.moving_to, f"an operator moves it to {charge.moving_to}"
+            else:
+                reason = decision.not_on.get(charge.moving_to, "it is not able to run it")
+                self.note(f"the move to {charge.moving_to} is off: {reason}", charge.group.name, Level.WARNING)
+                charge.moving_to = None
+        if decision.wait:
+            self.wake(now + decision.wait)
+        execution = charge.execution
+        if target == self.me:
+            execution.want(Wanted.RUN, now, claim.ballot)
+            charge.why_here = why
+            return
+        if execution.wanted is not Wanted.STOP:
+            charge.announcements.stop()
+            charge.why_here = why
+            self.note(f"leaves {self.me} for {target or 'nowhere'}: {why}", charge.group.name)
+        execution.want(Wanted.STOP, now, claim.ballot)
+        self._advance(charge, now)
+        if execution.safe_to_release(now):
+            self.release(charge, claim, target, why, now)
+
+    def _follow_vacant(self, charge: Charge, decision: Decision, holder: str | None, ready: bool, now: Instant) -> None:
+        execution = charge.execution
+        if now < charge.adopting_until:
+            self.wake(charge.adopting_until)
+        else:
+            charge.adopting_until = 0
+            runs = any(state not in (State.STOPPED, State.UNKNOWN) for _, state, _ in execution.states())
+            if runs and execution.wanted is Wanted.OBSERVE:
+                execution.want(Wanted.STOP, now)
+            elif execution.wanted is not Wanted.OBSERVE and execution.stopped():
+                execution.want(Wanted.OBSERVE, now)
+        if holder is not None and holder != self.me:
+            charge.vacant_since = None
+            self._probe_early(charge, decision, now)
+            return
+        if charge.vacant_since is None:
+            charge.vacant_since = now
+        if self._my_turn(charge, decision, ready, now):
+            self.bid(charge, now)
+
+    def _my_turn(self, charge: Charge, decision: Decision, ready: bool, now: Instant) -> bool:
+        """Whether to bid now for a group that nobody holds; arranges to be woken if the time is still to come."""
+        name = charge.group.name
+        adopting = now < charge.adopting_until and name in self.voter.kept
+        if self.me not in decision.order and not adopting:
+            return False
+        if not ready and not adopting:
+            return False
+        if 1 + len(self.alive) < needed(self.cluster, self.around):
+            return False
+        start = self.claims.not_before.get(name, 0)
+        reserved = charge.reserved
+        if reserved is not None and reserved.successor == self.me:
+            pass
+        elif reserved is not None and now < reserved.until:
+            start = max(start, reserved.until)
+        elif not adopting and charge.vacant_since is not None:
+            place = decision.order.index(self.me)
+            start = max(start, charge.vacant_since + place * self.cluster.dead_time)
+        promise = self.voter.promised(name, now)
+        if (
+            promise is not None
+            and promise.holder != self.me
+            and (reserved is None or promise.ballot != reserved.ballot)
+        ):
+            start = max(start, promise.until)
+        if start > now:
+            self.wake(start)
+            return False
+        return not alone(self.cluster, self.around) or self._asked_network(charge, now)
+
+    # The service network is asked before a pair's survivor takes an address
+
+    def probe_limit(self) -> Duration:
+        """RFC 5227 waits seconds for hosts that boot; we ask for one that serves now: at least 20 ms, at most 100 ms."""
+        return max(20 * MILLISECOND, min(self.cluster.heartbeat, 100 * MILLISECOND))
+
+    def _probe_early(self, charge: Charge, decision: Decision, now: Instant) -> None:
+        """Under ``pair`` the question is asked so early that its answer is there when the peer's promise ends."""
+        promise = self.voter.promised(charge.group.name, now)
+        if self.cluster.quorum is not Quorum.PAIR or promise is None or self.me not in decision.order:
+            return
+        begin = promise.until - self.probe_limit()
+        if now < begin:
+            self.wake(begin)
+        else:
+            self._asked_network(charge, now)
+
+    def _asked_network(self, charge: Charge, now: Instant) -> bool:
+        if not charge.group.addresses or now < charge.probe_good_until or now < charge.adopting_until:
+            return True
+        if charge.probe_op is None and now >= self.claims.not_before.get(charge.group.name, 0):
+            charge.probe_op = self.next_op()
+            limit = self.probe_limit()
+            charge.probe_deadline = now + limit + SECOND
+            why = "no other machine may use these addresses before this one takes them"
+            self.emit(ProbeAddresses(charge.probe_op, charge.group.name, charge.group.addresses, limit, why))
+        if charge.probe_op is not None:
+            self.wake(charge.probe_deadline)
+        return False
+
+    def probed(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
+        for name, charge in self.charges.items():
+            if charge.probe_op != op:
+                continue
+            charge.probe_op = None
+            if outcome is Outcome.OK:
+                charge.probe_good_until = now + self.probe_limit() + self.cluster.heartbeat
+            else:
+                self.claims.not_before[name] = now + self.cluster.dead_time
+                self.note(
+                    f"not taken over although {self._peer()} is silent: {text or 'the network could not be asked'}",
+                    name,
+                    Level.WARNING,
+                )
+            return True
+        return False
+
+    def _peer(self) -> str:
+        return next(name for name in self.cluster.names if name != self.me)
+
+    # Bids
+
+    def bid(self, charge: Charge, now: Instant) -> None:
+        name = charge.group.name
+        after = charge.reserved.ballot if charge.reserved is not None and charge.reserved.successor == self.me else 0
+        claim = self.claims.begin(name, now, after)
+        ruling = self.voter.bid(name, self.me, self.incarnation, claim.ballot, now, now, after)
+        if not ruling.granted:
+            self.claims.drop(name)
+            self.claims.saw_ballot(ruling.highest)
+            self.claims.not_before[name] = now + max(ruling.wait, MILLISECOND)
+            self.wake(self.claims.not_before[name])
+            return
+        claim.unfinished = ruling.highest
+        self.claims.echo(name, claim.ballot, self.me, now, self.voter.dead_time)
+        self._send_bid(claim, None, now)
+        self.counted(name, now)
+
+    def _send_bid(self, claim: Claim, to: str | None, now: Instant) -> None:
+        self.emit(Send(Bid(self.me, self.incarnation, claim.group, claim.ballot, now, claim.after), to))
+
+    def answered(self, answer: BidAnswer, now: Instant) -> None:
+        claim = self.claims.claims.get(answer.group)
+        self.claims.saw_ballot(answer.ballot)
+        if claim is None or claim.ballot != answer.ballot or answer.bidder_incarnation != self.incarnation:
+            return
+        self.claims.answered(claim, answer, now)
+        self.counted(answer.group, now)
+        votes = needed(self.cluster, self.around)
+        if claim.stage is Stage.BIDDING and self.claims.hopeless(claim, len(self.cluster.members), votes):
+            self.withdraw(answer.group, "; ".join(claim.refusals.values()), now)
+
+    def withdraw(self, group: str, why: str, now: Instant) -> None:
+        """A bid failed. It is taken back, because a standing one would lock others out."""
+        claim = self.claims.fail(group, now)
+        self.voter.release(group, self.me, claim.ballot, stopped=True)
+        self.emit(Send(Release(self.me, self.incarnation, group, claim.ballot, None, True)))
+        self.wake(self.claims.not_before[group])
+        self.note(f"bid {claim.ballot} of {self.me} failed: {why or 'no majority answered'}", group)
+
+    def counted(self, group: str, now: Instant) -> None:
+        """Echoes came in: has a bid won, has the right grown?"""
+        claim = self.claims.claims.get(group)
+        if claim is None:
+            return
+        until = self.claims.count(claim, needed(self.cluster, self.around))
+        if until <= now:
+            return
+        charge = self.charges[group]
+        if claim.stage is Stage.BIDDING:
+            claim.stage = Stage.HELD
+            self._acquired(charge, claim, now)
+        if until - charge.kernel_until >= self.cluster.heartbeat // 4:
+            charge.kernel_until = until
+            self.emit(KernelLease(group, until, "a majority has echoed"))
+
+    def _acquired(self, charge: Charge, claim: Claim, now: Instant) -> None:
+        name = charge.group.name
+        votes = ", ".join(sorted(claim.echoes))
+        adopted = "took up again what this machine held" if charge.adopting_until else "holds the lease"
+        self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}", name)
+        charge.kernel_until = claim.until
+        self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
+        self.proof.unfinished(name, self.bidder(claim.unfinished), self.alive)
+        if not charge.adopting_until:
+            charge.execution.hold_programs_until, charge.waiting_for = self.proof.wait_until(name, now)
+            if charge.waiting_for:
+                wait = format_duration(charge.group.stop_timeout)
+                machines = ", ".join(charge.waiting_for)
+                self.note(f"exclusive parts wait {wait}: no proof that they stopped on {machines}", name, Level.WARNING)
+        charge.adopting_until = 0
+        charge.vacant_since = None
+        charge.since = now
+        charge.execution.want(Wanted.RUN, now, claim.ballot)
+        charge.was_named = charge.reserved is not None and charge.reserved.successor == self.me
+        charge.reserved = None
+
+    def bidder(self, ballot: int) -> str | None:
+        """The member that made a ballot, if it is another one."""
+        index = ballot & 0xFF
+        if ballot == 0 or index >= len(self.ordered) or self.ordered[index] == self.me:
+            return None
+        return self.ordered[index]
+
+    # Letting go
+
+    def release(self, charge: Charge, claim: Claim, successor: str | None, why: str, now: Instant) -> None:
+        name = charge.group.name
+        stopped = charge.execution.stopped()
+        self._forget(charge, claim, f"released: {why}")
+        self.emit(Send(Release(self.me, self.incarnation, name, claim.ballot, successor, stopped)))
+        if successor is not None:
+            charge.reserved = _Reservation(successor, claim.ballot, now + self._reservation())
+        if not stopped:
+            self.note("released although parts did not stop: they may run on two machines", name, Level.WARNING)
+        self.note(f"{self.me} released ballot {claim.ballot} to {successor or 'nobody'}: {why}", name)
+
+    def _reservation(self) -> Duration:
+        return max(2 * self.cluster.heartbeat, self.cluster.dead_time // 2)
+
+    def lost(self, claim: Claim, why: str, now: Instant) -> None:
+        """The right is over without our will: addresses off at once, then everything else in order."""
+        charge = self.charges[claim.group]
+        self._forget(charge, claim, why)
+        charge.execution.want(Wanted.STOP, now)
+        for effect in charge.execution.remove_addresses(now, why):
+            self.emit(effect)
+        self.note(f"{self.me} let go of it: {why}", claim.group, Level.ERROR)
+
+    def _forget(self, charge: Charge, claim: Claim, why: str) -> None:
+        self.claims.drop(claim.group)
+        self.voter.release(claim.group, self.me, claim.ballot, charge.execution.stopped())
+        charge.announcements.stop()
+        charge.kernel_until = 0
+        charge.pinned = False
+        charge.moving_to = None
+        charge.since = None
+        charge.waiting_for = ()
+        self.emit(KernelLease(claim.group, None, why))
+
+    def heard_release(self, release: Release, able: bool, now: Instant) -> None:
+        self.voter.release(release.group, release.node, release.ballot, release.stopped)
+        self.proof.released(release.group, release.node, release.stopped)
+        charge = self.charges.get(release.group)
+        if charge is None or release.successor is None:
+            return
+        charge.reserved = _Reservation(release.successor, release.ballot, now + self._reservation())
+        if release.successor == self.me and able:
+            self.claims.not_before.pop(release.group, None)
+            charge.probe_good_until = now + self.cluster.dead_time
+
+    # Resources
+
+    def _advance(self, charge: Charge, now: Instant) -> None:
+        for _ in range(2 * len(charge.execution.parts) + 2):
+            effects = charge.execution.advance(now)
+            for effect in effects:
+                self.emit(effect)
+            self.facts(charge, now)
+            if not effects or charge.execution.operation is not None:
+                return
+
+    def facts(self, charge: Charge, now: Instant) -> None:
+        facts, charge.execution.facts = charge.execution.facts, []
+        for fact in facts:
+            self._fact(charge, fact, now)
+
+    def _fact(self, charge: Charge, fact: Fact, now: Instant) -> None:
+        if fact.announce and self.claims.held(charge.group.name) is not None:
+            charge.announcements.burst(now)
+            self.announce(charge, now, "taken over here")
+        if fact.why:
+            level = Level.ERROR if fact.gave_up_for else Level.WARNING if fact.failed else Level.INFO
+            self.note(fact.why, charge.group.name, level)
+        if fact.gave_up_for:
+            charge.unfit_until, charge.unfit_why = now + fact.gave_up_for, f"failed there: {fact.why}"
+
+    def announce(self, charge: Charge, now: Instant, why: str = "repeated") -> None:
+        if not charge.announcements.take(now):
+            return
+        running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
+        addresses = tuple(item for item in charge.group.addresses if item.id in running)
+        if addresses and self.claims.held(charge.group.name) is not None:
+            self.emit(AnnounceEffect(addresses, why))
+
+    def expire(self, now: Instant) -> None:
+        """For ``TimerDue`` only."""
+        for claim in self.claims.lapsed(now):
+            late = format_duration(max(0, now - claim.until))
+            self.lost(claim, f"no majority has echoed in time; the lease ended {late} ago", now)
+        for claim in list(self.claims.claims.values()):
+            if claim.stage is Stage.BIDDING:
+                self._expire_bid(claim, now)
+        for charge in self.charges.values():
+            self._expire_charge(charge, now)
+
+    def _expire_charge(self, charge: Charge, now: Instant) -> None:
+        charge.execution.expire(now)
+        self.facts(charge, now)
+        self.announce(charge, now)
+        if charge.waiting_for and now >= charge.execution.hold_programs_until:
+            self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
+            self.proof.waited(charge.group.name)
+            charge.waiting_for = ()
+        if charge.unfit_until and now >= charge.unfit_until:
+            charge.unfit_until = 0
+            charge.execution.forget_failures()
+        if charge.probe_op is not None and now >= charge.probe_deadline:
+            self.probed(charge.probe_op, Outcome.UNKNOWN, "no answer in time", now)
+
+    def _expire_bid(self, claim: Claim, now: Instant) -> None:
+        if now >= claim.give_up_at:
+            self.withdraw(claim.group, "; ".join(claim.refusals.values()), now)
+            return
+        for voter, again in list(claim.ask_again.items()):
+            if now >= again:
+                del claim.ask_again[voter]
+                claim.refusals.pop(voter, None)
+                self._send_bid(claim, voter, now)
+        if now >= claim.resend_at:
+            claim.resend_at = now + self.cluster.heartbeat
+            if self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now):
+                self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)
+            self._send_bid(claim, None, now)
+
+    def renew_own(self, now: Instant) -> None:
+        """Our own vote for what we hold goes with every heartbeat that we send."""
+        for claim in list(self.claims.claims.values()):
+            if self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now):
+                self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)
+                if claim.stage is Stage.HELD:
+                    self.counted(claim.group, now)
+
+    def next_deadline(self) -> Instant:
+        due = min(self.wake_at, self.claims.next_deadline())
+        for charge in self.charges.values():
+            due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
+            if charge.unfit_until:
+                due = min(due, charge.unfit_until)
+        return due
+
+    # What others are told
+
+    def holds(self) -> tuple[Hold, ...]:
+        return self.claims.holds()
+
+    def unfit(self, charge: Charge, carriers: Mapping[str, bool], manager: bool) -> str:
+        """Why the group cannot run on this machine now, or ""."""
+        if charge.unfit_until:
+            return charge.unfit_why
+        for address in charge.group.addresses:
+            carrier = carriers.get(address.device)
+            if carrier is None:
+                return f"there is no device {address.device}"
+            if not carrier:
+                return f"{address.device} has no carrier"
+        programs = len(charge.group.resources) > len(charge.group.addresses)
+        if programs and not manager and self.claims.held(charge.group.name) is None:
+            return "its manager is not there to run programs"
+        return ""
+
+    def reports(self, carriers: Mapping[str, bool], manager: bool) -> tuple[GroupReport, ...]:
+        """Our word on every group: fit or not and why not; for what we hold, why it is here."""
+        found = []
+        for name, charge in self.charges.items():
+            why = self.unfit(charge, carriers, manager)
+            here = charge.why_here if self.claims.held(name) is not None else ""
+            found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
+        return tuple(found)
+
+    def at_rest(self) -> bool:
+        """Nothing is held and nothing runs: a clean stop may end."""
+        return not self.claims.claims and all(charge.execution.stopped() for charge in self.charges.values())

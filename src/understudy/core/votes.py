@@ -1,0 +1,163 @@
+"""A voter's promises: at most one holder for each group, each with an end by the voter's own clock.
+
+The whole safety argument stands on three rules of this file.
+
+1. A promise is exclusive until it ends. It ends ``dead_time`` after the newest message of its holder was *heard*, or when its
+   holder gave the ballot up. The holder counts from when it *sent* that message, and stops a margin earlier, so its right
+   is over before the promises behind it are: no two majorities can be promised to two holders at one instant.
+2. A voter that has just started has forgotten its promises, so it makes none for the longest dead time in force.
+   One exception: to itself, for a group whose kernel lease still ran here at the start. Its earlier life held the
+   group then, so its earlier vote was its own.
+3. Promises are to machines: a new incarnation of the holder may take up what the old one held.
+
+Ballots order *holders* (they are the fencing tokens), they do not guard promises: a new ballot must be higher than any this
+voter has granted, a renewal need not be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..messages import Vote
+from ..units import NEVER, Duration, Instant, format_duration
+
+
+@dataclass(slots=True)
+class Promise:
+    """To help nobody but ``holder`` before ``until``. ``echo`` is the holder's own time of the message behind it."""
+
+    holder: str
+    incarnation: int
+    ballot: int
+    echo: Instant
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a voter decided. See ``messages.BidAnswer`` for ``wait`` and ``highest``."""
+
+    granted: bool
+    wait: Duration = 0
+    highest: int = 0
+    why: str = ""
+
+
+class Voter:
+    """The promises of this member, ``me``. ``dead_time`` is how long each lasts after the message behind it."""
+
+    def __init__(self, me: str, dead_time: Duration) -> None:
+        self.me = me
+        self.dead_time = dead_time
+        self.quiet_until: Instant = 0
+        self.kept: frozenset[str] = frozenset()
+        self.promises: dict[str, Promise] = {}
+        self.highest: dict[str, int] = {}
+        self.unfinished: dict[str, int] = {}
+        """The last granted ballot whose holder has not said that all of the group is over on its machine."""
+
+    def start(self, now: Instant, quiet: Duration, kept: frozenset[str]) -> None:
+        """Begin the quiet time. ``kept``: groups whose kernel lease ran here when this process started."""
+        self.quiet_until = now + quiet
+        self.kept = kept
+
+    def quiet(self, now: Instant) -> bool:
+        return now < self.quiet_until
+
+    def bid(
+        self, group: str, bidder: str, incarnation: int, ballot: int, echo: Instant, now: Instant, after: int = 0
+    ) -> Ruling:
+        """Answer a bid. ``after``: the ballot that the former holder released to this bidder, or 0."""
+        if self.quiet(now) and not (bidder == self.me and group in self.kept):
+            return Ruling(False, self.quiet_until - now, why="has just started and may have promised otherwise before")
+        promise = self.promises.get(group)
+        released = promise is not None and after != 0 and promise.ballot == after
+        if promise is not None and promise.holder != bidder and now < promise.until and not released:
+            left = promise.until - now
+            why = f"promised to {promise.holder} for {format_duration(left)}"
+            return Ruling(False, left, self.highest.get(group, 0), why)
+        highest = self.highest.get(group, 0)
+        repeated = promise is not None and promise.holder == bidder and promise.ballot == ballot
+        if ballot <= highest and not repeated:
+            return Ruling(False, 0, highest, "a higher ballot was granted already")
+        before = self.unfinished.get(group, 0)
+        self._promise(group, bidder, incarnation, ballot, echo, now)
+        return Ruling(True, 0, 0 if before == ballot else before)
+
+    def renew(self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant) -> bool:
+        """A holder (or bidder) named the group in a heartbeat: extend the promise, or make it if none is in the way."""
+        if self.quiet(now) and not (holder == self.me and group in self.kept):
+            return False
+        promise = self.promises.get(group)
+        if promise is not None:
+            if promise.holder != holder and now < promise.until:
+                return False
+            if promise.holder == holder and ballot < promise.ballot:
+                return False
+        self._promise(group, holder, incarnation, ballot, echo, now)
+        return True
+
+    def _promise(self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant) -> None:
+        promise = self.promises.get(group)
+        if promise is not None and promise.holder == holder and promise.incarnation == incarnation:
+            echo = max(echo, promise.echo)
+        self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time)
+        self.highest[group] = max(ballot, self.highest.get(group, 0))
+        self.unfinished[group] = ballot
+
+    def release(self, group: str, holder: str, ballot: int, stopped: bool) -> bool:
+        """The holder gave ``ballot`` up for ever. Returns whether that freed a promise."""
+        if stopped and self.unfinished.get(group) == ballot:
+            self.unfinished[group] = 0
+        promise = self.promises.get(group)
+        if promise is None or promise.holder != holder or promise.ballot != ballot:
+            return False
+        del self.promises[group]
+        return True
+
+    def not_named(self, holder: str, incarnation: int, sent_at: Instant, named: frozenset[str]) -> list[str]:
+        """A state of ``holder`` sent at ``sent_at`` names only ``named``: it serves nothing else any more.
+
+        Only the same incarnation can say so: a restarted machine may be about to take its groups up again. Returns the
+        groups whose promises are freed by it.
+        """
+        freed = [
+            group
+            for group, promise in self.promises.items()
+            if promise.holder == holder
+            and promise.incarnation == incarnation
+            and promise.echo < sent_at
+            and group not in named
+        ]
+        for group in freed:
+            del self.promises[group]
+        return freed
+
+    def promised(self, group: str, now: Instant) -> Promise | None:
+        """The promise that is in force for ``group``, or None."""
+        promise = self.promises.get(group)
+        return promise if promise is not None and now < promise.until else None
+
+    def votes(self, now: Instant) -> tuple[Vote, ...]:
+        """All promises in force, as they go into heartbeats."""
+        return tuple(
+            Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
+            for group, item in self.promises.items()
+            if now < item.until
+        )
+
+    def votes_for(self, holder: str, incarnation: int, now: Instant) -> tuple[Vote, ...]:
+        """The promises in force for one holder: the content of an Echo."""
+        return tuple(
+            Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
+            for group, item in self.promises.items()
+            if item.holder == holder and item.incarnation == incarnation and now < item.until
+        )
+
+    def next_deadline(self, now: Instant) -> Instant:
+        """When the next promise (or the quiet time) ends, or NEVER."""
+        due = self.quiet_until if now < self.quiet_until else NEVER
+        for promise in self.promises.values():
+            if now < promise.until < due:
+                due = promise.until
+        return due
