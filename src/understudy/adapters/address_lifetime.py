@@ -14,9 +14,8 @@ What this does not handle: a group without addresses leaves no trace in the kern
 
 from __future__ import annotations
 
-from understudy.model import Cluster
-from understudy.units import MILLISECOND, SECOND, Duration, format_duration
-
+from ..model import Cluster
+from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .addresses import AddressBook
 
 _USUALLY_LATE = 500 * MILLISECOND

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from understudy.events import AddressGone, LinkChanged
-
+from ..events import AddressGone, LinkChanged
 from . import netlink
 from .addresses import (
     RTM_DELADDR,

@@ -25,8 +25,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from understudy.model import AddressResource
-
+from ..model import AddressResource
 from . import netlink
 from .netlink import Failure, Incoming, NetlinkSocket
 

@@ -27,9 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from understudy.model import Cluster, Group
-from understudy.units import MILLISECOND, Duration
-
+from ..model import Cluster, Group
+from ..units import MILLISECOND, Duration
 from . import netlink, nftables
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family

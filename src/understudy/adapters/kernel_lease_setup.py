@@ -30,8 +30,7 @@ from __future__ import annotations
 
 import struct
 
-from understudy.model import Cluster
-
+from ..model import Cluster
 from . import netlink, nftables
 from .addresses import pack
 from .kernel_lease import families, held_set, identifier, table_name

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from understudy.model import Cluster
-
+from ..model import Cluster
 from . import kernel_lease_setup
 from .address_lifetime import AddressLifetimeLeases, too_coarse
 from .addresses import AddressBook

@@ -19,8 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from understudy.model import AddressResource
-
+from ..model import AddressResource
 from . import packet_filter
 from .addresses import pack
 
