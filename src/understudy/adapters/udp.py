@@ -127,20 +127,21 @@ class _ClockOffset:
 
     def read(self) -> tuple[int, bool]:
         """The offset now, and whether dates taken since the last reading can be trusted."""
-        best = None
-        for _ in range(3):
-            before = self.boot()
-            wall = self.wall()
-            after = self.boot()
-            width = after - before
-            if best is None or width < best[0]:
-                best = (width, wall - (before + after) // 2)
+        width, offset = self._measure()
+        for _ in range(2):
             if width < MILLISECOND // 10:  # not interrupted between the two clocks
                 break
-        assert best is not None
-        steady = not self.known or abs(best[1] - self.value) <= CLOCK_JUMP
-        self.value, self.known = best[1], True
-        return self.value, steady
+            width, offset = min((width, offset), self._measure())
+        steady = not self.known or abs(offset - self.value) <= CLOCK_JUMP
+        self.value, self.known = offset, True
+        return offset, steady
+
+    def _measure(self) -> tuple[int, int]:
+        """How long measuring took, and the offset; wrong by at most half of that."""
+        before = self.boot()
+        wall = self.wall()
+        after = self.boot()
+        return after - before, wall - (before + after) // 2
 
 
 def boot_clock() -> Instant:

@@ -1,4 +1,4 @@
-"""The flags that pulse and prepare are started with. By hand: argparse would cost a quarter of the pulse's start."""
+"""The flags that a pulse is started with. By hand: argparse would cost a quarter of the pulse's start."""
 
 from __future__ import annotations
 
@@ -42,4 +42,5 @@ def parse(given: Sequence[str], program: str) -> Arguments:
     if unknown or missing or len(given) % 2 or not ready.removeprefix("-").isdigit():
         print(f"usage: python -m {program} {' VALUE '.join(_FLAGS)} VALUE [--ready-fd N]", file=sys.stderr)
         raise SystemExit(EXIT_CONFIG)
-    return Arguments(*(values[flag] for flag in _FLAGS), ready_fd=int(ready))
+    config, node, runtime_dir, state_dir = (values[flag] for flag in _FLAGS)
+    return Arguments(config, node, runtime_dir, state_dir, int(ready))

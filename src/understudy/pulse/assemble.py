@@ -20,7 +20,6 @@ from ..model import Cluster, Role
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .kernel import KernelSide
-from .leases import open_leases
 from .loop import Loop
 from .manager_link import ManagerLink
 from .perform import Performer
@@ -55,8 +54,8 @@ def main(arguments: Arguments) -> int:
 def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int:
     incarnation = draw_incarnation()
     witness = cluster.member(arguments.node).role is Role.WITNESS
-    leases, warnings = (None, ()) if witness else open_leases(cluster)
-    kernel = KernelSide(cluster if not witness else _without_groups(cluster), leases, warnings)
+    # A witness touches no address, whatever devices it happens to have.
+    kernel = KernelSide(replace(cluster, groups=()) if witness else cluster)
     own_ports = {link.address: link.port for link in cluster.member(arguments.node).links}
     links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
@@ -92,13 +91,6 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         _say(warning, "<4>")
     _tell_ready(arguments.ready_fd)
     return loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"))
-
-
-def _without_groups(cluster: Cluster) -> Cluster:
-    """A witness touches no address, whatever devices it happens to have."""
-
-
-    return replace(cluster, groups=())
 
 
 def _tell_ready(descriptor: int) -> None:

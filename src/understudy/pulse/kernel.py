@@ -6,11 +6,12 @@ fails with that reason; a witness, who has no addresses, needs none of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from ..adapters.address_monitor import AddressMonitor, AddressThere
-from ..adapters.addresses import AddressBook, AddressChange
+from ..adapters.addresses import AddressBook, AddressChange, prepare_devices
+from ..adapters.kernel_lease import Leases
+from ..adapters.lease_choice import open_leases
 from ..adapters.raw import Announcer, Listener
 from ..events import AddressGone, LinkChanged, RivalSeen
 from ..model import AddressResource, Cluster
@@ -18,28 +19,24 @@ from ..units import Duration
 from ..wire import neighbour
 
 
-class Leases(Protocol):
-    """``adapters.kernel_lease``: the kernel's own right to serve, or its fallback."""
-
-    def hold(self, group: str, left: Duration) -> str | None: ...
-    def end(self, group: str) -> str | None: ...
-    def read(self) -> tuple[tuple[str, Duration], ...]: ...
-
-
 class KernelSide:
     """Everything for the virtual addresses of ``cluster``. ``warnings`` say what does not work, and what follows from it.
 
+    Makes or brings up to date the kernel lease's tables; leases that run in them go on. Some milliseconds: only before the loop.
     Raises OSError only when the kernel has no NETLINK_ROUTE.
     """
 
-    def __init__(self, cluster: Cluster, leases: Leases | None, warnings: Iterable[str] = ()) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         addresses = tuple(item for group in cluster.groups for item in group.addresses)
-        self._leases = leases
+        self._given = prepare_devices(addresses)
         self._book = AddressBook(addresses)
+        self._leases: Leases | None = None
+        if cluster.groups:
+            self._leases, missing = open_leases(cluster, self._book)
+            self._given += missing
         self._monitor = AddressMonitor(self._book)
         self._announcer: Announcer | None = None
         self._listener: Listener | None = None
-        self._given: tuple[str, ...] = tuple(warnings)
         self._unsent = ""
         try:
             self._announcer = Announcer(addresses, neighbour.announcement, neighbour.probe)

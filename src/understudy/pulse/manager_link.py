@@ -189,7 +189,7 @@ class ManagerLink:
         self._send({"t": "snapshot", "id": id, "snapshot": snapshot}, droppable=True)
 
     def dump(self, id: Any, lines: Iterator[str]) -> None:
-        """Send ``lines`` as packets ``{"t": "dump_part", "id", "lines": [...]}``, a few in each turn, then ``{"t": "dump", "id"}``."""
+        """Send packets ``{"t": "dump_part", "id", "lines": [...]}``, a few lines in each turn, then ``{"t": "dump", "id"}``."""
         self._dump = (id, lines)
 
     def _continue_dump(self) -> None:

@@ -62,7 +62,6 @@ def main() -> int:
         return EXIT_BUSY
     _raise_priority()
     return Supervisor(
-        prepare=_child("prepare", "understudy.pulse.prepare", given),
         pulse=_child("pulse", "understudy.pulse", given),
         manager=_child("manager", "understudy.manager", given),
         stop_limit=given.stop_limit,

@@ -1,8 +1,7 @@
 """Keeps pulse and manager running, and nothing else: small enough that nothing in it can go wrong often.
 
-Order at the start: a short-lived process prepares what needs other programs (the kernel lease's tables); then the pulse;
-the manager starts beside them. Either is started again as soon as its pidfd says that it ended. The supervisor's own death
-disturbs nobody: its children have their own sessions, and the next supervisor takes charge of them.
+Either is started again as soon as its pidfd says that it ended. The supervisor's own death disturbs nobody: its children have
+their own sessions, and the next supervisor takes charge of them.
 
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
 stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped.
@@ -20,9 +19,6 @@ from dataclasses import dataclass, field
 from .child import EXIT_BUSY, EXIT_CONFIG, Child, describe
 from .notify import log, tell_systemd, watchdog_interval
 
-PREPARE_LIMIT = 20.0
-"""Seconds until a preparation that hangs is killed; the pulse then does with what it finds."""
-
 MANAGER_LIMIT = 5.0
 """Seconds that the manager is given between SIGTERM and SIGKILL."""
 
@@ -33,7 +29,6 @@ STOP_ATTEMPTS = 3
 class Supervisor:
     """``stop_limit``: seconds that a clean stop may take before it is forced."""
 
-    prepare: Child
     pulse: Child
     manager: Child
     stop_limit: float
@@ -64,16 +59,13 @@ class Supervisor:
             signal.signal(number, lambda received, _frame: self.signals.append(received))
 
     def _begin(self) -> None:
-        if self.manager.attach():
-            log(f"manager {self.manager.pid} runs already and is adopted")
-        else:
-            self._start(self.manager)
-        if self.pulse.attach():
-            log(f"pulse {self.pulse.pid} runs already and is adopted")
+        for child in (self.pulse, self.manager):
+            if child.attach():
+                log(f"{child.name} {child.pid} runs already and is adopted")
+            else:
+                self._start(child)
+        if not self.pulse.ours:
             self._ready()
-        else:
-            self._start(self.prepare)
-            self._limits["prepare"] = time.monotonic() + PREPARE_LIMIT
 
     def _start(self, child: Child) -> None:
         try:
@@ -93,7 +85,7 @@ class Supervisor:
         poll = select.poll()
         poll.register(self._wake[0], select.POLLIN)
         handlers: dict[int, Callable[[], None]] = {}
-        for child in (self.prepare, self.pulse, self.manager):
+        for child in (self.pulse, self.manager):
             if child.running:
                 poll.register(child.pidfd, select.POLLIN)
                 handlers[child.pidfd] = lambda child=child: self._ended(child)  # type: ignore[misc]
@@ -123,7 +115,7 @@ class Supervisor:
         """What must run now."""
         if self._forced or self._pulse_over or self._exit is not None:
             return ()
-        return (self.manager,) if self.prepare.running else (self.pulse, self.manager)
+        return (self.pulse, self.manager)
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -150,13 +142,7 @@ class Supervisor:
     def _ended(self, child: Child) -> None:
         status = child.reap()
         code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
-        if child is self.prepare:
-            self._limits.pop("prepare", None)
-            if code == EXIT_CONFIG:
-                self._give_up()
-            elif code != 0:
-                log(f"preparation {describe(status)}; the pulse starts without it", "warning")
-        elif child is self.pulse and code == EXIT_CONFIG:
+        if child is self.pulse and code == EXIT_CONFIG:
             self._give_up()
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
@@ -205,8 +191,6 @@ class Supervisor:
         tell_systemd("STOPPING=1\nSTATUS=handing groups over")
         self._stopping = True
         self._limits["stop"] = time.monotonic() + self.stop_limit
-        if self.prepare.running:
-            self.prepare.signal(signal.SIGKILL)
         if self.pulse.running:
             self.pulse.signal(signal.SIGTERM)
         else:
@@ -222,10 +206,6 @@ class Supervisor:
 
     def _enforce(self) -> None:
         now = time.monotonic()
-        if now >= self._limits.get("prepare", now + 1):
-            del self._limits["prepare"]
-            log(f"preparation took longer than {PREPARE_LIMIT:g} s and is ended", "warning")
-            self.prepare.signal(signal.SIGKILL)
         if now >= self._limits.get("stop", now + 1):
             log(f"handing over took longer than {self.stop_limit:g} s: stopping at once", "error")
             self._force()
