@@ -47,6 +47,8 @@ def read_device(text: str) -> str | Wrong:
 
 def read_host(text: str) -> tuple[Address, str | None] | Wrong:
     """An address of one machine, and the device behind a ``%``. No host names: heartbeats must not wait for a name server."""
+    if not text.strip():
+        return Wrong("an empty text is not an address", "Write the address, or take the quotation marks away.")
     body, percent, device = text.partition("%")
     if "/" in body:
         plain = body.partition("/")[0]

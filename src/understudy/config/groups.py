@@ -19,7 +19,7 @@ from ..model import (
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
-from .report import Report, Scope, suggestion
+from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
 from .tree import Array, Place, Table
 
@@ -118,8 +118,12 @@ def _failback(report: Report, scope: Scope) -> Failback:
         if span is not None:
             return Failback(FailbackKind.AFTER, span)
     else:
-        close = suggestion(text, ("when-healthy", "never"), "")
-        hint = close or 'Write "when-healthy", "never", or how long the better node must have been up, as in "5m".'
+        close = nearest(text, ("when-healthy", "never"))
+        hint = (
+            f'Did you mean "{close}"?'
+            if close
+            else 'Write "when-healthy", "never", or how long the better node must have been up, as in "5m".'
+        )
         report.error(place, f'unknown "failback" "{text}"', hint)
     return Failback()
 

@@ -7,6 +7,7 @@ everywhere, then first everywhere, and only then the old one goes: at no moment 
 from __future__ import annotations
 
 import re
+
 from ..errors import Problem
 
 KEY_BYTES = 32

@@ -55,7 +55,7 @@ def key_path(cluster: Cluster) -> str:
 
 
 def load_keys(cluster: Cluster) -> tuple[bytes, ...]:
-    """The keys of the cluster, 32 bytes each, the one to seal with first. Raises ConfigError with the reason when there is none."""
+    """The keys of the cluster, 32 bytes each, the one to seal with first. Raises ConfigError with the reason."""
     keys = read_key_file(key_path(cluster))
     if isinstance(keys, Problem):
         raise ConfigError([keys])

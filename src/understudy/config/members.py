@@ -209,12 +209,14 @@ def _check_addresses(report: Report, drafts: list[MemberDraft]) -> None:
             owner = owners.setdefault((link.address, scope), draft)
             if owner is draft:
                 continue
+            draft.whole = False
             text = f"{link.address} is a link of both {owner.name} and {draft.name}"
             report.error(link.place, text, "Give each machine an address of its own.")
         seen: set[tuple[Address, str | None]] = set()
         for link in draft.links:
             scope = link.device if link.address.version == 6 and link.address.is_link_local else None
             if (link.address, scope) in seen:
+                draft.whole = False
                 text = f"{draft.name} lists {link.address} twice"
                 report.error(link.place, text, "One link for each address; two links need two addresses.")
             seen.add((link.address, scope))

@@ -40,7 +40,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     words = list(known)
     folded = {item.lower(): item for item in reversed(words)}
     close = get_close_matches(
-        word.lower().replace("-", "_"), [item.replace("-", "_") for item in folded], n=1, cutoff=0.6
+        word.lower().replace("-", "_"), [item.replace("-", "_") for item in folded], n=1, cutoff=0.7
     )
     if not close:
         return None
@@ -179,8 +179,12 @@ class Scope:
         except ValueError as error:
             self.report.error(place, f'"{word}": {error}')
             return None
-        if not low <= span <= high:
-            text = f'"{word}" is {format_duration(span)}, but must be from {format_duration(low)} to {format_duration(high)}'
+        if span < low:
+            text = f'"{word}" is {format_duration(span)}, but must be at least {format_duration(low)}'
+            self.report.error(place, text)
+            return None
+        if span > high:
+            text = f'"{word}" is {format_duration(span)}, but may be at most {format_duration(high)}'
             self.report.error(place, text)
             return None
         return span

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..model import AddressResource, CommandResource, Limits, OcfResource, Resource, Restarts, ScriptResource
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import NAME_RULE, Wrong, is_name, read_device, read_virtual
-from .report import Report, Scope, suggestion
+from .report import Report, Scope, nearest, suggestion
 from .tree import Array, Place, Table, Value
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -103,9 +103,10 @@ def _kind(report: Report, scope: Scope) -> str | None:
             return None
     hint = f"Begin it with one of {', '.join(KINDS)}."
     for word in words:
-        close = suggestion(word, list(KINDS), "")
-        if close.startswith("Did"):
-            report.error(scope.table.entries[word].place, f'unknown word "{word}" in {scope.name}', close)
+        close = nearest(word, KINDS)
+        if close is not None:
+            hint = f'Did you mean "{close}"?'
+            report.error(scope.table.entries[word].place, f'unknown word "{word}" in {scope.name}', hint)
             return None
     report.error(scope.place, f"{scope.name} does not say what it is", hint)
     return None
@@ -177,10 +178,7 @@ def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
     if user is not None and not _USER.fullmatch(user):
         report.error(scope.at("user"), f'"{user}" cannot be the name of a user', "Write a name as in /etc/passwd.")
     environment = _strings(report, scope, "environment", _VARIABLE, "the name of an environment variable")
-    for name, _ in environment:
-        if name.startswith("UNDERSTUDY_"):
-            text = f'"{name}" is reserved: names that begin with UNDERSTUDY_ are set by the program itself'
-            report.error(scope.at("environment"), text, "Choose another name.")
+    _check_reserved(report, scope)
     stop_signal = _signal(report, scope)
     settle = scope.duration("settle", 0, _LONGEST)
     if settle is not None and settle >= common.limits.start:
@@ -267,9 +265,9 @@ def _arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] | Non
             return None
         _warn_of_shell(report, value.place, word, value.data)
     else:
-        scope.wrong(
-            word, "a list of strings, or one string", value, f'Write {word} = ["/usr/sbin/program", "--option"].'
-        )
+        example = "/usr/sbin/program" if word == "command" else "--verbose"
+        hint = f'Write {word} = ["{example}", "--option"].'
+        scope.wrong(word, "a list of strings, or one string", value, hint)
         return None
     if word == "command" and (not words or not words[0]):
         report.error(value.place, f'"{word}" is empty', "Write the program and its arguments.")
@@ -314,6 +312,14 @@ def _strings(
             text = f'"{name}" must be a string, not {entry.value.kind}'
             report.error(entry.value.place, text, "Put it in quotation marks, just as the program shall get it.")
     return tuple(sorted(pairs))
+
+
+def _check_reserved(report: Report, scope: Scope) -> None:
+    data = scope.table.entries["environment"].value.data if "environment" in scope else None
+    for name, entry in data.entries.items() if isinstance(data, Table) else ():
+        if name.startswith("UNDERSTUDY_"):
+            text = f'"{name}" is reserved: names that begin with UNDERSTUDY_ are set by the program itself'
+            report.error(entry.place, text, "Choose another name.")
 
 
 def _signal(report: Report, scope: Scope) -> str:

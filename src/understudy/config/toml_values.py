@@ -49,6 +49,8 @@ class Scanner:
         self.text = text
         self.offset = 0
         self._inline_table = inline_table
+        # The outermost list being read: when a bracket is lost, the trouble shows lines later.
+        self._list_start: int | None = None
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     # -- places -------------------------------------------------------------------------------------------------------
@@ -147,16 +149,22 @@ class Scanner:
         return Value(place, self._bare(start))
 
     def _array(self, start: int, depth: int) -> Array:
+        around, self._list_start = self._list_start, start if self._list_start is None else self._list_start
+        items = self._items(start, depth)
+        self._list_start = around
+        return Array(items)
+
+    def _items(self, start: int, depth: int) -> list[Value]:
         items: list[Value] = []
         while True:
             self.skip_lines()
             if self.take("]"):
-                return Array(items)
+                return items
             self._still_open(start)
             items.append(self.value(depth))
             self.skip_lines()
             if self.take("]"):
-                return Array(items)
+                return items
             self._still_open(start)
             if not self.take(","):
                 raise Fault(self.offset, 'expected "," or "]" in this list', "Separate the items by commas.")
@@ -187,6 +195,10 @@ class Scanner:
         if _FLOAT.fullmatch(word):
             return float(word)
         hint = f'Write true or false in small letters; put text in quotation marks: "{word}".'
+        if re.fullmatch(r"[+-]?0[0-9_]+", word):
+            hint = "Write the number without leading zeros."
+        if self._list_start is not None and self.place(self._list_start).line < self.place(start).line:
+            hint = f"Is the list that begins on line {self.place(self._list_start).line} closed by a bracket?"
         raise Fault(start, f"{word} is neither a number nor true or false", hint)
 
     def _moment(self, start: int) -> Moment | None:
@@ -289,7 +301,8 @@ class Scanner:
                 if code <= 0xD7FF or 0xE000 <= code <= 0x10FFFF:
                     self.offset = start + 2 + length
                     return chr(code)
-            raise Fault(start, f"\\{sign} needs {length} hexadecimal digits of a Unicode character", "")
+            hint = "Write \\\\ for one backslash, or put the text in 'single' quotation marks."
+            raise Fault(start, f"\\{sign} needs {length} hexadecimal digits of a Unicode character", hint)
         if sign not in _ESCAPES or not sign:
             hint = "Write \\\\ for one backslash, or put the text in 'single' quotation marks."
             raise Fault(start, f"unknown escape \\{sign.strip()}", hint)

@@ -77,7 +77,7 @@ class Value:
     def kind(self) -> str:
         """What this is, in the words of an error message: "a string", "a list" and so on."""
         if isinstance(self.data, bool):  # before int: a bool is an int to Python
-            return "a true or false"
+            return "true" if self.data else "false"
         names: dict[type, str] = {
             str: "a string",
             int: "a whole number",
