@@ -68,6 +68,16 @@ def test_policy_left_by_a_killed_run_is_put_right(dev: ModuleType, tmp_path: Pat
     assert [path.read_text() for path in tmp_path.iterdir()] == (["the owner's"] if owned else [])
 
 
+def test_only_what_an_installation_enabled_is_disabled(dev: ModuleType, tmp_path: Path) -> None:
+    wants = tmp_path / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / "understudy-test-before.service").symlink_to("/dev/null")
+    before = dev.enabled_services(str(tmp_path))
+    (wants / "understudy-test-new.service").symlink_to("/dev/null")
+    dev.disable_services(dev.enabled_services(str(tmp_path)) - before)
+    assert [link.name for link in wants.iterdir()] == ["understudy-test-before.service"]
+
+
 # ------------------------------------------------------------------------------------ steps
 
 
