@@ -253,14 +253,13 @@ class Room:
         machine = self.machine(name)
         if machine.powered or machine.network_namespace < 0:
             return
-        os.close(machine.network_namespace)
-        machine.network_namespace = -1
         lines = []
         for cable in machine.cables.values():
-            if os.path.exists(f"/proc/sys/net/ipv4/conf/{cable.port}"):
-                lines.append(f"link del {cable.port}")
+            lines.append(f"link del {cable.port}")
             cable.port = ""
-        run(["ip", "-force", "-batch", "-"], "\n".join(lines))
+        run(["ip", "-batch", "-"], "\n".join(lines))
+        os.close(machine.network_namespace)
+        machine.network_namespace = -1
         self._apply_filters()
 
     def plug(self, name: str, device: str, plugged: bool) -> int:

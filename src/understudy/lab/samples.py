@@ -119,15 +119,16 @@ def longest_gap(samples: Sequence[Sample], start: Instant, end: Instant) -> Gap 
     low, high = edges[at], edges[at] + length
     inside = [sample for sample in samples if low <= sample.sent <= high]
     lost = sum(not sample.answered for sample in inside)
-    return Gap(low, high, lost, at + 1 < len(edges) - 1, _lateness(inside))
+    return Gap(low, high, lost, at + 1 < len(edges) - 1, _lateness(samples, low, high))
 
 
-def _lateness(samples: Sequence[Sample]) -> Duration:
-    """How far the asker's questions were apart at most, beyond the usual step (the median)."""
-    steps = [after.sent - before.sent for before, after in pairwise(samples)]
-    if not steps:
-        return 0
-    return max(0, max(steps) - sorted(steps)[len(steps) // 2])
+def _lateness(samples: Sequence[Sample], low: Instant, high: Instant) -> Duration:
+    """How far two questions that touch [low, high] were apart at most, beyond the usual step (the median of all)."""
+    steps = sorted(after.sent - before.sent for before, after in pairwise(samples))
+    touching = [
+        after.sent - before.sent for before, after in pairwise(samples) if after.sent >= low and before.sent <= high
+    ]
+    return max(0, max(touching) - steps[len(steps) // 2]) if touching else 0
 
 
 def last_answer(samples: Sequence[Sample]) -> Sample | None:
