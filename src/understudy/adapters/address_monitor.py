@@ -1,9 +1,9 @@
 """Watches our virtual addresses and the devices that carry them, and tells what others changed.
 
 The kernel's notifications say what happened; this keeps the state and reports differences only, so a lost notification
-(ENOBUFS) costs one dump and no wrong fact. Our own removals are no news: an address is reported as gone only while the
-``AddressBook`` counts it as placed. Measured: a pulled cable is seen after 0.2 ms on veth; the kernel itself may hold the news
-of a flapping cable back for up to a second.
+(ENOBUFS) costs one dump and no wrong fact. An address is gone when the ``AddressBook`` counts it as placed and it is not there;
+so our own removals are no news. Measured: a pulled cable is seen after 0.2 ms on veth; the kernel itself may hold the news of a
+flapping cable back for up to a second.
 """
 
 from __future__ import annotations
@@ -83,35 +83,39 @@ class AddressMonitor:
     def facts(self, limit: int = 128) -> tuple[Fact, ...]:
         """Read at most ``limit`` notifications and say what is different now.
 
-        An address that somebody removed and put back between two calls is not mentioned.
+        An address that somebody removed and put back between two calls is not mentioned. While more is waiting (the descriptor
+        stays readable) nothing is said to be gone: its return may be among it.
         """
         present, carriers = set(self._present), dict(self._carriers)
+        drained = self._read(limit)
+        if self._lost:
+            drained = self._look()
+            self._lost = not drained
+        facts: list[Fact] = [
+            LinkChanged(device, carrier) for device, carrier in self._carriers.items() if carriers[device] != carrier
+        ]
+        for address in self._ours.values():
+            if address in self._present:
+                if address not in present:
+                    facts.append(AddressThere(address))
+            elif drained and address in self._book.placed:
+                self._book.placed.discard(address)
+                facts.append(AddressGone(address))
+        return tuple(facts)
+
+    def _read(self, limit: int) -> bool:
+        """Returns whether everything that waited was read."""
         for _ in range(limit):
             try:
                 data = self._socket.recv(_RECEIVE_SIZE)
             except BlockingIOError:
-                break
+                return True
             except OSError as error:
                 self._lost = self._lost or error.errno == errno.ENOBUFS
                 continue
             for item in netlink.messages(data):
                 self._learn(item)
-        if self._lost:
-            self._lost = not self._look()
-        return self._differences(present, carriers)
-
-    def _differences(self, present: set[str], carriers: dict[str, bool]) -> tuple[Fact, ...]:
-        facts: list[Fact] = [
-            LinkChanged(device, carrier) for device, carrier in self._carriers.items() if carriers[device] != carrier
-        ]
-        for address in self._ours.values():
-            before, after = address in present, address in self._present
-            if after and not before:
-                facts.append(AddressThere(address))
-            elif before and not after and address in self._book.placed:
-                self._book.placed.discard(address)
-                facts.append(AddressGone(address))
-        return tuple(facts)
+        return False
 
     def _learn(self, item: Incoming) -> None:
         if item.kind in (RTM_NEWADDR, RTM_DELADDR):
