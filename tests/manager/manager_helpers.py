@@ -63,7 +63,7 @@ def a_snapshot(holder: str | None = "a", state: str = "started", standby: bool =
         role="node",
         cluster="testing",
         digest="0123456789abcdef",
-        quorum=QuorumStatus("majority", 2, 3, 3, True, ""),
+        quorum=QuorumStatus("majority", 2, 3, 3, True, "partition with quorum"),
         nodes=(
             NodeStatus("a", "node", "up", "direct", "f00d", 0.0, standby, False, ()),
             NodeStatus("b", "node", "up", "direct", "beef", 12.5, False, False, links),
@@ -79,7 +79,7 @@ def a_snapshot(holder: str | None = "a", state: str = "started", standby: bool =
                 lease_left_ms=812.5 if holder == "a" else None,
                 why="a is first in prefer",
                 not_on={"b": "a holds it and b is not better placed"},
-                resources=(ResourceStatus("sleeper", "command", "started", "process 4711"),),
+                resources=(ResourceStatus("sleeper", "command", "running", "process 4711"),),
             ),
         ),
         warnings=("no real-time priority",),
@@ -131,7 +131,9 @@ class FakePulse:
             if self.reply is not None:
                 peer.send({"t": "reply", "op": packet["op"], **self.reply})
         elif packet["t"] == "dump":
-            peer.send({"t": "dump", "id": packet["id"], "file": "/somewhere/dump.jsonl"})
+            peer.send({"t": "dump_part", "id": packet["id"], "lines": ['{"at": 1}', '{"at": 2}']})
+            peer.send({"t": "dump_part", "id": -5, "lines": ["of somebody else"]})
+            peer.send({"t": "dump", "id": packet["id"]})
 
     def send(self, packet: dict[str, Any]) -> None:
         until(lambda: self._peer, "a manager connects")

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..units import SECOND, Duration, format_duration
@@ -62,11 +62,17 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: ResourceLog)
 
 
 async def run_action(
-    argv: Sequence[str], environment: Mapping[str, str], limit: Duration, log: ResourceLog, record: str
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    limit: Duration,
+    log: ResourceLog,
+    record: str,
+    cut_short: Callable[[], bool],
 ) -> Ended:
     """Run one action to its end or for ``limit``. ``record`` is a path: a later manager finds there what still runs.
 
-    Cancelling kills the process group. Never raises for what the program does.
+    Cancelled while ``cut_short`` says so, it kills the process group; cancelled otherwise, as when the manager ends, it leaves
+    the action and its record behind. Never raises for what the program does.
     """
     offset = log.size() if log.size() <= LARGEST else 0
     process = spawn(argv, environment, log)
@@ -86,12 +92,14 @@ async def run_action(
                 )
             await kill_group(leader)
     except asyncio.CancelledError:
-        _kill_now(leader.pid)
-        await process_end(process.pid, SECOND)
+        if cut_short():
+            _kill_now(leader.pid)
+            await process_end(process.pid, SECOND)
         raise
     finally:
         status = process.poll()
-        remove_record(record)
+        if status is not None:
+            remove_record(record)
     output = log.output_since(offset)
     if not in_time:
         return Ended(None, output, f"killed: not done after {format_duration(limit)}")

@@ -7,6 +7,7 @@ agents are tested with. Not handled: promotable, clone and notify actions.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 from ..effects import Action
@@ -21,6 +22,9 @@ OCF_ROOT = "/usr/lib/ocf"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STANDARD_TEMPORARY = "/run/resource-agents"
 EXIT_REASON = "ocf-exit-reason:"
+
+# What the agents' shell library puts before its lines when no logger is configured.
+_LOG_PREFIX = re.compile(r"^[A-Z][a-z]{2} +[0-9]+ [0-9:]{8} (?:[A-Z]+: *)?")
 
 _MEANING = {
     1: "generic error",
@@ -101,7 +105,7 @@ def exit_reason(output: str) -> str:
     for line in reversed(output.splitlines()):
         if line.startswith(EXIT_REASON):
             return line[len(EXIT_REASON) :].strip()[:300]
-    return last_line(output)
+    return _LOG_PREFIX.sub("", last_line(output))
 
 
 def _with_reason(text: str, reason: str) -> str:

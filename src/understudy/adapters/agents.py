@@ -1,8 +1,10 @@
 """Run the programs of groups: commands, scripts and OCF agents. Used by the manager, inside its event loop.
 
 Rules kept here: never two actions of one resource at once, over restarts of the manager too; a monitor is cut short by a
-start or stop; every action has a hard limit. What an action's end means is decided in ``agent_ocf`` (exit codes) and
-``agent_program`` (our own children).
+start, and both by a stop, because a node that has lost its lease must not wait for a slow start; every action has a hard
+limit. What an action's end means is decided in ``agent_ocf`` (exit codes) and ``agent_program`` (our own children).
+
+Cancelling a call of ``run`` abandons the action and does not end it: the next manager finds it by its record.
 """
 
 from __future__ import annotations
@@ -44,10 +46,14 @@ class _Slot:
     log: ResourceLog
     record: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    interruptible: asyncio.Task[Verdict] | None = None
+    under_way: tuple[Action, asyncio.Task[Verdict]] | None = None
+    cut_short: bool = False
     believed_started: bool = False
     died_meanwhile: bool = False
     program: RunningProgram | None = None
+
+    def is_cut_short(self) -> bool:
+        return self.cut_short
 
 
 class Agents:
@@ -110,18 +116,17 @@ class Agents:
         slot = self._slots.get((group, resource))
         if slot is None:
             return Outcome.UNKNOWN, f"this node's configuration has no program {resource!r} in group {group!r}"
-        if action is not Action.MONITOR and slot.interruptible is not None:
-            slot.interruptible.cancel()
+        if slot.under_way is not None and _cuts_short(action, slot.under_way[0]):
+            slot.cut_short = True
+            slot.under_way[1].cancel()
         async with slot.lock:
             task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot))
-            # A command's start only waits for the program to settle, so a stop need not wait for that.
-            if action is Action.MONITOR or (action is Action.START and slot.program is not None):
-                slot.interruptible = task
+            slot.under_way = (action, task)
             try:
                 await asyncio.wait({task})
             finally:
-                slot.interruptible = None
-                task.cancel()
+                slot.under_way = None
+                slot.cut_short = False
             died, slot.died_meanwhile = slot.died_meanwhile, False
             if task.cancelled():
                 return Outcome.UNKNOWN, "cut short by the next action of this resource"
@@ -161,13 +166,17 @@ class Agents:
         resource = slot.resource
         probe = not slot.believed_started
         if isinstance(resource, ScriptResource):
-            ended = await run_action(script_words(resource, action), base, limit, slot.log, slot.record)
+            ended = await run_action(
+                script_words(resource, action), base, limit, slot.log, slot.record, slot.is_cut_short
+            )
             return script_verdict(action, ended, probe)
         if not isinstance(resource, OcfResource):
             return Outcome.UNKNOWN, "not a kind that has actions"
         interval = 0 if probe or action is not Action.MONITOR else resource.limits.interval
         environment = ocf_environment(resource, base, action, limit, interval, self._temporary)
-        ended = await run_action((agent_path(resource), action.value), environment, limit, slot.log, slot.record)
+        ended = await run_action(
+            (agent_path(resource), action.value), environment, limit, slot.log, slot.record, slot.is_cut_short
+        )
         return ocf_verdict(action, ended, probe)
 
     async def tend_logs(self, every: Duration = 30 * SECOND) -> None:
@@ -176,3 +185,9 @@ class Agents:
             await asyncio.sleep(every / SECOND)
             for slot in self._slots.values():
                 slot.log.shorten()
+
+
+def _cuts_short(new: Action, old: Action) -> bool:
+    if new is Action.STOP:
+        return old is not Action.STOP
+    return new is Action.START and old is Action.MONITOR

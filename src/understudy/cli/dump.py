@@ -21,7 +21,7 @@ def command(as_json: bool, runtime_dir: str) -> None:
 
     \b
     Example:
-      cp "$(understudy dump)" /root/report.jsonl
+      cp "$(understudy dump)" report.jsonl
     """
     from .client import Client
     from .terminal import print_json, say

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-_GOOD = frozenset({"started", "up"})
+_GOOD = frozenset({"started", "running", "up"})
 _BAD = frozenset({"failed", "lost"})
 _EM_DASH = "–"
 
@@ -55,15 +55,10 @@ def status_text(status: Mapping[str, Any], paint: Paint) -> str:
 
 def headline(status: Mapping[str, Any], paint: Paint) -> str:
     quorum = status["quorum"]
-    if quorum["quorate"]:
-        word = paint("partition with quorum", "green", bold=True)
-    else:
-        word = paint("partition WITHOUT quorum", "red", bold=True)
+    default = "partition with quorum" if quorum["quorate"] else "partition WITHOUT quorum"
+    word = paint(quorum["text"] or default, "green" if quorum["quorate"] else "red", bold=True)
     votes = f"{quorum['policy']}: hears {quorum['have']} of {quorum['of']} votes, needs {quorum['votes']}"
-    lines = [f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}", f"{word} ({votes})"]
-    if quorum.get("text"):
-        lines.append(f"  {quorum['text']}")
-    return "\n".join(lines)
+    return f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}\n{word} ({votes})"
 
 
 def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
@@ -110,7 +105,7 @@ def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
             line += f", lease runs {span(group['lease_left_ms'])} more"
         lines.append(line)
         if group["why"]:
-            lines.append(f"    because {group['why']}")
+            lines.append(f"    why: {group['why']}")
         width = max((len(item["id"]) for item in group["resources"]), default=0)
         for item in group["resources"]:
             tail = f"  {item['text']}" if item["text"] else ""

@@ -15,7 +15,7 @@ from typing import Any
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
 from ..effects import Action, Level
-from ..errors import NotRunning, TimedOut
+from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
@@ -119,7 +119,7 @@ class Manager:
         elif kind == "save_standby":
             standby = packet.get("standby") is True
             self.history.later(lambda: self._save_standby(standby))
-        elif kind == "dump" and isinstance(packet.get("id"), int):
+        elif kind == "dump_part":
             self._dump_part(packet)
 
     async def _run_agent(self, packet: Packet, peer: Peer) -> None:
@@ -207,10 +207,34 @@ class Manager:
         return reply.get("ok") is True, str(reply.get("text", ""))
 
     async def dump(self) -> str:
-        """Have the pulse's recorder written to a file; returns its path. Raises NotRunning or TimedOut."""
+        """Have what the pulse's recorder holds written to a file, replacing an earlier dump; returns its path.
+
+        Raises NotRunning or TimedOut when the pulse does not deliver, UnderstudyError when the file cannot be written.
+        """
         number = self._next_number()
-        packet = await self.link.ask({"t": "dump", "id": number}, "dump", number, _DUMP_LIMIT)
-        return str(packet.get("file", ""))
+        self._dumps[number] = []
+        try:
+            await self.link.ask({"t": "dump", "id": number}, "dump", number, _DUMP_LIMIT)
+            lines = self._dumps[number]
+        finally:
+            del self._dumps[number]
+        path = os.path.join(self._runtime_dir, "dump.jsonl")
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, _write_private, path, lines)
+        except OSError as error:
+            raise UnderstudyError(f"cannot write {path}: {error.strerror}") from None
+        return path
 
     def _dump_part(self, packet: Packet) -> None:
-        """A part of a dump that nobody waits for any more."""
+        lines = packet.get("lines")
+        wanted = self._dumps.get(packet.get("id", -1))
+        if wanted is not None and isinstance(lines, list):
+            wanted.extend(str(line) for line in lines)
+
+
+def _write_private(path: str, lines: list[str]) -> None:
+    temporary = f"{path}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    os.replace(temporary, path)
