@@ -117,7 +117,7 @@ def _frozen(cluster: Cluster) -> str:
     dead_time = format_duration(cluster.dead_time)
     return (
         "A machine that freezes, or whose daemon hangs or stays dead, stops answering for its addresses by itself: "
-        f"the kernel ends its right to serve no later than the dead time ({dead_time}) after the votes last confirmed it. "
+        f"the kernel ends its right to serve no later than the dead time ({dead_time}) after it was last renewed. "
         "This needs nftables; without it addresses expire in whole seconds."
     )
 
