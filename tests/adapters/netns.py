@@ -11,6 +11,7 @@ import ctypes
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -63,6 +64,15 @@ def _enter(namespace: int) -> None:
     if _LIBC.setns(namespace, _CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def send(machine: Machine, target: str, source: str | None = None, port: int = 9) -> None:
+    """Send one UDP datagram from ``machine``; OSError as the kernel gives it. Nobody need listen: it makes neighbours talk."""
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with inside(machine), socket.socket(family, socket.SOCK_DGRAM) as sender:
+        if source is not None:
+            sender.bind((source, 0))
+        sender.sendto(b"?", (target, port))
 
 
 @dataclass(frozen=True)
@@ -134,8 +144,8 @@ class Lab:
         switch.run("ip link add bridge type bridge forward_delay 0 mcast_snooping 0")
         switch.run("ip link set bridge up")
         for machine, addresses in ends.items():
-            switch.run(f"ip link add {machine.name} type veth peer name {device} netns {machine.namespace}")
-            switch.run(f"ip link set {machine.name} master bridge up")
+            switch.run(f"ip link add name {machine.name} type veth peer name {device} netns {machine.namespace}")
+            switch.run(f"ip link set dev {machine.name} master bridge up")
             # A duplicate address check would keep each IPv6 address of the test tentative for a second.
             machine.setting(f"ipv6/conf/{device}/accept_dad", "0")
             machine.run(f"ip link set {device} up")

@@ -210,13 +210,13 @@ def test_a_pulled_cable_and_a_vanished_device_are_noticed(lab: Lab) -> None:
     watch = Watch(node, (address("10.50.0.100", 16),))
     with inside(node):
         watch.book.add(watch.book.addresses)
-    switch.run("ip link set node down")
+    switch.run("ip link set dev node down")
     watch.saw(LinkChanged("eth0", False))
-    switch.run("ip link set node up")
+    switch.run("ip link set dev node up")
     watch.saw(LinkChanged("eth0", True))
     assert AddressGone("10.50.0.100") not in watch.facts
     watch.facts.clear()
-    switch.run("ip link del node")
+    switch.run("ip link del dev node")
     watch.saw(LinkChanged("eth0", False))
     watch.saw(AddressGone("10.50.0.100"))
 
