@@ -9,10 +9,11 @@ Run this machine's part of the cluster, until it is told to stop.
 
 \b
 The configuration is checked first: with errors nothing is started. Then
-three processes run:
+these processes run:
   supervisor   this one; starts the others again when they end
   pulse        heartbeats, leases, addresses; at real-time priority if permitted
   manager      programs and agents, history, the control socket
+and on a node a spare pulse waits, so that a dead one is replaced at once.
 
 SIGTERM or Ctrl-C hands the groups over to other machines and ends; a second one
 ends at once, without handing over. Killing the supervisor alone stops nothing:
@@ -67,6 +68,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
 
     from ..config.advice import advice
     from ..config.load import examine
+    from ..model import Role
     from ..units import SECOND, parse_duration
 
     try:
@@ -88,6 +90,8 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         click.echo(f"understudy: {sentence}", err=True)
     sys.stderr.flush()
     arguments = ["--config", config, "--node", name, "--runtime-dir", runtime_dir, "--state-dir", state_dir]
+    if cluster.member(name).role is Role.WITNESS:
+        arguments.append("--no-spare")  # it runs nothing that a slow restart could interrupt
     python = sys.executable
     os.execv(
         python,

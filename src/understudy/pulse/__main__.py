@@ -6,13 +6,18 @@ without, 75 another pulse runs for this node.
 
 from __future__ import annotations
 
-from .realtime import raise_priority  # first: on a busy machine the imports below take many times longer without it
+import sys
 
-raise_priority()
+from .arguments import parse
 
-import sys  # noqa: E402
+_arguments = parse(sys.argv[1:], "understudy.pulse")
+if _arguments.wait_fd < 0:
+    from .realtime import raise_priority
 
-from .arguments import parse  # noqa: E402
-from .assemble import main  # noqa: E402
+    raise_priority()  # first: on a busy machine the imports take many times longer without it
 
-sys.exit(main(parse(sys.argv[1:], "understudy.pulse")))
+from .assemble import main, wait_for_turn  # noqa: E402
+
+if not wait_for_turn(_arguments.wait_fd):
+    sys.exit(0)
+sys.exit(main(_arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ _FLAGS = ("--config", "--node", "--runtime-dir", "--state-dir")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """``ready_fd``: a pipe to write to once the loop runs, or -1."""
+    """``ready_fd``: a pipe to write to once the loop runs. ``wait_fd``: one to read from before anything is begun. Or -1."""
 
     config: str
     node: str
     runtime_dir: str
     state_dir: str
     ready_fd: int = -1
+    wait_fd: int = -1
 
     def in_runtime_dir(self, name: str) -> str:
         return os.path.join(self.runtime_dir, name)
@@ -36,11 +38,13 @@ class Arguments:
 def parse(given: Sequence[str], program: str) -> Arguments:
     """Every flag once, each with its value. Ends the process with exit code 2 and a sentence otherwise."""
     values = dict(zip(given[::2], given[1::2], strict=False))
-    unknown = [flag for flag in values if flag not in (*_FLAGS, "--ready-fd")]
+    unknown = [flag for flag in values if flag not in (*_FLAGS, "--ready-fd", "--wait-fd")]
     missing = [flag for flag in _FLAGS if not values.get(flag)]
-    ready = values.get("--ready-fd", "-1")
-    if unknown or missing or len(given) % 2 or not ready.removeprefix("-").isdigit():
-        print(f"usage: python -m {program} {' VALUE '.join(_FLAGS)} VALUE [--ready-fd N]", file=sys.stderr)
+    pipes = [values.get(flag, "-1") for flag in ("--ready-fd", "--wait-fd")]
+    if unknown or missing or len(given) % 2 or not all(re.fullmatch("-1|[0-9]+", text) for text in pipes):
+        print(
+            f"usage: python -m {program} {' VALUE '.join(_FLAGS)} VALUE [--ready-fd N] [--wait-fd N]", file=sys.stderr
+        )
         raise SystemExit(EXIT_CONFIG)
     config, node, runtime_dir, state_dir = (values[flag] for flag in _FLAGS)
-    return Arguments(config, node, runtime_dir, state_dir, int(ready))
+    return Arguments(config, node, runtime_dir, state_dir, *map(int, pipes))

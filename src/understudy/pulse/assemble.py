@@ -23,7 +23,7 @@ from .kernel import KernelSide
 from .loop import Loop
 from .manager_link import ManagerLink
 from .perform import Performer
-from .realtime import prepare
+from .realtime import freeze_garbage, prepare, raise_priority
 from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
 from .timer import Timer
 
@@ -49,6 +49,18 @@ def main(arguments: Arguments) -> int:
     except OSError as error:
         _say(f"cannot start: {error}")
         return EXIT_SYSTEM
+
+
+def wait_for_turn(descriptor: int) -> bool:
+    """A spare pulse waits here until the supervisor needs it. False: it never will, because it is gone."""
+    if descriptor < 0:
+        return True
+    freeze_garbage()
+    if not os.read(descriptor, 1):
+        return False
+    os.close(descriptor)
+    raise_priority()
+    return True
 
 
 def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int:
@@ -85,12 +97,14 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         standby=in_standby(arguments.state_dir),
         quiet=quiet_time(arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock()),
     )
-    privileges = prepare()
-    loop.warnings = privileges.warnings(cluster.dead_time)
-    for warning in (*loop.warnings, *kernel.warnings):
-        _say(warning, "<4>")
-    _tell_ready(arguments.ready_fd)
-    return loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"))
+
+    def settle_in() -> None:
+        loop.warnings = prepare().warnings(cluster.dead_time)
+        for warning in (*loop.warnings, *kernel.warnings):
+            _say(warning, "<4>")
+        _tell_ready(arguments.ready_fd)
+
+    return loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"), settle_in)
 
 
 def _tell_ready(descriptor: int) -> None:

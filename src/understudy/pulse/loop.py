@@ -99,14 +99,19 @@ class Loop:
     _mend_due: Instant = 0
     _idle_timers: int = 0
 
-    def run(self, started: Event, crash_file: str) -> int:
-        """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then."""
+    def run(self, started: Event, crash_file: str, settle_in: Callable[[], None] | None = None) -> int:
+        """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then.
+
+        ``settle_in`` is called once after the first heartbeats are out: for what takes milliseconds and can wait.
+        """
         try:
             now = self.clock()
             self.armed = now
             self._mend_due = now + MEND_INTERVAL
             self._tell(started, now)
             self._settle(now)
+            if settle_in is not None:
+                settle_in()
             while self.performer.quit is None:
                 self.sleep()
                 self.turn()

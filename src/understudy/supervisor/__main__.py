@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 
 from ..adapters import lockfile
-from .child import EXIT_BUSY, EXIT_CONFIG, Child
+from .child import EXIT_BUSY, EXIT_CONFIG, Child, raise_priority
 from .notify import log
 from .service import Supervisor
-
-_PRIORITY = 10
 
 
 def _arguments() -> argparse.Namespace:
@@ -21,6 +20,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runtime-dir", required=True)
     parser.add_argument("--state-dir", required=True)
     parser.add_argument("--stop-limit", type=float, default=300.0, help="seconds that a clean stop may take")
+    parser.add_argument(
+        "--no-spare", action="store_true", help="keep no spare pulse: saves its memory, restarts take longer"
+    )
     return parser.parse_args()
 
 
@@ -34,12 +36,10 @@ def _child(name: str, module: str, given: argparse.Namespace) -> Child:
     return Child(name, argv, os.path.join(given.runtime_dir, f"{name}.lock"))
 
 
-def _raise_priority() -> None:
-    """So that a dead pulse is started again at once on a busy machine, too; children start ordinary (reset on fork)."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
-    except OSError:
-        pass  # the pulse asks for the same and reports the refusal
+def _spare(given: argparse.Namespace) -> Child:
+    made = _child("spare", "understudy.pulse", given)
+    made.due = math.inf  # not before the first pulse works
+    return made
 
 
 def main() -> int:
@@ -60,10 +60,11 @@ def main() -> int:
             "error",
         )
         return EXIT_BUSY
-    _raise_priority()
+    raise_priority(0)  # a dead pulse is to be replaced at once on a busy machine, too
     return Supervisor(
         pulse=_child("pulse", "understudy.pulse", given),
         manager=_child("manager", "understudy.manager", given),
+        spare=None if given.no_spare else _spare(given),
         stop_limit=given.stop_limit,
     ).run()
 

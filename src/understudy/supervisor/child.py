@@ -27,8 +27,38 @@ EXIT_CONFIG = 2
 EXIT_BUSY = 75
 """The child's word that another process holds its lock."""
 
-_READY_FD = 3
+_PRIORITY = 10
+"""That of the pulse (``pulse.realtime``)."""
+
+_READY_FD, _WAIT_FD = 3, 4
 _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def raise_priority(pid: int) -> None:
+    """Real-time priority for ``pid`` (0: ourselves); its children start ordinary. A refusal is reported by the pulse."""
+    try:
+        os.sched_setscheduler(pid, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+    except OSError:
+        pass
+
+
+def _spawn(argv: tuple[str, ...], descriptors: dict[int, int]) -> int:
+    """Start ``argv`` with ``descriptors`` (its number: ours) and nothing else of ours but output. Raises OSError."""
+    actions: list[tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]]
+    actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    # Through numbers above all of the fixed ones, lest one copy overwrites the source of the next.
+    actions += [(os.POSIX_SPAWN_DUP2, ours, 100 + theirs) for theirs, ours in descriptors.items()]
+    actions += [(os.POSIX_SPAWN_DUP2, 100 + theirs, theirs) for theirs in descriptors]
+    actions += [(os.POSIX_SPAWN_CLOSE, 100 + theirs) for theirs in descriptors]
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN},
+        file_actions=actions,
+        setsid=True,
+        setsigmask=(),
+        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    )
 
 
 def describe(status: int | None) -> str:
@@ -42,7 +72,10 @@ def describe(status: int | None) -> str:
 
 @dataclass(slots=True)
 class Child:
-    """``pid`` and ``pidfd`` are 0 and -1 while it does not run; ``due`` is the monotonic time of the next start."""
+    """``pid`` and ``pidfd`` are 0 and -1 while it does not run; ``due`` is the monotonic time of the next start.
+
+    ``ready``: our end of a pipe to which it writes when it works; ``go``: of one on which a spare waits for its turn; or -1.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -51,8 +84,8 @@ class Child:
     pidfd: int = -1
     ours: bool = False
     due: float = 0.0
-    starts: int = 0
     ready: int = -1
+    go: int = -1
     _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=16))
 
     @property
@@ -68,47 +101,46 @@ class Child:
         self.ours = False
         return True
 
-    def start(self, tells_ready: bool = False) -> None:
+    def start(self, tells_ready: bool = False, waits: bool = False) -> None:
         """Start it in a session of its own, standard input empty, signals as they are by default.
 
-        With ``tells_ready`` the child gets ``--ready-fd 3``, a pipe to which it writes when it works; ``ready`` is our end of it.
-        Raises OSError when no process can be made.
+        With ``tells_ready`` the child gets ``--ready-fd 3`` and writes to it when it works; with ``waits`` it gets
+        ``--wait-fd 4`` and does nothing before it can read from that. Raises OSError when no process can be made.
         """
-        actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]]
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-        argv = self.argv
-        reading = writing = -1
+        self.close_pipes()
+        argv, theirs = self.argv, {}
         if tells_ready:
-            reading, writing = os.pipe()  # both close-on-exec; the child's end is copied to a fixed number
-            actions.append((os.POSIX_SPAWN_DUP2, writing, _READY_FD))
+            self.ready, theirs[_READY_FD] = os.pipe()  # close-on-exec; the child's end is copied to a fixed number
             argv += ("--ready-fd", str(_READY_FD))
+        if waits:
+            theirs[_WAIT_FD], self.go = os.pipe()
+            argv += ("--wait-fd", str(_WAIT_FD))
         try:
-            self.pid = os.posix_spawn(
-                argv[0],
-                argv,
-                {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN},
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-            )
+            self.pid = _spawn(argv, theirs)
         except OSError:
-            if reading >= 0:
-                os.close(reading)
+            self.close_pipes()
             raise
         finally:
-            if writing >= 0:
-                os.close(writing)
-        self.close_ready()
-        self.ready = reading
+            for descriptor in theirs.values():
+                os.close(descriptor)
         self.pidfd = os.pidfd_open(self.pid)
         self.ours = True
-        self.starts += 1
 
-    def close_ready(self) -> None:
-        if self.ready >= 0:
-            os.close(self.ready)
-            self.ready = -1
+    def take_turn_of(self, spare: Child) -> None:
+        """Become the process that waits as ``spare``, and let it begin. Raises OSError when it is gone after all."""
+        os.write(spare.go, b"1")
+        raise_priority(spare.pid)  # it may still be busy with its imports, and ordinary processes may be in its way
+        self.close_pipes()
+        self.pid, self.pidfd, self.ready, self.ours = spare.pid, spare.pidfd, spare.ready, spare.ours
+        spare.pid, spare.pidfd, spare.ready = 0, -1, -1
+        spare.close_pipes()
+
+    def close_pipes(self) -> None:
+        """A spare takes the end of its pipe for the end of its service."""
+        for descriptor in (self.ready, self.go):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.ready = self.go = -1
 
     def reap(self) -> int | None:
         """After its pidfd became readable: forget it and return the wait status, or None when it was not our child."""
@@ -116,7 +148,7 @@ class Child:
         if self.ours:
             _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
-        self.close_ready()
+        self.close_pipes()
         self.pid, self.pidfd = 0, -1
         return status
 

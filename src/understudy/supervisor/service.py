@@ -1,7 +1,11 @@
 """Keeps pulse and manager running, and nothing else: small enough that nothing in it can go wrong often.
 
-Either is started again as soon as its pidfd says that it ended. The supervisor's own death disturbs nobody: its children have
-their own sessions, and the next supervisor takes charge of them.
+Either is started again as soon as its pidfd says that it ended. A new pulse needs 100 to 200 ms for its imports alone, most of a
+short dead time; so a spare one waits with its imports done and can begin within 30 ms. It has no priority, no sockets and
+no lock until then, and ends with the supervisor.
+
+The supervisor's own death disturbs nobody else: its children have their own sessions, and the next supervisor takes charge of
+them.
 
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
 stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped.
@@ -9,6 +13,7 @@ stopped. A pulse that crashes on the way is started again and asked again, since
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -24,13 +29,17 @@ MANAGER_LIMIT = 5.0
 
 STOP_ATTEMPTS = 3
 
+SPARE_DELAY = 0.5
+"""Seconds between a pulse's first turn and the start of a new spare: the machine has better things to do just then."""
+
 
 @dataclass(slots=True)
 class Supervisor:
-    """``stop_limit``: seconds that a clean stop may take before it is forced."""
+    """``stop_limit``: seconds that a clean stop may take before it is forced. ``spare`` None: without one."""
 
     pulse: Child
     manager: Child
+    spare: Child | None
     stop_limit: float
     signals: list[int] = field(default_factory=list)
     _wake: tuple[int, int] = (-1, -1)
@@ -69,12 +78,25 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         try:
-            child.start(tells_ready=child is self.pulse)
+            if child is not self.pulse or not self._use_spare():
+                child.start(tells_ready=child is not self.manager, waits=child is self.spare)
         except OSError as error:
             delay = child.delay_next()
             log(f"cannot start {child.name}: {error.strerror}; next attempt in {delay:g} s", "error")
 
+    def _use_spare(self) -> bool:
+        if self.spare is None or not self.spare.running or self.spare.go < 0:
+            return False
+        try:
+            self.pulse.take_turn_of(self.spare)
+        except OSError:
+            return False
+        self.spare.due = math.inf
+        return True
+
     def _ready(self) -> None:
+        if self.spare is not None and not self.spare.running:
+            self.spare.due = time.monotonic() + SPARE_DELAY
         tell_systemd(f"READY=1\nSTATUS=pulse {self.pulse.pid}, manager {self.manager.pid}")
         if self._stopping:
             self.pulse.signal(signal.SIGTERM)
@@ -85,8 +107,8 @@ class Supervisor:
         poll = select.poll()
         poll.register(self._wake[0], select.POLLIN)
         handlers: dict[int, Callable[[], None]] = {}
-        for child in (self.pulse, self.manager):
-            if child.running:
+        for child in (self.pulse, self.manager, self.spare):
+            if child is not None and child.running:
                 poll.register(child.pidfd, select.POLLIN)
                 handlers[child.pidfd] = lambda child=child: self._ended(child)  # type: ignore[misc]
         if self.pulse.ready >= 0:
@@ -115,7 +137,9 @@ class Supervisor:
         """What must run now."""
         if self._forced or self._pulse_over or self._exit is not None:
             return ()
-        return (self.pulse, self.manager)
+        if self.spare is None or self._stopping or self.spare.due == math.inf:
+            return (self.pulse, self.manager)
+        return (self.pulse, self.manager, self.spare)
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -133,7 +157,7 @@ class Supervisor:
         if self.pulse.ready < 0:
             return
         said = os.read(self.pulse.ready, 16)
-        self.pulse.close_ready()
+        self.pulse.close_pipes()
         if said:
             self._ready()
 
@@ -142,7 +166,9 @@ class Supervisor:
     def _ended(self, child: Child) -> None:
         status = child.reap()
         code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
-        if child is self.pulse and code == EXIT_CONFIG:
+        if child is self.spare:
+            child.due = time.monotonic() + max(child.delay_next(), SPARE_DELAY)
+        elif child is self.pulse and code == EXIT_CONFIG:
             self._give_up()
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
@@ -190,6 +216,8 @@ class Supervisor:
         log("stopping: groups are handed over first")
         tell_systemd("STOPPING=1\nSTATUS=handing groups over")
         self._stopping = True
+        if self.spare is not None:
+            self.spare.close_pipes()
         self._limits["stop"] = time.monotonic() + self.stop_limit
         if self.pulse.running:
             self.pulse.signal(signal.SIGTERM)
