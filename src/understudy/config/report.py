@@ -6,7 +6,6 @@ A reader of a setting returns None for a bad value after reporting it, so that t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
 
 from ..errors import Problem
 from ..units import Duration, format_duration, parse_duration
@@ -37,6 +36,8 @@ class Report:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that ``word`` was probably meant to be."""
+    from difflib import get_close_matches  # only when there is an error: the real-time process starts without it
+
     words = list(known)
     folded = {item.lower(): item for item in reversed(words)}
     close = get_close_matches(

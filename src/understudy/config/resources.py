@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -256,6 +255,8 @@ def _arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] | Non
     elif isinstance(value.data, str):
         if scope.clean(word, value.data, value.place) is None:
             return None
+        import shlex  # only for commands in one string, to spare the start of the real-time process
+
         try:
             words = tuple(shlex.split(value.data))
         except ValueError:

@@ -186,7 +186,9 @@ class _Reader:
             scan.skip_space()
             if scan.peek("\n") or scan.peek("#"):
                 text = "a table in braces must stay on one line"
-                raise Fault(scan.offset, text, "Join the lines, or write each item of a list as a [[section]] of its own.")
+                raise Fault(
+                    scan.offset, text, "Join the lines, or write each item of a list as a [[section]] of its own."
+                )
             key = self._key()
             if not scan.take("="):
                 raise Fault(scan.offset, f'expected "=" after "{quote_key(key)}"', f"Write {quote_key(key)} = VALUE.")
