@@ -98,7 +98,9 @@ def _no_netfilter(error: OSError) -> str:
 def _setup(socket: NetlinkSocket, cluster: Cluster) -> str | None:
     table = table_name(cluster)
     existing = _existing(socket, table)
-    update = [part for family in existing for part in _clear(socket, family, table, cluster)]
+    wanted = _families(cluster)
+    update = [part for family in existing if family in wanted for part in _clear(socket, family, table, cluster)]
+    update += [nftables.delete_table(family, table) for family in existing if family not in wanted]
     replace = [nftables.delete_table(family, table) for family in existing]
     text: str | None = None
     for before in (update, replace) if existing else ([],):
@@ -160,8 +162,11 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
 
 def _everything(cluster: Cluster, with_routes: bool) -> list[bytes]:
     table = table_name(cluster)
-    wanted = sorted({family for group in cluster.groups for family in families(group)} | {Family.IP})
-    return [part for family in wanted for part in _table(cluster, family, table, with_routes)]
+    return [part for family in _families(cluster) for part in _table(cluster, family, table, with_routes)]
+
+
+def _families(cluster: Cluster) -> list[Family]:
+    return sorted({family for group in cluster.groups for family in families(group)} | {Family.IP})
 
 
 def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> list[bytes]:
