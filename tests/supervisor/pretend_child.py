@@ -1,0 +1,63 @@
+"""A child of the supervisor that only keeps a diary: DIRECTORY NAME [--ready-fd N] [--wait-fd N].
+
+The file NAME.behaviour in the directory says what it does on SIGTERM (``exit CODE`` or ``ignore``; ``once CODE`` does so for the
+first of them only, then ends with 0) and at the start (``refuse CODE``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from understudy.adapters import lockfile
+
+directory, name = sys.argv[1:3]
+flags = dict(zip(sys.argv[3::2], map(int, sys.argv[4::2]), strict=True))
+
+
+def diary(word: str) -> None:
+    descriptor = os.open(f"{directory}/diary", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{name} {word} {os.getpid()}\n".encode())
+    os.close(descriptor)
+
+
+def behaviour() -> list[str]:
+    try:
+        with open(f"{directory}/{name}.behaviour", encoding="ascii") as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return ["exit", "0"]
+
+
+def asked(_number: int, _frame: FrameType | None) -> None:
+    diary("asked")
+    verb, *rest = behaviour()
+    if verb == "ignore":
+        return
+    if verb == "once":
+        os.unlink(f"{directory}/{name}.behaviour")
+    os._exit(int(rest[0]))
+
+
+signal.signal(signal.SIGTERM, asked)
+if "--wait-fd" in flags:
+    diary("waits")
+    if not os.read(flags["--wait-fd"], 1):
+        diary("not-needed")
+        sys.exit(0)
+verb, *rest = behaviour()
+if verb == "refuse":
+    diary("refuses")
+    sys.exit(int(rest[0]))
+lock = lockfile.take(f"{directory}/{name}.lock")
+if lock is None:
+    diary("busy")
+    sys.exit(75)
+diary("works")
+if "--ready-fd" in flags:
+    os.write(flags["--ready-fd"], b"1")
+    os.close(flags["--ready-fd"])
+while True:
+    signal.pause()

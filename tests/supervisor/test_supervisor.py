@@ -1,0 +1,291 @@
+"""The supervisor with pretend children, in processes of their own: what it starts, adopts, stops and gives up."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from understudy.adapters import lockfile
+from understudy.supervisor.child import FREE_FAILURES, LONGEST_DELAY, Child
+
+HERE = Path(__file__).parent
+
+
+def wait_for(what: Callable[[], object], text: str) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline, f"not within 20 s: {text}"
+        select.select([], [], [], 0.01)
+
+
+class Nursery:
+    """Supervisors over one directory, and the diary of their children."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.supervisors: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str, stop_limit: float = 60, environment: dict[str, str] | None = None) -> int:
+        command = [sys.executable, str(HERE / "run_supervisor.py"), str(self.directory), str(stop_limit), *words]
+        made = subprocess.Popen(
+            command, stderr=(self.directory / "log").open("a"), text=True, env={**os.environ, **(environment or {})}
+        )
+        self.supervisors.append(made)
+        return made.pid
+
+    @property
+    def supervisor(self) -> subprocess.Popen[str]:
+        return self.supervisors[-1]
+
+    def behave(self, name: str, words: str) -> None:
+        fresh = self.directory / f"{name}.fresh"
+        fresh.write_text(words)
+        fresh.replace(self.directory / f"{name}.behaviour")
+
+    def diary(self, word: str = "", name: str = "") -> list[tuple[str, str, int]]:
+        path = self.directory / "diary"
+        lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        entries = [(who, what, int(pid)) for who, what, pid in lines]
+        return [entry for entry in entries if word in ("", entry[1]) and name in ("", entry[0])]
+
+    def holder(self, name: str) -> int:
+        return lockfile.holder(str(self.directory / f"{name}.lock"))
+
+    def wait_working(self) -> tuple[int, int]:
+        """The numbers of the pulse and of the manager, when both work."""
+        wait_for(lambda: self.holder("pulse") and self.holder("manager"), "pulse and manager work")
+        pulse, manager = self.holder("pulse"), self.holder("manager")
+        for pid in (pulse, manager):
+            wait_for(lambda pid=pid: [entry for entry in self.diary("works") if entry[2] == pid], "it says so")
+        return pulse, manager
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    def end(self) -> int:
+        return self.supervisor.wait(timeout=20)
+
+    def clear_away(self) -> None:
+        for made in self.supervisors:
+            made.kill()
+            made.wait()
+        for _, _, pid in self.diary():
+            command = Path(f"/proc/{pid}/cmdline")
+            try:
+                if str(self.directory).encode() in command.read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[Nursery]:
+    made = Nursery(tmp_path)
+    yield made
+    made.clear_away()
+
+
+def test_a_killed_child_is_started_again_and_the_other_not_disturbed(nursery: Nursery) -> None:
+    nursery.start()
+    pulse, manager = nursery.wait_working()
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: nursery.holder("pulse") not in (0, pulse), "a new pulse")
+    assert nursery.holder("manager") == manager
+    os.kill(manager, signal.SIGKILL)
+    wait_for(lambda: nursery.holder("manager") not in (0, manager), "a new manager")
+    assert "pulse was ended by SIGKILL; it is started again at once" in nursery.log()
+
+
+def test_a_spare_pulse_takes_the_place_of_a_killed_one(nursery: Nursery) -> None:
+    nursery.start("spare")
+    pulse, _ = nursery.wait_working()
+    wait_for(lambda: nursery.diary("waits"), "a spare")
+    (spare,) = [pid for _, _, pid in nursery.diary("waits")]
+    assert nursery.holder("pulse") == pulse
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: nursery.holder("pulse") == spare, "the spare works")
+    wait_for(lambda: len(nursery.diary("waits")) == 2, "a new spare")
+
+
+def test_a_spare_that_died_is_replaced_and_not_relied_on(nursery: Nursery) -> None:
+    nursery.start("spare")
+    nursery.wait_working()
+    wait_for(lambda: nursery.diary("waits"), "a spare")
+    first = nursery.diary("waits")[0][2]
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: len(nursery.diary("waits")) == 2, "a new spare")
+    second = nursery.diary("waits")[1][2]
+    pulse = nursery.holder("pulse")
+    os.kill(second, signal.SIGSTOP)  # it is there but cannot begin: the lock stays free until it goes on
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: "pulse was ended by SIGKILL" in nursery.log(), "the death is seen")
+    os.kill(second, signal.SIGKILL)
+    wait_for(lambda: nursery.holder("pulse") not in (0, pulse, second), "another pulse")
+
+
+def test_a_killed_supervisor_disturbs_nobody_and_the_next_one_adopts(nursery: Nursery) -> None:
+    nursery.start("spare")
+    pulse, manager = nursery.wait_working()
+    wait_for(lambda: nursery.diary("waits"), "a spare")
+    nursery.supervisor.kill()
+    nursery.end()
+    wait_for(lambda: nursery.diary("not-needed"), "the spare goes with its supervisor")
+    assert (nursery.holder("pulse"), nursery.holder("manager")) == (pulse, manager)
+    nursery.start()
+    wait_for(lambda: nursery.log().count("adopted") == 2, "both are adopted")
+    assert nursery.wait_working() == (pulse, manager)
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: nursery.holder("pulse") not in (0, pulse), "an adopted pulse is watched too")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0
+    assert nursery.holder("manager") == 0
+
+
+def test_a_clean_stop_asks_the_pulse_first_and_the_manager_afterwards(nursery: Nursery) -> None:
+    nursery.start("spare")
+    nursery.wait_working()
+    wait_for(lambda: nursery.diary("waits"), "a spare")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0
+    assert [entry[0] for entry in nursery.diary("asked")] == ["pulse", "manager"]
+    wait_for(lambda: nursery.diary("not-needed"), "the spare ends")
+
+
+def test_a_pulse_that_crashes_while_it_hands_over_is_asked_again(nursery: Nursery) -> None:
+    nursery.start()
+    pulse, _ = nursery.wait_working()
+    nursery.behave("pulse", "once 70")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0
+    assert len(nursery.diary("works", "pulse")) == 2
+    asked = nursery.diary("asked")
+    assert [entry[0] for entry in asked] == ["pulse", "pulse", "manager"]
+    assert asked[0][2] == pulse != asked[1][2]
+
+
+def test_a_second_signal_stops_at_once(nursery: Nursery) -> None:
+    nursery.behave("pulse", "ignore")
+    nursery.start()
+    nursery.wait_working()
+    nursery.supervisor.terminate()
+    wait_for(lambda: nursery.diary("asked", "pulse"), "the pulse is asked")
+    nursery.supervisor.send_signal(signal.SIGINT)
+    assert nursery.end() == 1
+    assert (nursery.holder("pulse"), nursery.holder("manager")) == (0, 0)
+
+
+def test_a_stop_that_takes_too_long_is_forced(nursery: Nursery) -> None:
+    nursery.behave("pulse", "ignore")
+    nursery.start(stop_limit=0.2)
+    nursery.wait_working()
+    nursery.supervisor.terminate()
+    assert nursery.end() == 1
+    assert "handing over took longer than 0.2 s" in nursery.log()
+
+
+def test_a_refused_configuration_is_no_reason_to_try_again(nursery: Nursery) -> None:
+    nursery.behave("pulse", "refuse 2")
+    nursery.start()
+    assert nursery.end() == 2
+    assert len(nursery.diary("refuses")) == 1
+    assert "the configuration is refused" in nursery.log()
+    wait_for(lambda: not nursery.holder("manager"), "the manager ends")
+
+
+def test_a_pulse_that_always_fails_is_tried_ever_more_slowly(nursery: Nursery) -> None:
+    nursery.behave("pulse", "refuse 70")
+    nursery.start()
+    wait_for(lambda: "started again in 0.1 s" in nursery.log(), "it slows down")
+    nursery.behave("pulse", "exit 0")
+    nursery.wait_working()
+
+
+def test_a_child_that_runs_already_is_adopted_when_the_new_one_says_so(nursery: Nursery) -> None:
+    nursery.start()
+    pulse, manager = nursery.wait_working()
+    os.kill(manager, signal.SIGSTOP)
+    other = subprocess.Popen([sys.executable, str(HERE / "pretend_child.py"), str(nursery.directory), "manager"])
+    assert other.wait(timeout=20) == 75
+    assert nursery.diary("busy") == [("manager", "busy", other.pid)]
+    assert nursery.wait_working() == (pulse, manager)
+
+
+def test_reloading_is_said_to_be_missing(nursery: Nursery) -> None:
+    nursery.start()
+    nursery.wait_working()
+    nursery.supervisor.send_signal(signal.SIGHUP)
+    wait_for(lambda: "not supported yet" in nursery.log(), "it says so")
+    assert nursery.supervisor.poll() is None
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_when_the_pulse_works(nursery: Nursery, abstract: bool) -> None:
+    path = f"{nursery.directory}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("\0" + path if abstract else path)
+        systemd.settimeout(20)
+        nursery.start(environment={"NOTIFY_SOCKET": "@" + path if abstract else path, "WATCHDOG_USEC": "100000"})
+        said = [systemd.recv(1000).decode() for _ in range(40)]
+    ready = [text for text in said if text.startswith("READY=1\nSTATUS=pulse ")]
+    assert len(ready) == 1
+    assert said.count("WATCHDOG=1") > 20
+
+
+def test_a_second_supervisor_is_refused(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, str(HERE / "pretend_child.py"), str(tmp_path), "supervisor"],
+    )
+    try:
+        wait_for(lambda: lockfile.holder(str(tmp_path / "supervisor.lock")) == holder.pid, "the lock is held")
+        flags = ["--config", "x", "--node", "n", "--runtime-dir", str(tmp_path), "--state-dir", str(tmp_path)]
+        second = subprocess.run(
+            [sys.executable, "-m", "understudy.supervisor", *flags], capture_output=True, text=True, timeout=20
+        )
+        assert second.returncode == 75
+        assert "another supervisor runs" in second.stderr
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_delays_begin_after_the_free_failures_and_are_bounded() -> None:
+    child = Child("x", (), "")
+    delays = [child.delay_next() for _ in range(12)]
+    assert delays[:FREE_FAILURES] == [0.0] * FREE_FAILURES
+    assert delays[FREE_FAILURES : FREE_FAILURES + 3] == [0.05, 0.1, 0.2]
+    assert delays[-1] == LONGEST_DELAY
+
+
+def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "pulse.lock")
+    assert lockfile.holder(path) == 0
+    assert lockfile.attach(path) is None
+    child = subprocess.Popen([sys.executable, str(HERE / "pretend_child.py"), str(tmp_path), "pulse"])
+    try:
+        wait_for(lambda: lockfile.holder(path) == child.pid, "the lock is taken")
+        assert lockfile.take(path) is None
+        found = lockfile.attach(path)
+        assert found is not None
+        pid, pidfd = found
+        assert pid == child.pid
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        ready, _, _ = select.select([pidfd], [], [], 20)
+        assert ready
+        os.close(pidfd)
+        child.wait()
+        assert lockfile.holder(path) == 0
+        taken = lockfile.take(path)
+        assert taken is not None
+        os.close(taken)
+    finally:
+        child.kill()
+        child.wait()
