@@ -26,7 +26,7 @@ def holders(node: Node, now: Instant) -> dict[str, str]:
         if promise is not None and promise.holder != node.me and group not in found:
             found[group] = promise.holder
             node.steward.wake(promise.until)
-        if node.steward.claims.held(group) is not None:
+        if node.steward.claims.held(group) is not None or node.steward.adopting(group, now):
             found[group] = node.me
     return found
 
@@ -37,8 +37,6 @@ def bar(node: Node, now: Instant) -> str:
         return "it is being stopped"
     if node.standby:
         return "it is in standby"
-    if node.voter.quiet(now) and not node.voter.kept:
-        return f"it has just started and waits for another {format_duration(node.voter.quiet_until - now)}"
     return ""
 
 
@@ -55,6 +53,9 @@ def own_view(node: Node, now: Instant) -> NodeView:
     unfit = {}
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
+        ours = node.steward.claims.held(name) is not None or node.steward.adopting(name, now)
+        if not why and not ours and node.voter.quiet(now):
+            why = f"it has just started and waits for another {format_duration(node.voter.quiet_until - now)}"
         if why:
             unfit[name] = why
     return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, ProbeAddresses, Send
+from ..errors import check
 from ..events import Outcome
 from ..messages import Bid, BidAnswer, GroupReport, Hold, Release
 from ..model import Cluster, Group, Quorum
@@ -108,7 +109,7 @@ class Steward:
             if claim is not None and claim.stage is Stage.HELD:
                 self._follow_held(charge, claim, decision, now)
             elif claim is not None:
-                if decision.node != self.me and self.me not in decision.order:
+                if self.me not in decision.order and not self.adopting(name, now):
                     self.withdraw(name, f"this node cannot take it any more: {decision.why}", now)
             else:
                 self._follow_vacant(charge, decision, holders.get(name), ready, now)
@@ -159,10 +160,14 @@ class Steward:
         if self._my_turn(charge, decision, ready, now):
             self.bid(charge, now)
 
+    def adopting(self, group: str, now: Instant) -> bool:
+        """A kernel lease of our earlier life still runs: this machine may be serving the group while it bids for it."""
+        return now < self.charges[group].adopting_until
+
     def _my_turn(self, charge: Charge, decision: Decision, ready: bool, now: Instant) -> bool:
         """Whether to bid now for a group that nobody holds; arranges to be woken if the time is still to come."""
         name = charge.group.name
-        adopting = now < charge.adopting_until and name in self.voter.kept
+        adopting = self.adopting(name, now)
         if self.me not in decision.order and not adopting:
             return False
         if not ready and not adopting:
@@ -246,6 +251,8 @@ class Steward:
         name = charge.group.name
         after = charge.reserved.ballot if charge.reserved is not None and charge.reserved.successor == self.me else 0
         claim = self.claims.begin(name, now, after)
+        if self.adopting(name, now):
+            claim.give_up_at = charge.adopting_until
         ruling = self.voter.bid(name, self.me, self.incarnation, claim.ballot, now, now, after)
         if not ruling.granted:
             self.claims.drop(name)
@@ -269,11 +276,19 @@ class Steward:
         self.claims.answered(claim, answer, now)
         self.counted(answer.group, now)
         votes = needed(self.cluster, self.around)
-        if claim.stage is Stage.BIDDING and self.claims.hopeless(claim, len(self.cluster.members), votes):
+        if claim.stage is not Stage.BIDDING or not self.claims.hopeless(claim, len(self.cluster.members), votes):
+            return
+        if not self.adopting(answer.group, now):
             self.withdraw(answer.group, "; ".join(claim.refusals.values()), now)
+        elif answer.highest > claim.ballot:
+            self.bid(self.charges[answer.group], now)
 
     def withdraw(self, group: str, why: str, now: Instant) -> None:
-        """A bid failed. It is taken back, because a standing one would lock others out."""
+        """A bid failed. It is taken back, because a standing one would lock others out.
+
+        Never while a kernel lease of our earlier life runs: taking the bid back frees the promises behind that lease too.
+        """
+        check(not self.adopting(group, now), f"{group} may still be served here")
         claim = self.claims.fail(group, now)
         self.voter.release(group, self.me, claim.ballot, stopped=True)
         self.emit(Send(Release(self.me, self.incarnation, group, claim.ballot, None, True)))
