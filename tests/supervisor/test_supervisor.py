@@ -209,14 +209,21 @@ def test_a_pulse_that_always_fails_is_tried_ever_more_slowly(nursery: Nursery) -
     nursery.wait_working()
 
 
-def test_a_child_that_runs_already_is_adopted_when_the_new_one_says_so(nursery: Nursery) -> None:
+def test_a_child_that_somebody_else_started_is_adopted_when_ours_finds_the_lock_taken(nursery: Nursery) -> None:
+    nursery.behave("manager", "refuse 70")
     nursery.start()
-    pulse, manager = nursery.wait_working()
-    os.kill(manager, signal.SIGSTOP)
-    other = subprocess.Popen([sys.executable, str(HERE / "pretend_child.py"), str(nursery.directory), "manager"])
-    assert other.wait(timeout=20) == 75
-    assert nursery.diary("busy") == [("manager", "busy", other.pid)]
-    assert nursery.wait_working() == (pulse, manager)
+    wait_for(lambda: len(nursery.diary("refuses")) > 2, "our manager fails")
+    take = f"from understudy.adapters import lockfile; lockfile.take({str(nursery.directory)!r} + '/manager.lock'); input()"
+    other = subprocess.Popen([sys.executable, "-c", take], stdin=subprocess.PIPE)
+    try:
+        wait_for(lambda: nursery.holder("manager") == other.pid, "the other one works")
+        nursery.behave("manager", "exit 0")
+        wait_for(lambda: f"manager {other.pid} runs already and is adopted" in nursery.log(), "it is adopted")
+        assert nursery.diary("busy", "manager")
+    finally:
+        other.kill()
+        other.wait()
+    wait_for(lambda: nursery.holder("manager") not in (0, other.pid), "its end is seen")
 
 
 def test_reloading_is_said_to_be_missing(nursery: Nursery) -> None:

@@ -202,6 +202,7 @@ class Performer:
         if probe.shots and probe.shots[0] <= now:
             while probe.shots and probe.shots[0] <= now:  # after a stall one question, not three at once
                 probe.shots.popleft()
+            probe.end = max(probe.end, now + probe.effect.limit // PROBES)  # time to answer the last one, too
             refusal = self.kernel.probe(probe.effect.addresses)
             if refusal is not None:
                 self._probe_over(probe, Outcome.UNKNOWN, f"could not ask: {refusal}")
