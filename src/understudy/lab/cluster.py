@@ -14,16 +14,22 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from ..adapters import lockfile
+from ..units import SECOND, Instant
+from . import kernel
 from .inside import BASE
 from .netns import LabError, Machine, Process
 from .scene import Scene
 
-PARTS = ("supervisor", "pulse", "manager")
-"""The three processes of a daemon, in the order in which they are stopped: who would restart a dead one comes first."""
+PARTS = ("supervisor", "pulse", "spare", "manager")
+"""The processes of a daemon, in the order in which they are stopped: who would restart a dead one comes first. The spare is
+a second pulse that waits to replace the first."""
 
 CONFIGURATION = f"{BASE}/cluster.toml"
 KEY = f"{BASE}/cluster.key"
@@ -36,6 +42,8 @@ class Told:
     machine: str
     level: str
     text: str
+    at: Instant
+    """On the boot-time clock; from the entry's wall-clock time, to the millisecond."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -87,9 +95,16 @@ class Daemon:
         """The living processes of the daemon, or of one part of it. Raises LabError for a part that does not exist."""
         if part != "all" and part not in PARTS:
             raise LabError(f"there is no part {part!r}", f"there are: {', '.join(PARTS)}, all")
-        wanted = PARTS if part == "all" else (part,)
         living = self.machine.processes()
-        return [process for name in wanted for process in living if process.is_module(f"understudy.{name}")]
+        found: dict[str, list[Process]] = {name: [] for name in PARTS}
+        working = lockfile.holder(
+            f"{self.runtime}/pulse.lock"
+        )  # a process number of our own PID namespace: see F_GETLK
+        for process in living:
+            for name in ("supervisor", "pulse", "manager"):
+                if process.is_module(f"understudy.{name}"):
+                    found["spare" if name == "pulse" and process.pid != working else name].append(process)
+        return [process for name in (PARTS if part == "all" else (part,)) for process in found[name]]
 
     def signal(self, part: str, number: signal.Signals) -> int:
         """Send a signal to the daemon or one part of it; how many processes got it."""
@@ -132,7 +147,7 @@ class Daemon:
         for line in text[:whole].splitlines():
             try:
                 entry = json.loads(line)
-                yield Told(self.machine.name, str(entry.get("level", "info")), str(entry["why"]))
+                yield Told(self.machine.name, str(entry.get("level", "info")), str(entry["text"]), _boot_time(entry))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
 
@@ -143,6 +158,15 @@ class Daemon:
                 return file.read().splitlines()[-lines:]
         except OSError:
             return ()
+
+
+def _boot_time(entry: dict[str, Any]) -> Instant:
+    """When an entry was made, on our clock; now if it does not say."""
+    try:
+        wall = datetime.fromisoformat(str(entry["at"])).timestamp()
+    except (KeyError, ValueError):
+        return kernel.now()
+    return kernel.now() - round((time.time() - wall) * SECOND)
 
 
 def holder(status: dict[str, Any], group: str) -> tuple[str, str]:

@@ -126,6 +126,10 @@ class Machine:
     def signal(self, processes: Sequence[Process], number: int) -> int:
         """Send a signal to each, in this order; how many were there to get it."""
         reached = 0
+        if number == signal.SIGCONT:
+            # nsenter stops together with its child and would not bury it (waitpid with WUNTRACED).
+            for program in self.spawned:
+                program.send_signal(number)
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, number)
@@ -237,14 +241,18 @@ class Room:
         self._apply_filters(dead=ports)
         moment = kernel.now()
         os.kill(machine.init, signal.SIGKILL)
-        for port in ports:
-            kernel.set_interface(self._control, port, False)
         machine.init = 0
+        # The end of a PID namespace waits for every nsenter to bury its child, and one with a frozen child is itself stopped.
+        for program in machine.spawned:
+            program.send_signal(signal.SIGCONT)
         if machine.starter is not None:
             machine.starter.wait()
         for program in machine.spawned:
             program.wait()
         machine.spawned.clear()
+        # Only now: a daemon without power cannot see its carrier go and act on it.
+        for port in ports:
+            kernel.set_interface(self._control, port, False)
         return moment
 
     def clear_away(self, name: str) -> None:

@@ -54,10 +54,11 @@ class Timeline:
         self._since: Instant = 0
         self._silent = True
 
-    def say(self, who: str, text: str, colour: int = 0) -> None:
+    def say(self, who: str, text: str, colour: int = 0, at: Instant | None = None) -> None:
+        """One line; ``at`` is when it happened (default: now)."""
         if self._output is None:
             return
-        stamp = f"{(kernel.now() - self._start) / SECOND:7.2f}"
+        stamp = f"{((kernel.now() if at is None else at) - self._start) / SECOND:7.2f}"
         line = f"{stamp}  {who:<8}  {text}"
         if self._colour and colour:
             line = f"\x1b[{colour}m{line}\x1b[0m"
@@ -70,7 +71,7 @@ class Timeline:
     def glance(self) -> None:
         """Print what has changed since the last glance: the cluster's words, and the client's fortune."""
         for told in self._stage.told():
-            self.say(told.machine, told.text, {"warning": 33, "error": 31}.get(told.level, 36))
+            self.say(told.machine, told.text, {"warning": 33, "error": 31}.get(told.level, 36), told.at)
         now = kernel.now()
         recent = self._stage.watchers.questions(now - 2 * SECOND, now)
         last = max((sample for sample in recent if sample.answered), key=lambda sample: sample.answered, default=None)
@@ -195,7 +196,8 @@ def _sentence(row: Row) -> str:
     if row.bad:
         return f"NOT as it should be: {row.bad}"
     who = f"{row.after} answers" if row.before == row.after else f"{row.before or 'nobody'} → {row.after or 'nobody'}"
-    return f"{who}; longest time without an answer {row.outage_ms} ms; two at once: never"
+    page = "" if row.page_outage_ms is None else f", without a page {row.page_outage_ms:.0f} ms"
+    return f"{who}; longest time without an answer {row.outage_ms:.0f} ms{page}; two at once: never"
 
 
 def table(rows: Sequence[Row], pages: bool) -> str:
@@ -216,7 +218,7 @@ def table(rows: Sequence[Row], pages: bool) -> str:
             for column, (cell, width) in enumerate(zip(line, widths, strict=False))
         ]
         text.append("  ".join([*cells, line[-1]]).rstrip())
-    text.insert(1, "─" * max(map(len, text)))
+    text.insert(1, "─" * (len(text[0]) + 4))
     return "\n".join(text)
 
 
