@@ -27,6 +27,7 @@ LARGEST = 4 << 20
 KEPT = 2000
 """Entries kept in memory, from which the API answers."""
 
+_RECALLED = 512 * 1024
 _LONGEST_QUEUE = 5000
 _SLOW: int = 5 * SECOND
 # The priorities of sd-daemon(3): the journal takes them from the start of a line.
@@ -115,8 +116,8 @@ class History:
         try:
             with open(self._path, "rb") as file:
                 file.seek(0, os.SEEK_END)
-                file.seek(max(file.tell() - 512 * 1024, 0))
-                lines = file.read().splitlines()
+                file.seek(max(file.tell() - _RECALLED, 0))
+                lines = file.read(_RECALLED).splitlines()
         except OSError:
             return
         for line in lines[-KEPT:]:

@@ -1,0 +1,292 @@
+"""The commands, as a person runs them, against a manager whose pulse does as the test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manager_helpers import FakePulse, RunningManager, a_snapshot, ask, until
+
+
+def understudy(manager: RunningManager | Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    directory = manager if isinstance(manager, Path) else manager.runtime_dir
+    variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(directory), **environment}
+    command = [sys.executable, "-m", "understudy.cli.main", *words]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_status_for_people(manager: RunningManager) -> None:
+    done = understudy(manager, "status")
+    assert done.returncode == 0, done.stderr
+    at = done.stdout.splitlines()[0].rpartition(" ")[2]
+    since = next(line for line in done.stdout.splitlines() if "since" in line).split("since ")[1].split(" ")[0]
+    assert done.stdout == (
+        f"Cluster testing, seen from a at {at}\n"
+        "partition with quorum (majority: hears 3 of 3 votes, needs 2)\n"
+        "\n"
+        "Nodes\n"
+        "  a  up       this one\n"
+        "  b  up       net1 12 ms\n"
+        "  w  late     witness, other configuration, through b: net1 down –\n"
+        "\n"
+        "Groups\n"
+        f"  site  started on a since {since} (1 min 5 s), lease runs 812 ms more\n"
+        "    why: a is first in prefer\n"
+        "    sleeper  running  process 4711\n"
+        "\n"
+        "Warnings\n"
+        "  no real-time priority\n"
+    )
+
+
+def test_status_without_quorum_says_so(pulse: FakePulse, manager: RunningManager) -> None:
+    assert pulse.snapshot is not None
+    quorum = replace(pulse.snapshot.quorum, have=1, quorate=False, text="partition WITHOUT quorum")
+    pulse.snapshot = replace(pulse.snapshot, quorum=quorum)
+    assert (
+        "\npartition WITHOUT quorum (majority: hears 1 of 3 votes, needs 2)\n" in understudy(manager, "status").stdout
+    )
+
+
+def test_status_json_is_the_api(manager: RunningManager) -> None:
+    done = understudy(manager, "status", "--json")
+    found, expected = json.loads(done.stdout), ask(manager.runtime_dir, "GET", "/v1/status")[1]
+    for each in (found, expected):
+        del each["at"], each["groups"][0]["since"]
+    assert found == expected
+
+
+def test_a_pulse_that_is_silent_shows_in_status(pulse: FakePulse, manager: RunningManager) -> None:
+    understudy(manager, "status")
+    pulse.snapshot = None
+    assert "the pulse does not answer: it may be frozen" in understudy(manager, "status").stdout
+
+
+def test_why(manager: RunningManager) -> None:
+    text = "site is started on a: a is first in prefer\n  not on b: a holds it and b is not better placed\n"
+    assert understudy(manager, "why", "site").stdout == text
+    assert understudy(manager, "why").stdout == text
+    (found,) = json.loads(understudy(manager, "why", "--json").stdout)
+    assert found["not_on"] == {"b": "a holds it and b is not better placed"}
+    done = understudy(manager, "why", "sitte")
+    assert done.returncode == 2
+    assert done.stderr == "understudy: there is no group 'sitte'\n    did you mean 'site'?\n"
+
+
+def test_move_waits_until_the_group_runs_there(pulse: FakePulse, manager: RunningManager) -> None:
+    """Refusing to believe the old status: the view changes only after the reply, in two steps."""
+    looks: list[str] = []
+
+    def moves(packet: dict[str, Any]) -> None:
+        assert (packet["group"], packet["node"]) == ("site", "b")
+        looks.append("asked")
+        pulse.snapshot = a_snapshot(holder="b", state="starting")
+        threading.Timer(0.3, settle).start()
+
+    def settle() -> None:
+        looks.append("settled")
+        pulse.snapshot = a_snapshot(holder="b")
+
+    pulse.on_admin = moves
+    done = understudy(manager, "move", "site", "b")
+    assert done.returncode == 0, done.stderr
+    assert looks == ["asked", "settled"]
+    assert done.stdout.startswith("site runs on b (")
+    assert done.stderr == ""
+
+
+def test_move_that_is_not_done_in_time(manager: RunningManager) -> None:
+    done = understudy(manager, "move", "site", "b", "--timeout", "200ms")
+    assert done.returncode == 5
+    assert done.stderr.startswith("understudy: not done after 200ms: site is started on a\n")
+
+
+def test_move_does_not_believe_a_stale_view(pulse: FakePulse, manager: RunningManager) -> None:
+    pulse.snapshot = a_snapshot(holder="b")
+    understudy(manager, "status")
+    pulse.snapshot = None
+    assert understudy(manager, "move", "site", "b", "--timeout", "300ms").returncode == 5
+
+
+def test_move_without_waiting(manager: RunningManager) -> None:
+    done = understudy(manager, "move", "site", "b", "--no-wait")
+    assert (done.returncode, done.stdout) == (0, "as you wish\n")
+    found = json.loads(understudy(manager, "move", "site", "b", "--no-wait", "--json").stdout)
+    assert found == {"ok": True, "text": "as you wish", "hint": "", "waited_ms": None}
+
+
+def test_a_refused_move(pulse: FakePulse, manager: RunningManager) -> None:
+    pulse.reply = {"ok": False, "text": "b is in standby"}
+    done = understudy(manager, "move", "site", "b")
+    assert (done.returncode, done.stderr) == (4, "understudy: b is in standby\n")
+
+
+def test_standby_waits_until_nothing_runs_there_and_online_ends_it(pulse: FakePulse, manager: RunningManager) -> None:
+    def obeys(packet: dict[str, Any]) -> None:
+        standby = packet["verb"] == "standby"
+        pulse.snapshot = a_snapshot(holder="b" if standby else "a", standby=standby)
+
+    pulse.on_admin = obeys
+    assert understudy(manager, "online", "a").returncode == 0
+    assert understudy(manager, "standby", "a").returncode == 0
+    assert pulse.snapshot == a_snapshot(holder="b", standby=True)
+    pulse.on_admin = lambda _packet: None
+    assert understudy(manager, "online", "a", "--timeout", "200ms").returncode == 5
+
+
+def test_standby_is_not_done_while_a_group_is_left(pulse: FakePulse, manager: RunningManager) -> None:
+    pulse.snapshot = a_snapshot(holder="a", standby=True)
+    done = understudy(manager, "standby", "a", "--timeout", "200ms")
+    assert done.returncode == 5
+    assert "a still runs site" in done.stderr
+
+
+def test_names_are_checked_by_the_daemon(manager: RunningManager) -> None:
+    done = understudy(manager, "move", "site", "bb")
+    assert (done.returncode, done.stderr) == (2, "understudy: there is no node 'bb'\n    did you mean 'b'?\n")
+
+
+def test_history(pulse: FakePulse, manager: RunningManager) -> None:
+    pulse.send({"t": "note", "level": "error", "why": "b took over", "group": "site", "node": "b", "at_ns": 0})
+    until(lambda: "b took over" in understudy(manager, "history").stdout, "the note is shown")
+    assert " [site] b took over\n" in understudy(manager, "history", "-n", "1").stdout
+    assert json.loads(understudy(manager, "history", "-n", "1", "--json").stdout)[0]["level"] == "error"
+
+
+def test_dump(manager: RunningManager) -> None:
+    done = understudy(manager, "dump")
+    assert Path(done.stdout.strip()).read_text().startswith('{"at": 1}')
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("status",), ("why",), ("move", "site", "b"), ("standby", "a"), ("online", "a"), ("history",), ("dump",)],
+)
+def test_without_a_daemon(tmp_path: Path, words: Sequence[str]) -> None:
+    done = understudy(tmp_path, *words)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"understudy: no daemon answers at {tmp_path}/control.sock\n    is it started")
+
+
+@pytest.mark.parametrize(
+    "words", [("move", "site"), ("move", "a", "b", "--timeout", "10"), ("stauts",), ("history", "-n", "0")]
+)
+def test_wrong_command_lines(tmp_path: Path, words: Sequence[str]) -> None:
+    done = understudy(tmp_path, *words)
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+
+
+def test_an_unknown_command_names_the_nearest(tmp_path: Path) -> None:
+    assert "Did you mean 'status'?" in understudy(tmp_path, "stauts").stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error(manager: RunningManager) -> None:
+    command = f"{sys.executable} -m understudy.cli.main status --json --runtime-dir {manager.runtime_dir} | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def in_a_terminal(manager: RunningManager, *words: str, **environment: str) -> bytes:
+    """What a command writes on a terminal, standard error too."""
+    ours, theirs = pty.openpty()
+    variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(manager.runtime_dir), "TERM": "xterm", **environment}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "understudy.cli.main", *words], stdin=theirs, stdout=theirs, stderr=theirs, env=variables
+    )
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # EIO: the last writer has closed the terminal.
+            break
+        if not data:
+            break
+        text += data
+    os.close(ours)
+    process.wait()
+    return text
+
+
+def test_colour_only_on_a_terminal_that_wants_it(manager: RunningManager) -> None:
+    assert b"\x1b[32m" in in_a_terminal(manager, "status")
+    assert b"\x1b" not in in_a_terminal(manager, "status", NO_COLOR="1")
+    assert b"\x1b" not in in_a_terminal(manager, "status", TERM="dumb")
+    assert "\x1b" not in understudy(manager, "status").stdout
+
+
+def test_progress_only_on_a_terminal(manager: RunningManager) -> None:
+    words = ("move", "site", "b", "--timeout", "200ms")
+    assert b"\rsite is started on a (0 s)" in in_a_terminal(manager, *words)
+    assert "\r" not in understudy(manager, *words).stderr
+
+
+def test_watch_shows_again_and_ends_with_ctrl_c(pulse: FakePulse, manager: RunningManager) -> None:
+    import signal
+
+    command = [sys.executable, "-m", "understudy.cli.main", "status", "--watch", "--every", "0.1", "--json"]
+    variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(manager.runtime_dir)}
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["groups"][0]["holder"] == "a"
+    pulse.snapshot = a_snapshot(holder="b")
+    while json.loads(process.stdout.readline())["groups"][0]["holder"] != "b":
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_completion_asks_the_daemon(manager: RunningManager, tmp_path: Path) -> None:
+    def complete(directory: RunningManager | Path, words: str, word: str) -> list[str]:
+        variables = {"_UNDERSTUDY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": word}
+        return understudy(directory, **variables).stdout.split()
+
+    assert complete(manager, "understudy move ", "2") == ["plain,site"]
+    assert complete(manager, "understudy move site ", "3") == ["plain,a", "plain,b"]
+    assert complete(tmp_path, "understudy move ", "2") == []
+
+
+def test_help_names_every_command_and_imports_none() -> None:
+    code = (
+        "import sys, click.testing\n"
+        "from understudy.cli.main import COMMANDS, commands\n"
+        "result = click.testing.CliRunner().invoke(commands, ['--help'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "assert all(f'  {name} ' in result.output for name in COMMANDS), result.output\n"
+        "loaded = [name for name in sys.modules if name.startswith('understudy.cli.') and name != 'understudy.cli.main']\n"
+        "assert not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_asking_loads_nothing_heavy(manager: RunningManager) -> None:
+    """Commands must answer at once, so they use neither the daemon's libraries nor asyncio."""
+    code = (
+        "import sys\n"
+        "from understudy.cli.main import commands\n"
+        "commands(['status'], standalone_mode=False)\n"
+        "heavy = {'aiohttp', 'asyncio', 'uvloop', 'cryptography', 'understudy.manager', 'understudy.core'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(manager.runtime_dir)}
+    subprocess.run([sys.executable, "-c", code], env=variables, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", ["status", "why", "move", "standby", "online", "history", "dump"])
+def test_help_has_exit_codes_and_examples(tmp_path: Path, name: str) -> None:
+    text = understudy(tmp_path, name, "--help").stdout
+    assert "Exit codes:" in text
+    assert "Example" in text
+    assert "--runtime-dir" in text

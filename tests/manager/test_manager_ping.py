@@ -1,0 +1,73 @@
+"""Ping targets: packets as the RFCs want them, and a real answer from this machine's own loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.manager.ping import Pinger, checksum, echo_request, is_answer
+from understudy.units import MILLISECOND, SECOND
+
+
+def test_checksum_of_rfc_1071() -> None:
+    """The worked example of RFC 1071, section 3: sum ddf2, complement 220d."""
+    assert checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0x220D
+
+
+def test_an_echo_request_checks_out() -> None:
+    packet = echo_request(4, 0x1234, 7)
+    assert packet[:2] == b"\x08\x00"
+    assert checksum(packet) == 0
+    assert echo_request(6, 0x1234, 7)[:2] == b"\x80\x00"
+
+
+def test_what_counts_as_an_answer() -> None:
+    reply = b"\x00\x00" + b"\x00\x00" + b"\x12\x34" + b"\x00\x07"
+    header = b"\x45" + b"\x00" * 19
+    assert is_answer(4, True, header + reply, 0x1234)
+    assert not is_answer(4, True, header + reply, 0x1235), "somebody else's ping"
+    assert not is_answer(4, True, header + b"\x08" + reply[1:], 0x1234), "our own request"
+    assert not is_answer(4, True, header + b"\x03" + reply[1:], 0x1234), "destination unreachable"
+    assert is_answer(4, False, reply, 0x9999), "the kernel has matched it already"
+    assert is_answer(6, True, b"\x81" + reply[1:], 0x1234)
+    assert not is_answer(6, True, reply, 0x1234)
+
+
+@given(st.binary(max_size=80), st.sampled_from([4, 6]), st.booleans())
+def test_garbage_is_no_answer_and_no_exception(data: bytes, version: int, raw: bool) -> None:
+    assert is_answer(version, raw, data, 0x1234) in (True, False)
+
+
+def may_ping() -> bool:
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
+    except OSError:
+        return os.geteuid() == 0
+    return True
+
+
+@pytest.mark.kernel
+def test_who_answers_is_told(tmp_path: object) -> None:
+    if not may_ping():
+        pytest.skip("this user may not send ICMP echo requests")
+    told: list[tuple[str, ...]] = []
+
+    async def scene() -> None:
+        # Broadcasting is not permitted without asking for it, so nothing leaves this machine.
+        pinger = Pinger(("255.255.255.255", "127.0.0.1"), 20 * MILLISECOND, SECOND, told.append)
+        task = asyncio.ensure_future(pinger.run())
+        async with asyncio.timeout(10):
+            while ("127.0.0.1",) not in told:
+                await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert pinger.trouble == ""
+
+    uvloop.run(scene())
+    assert all("255.255.255.255" not in answering for answering in told)
