@@ -361,13 +361,15 @@ class UdpLinks:
         for made in self._sockets:
             for _ in range(bound):
                 try:
-                    size, control, _flags, _source = made.handle.recvmsg_into([view], _CONTROL_SPACE)
+                    size, control, _flags, source = made.handle.recvmsg_into([view], _CONTROL_SPACE)
                 except BlockingIOError:
                     made.emptied = now
                     break
                 except OSError as error:  # a pending error of the socket; reading it clears it
                     made.counters.last_error = error.strerror or str(error)
                     continue
+                if made.group is not None and source[0] == made.local:
+                    continue  # the kernel gives a broadcast to its sender, too
                 if offset is None:
                     offset = self._offset.read()
                 made.counters.received += 1
