@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import Effect, Level, Note, Quit, Reply, SaveStandby, Send
+from ..effects import Effect, Level, Note, Quit, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -33,8 +33,8 @@ from ..events import (
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release, Vote
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
-from ..units import SECOND, Duration, Instant, format_duration
-from . import outlook, status
+from ..units import NEVER, SECOND, Duration, Instant, format_duration
+from . import operators, outlook, status
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -72,6 +72,7 @@ class Node:
         self.last_said: object = None
         self.stalls = 0
         self.started = False
+        self.dirty = True
         self.out: list[Effect] = []
         self._op = 0
 
@@ -80,12 +81,13 @@ class Node:
     def handle(self, event: Event, now: Instant) -> list[Effect]:
         """Take one event in. ``now`` never runs backwards. Returns effects, to be done in order."""
         self.out = []
+        self.dirty = not isinstance(event, Received)
         if isinstance(event, Started):
             self._started(event, now)
         else:
             check(self.started, "the first event must be Started")
             self._route(event, now)
-        if not self.gone:
+        if not self.gone and (self.dirty or self.steward.changed):
             self._settle(now)
         return self.out
 
@@ -129,7 +131,7 @@ class Node:
                 if self.carriers.get(device) != carrier:
                     self.carriers[device] = carrier
                     self.note(f"{device} of {self.me} {'has' if carrier else 'lost its'} carrier", Level.WARNING)
-                    self._beat(now)
+                    self.beat(now)
             case RivalSeen(address, device, mac):
                 self._rival(address, device, mac, now)
             case ResourceFailed(group, resource, text):
@@ -141,11 +143,11 @@ class Node:
             case PingsSeen(answering):
                 self.answering = answering
             case AdminRequest():
-                self._admin(event, now)
+                operators.admin(self, event, now)
             case ShutdownAsked():
                 self.leaving = True
                 self.note(f"{self.me} was asked to stop and hands everything over")
-                self._beat(now)
+                self.beat(now)
             case Started():
                 raise InternalError("Started came twice")
 
@@ -173,7 +175,7 @@ class Node:
         self.next_beat = now
         found = f"; kernel leases still run for {', '.join(sorted(kept))}" if kept else ""
         self.note(f"{self.me} started; it grants nothing for {format_duration(quiet)}{found}")
-        self._beat(now)
+        self.beat(now)
 
     def out_append(self, effect: Effect) -> None:
         self.out.append(effect)
@@ -199,6 +201,7 @@ class Node:
         if verdict.standing is Standing.DROPPED:
             return
         self._changed(self.membership.heard(event.sender, event.arrival, now), now)
+        self.dirty |= not isinstance(message, (Heartbeat, Echo))
         if verdict.fresh:
             self._fresh(event.sender, now)
             self._beat_to(event.sender, event.link, now)
@@ -219,7 +222,7 @@ class Node:
                     self._release(message, now)
             case Ask():
                 if message.node == event.sender and message.to == self.me:
-                    self._asked(message, now)
+                    operators.asked(self, message, now)
             case Answer():
                 op = self.requests.answered(message) if message.to == self.me else None
                 if op is not None:
@@ -247,6 +250,7 @@ class Node:
                 self._changed(self.membership.heard(state.node, now, now, via=relay), now)
         if verdict.fresh and relay is not None:
             self._fresh(state.node, now)
+        self.dirty |= _differs(self.states.get(state.node), state)
         self.states[state.node] = state
         for hold in state.holds:
             self.steward.claims.saw_ballot(hold.ballot)
@@ -314,11 +318,13 @@ class Node:
 
     def _fresh(self, node: str, now: Instant) -> None:
         self.membership.restarted(node, now)
+        self.dirty = True
         self.note(f"{node} is here with a new incarnation", node=node)
 
     def _changed(self, change: Change | None, now: Instant) -> None:
-        if change is None or State.UP is change.after is change.before:
+        if change is None:
             return
+        self.dirty = True
         if change.after is State.LOST:
             self.note(
                 f"{change.node} is lost: silent for {format_duration(change.silence)}", Level.WARNING, change.node
@@ -342,9 +348,9 @@ class Node:
         for op, text in over:
             self.out.append(Reply(op, False, text))
         if now >= self.next_beat:
-            self._beat(now)
+            self.beat(now)
 
-    def _beat(self, now: Instant) -> None:
+    def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
         self._look_around(now)
         self.steward.renew_own(now)
@@ -406,72 +412,12 @@ class Node:
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
 
-    # Operators
-
-    def _admin(self, event: AdminRequest, now: Instant) -> None:
-        check(event.verb in ("move", "standby", "online"), f"unknown request {event.verb}")
-        nodes = [node.name for node in self.cluster.nodes]
-        if event.node not in nodes:
-            self.out.append(Reply(event.op, False, f"{event.node} is not a node of this cluster ({', '.join(nodes)})"))
-            return
-        decider = event.node
-        if event.verb == "move":
-            if event.group not in {group.name for group in self.cluster.groups}:
-                known = ", ".join(group.name for group in self.cluster.groups)
-                self.out.append(Reply(event.op, False, f"there is no group {event.group} (there is {known})"))
-                return
-            holder = outlook.holders(self, now).get(event.group)
-            if holder is None:
-                why = self.decisions[event.group].why if event.group in self.decisions else "not decided yet"
-                self.out.append(Reply(event.op, False, f"{event.group} is held by nobody now: {why}"))
-                return
-            decider = holder
-        if decider == self.me:
-            ok, text = self._decide(event.verb, event.group, event.node, event.by, now)
-            self.out.append(Reply(event.op, ok, text))
-        elif not self.membership.alive(decider):
-            self.out.append(
-                Reply(event.op, False, f"{decider} is {self.membership.state(decider).value}: it cannot be asked")
-            )
-        else:
-            ask = self.requests.ask(event.op, decider, event.verb, event.group, event.node, event.by, now)
-            self.out.append(Send(ask, decider))
-
-    def _asked(self, ask: Ask, now: Instant) -> None:
-        answer = self.requests.remembered(ask)
-        if answer is None:
-            ok, text = self._decide(ask.verb, ask.group, ask.target, f"{ask.by} at {ask.node}", now)
-            answer = self.requests.answer(ask, ok, text)
-        self.out.append(Send(answer, ask.node))
-
-    def _decide(self, verb: str, group: str, target: str, by: str, now: Instant) -> tuple[bool, str]:
-        if verb in ("standby", "online"):
-            on = verb == "standby"
-            if self.standby != on:
-                self.standby = on
-                self.out.append(SaveStandby(on))
-                self.note(f"{by} put {self.me} {'into standby' if on else 'online'}")
-                self._beat(now)
-            return True, f"{self.me} is {'in standby' if on else 'online'}"
-        charge = self.steward.charges.get(group)
-        if verb != "move" or charge is None or self.steward.claims.held(group) is None:
-            return False, f"{self.me} does not hold {group}"
-        if target == self.me:
-            charge.moving_to, charge.pinned = None, True
-            return True, f"{group} is on {self.me} already and stays"
-        decision = self.decisions.get(group)
-        if decision is None or target not in decision.order:
-            reason = decision.not_on.get(target, "not known") if decision is not None else "no plan yet"
-            return False, f"{target} cannot run {group}: {reason}"
-        charge.moving_to = target
-        self.out.append(Note(f"{by} moves it from {self.me} to {target}", Level.INFO, group, self.me))
-        return True, f"{group} moves from {self.me} to {target}"
-
     # The plan
 
     def _settle(self, now: Instant) -> None:
         """After every event: look, plan, follow; and tell others at once when our own word has changed."""
-        self.steward.wake_at = 2**62
+        self.steward.wake_at = NEVER
+        self.steward.changed = False
         self._look_around(now)
         if self.role is Role.NODE:
             self._pin()
@@ -481,12 +427,12 @@ class Node:
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
         if self.leaving and self._at_rest():
-            self._beat(now)
+            self.beat(now)
             self.gone = True
-            self.next_beat = 2**62
+            self.next_beat = NEVER
             self.out.append(Quit("everything was handed over or stopped"))
         elif self._saying() != self.last_said:
-            self._beat(now)
+            self.beat(now)
 
     def _pin(self) -> None:
         """A group that was released to us although the plan would put it elsewhere was moved here by an operator: it stays."""
@@ -509,3 +455,14 @@ class Node:
             quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
             reaches = not self.cluster.ping or bool(self.answering)
             steward.around = Surroundings(state is State.LOST or never, quiet, reaches)
+
+
+def _differs(before: NodeState | None, after: NodeState) -> bool:
+    """Whether a member's new word can change the plan: everything but its votes, ages and the time."""
+    return before is None or (before.holds, before.standby, before.quiet, before.digest, before.groups) != (
+        after.holds,
+        after.standby,
+        after.quiet,
+        after.digest,
+        after.groups,
+    )

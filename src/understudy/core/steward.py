@@ -16,12 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..effects import Announce as AnnounceEffect
-from ..effects import Effect, KernelLease, Level, Note, ProbeAddresses, Send
+from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome
 from ..messages import Bid, BidAnswer, GroupReport, Hold, Release
 from ..model import Cluster, Group, Quorum
-from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
+from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
+from . import probing
 from .announce import Announcements
 from .execution import Execution, Fact, State, Wanted
 from .leases import Claim, Claims, Stage
@@ -46,6 +47,8 @@ class Charge:
     def __init__(self, group: Group, execution: Execution) -> None:
         self.group = group
         self.execution = execution
+        self.addresses = group.addresses
+        self.has_programs = len(group.addresses) < len(group.resources)
         self.announcements = Announcements()
         self.adopting_until: Instant = 0
         self.vacant_since: Instant | None = None
@@ -56,9 +59,7 @@ class Charge:
         self.unfit_until: Instant = 0
         self.unfit_why = ""
         self.since: Instant | None = None
-        self.probe_op: int | None = None
-        self.probe_deadline: Instant = 0
-        self.probe_good_until: Instant = 0
+        self.question = probing.Question(group.name, group.addresses)
         self.kernel_until: Instant = 0
         self.waiting_for: tuple[str, ...] = ()
         self.why_here = ""
@@ -91,6 +92,7 @@ class Steward:
         self.around = Surroundings()
         self.alive: frozenset[str] = frozenset()
         self.wake_at: Instant = NEVER
+        self.changed = True
 
     def wake(self, at: Instant) -> None:
         """Look at everything again at ``at``."""
@@ -195,55 +197,41 @@ class Steward:
             return False
         return not alone(self.cluster, self.around) or self._asked_network(charge, now)
 
-    # The service network is asked before a pair's survivor takes an address
-
-    def probe_limit(self) -> Duration:
-        """RFC 5227 waits seconds for hosts that boot; we ask for one that serves now: at least 20 ms, at most 100 ms."""
-        return max(20 * MILLISECOND, min(self.cluster.heartbeat, 100 * MILLISECOND))
-
     def _probe_early(self, charge: Charge, decision: Decision, now: Instant) -> None:
-        """Under ``pair`` the question is asked so early that its answer is there when the peer's promise ends."""
+        """Under ``pair``: ask shortly before the peer's promise ends."""
         promise = self.voter.promised(charge.group.name, now)
         if self.cluster.quorum is not Quorum.PAIR or promise is None or self.me not in decision.order:
             return
-        begin = promise.until - self.probe_limit()
+        begin = promise.until - probing.limit(self.cluster)
         if now < begin:
             self.wake(begin)
         else:
             self._asked_network(charge, now)
 
     def _asked_network(self, charge: Charge, now: Instant) -> bool:
-        if not charge.group.addresses or now < charge.probe_good_until or now < charge.adopting_until:
+        """Whether the service network said that nobody uses the addresses; asks it if need be."""
+        question = charge.question
+        if question.answered_well(now) or self.adopting(charge.group.name, now):
             return True
-        if charge.probe_op is None and now >= self.claims.not_before.get(charge.group.name, 0):
-            charge.probe_op = self.next_op()
-            limit = self.probe_limit()
-            charge.probe_deadline = now + limit + SECOND
-            why = "no other machine may use these addresses before this one takes them"
-            self.emit(ProbeAddresses(charge.probe_op, charge.group.name, charge.group.addresses, limit, why))
-        if charge.probe_op is not None:
-            self.wake(charge.probe_deadline)
+        if now >= self.claims.not_before.get(charge.group.name, 0):
+            for effect in question.ask(self.cluster, self.next_op, now):
+                self.emit(effect)
+        if question.op is not None:
+            self.wake(question.deadline)
         return False
 
     def probed(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
+        """The answer of the service network; False if ``op`` is none of our questions."""
         for name, charge in self.charges.items():
-            if charge.probe_op != op:
+            if charge.question.op != op:
                 continue
-            charge.probe_op = None
-            if outcome is Outcome.OK:
-                charge.probe_good_until = now + self.probe_limit() + self.cluster.heartbeat
-            else:
+            peer = next(member for member in self.cluster.names if member != self.me)
+            note = charge.question.finished(self.cluster, outcome, text, peer, self.me, now)
+            if note is not None:
                 self.claims.not_before[name] = now + self.cluster.dead_time
-                self.note(
-                    f"not taken over although {self._peer()} is silent: {text or 'the network could not be asked'}",
-                    name,
-                    Level.WARNING,
-                )
+                self.emit(note)
             return True
         return False
-
-    def _peer(self) -> str:
-        return next(name for name in self.cluster.names if name != self.me)
 
     # Bids
 
@@ -306,6 +294,7 @@ class Steward:
         charge = self.charges[group]
         if claim.stage is Stage.BIDDING:
             claim.stage = Stage.HELD
+            self.changed = True
             self._acquired(charge, claim, now)
         if until - charge.kernel_until >= self.cluster.heartbeat // 4:
             charge.kernel_until = until
@@ -384,7 +373,7 @@ class Steward:
         charge.reserved = _Reservation(release.successor, release.ballot, now + self._reservation())
         if release.successor == self.me and able:
             self.claims.not_before.pop(release.group, None)
-            charge.probe_good_until = now + self.cluster.dead_time
+            charge.question.good_until = now + self.cluster.dead_time
 
     # Resources
 
@@ -416,7 +405,7 @@ class Steward:
         if not charge.announcements.take(now):
             return
         running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
-        addresses = tuple(item for item in charge.group.addresses if item.id in running)
+        addresses = tuple(item for item in charge.addresses if item.id in running)
         if addresses and self.claims.held(charge.group.name) is not None:
             self.emit(AnnounceEffect(addresses, why))
 
@@ -442,8 +431,8 @@ class Steward:
         if charge.unfit_until and now >= charge.unfit_until:
             charge.unfit_until = 0
             charge.execution.forget_failures()
-        if charge.probe_op is not None and now >= charge.probe_deadline:
-            self.probed(charge.probe_op, Outcome.UNKNOWN, "no answer in time", now)
+        if charge.question.op is not None and now >= charge.question.deadline:
+            self.probed(charge.question.op, Outcome.UNKNOWN, "no answer in time", now)
 
     def _expire_bid(self, claim: Claim, now: Instant) -> None:
         if now >= claim.give_up_at:
@@ -485,14 +474,13 @@ class Steward:
         """Why the group cannot run on this machine now, or ""."""
         if charge.unfit_until:
             return charge.unfit_why
-        for address in charge.group.addresses:
+        for address in charge.addresses:
             carrier = carriers.get(address.device)
             if carrier is None:
                 return f"there is no device {address.device}"
             if not carrier:
                 return f"{address.device} has no carrier"
-        programs = len(charge.group.resources) > len(charge.group.addresses)
-        if programs and not manager and self.claims.held(charge.group.name) is None:
+        if charge.has_programs and not manager and self.claims.held(charge.group.name) is None:
             return "its manager is not there to run programs"
         return ""
 

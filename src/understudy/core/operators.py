@@ -1,0 +1,86 @@
+"""Operators' requests: who decides them, and what is decided when it is this node.
+
+A move is decided by the group's holder, standby by the node itself; ``requests`` carries what others must decide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..effects import Level, Note, Reply, SaveStandby, Send
+from ..events import AdminRequest
+from ..messages import Ask
+from ..units import Instant
+from . import outlook
+
+if TYPE_CHECKING:
+    from .node import Node
+
+VERBS = ("move", "standby", "online")
+
+
+def admin(node: Node, event: AdminRequest, now: Instant) -> None:
+    """A request made on this machine: refused, decided here, or carried to the one who decides. Ends in one ``Reply``."""
+    if event.verb not in VERBS:
+        node.out.append(Reply(event.op, False, f"unknown request {event.verb!r}; there is {', '.join(VERBS)}"))
+        return
+    nodes = [member.name for member in node.cluster.nodes]
+    if event.node not in nodes:
+        node.out.append(Reply(event.op, False, f"{event.node} is not a node of this cluster ({', '.join(nodes)})"))
+        return
+    decider = event.node
+    if event.verb == "move":
+        if event.group not in {group.name for group in node.cluster.groups}:
+            known = ", ".join(group.name for group in node.cluster.groups)
+            node.out.append(Reply(event.op, False, f"there is no group {event.group} (there is {known})"))
+            return
+        holder = outlook.holders(node, now).get(event.group)
+        if holder is None:
+            why = node.decisions[event.group].why if event.group in node.decisions else "not decided yet"
+            node.out.append(Reply(event.op, False, f"{event.group} is held by nobody now: {why}"))
+            return
+        decider = holder
+    if decider == node.me:
+        ok, text = decide(node, event.verb, event.group, event.node, event.by, now)
+        node.out.append(Reply(event.op, ok, text))
+    elif not node.membership.alive(decider):
+        node.out.append(
+            Reply(event.op, False, f"{decider} is {node.membership.state(decider).value}: it cannot be asked")
+        )
+    else:
+        ask = node.requests.ask(event.op, decider, event.verb, event.group, event.node, event.by, now)
+        node.out.append(Send(ask, decider))
+
+
+def asked(node: Node, ask: Ask, now: Instant) -> None:
+    """Another member's operator wants something that this node decides. A repeated Ask gets the same Answer."""
+    answer = node.requests.remembered(ask)
+    if answer is None:
+        ok, text = decide(node, ask.verb, ask.group, ask.target, f"{ask.by} at {ask.node}", now)
+        answer = node.requests.answer(ask, ok, text)
+    node.out.append(Send(answer, ask.node))
+
+
+def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant) -> tuple[bool, str]:
+    """Yes or no, and the sentence for the operator."""
+    if verb in ("standby", "online"):
+        on = verb == "standby"
+        if node.standby != on:
+            node.standby = on
+            node.out.append(SaveStandby(on))
+            node.note(f"{by} put {node.me} {'into standby' if on else 'online'}")
+            node.beat(now)
+        return True, f"{node.me} is {'in standby' if on else 'online'}"
+    charge = node.steward.charges.get(group)
+    if verb != "move" or charge is None or node.steward.claims.held(group) is None:
+        return False, f"{node.me} does not hold {group}"
+    if target == node.me:
+        charge.moving_to, charge.pinned = None, True
+        return True, f"{group} is on {node.me} already and stays"
+    decision = node.decisions.get(group)
+    if decision is None or target not in decision.order:
+        reason = decision.not_on.get(target, "not known") if decision is not None else "no plan yet"
+        return False, f"{target} cannot run {group}: {reason}"
+    charge.moving_to = target
+    node.out.append(Note(f"{by} moves it from {node.me} to {target}", Level.INFO, group, node.me))
+    return True, f"{group} moves from {node.me} to {target}"
