@@ -1,0 +1,106 @@
+"""A whole cluster of real daemons for one test, in a private world; and words to say what must happen.
+
+``@in_cluster("200ms", "1s")`` makes a test of a function that gets a ``Trial`` whose cluster is up and served by ha01.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from understudy.lab import kernel
+from understudy.lab.trial import Spec, Trial
+from understudy.lab.watch import Seen
+from understudy.units import SECOND
+
+LONGEST = 180.0
+NEEDED = ("ip", "nft", "nsenter")
+Case = Callable[[Trial], None]
+
+
+def in_cluster(heartbeat: str = "200ms", dead_time: str = "1s") -> Callable[[Case], Callable[[], None]]:
+    """Make a test that runs ``case(trial)`` in a process and a world of its own."""
+
+    def decorate(case: Case) -> Callable[[], None]:
+        file, name = os.path.abspath(inspect.getfile(case)), case.__name__
+
+        @pytest.mark.kernel
+        def test() -> None:
+            absent = [program for program in NEEDED if shutil.which(program) is None]
+            if absent:
+                pytest.skip(f"not installed: {', '.join(absent)}")
+            command = [sys.executable, "-m", "understudy.lab.inside", file, name]
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST, check=False
+            )
+            if done.returncode == 77:
+                pytest.skip(done.stderr.strip())
+            if done.returncode != 0:
+                pytest.fail(f"{name} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+
+        def body() -> None:
+            trial = Trial(replace(Spec("test"), heartbeat=heartbeat, dead_time=dead_time))
+            try:
+                case(trial)
+            except BaseException:
+                tell(trial)
+                raise
+            finally:
+                trial.stage.close()
+
+        functools.update_wrapper(test, case, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
+        test.case = body  # type: ignore[attr-defined]
+        del test.__wrapped__  # type: ignore[attr-defined]  # pytest would take the argument of the case for a fixture
+        return test
+
+    return decorate
+
+
+def tell(trial: Trial) -> None:
+    """Print what the daemons said, for a test that fails."""
+    for daemon in trial.stage.daemons.values():
+        print("\n".join(f"{daemon.machine.name}: {line}" for line in daemon.log_tail(40)))
+
+
+def until(what: str, happened: Callable[[], bool], limit: float = 20.0) -> None:
+    """Wait for a condition; fails the test with ``what`` when it does not come."""
+    end = time.monotonic() + limit
+    while not happened():
+        assert time.monotonic() < end, f"not within {limit:.0f} s: {what}"
+        time.sleep(0.01)
+
+
+def watch(trial: Trial, start: int, least: float) -> Seen:
+    """What was seen from ``start`` until at least ``least`` seconds after it."""
+    until("time passes", lambda: kernel.now() > start + least * SECOND, least + 5)
+    return trial.stage.watchers.seen(start, kernel.now())
+
+
+def never_two(seen: Seen) -> None:
+    assert seen.asked > 500, f"the client asked only {seen.asked} times: nothing can be said"
+    assert seen.two == 0, f"two machines answered in {seen.two} sampled milliseconds, first at {seen.first_two}"
+
+
+def undisturbed(seen: Seen, who: str = "ha01") -> None:
+    """The same machine answered all the time. 100 ms allow for a busy test machine; the dead time is ten times that."""
+    never_two(seen)
+    assert (seen.before, seen.after) == (who, who)
+    assert seen.address is not None
+    assert seen.address.mended
+    assert seen.address.length - seen.address.own_lateness < 100_000_000, seen.address
+
+
+def holder(trial: Trial, at: str) -> str:
+    """Who holds the group, as one machine sees it; "" when it says nobody or nothing."""
+    status = trial.stage.daemons[at].status()
+    groups = status["groups"] if status else []
+    return next((group["holder"] or "" for group in groups), "")
