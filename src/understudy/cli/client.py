@@ -53,10 +53,15 @@ class Client:
             connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})
             response = connection.getresponse()
             text = response.read()
-        except (FileNotFoundError, ConnectionRefusedError):
+        except FileNotFoundError:
             raise NotRunning(
                 f"no daemon answers at {self._path}",
                 'is it started ("understudy run", or "systemctl start understudy")? another --runtime-dir?',
+            ) from None
+        except ConnectionRefusedError:
+            raise NotRunning(
+                f"nobody listens at {self._path} now",
+                "its manager ended: it is started again within a second or so, if the daemon runs",
             ) from None
         except PermissionError:
             raise Refused(

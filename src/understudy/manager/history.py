@@ -90,8 +90,8 @@ class History:
         self._jobs.put(job)
 
     def last(self, lines: int) -> list[dict[str, Any]]:
-        """The newest entries, oldest of them first."""
-        return list(self._entries)[-lines:] if lines > 0 else []
+        """The newest entries, oldest of them first. Sorted, as a pulse tells its notes late when there was no manager."""
+        return sorted(self._entries, key=lambda form: str(form["at"]))[-lines:] if lines > 0 else []
 
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with writing, in sentences for the administrator."""

@@ -66,13 +66,15 @@ class PulseLink:
             loop.remove_reader(self._watched)
             loop.remove_writer(self._watched)
             os.close(self._watched)
+            why = peer.lost
             peer.close()
-            self._peer, self.trouble = None, peer.lost
+            self._peer, self.trouble = None, why or "closed here"
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(NotRunning(f"the pulse was lost before it answered: {peer.lost}"))
+                    future.set_exception(NotRunning(f"the pulse was lost before it answered: {self.trouble}"))
             self._waiting.clear()
-            self._changed(False)
+            if why:
+                self._changed(False)
 
     def _readable(self, peer: Peer) -> None:
         for packet in peer.receive():

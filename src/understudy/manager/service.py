@@ -7,10 +7,11 @@ takes over what runs by its records; the pulse asks MONITOR for whatever it must
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
@@ -19,11 +20,13 @@ from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
-from .control import Control
 from .history import Entry, History
 from .ping import Pinger
 from .pulse_link import PulseLink
 from .status import silence_warning, status_answer
+
+if TYPE_CHECKING:
+    from .control import Control
 
 _STATUS_LIMIT: Duration = 100 * MILLISECOND
 _ADMIN_LIMIT: Duration = 10 * SECOND
@@ -43,7 +46,6 @@ class Manager:
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
-        self.control = Control(self, os.path.join(runtime_dir, "control.sock"))
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -62,7 +64,6 @@ class Manager:
         for trouble in self.agents.troubles:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
-        await self.control.start()
         link = asyncio.ensure_future(self.link.run())
         self._background(self.agents.tend_logs())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
@@ -70,6 +71,7 @@ class Manager:
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
             self._background(self._pinger.run())
+        control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,9 +80,17 @@ class Manager:
         finally:
             for task in (stopping, link, *self._tasks):
                 task.cancel()
-            await self.control.stop()
+            await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             self.history.close()
+
+    async def _listen(self) -> Control:
+        """Programs come before people: the HTTP library takes most of the start, so it is loaded when agents can run already."""
+        name = f"{__package__}.control"
+        module = await asyncio.get_running_loop().run_in_executor(None, importlib.import_module, name)
+        control: Control = module.Control(self, os.path.join(self._runtime_dir, "control.sock"))
+        await control.start()
+        return control
 
     def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
         """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
@@ -143,8 +153,9 @@ class Manager:
         self.link.send({"t": "finished", "op": op, "outcome": outcome.value, "text": text}, over=peer)
 
     def _resource_failed(self, group: str, resource: str, text: str) -> None:
-        self.say(Level.ERROR, f"{resource}: {text}", group)
-        self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
+        told = self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
+        if not told:  # Otherwise the core says it, with what it makes of it.
+            self.say(Level.ERROR, f"{resource}: {text}", group)
 
     def _pings_seen(self, answering: tuple[str, ...]) -> None:
         self.link.send({"t": "pings", "answering": list(answering)})
