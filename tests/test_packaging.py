@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from understudy.cli import main as cli
+from understudy.cli.run import command as run_command
+from understudy.config.load import examine
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGING = ROOT / "packaging"
@@ -75,3 +80,42 @@ def test_readme_shows_the_packaged_configuration(name: str) -> None:
 
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
     assert bare((PACKAGING / "cluster.toml").read_text()) in [bare(block) for block in blocks]
+
+
+def test_the_packaged_configuration_is_good_as_it_stands(tmp_path: Path) -> None:
+    """All three members of it, with a key such as keygen makes: no error and no warning."""
+    sample = tmp_path / "cluster.toml"
+    sample.write_text((PACKAGING / "cluster.toml").read_text())
+    key = tmp_path / "cluster.key"
+    key.write_text(hashlib.sha256(b"a key for this test").hexdigest() + "\n")
+    key.chmod(0o600)
+    cluster, problems = examine(str(sample))
+    assert [str(problem) for problem in problems] == []
+    assert cluster is not None
+    assert cluster.names == ("ha01", "ha02", "arbiter")
+
+
+def test_the_unit_uses_options_that_exist() -> None:
+    known = {name for parameter in run_command.params for name in parameter.opts}
+    starts = [value for name, value in settings(PACKAGING / "understudy.service") if name == "ExecStart"]
+    assert len(starts) == 1
+    used = re.findall(r"--[a-z-]+", starts[0])
+    assert used
+    assert set(used) <= known
+    assert starts[0].split()[:2] == ["/usr/bin/understudy", "run"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_readme_lists_every_command_and_no_other(name: str) -> None:
+    rows = [line for line in (ROOT / name).read_text("utf-8").splitlines() if line.startswith("| `understudy")]
+    listed = {match for row in rows for match in re.findall(r"`understudy ([a-z]+)", row)}
+    assert listed == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name
+)
+def test_links_of_documents_lead_somewhere(path: Path) -> None:
+    """Relative links only; what is on the network is not asked."""
+    targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", path.read_text("utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
