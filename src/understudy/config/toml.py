@@ -196,7 +196,6 @@ class _Reader:
             self._store(table, key, scan.value(depth))
             scan.skip_space()
             if scan.take("}"):
-                _close(table)
                 return table
             if not scan.take(","):
                 text = 'expected "," or "}" in this table'
@@ -204,15 +203,6 @@ class _Reader:
             scan.skip_space()
             if scan.peek("}"):
                 raise Fault(scan.offset, 'a table in braces must not end with ","', "Take the last comma away.")
-
-
-def _close(table: Table) -> None:
-    """Tables made by dotted keys inside braces are as closed as the braces."""
-    for entry in table.entries.values():
-        data = entry.value.data
-        if isinstance(data, Table) and data.origin is Origin.DOTTED:
-            data.origin = Origin.INLINE
-            _close(data)
 
 
 def _twice(name: str, first: Entry) -> tuple[str, str]:
