@@ -78,12 +78,16 @@ class Manager:
 
     def crash(self) -> None:
         """The manager dies: what it runs goes on, what it was asked is forgotten, running actions answer nobody."""
+        if not self.up:
+            return
         self.up = False
         self._life += 1
         self.host.fact(ManagerChanged(False))
 
     def start(self) -> None:
-        """A new manager, with nothing to do yet."""
+        """A new manager, with nothing to do yet, if the old one is gone."""
+        if self.up:
+            return
         self.up = True
         self._queues.clear()
         self.host.world.after(self.host.world.habits.connect, partial(self.connect, self.host.pulse_number))
@@ -179,5 +183,5 @@ class Manager:
         """A program may run from now on, or certainly does not."""
         if self.running.get((group, resource), False) != running:
             self.running[group, resource] = running
-            for observer in self.host.world.observers:
-                observer.programs_changed(self.host, group, resource, running)
+            for changed in self.host.world.listeners.programs_changed:
+                changed(self.host, group, resource, running)

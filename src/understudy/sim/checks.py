@@ -14,11 +14,11 @@ known then, so two rights overlap only if one of them begins or is renewed while
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..effects import Action, Effect, RemoveAddresses, RunAgent
 from ..messages import Phase
-from ..model import AddressResource, Quorum
+from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
 from ..units import Duration
 from .host import Host
@@ -101,59 +101,62 @@ class Safety(Observer):
             self.findings.append(Finding(world.now, kind, text))
 
 
-@dataclass(slots=True)
+class Movements(Observer):
+    """Counts what clients would feel: addresses taken away, programs started or stopped."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        if isinstance(effect, RemoveAddresses):
+            self.count += any(item.address in host.kernel.addresses for item in effect.addresses)
+        elif isinstance(effect, RunAgent):
+            self.count += effect.action is not Action.MONITOR
+
+
+@dataclass(frozen=True, slots=True)
 class Liveness:
     """Once trouble has stopped: every group started by exactly one fit node, and then nothing moves any more."""
 
     safety: Safety
     movements: Movements
-    settled: dict[str, str] = field(default_factory=dict)
-    before: int = 0
 
-    def settle(self, world: World) -> None:
-        """To be called when the time allowed after the trouble is over."""
-        self.before = self.movements.count
+    def complaints(self, world: World) -> list[tuple[str, str]]:
+        """What is not yet as it must be: pairs of a kind and a sentence."""
+        found: list[tuple[str, str]] = []
         for group in world.cluster.groups:
-            holders = [host.name for host in world.hosts.values() if host.serves(group.name)]
             fit = fit_nodes(world, group.name)
-            if not fit:
-                continue
-            if len(holders) != 1:
+            holders = [host for host in world.hosts.values() if host.serves(group.name)]
+            if len(holders) == 1:
+                found += self._incomplete(group, holders[0])
+            elif fit:
                 said = "; ".join(f"{name}: {_explain(world, name, group.name)}" for name in fit)
-                self._add(world, "no-holder", f"{group.name} is held by {holders or 'nobody'}; {said}")
-                continue
-            self.settled[group.name] = holders[0]
-            self._complete(world, group.name, holders[0])
+                names = " and ".join(host.name for host in holders) or "nobody"
+                found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
+        return found
 
-    def watch(self, world: World) -> None:
-        """To be called again later: what had settled must not have moved."""
-        for group, before in self.settled.items():
-            holders = [host.name for host in world.hosts.values() if host.serves(group)]
-            if holders != [before]:
-                self._add(world, "restless", f"{group} was settled on {before} and is now on {holders or 'nobody'}")
-        moved = self.movements.count - self.before
-        if moved:
-            self._add(world, "restless", f"{moved} addresses or programs were moved after everything had settled")
+    def judge(self, world: World, calm: int) -> None:
+        """The time allowed after the trouble is over, and the last ``calm`` dead times were not enough."""
+        complaints = self.complaints(world)
+        if not complaints:
+            complaints = [("restless", f"after all the time allowed, things moved only {calm} dead times ago")]
+        self.safety.findings += [Finding(world.now, kind, text) for kind, text in complaints]
 
-    def _complete(self, world: World, group: str, holder: str) -> None:
-        host = world.hosts[holder]
-        status = status_of(host, group)
-        missing = [
-            item.id
-            for item in world.cluster.group(group).resources
-            if not (
-                item.address in host.kernel.addresses
-                if isinstance(item, AddressResource)
-                else host.manager.running.get((group, item.id))
-            )
-        ]
+    def _incomplete(self, group: Group, host: Host) -> list[tuple[str, str]]:
+        missing = [item.id for item in group.resources if not _runs(host, group.name, item)]
         if missing:
-            self._add(world, "incomplete", f"{group} is held by {holder}, but these do not run: {', '.join(missing)}")
-        elif status is not None and status.state != Phase.STARTED.value:
-            self._add(world, "incomplete", f"{group} runs on {holder}, which says {status.state}: {status.why}")
+            text = f"{group.name} is held by {host.name}, but these do not run: {', '.join(missing)}"
+            return [("incomplete", text)]
+        status = status_of(host, group.name)
+        if status is not None and status.state != Phase.STARTED.value:
+            return [("incomplete", f"{group.name} runs on {host.name}, which says {status.state}: {status.why}")]
+        return []
 
-    def _add(self, world: World, kind: str, text: str) -> None:
-        self.safety.findings.append(Finding(world.now, kind, text))
+
+def _runs(host: Host, group: str, item: Resource) -> bool:
+    if isinstance(item, AddressResource):
+        return item.address in host.kernel.addresses
+    return host.manager.running.get((group, item.id), False)
 
 
 def status_of(host: Host, group: str) -> GroupStatus | None:
@@ -179,19 +182,6 @@ def _explain(world: World, name: str, group: str) -> str:
     if status is None:
         return "says nothing"
     return f"{status.state}, {status.not_on.get(name) or status.why}"
-
-
-class Movements(Observer):
-    """Counts what clients would feel: addresses taken away, programs started or stopped."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def wished(self, host: Host, effect: Effect) -> None:
-        if isinstance(effect, RemoveAddresses):
-            self.count += any(item.address in host.kernel.addresses for item in effect.addresses)
-        elif isinstance(effect, RunAgent):
-            self.count += effect.action is not Action.MONITOR
 
 
 def allowed_time(world: World) -> Duration:

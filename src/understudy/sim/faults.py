@@ -41,6 +41,10 @@ DEVICES = {HEARTBEAT_NETWORK: "eth1", SERVICE_NETWORK: "eth0"}
 SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
 
 
+SIZES = ((2, 1), (2, 1), (2, 1), (2, 1), (3, 0), (3, 0), (3, 0), (3, 0), (3, 2), (5, 0))
+"""Nodes and witnesses: mostly the small clusters that people have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a seed chose: ``trouble`` and ``calm`` are how long each part lasts."""
@@ -52,15 +56,12 @@ class Shape:
     trouble: Duration
 
 
-def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...]) -> tuple[Member, ...]:
-    """Nodes on both networks, witnesses on the service network only, as in the sample of the manual."""
+def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...], networks: int = 2) -> tuple[Member, ...]:
+    """Nodes on both networks (or on the service network only), witnesses on the service network only."""
     members = []
     for number, name in enumerate(nodes, 101):
-        links = (
-            Link(HEARTBEAT_NETWORK, f"192.168.107.{number}"),
-            Link(SERVICE_NETWORK, f"192.168.58.{number}"),
-        )
-        members.append(Member(name, Role.NODE, links))
+        links = (Link(HEARTBEAT_NETWORK, f"192.168.107.{number}"), Link(SERVICE_NETWORK, f"192.168.58.{number}"))
+        members.append(Member(name, Role.NODE, links[-networks:]))
     for number, name in enumerate(witnesses, 9):
         members.append(Member(name, Role.WITNESS, (Link(SERVICE_NETWORK, f"192.168.58.{number}"),)))
     return tuple(members)
@@ -69,18 +70,18 @@ def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...]) -> tuple[Me
 def draw_shape(seed: int) -> Shape:
     """The cluster and the mixture of troubles of this seed."""
     random = Random(seed * 2 + 1)
-    node_count, witness_count = random.choice(((2, 1), (2, 1), (3, 0), (3, 0), (3, 2), (5, 0)))
+    node_count, witness_count = random.choice(SIZES)
     nodes = tuple(f"n{number}" for number in range(1, node_count + 1))
     witnesses = tuple(f"w{number}" for number in range(1, witness_count + 1))
     dead_time = random.choice((SECOND, SECOND, SECOND, 300 * MILLISECOND, 2 * SECOND))
-    heartbeat = dead_time // random.choice((3, 5, 5))
+    heartbeat = dead_time // random.choice((3, 4, 5))
     cluster = Cluster(
         name="sim",
         key_file="cluster.key",
         heartbeat=heartbeat,
         dead_time=dead_time,
         quorum=Quorum.MAJORITY,
-        members=make_members(nodes, witnesses),
+        members=make_members(nodes, witnesses, random.choice((1, 2, 2))),
         groups=_draw_groups(random, nodes, dead_time),
         digest="sim",
     )
@@ -94,7 +95,7 @@ def draw_shape(seed: int) -> Shape:
     if random.random() < 0.5 and "restart" not in kinds:
         kinds += ("restart",)
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
-    return Shape(cluster, habits, kinds, interval, 35 * dead_time)
+    return Shape(cluster, habits, kinds, interval, 40 * dead_time)
 
 
 def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration) -> tuple[Group, ...]:

@@ -253,8 +253,8 @@ class Host:
         events: deque[Event] = deque((event,))
         for _ in range(FACTS_IN_A_TURN):
             event = events.popleft()
-            for observer in self.world.observers:
-                observer.told(self, event)
+            for told in self.world.listeners.told:
+                told(self, event)
             self._unperformed.extend(core.handle(event, self.reading))
             self._perform_all(events)
             if not self.awake:
@@ -263,15 +263,15 @@ class Host:
             if not events:
                 break
         check(not events, f"{self.name}: the core and its machine chase each other within one turn")
-        for observer in self.world.observers:
-            observer.turn_ended(self)
+        for ended in self.world.listeners.turn_ended:
+            ended(self)
         self._arm()
 
     def _perform_all(self, results: deque[Event]) -> None:
         while self._unperformed and self.awake:
             effect = self._unperformed.popleft()
-            for observer in self.world.observers:
-                observer.wished(self, effect)
+            for wished in self.world.listeners.wished:
+                wished(self, effect)
             finished = self.perform(effect)
             if finished is not None:
                 results.append(finished)
@@ -362,13 +362,13 @@ class Host:
     def _lease(self, group: str, until: Instant | None) -> None:
         end = self.kernel.hold(group, until, self.reading)
         self.world.mark(end.to_bytes(8, "big"))
-        for observer in self.world.observers:
-            observer.lease_changed(self, group, self.clock.when(end))
+        for changed in self.world.listeners.lease_changed:
+            changed(self, group, self.clock.when(end))
 
     def _leases_ended(self) -> None:
         for group, _ in self.kernel.running(self.reading):
-            for observer in self.world.observers:
-                observer.lease_changed(self, group, self.world.now)
+            for changed in self.world.listeners.lease_changed:
+                changed(self, group, self.world.now)
 
     def _announce(self, addresses: tuple[AddressResource, ...]) -> None:
         world = self.world

@@ -20,6 +20,9 @@ from .host import Host
 from .network import Network
 from .world import Clock, Habits, MakeCore, Observer, World
 
+CALM = 6
+"""A run has come to a good end when everything has run, and nothing has moved, for so many dead times."""
+
 
 class Coverage(Observer):
     """Counts what a run went through, so that a search that never gets anywhere does not look like success."""
@@ -112,16 +115,21 @@ def _live_through(world: World, shape: Shape, safety: Safety, liveness: Liveness
 
     def compare() -> None:
         safety.compare_claims(world)
-        world.after(dead_time // 2, compare)
+        world.after(dead_time, compare)
 
     for host in world.hosts.values():
         world.at(int(world.random.random() * 2 * dead_time), host.power_on)
     schedule(world, shape)
     world.after(dead_time // 3, compare)
-    world.run(shape.trouble + allowed_time(world))
-    liveness.settle(world)
-    world.run(world.now + 8 * dead_time)
-    liveness.watch(world)
+    world.run(shape.trouble)
+    calm_since, moved = world.now, liveness.movements.count
+    while world.now < shape.trouble + allowed_time(world) + CALM * dead_time:
+        world.run(world.now + dead_time)
+        if liveness.movements.count != moved or liveness.complaints(world):
+            calm_since, moved = world.now, liveness.movements.count
+        elif world.now - calm_since >= CALM * dead_time:
+            return
+    liveness.judge(world, (world.now - calm_since) // dead_time)
 
 
 def _count_datagrams(world: World, coverage: Coverage) -> None:

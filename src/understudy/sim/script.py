@@ -17,7 +17,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N                replay N
     status NAME
-    expect GROUP on NAME|nobody               expect P runs on NAMES...|nowhere
+    expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
     expect GROUP outage below 1030ms          expect nothing moved
     expect NAME sees NODE up|late|lost        expect GROUP is started on NAME
 """
@@ -410,6 +410,8 @@ class Script:
             case [group, "on", wanted]:
                 world.cluster.group(group)
                 found = [host.name for host in world.hosts.values() if host.serves(group)]
+                if wanted == "somebody":
+                    return None if len(found) == 1 else f"served by {found}"
                 return None if found == ([] if wanted == "nobody" else [wanted]) else f"served by {found}"
             case [program, "runs", "on", *wanted]:
                 return self._runs(program, wanted)

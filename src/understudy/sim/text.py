@@ -11,7 +11,6 @@ from typing import assert_never
 
 from .. import effects as wish
 from ..effects import Effect, Level
-from ..events import Event
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Message, Release
 from ..model import AddressResource
 from ..units import MILLISECOND, SECOND, Duration, format_duration
@@ -123,9 +122,6 @@ class Story(Observer):
         text = self._wording.effect(effect, renewal, left)
         if text is not None:
             self._line(host, text)
-
-    def told(self, host: Host, event: Event) -> None:
-        """Events show by what follows from them."""
 
     def _line(self, host: Host, text: str) -> None:
         self._write(f"{moment(host.world.now):>8} {host.name:<{self._width}} {text}")

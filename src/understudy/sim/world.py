@@ -90,6 +90,21 @@ class Observer:
         """``host`` has performed everything that its core wished for in this turn."""
 
 
+class Listeners:
+    """For each kind of news, the observers that care: most news concern few, and a run has tens of thousands of them."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        def caring(name: str) -> list[Observer]:
+            return [item for item in observers if getattr(type(item), name) is not getattr(Observer, name)]
+
+        self.happened = [item.happened for item in caring("happened")]
+        self.told = [item.told for item in caring("told")]
+        self.wished = [item.wished for item in caring("wished")]
+        self.lease_changed = [item.lease_changed for item in caring("lease_changed")]
+        self.programs_changed = [item.programs_changed for item in caring("programs_changed")]
+        self.turn_ended = [item.turn_ended for item in caring("turn_ended")]
+
+
 @dataclass(frozen=True, slots=True)
 class Habits:
     """Delays of the pretend machines, in nanoseconds; scripts use the constants, searches draw up to them at random.
@@ -117,7 +132,7 @@ class World:
         self.random = Random(seed)
         self.make_core = make_core
         self.habits = habits
-        self.observers = tuple(observers)
+        self.listeners = Listeners(observers)
         self.now: WorldTime = 0
         self.steps = 0
         self.hosts: dict[str, Host] = {}
@@ -158,5 +173,5 @@ class World:
     def tell(self, host: Host | None, text: str) -> None:
         """Let the observers know about a fact that no core decided."""
         self.mark(text.encode())
-        for observer in self.observers:
-            observer.happened(host, text)
+        for happened in self.listeners.happened:
+            happened(host, text)
