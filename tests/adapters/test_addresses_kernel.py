@@ -97,6 +97,8 @@ def test_a_change_of_many_goes_in_slices(node: Machine) -> None:
 
 
 def test_an_ipv6_address_serves_at_once_and_is_no_source(node: Machine) -> None:
+    node.setting("ipv6/conf/eth0/accept_dad", "1")
+    node.setting("ipv6/conf/eth0/dad_transmits", "10")
     with inside(node):
         AddressBook(()).add((address("fd50::100", 64),))
     shown = node.run("ip -6 addr show dev eth0 to fd50::100")

@@ -293,6 +293,23 @@ def test_a_translated_address_ends_with_its_lease_too(bench: Bench) -> None:
     eventually(lambda: received(elsewhere), "the translated datagram arrives")
 
 
+def test_what_is_translated_to_the_address_needs_the_lease(bench: Bench) -> None:
+    rules = f"""
+    table ip forwarder {{
+      chain pre {{
+        type nat hook prerouting priority dstnat; policy accept;
+        ip daddr 10.50.0.1 udp dport {PORT} dnat to {VIP}:{PORT}
+      }}
+    }}
+    """
+    bench.node.run("nft -f -", text=rules)
+    send(bench.client, "10.50.0.1", port=PORT)
+    assert not received(bench.service[VIP])
+    bench.hold("web", 60 * SECOND)
+    send(bench.client, "10.50.0.1", port=PORT)
+    eventually(lambda: received(bench.service[VIP]), "the translated datagram arrives")
+
+
 def test_read_tells_what_runs_also_to_a_new_process(bench: Bench) -> None:
     assert bench.leases.read() == ()
     bench.hold("web", 60 * SECOND)

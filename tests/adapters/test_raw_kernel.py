@@ -133,6 +133,15 @@ def test_a_rival_that_merely_talks_is_heard(segment: Segment) -> None:
     assert heard(ears, 2) == {ClaimSeen(VIP, "eth0", mac, False), ClaimSeen(VIP6, "eth0", mac, False)}
 
 
+def test_the_device_is_asked_for_the_group_of_others_probes(segment: Segment) -> None:
+    """A real card drops what no socket has joined; a veth does not, so look at the list that a card would be given."""
+    assert "33:33:ff:00:01:00" not in segment.a.run("ip maddr show dev eth0")
+    ears = listener(segment.a)
+    assert "33:33:ff:00:01:00" in segment.a.run("ip maddr show dev eth0")
+    ears.close()
+    assert "33:33:ff:00:01:00" not in segment.a.run("ip maddr show dev eth0")
+
+
 def test_clients_that_ask_for_the_address_do_not_wake_us(segment: Segment) -> None:
     ears = listener(segment.a)
     segment.a.run(f"ip addr add {VIP}/24 dev eth0")

@@ -127,15 +127,14 @@ class AddressMonitor:
             link = read_link(item)
             if link is None:
                 return
-            before = self._names.get(link.index, link.name)
-            if item.kind == RTM_DELLINK or before != link.name:
-                self._vanished(link.index, before)
-            if item.kind == RTM_NEWLINK:
-                self._names[link.index] = link.name
-                if link.name in self._carriers:
-                    self._carriers[link.name] = link.carrier
-                # A device may come under one of our names with addresses on it already: by renaming.
-                self._lost = self._lost or before != link.name
+            if item.kind == RTM_DELLINK:
+                self._vanished(link.index, link.name)
+                return
+            # A device may get one of our names, or lose it, with addresses on it already: by renaming.
+            self._lost = self._lost or self._names.get(link.index, link.name) != link.name
+            self._names[link.index] = link.name
+            if link.name in self._carriers:
+                self._carriers[link.name] = link.carrier
 
     def _vanished(self, index: int, name: str) -> None:
         self._names.pop(index, None)
