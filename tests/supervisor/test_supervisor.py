@@ -97,6 +97,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
 def test_a_killed_child_is_started_again_and_the_other_not_disturbed(nursery: Nursery) -> None:
     nursery.start()
     pulse, manager = nursery.wait_working()
+    assert (os.getsid(pulse), os.getsid(manager)) == (pulse, manager), "no terminal's Ctrl-C reaches them"
     os.kill(pulse, signal.SIGKILL)
     wait_for(lambda: nursery.holder("pulse") not in (0, pulse), "a new pulse")
     assert nursery.holder("manager") == manager

@@ -77,6 +77,7 @@ class Peer:
         if len(data) > LARGEST_PACKET:
             self.dropped += 1
             return False
+        self.flush()
         if not self._queue:
             written = self._write(data)
             if written is not None:
