@@ -19,14 +19,18 @@ SCHEMA = 1
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@click.option(
+    "--node", metavar="NAME", help="Look at this machine as member NAME. Default: the host name, if it is one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
-def command(context: click.Context, paths: tuple[str, ...], as_json: bool) -> None:
+def command(context: click.Context, paths: tuple[str, ...], node: str | None, as_json: bool) -> None:
     """Judge configuration files and say in words what they promise.
 
     Prints every problem with file, line and column, what is wrong and how to mend it; then how safe the quorum policy is,
     which outage to expect, and which paths the heartbeats take. Nothing is changed and no daemon is needed, so it can be run
-    anywhere the key file lies beside the configuration.
+    anywhere the key file lies beside the configuration. On a member of the cluster it also says what that machine lacks:
+    interfaces, programs, agents, the kernel's nftables.
 
     \b
     Exit codes:
@@ -43,19 +47,19 @@ def command(context: click.Context, paths: tuple[str, ...], as_json: bool) -> No
 
     reports = [(path, *examine(path)) for path in paths]
     if as_json:
-        files = [_as_json(path, cluster, problems) for path, cluster, problems in reports]
+        files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
         good = all(cluster is not None for _, cluster, _ in reports)
         click.echo(json.dumps({"schema": SCHEMA, "ok": good, "files": files}, indent=2))
     else:
         for number, (path, cluster, problems) in enumerate(reports):
             if number:
                 click.echo("")
-            _show(path, cluster, problems)
+            _show(path, cluster, problems, node)
     if any(cluster is None for _, cluster, _ in reports):
         context.exit(1)
 
 
-def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
+def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], node: str | None) -> dict[str, Any]:
     from ..config.advice import advice
 
     found = [
@@ -69,7 +73,14 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) 
         }
         for problem in problems
     ]
-    answer: dict[str, Any] = {"file": path, "ok": cluster is not None, "problems": found, "cluster": None, "advice": []}
+    answer: dict[str, Any] = {
+        "file": path,
+        "ok": cluster is not None,
+        "problems": found,
+        "cluster": None,
+        "advice": [],
+        "here": None,
+    }
     if cluster is not None:
         answer["cluster"] = {
             "name": cluster.name,
@@ -88,10 +99,12 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) 
             },
         }
         answer["advice"] = list(advice(cluster))
+        me, missing = _here(cluster, node)
+        answer["here"] = None if me is None else {"member": me, "warnings": list(missing)}
     return answer
 
 
-def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) -> None:
+def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], node: str | None) -> None:
     from ..config.advice import advice
 
     for problem in problems:
@@ -110,6 +123,24 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...]) -> 
     width = _width()
     for sentence in advice(cluster):
         click.echo(click.wrap_text(sentence, width, initial_indent="- ", subsequent_indent="  "))
+    me, missing = _here(cluster, node)
+    if me is not None:
+        click.echo("")
+        click.echo(f"On this machine, as {me}:" if missing else f"This machine has what {me} needs.")
+        for sentence in missing:
+            click.echo(f"{_paint('warning', 'yellow')}: {sentence}")
+
+
+def _here(cluster: Cluster, node: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Which member this machine is, if any, and what it lacks."""
+    from .check_here import look_here, own_name
+
+    me = own_name(cluster) if node is None else node
+    if me is None:
+        return None, ()
+    if me not in cluster.names:
+        raise click.UsageError(f"there is no node or witness {me!r}; known are {', '.join(cluster.names)}.")
+    return me, look_here(cluster, me)
 
 
 def _show_problem(problem: Problem) -> None:

@@ -1,0 +1,96 @@
+"""What this very machine lacks for the part that a configuration gives it: devices, programs, agents, kernel.
+
+Looks and changes nothing. Everything here is a warning: a device may come later, a mount may bring the program.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Iterator
+
+from ..adapters.address_lifetime import too_coarse
+from ..adapters.agent_ocf import SEARCH_PATH, agent_path
+from ..adapters.kernel_lease_setup import available
+from ..model import AddressResource, Cluster, CommandResource, Link, OcfResource, Resource, Role, ScriptResource
+
+
+def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
+    """Sentences about what member ``me`` would miss on this machine; () when nothing is. Raises KeyError for no member."""
+    member = cluster.member(me)
+    found = [sentence for link in member.links for sentence in _link(link)]
+    if member.role is Role.NODE:
+        for group in cluster.groups:
+            found += [f"{group.name}: {text}" for resource in group.resources for text in _resource(resource)]
+        found += _kernel(cluster)
+    return tuple(dict.fromkeys(found))
+
+
+def own_name(cluster: Cluster) -> str | None:
+    """The member that this machine is by its host name, with or without the domain; None when it is none."""
+    host = socket.gethostname()
+    return next((name for name in (host, host.partition(".")[0]) if name in cluster.names), None)
+
+
+def _link(link: Link) -> Iterator[str]:
+    if link.device is not None and not _has_device(link.device):
+        yield f"there is no network interface {link.device} for the link {link.address}"
+        return
+    family = socket.AF_INET6 if ":" in link.address else socket.AF_INET
+    scope = socket.if_nametoindex(link.device) if link.device is not None else 0
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((link.address, 0, 0, scope) if family == socket.AF_INET6 else (link.address, 0))
+    except OSError as error:
+        yield f"this machine cannot use its link address {link.address} now: {error.strerror}"
+
+
+def _has_device(device: str) -> bool:
+    return device in {name for _, name in socket.if_nameindex()}
+
+
+def _resource(resource: Resource) -> Iterator[str]:
+    if isinstance(resource, AddressResource):
+        if not _has_device(resource.device):
+            yield f"there is no network interface {resource.device} for {resource.address}"
+    elif isinstance(resource, ScriptResource):
+        if not os.access(resource.path, os.X_OK):
+            yield f"{resource.path} is not there or not executable ({resource.id})"
+    elif isinstance(resource, OcfResource):
+        if not os.access(agent_path(resource), os.X_OK):
+            yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
+    else:
+        yield from _command(resource)
+
+
+def _command(resource: CommandResource) -> Iterator[str]:
+    program = resource.argv[0]
+    if "/" in program:
+        path = os.path.join(resource.directory, program)
+        missing = not os.access(path, os.X_OK)
+    else:
+        missing = shutil.which(program, path=SEARCH_PATH) is None
+    if missing:
+        yield f"{program} is not there or not executable ({resource.id})"
+    if not os.path.isdir(resource.directory):
+        yield f"there is no directory {resource.directory} ({resource.id})"
+    if resource.user is not None:
+        try:
+            pwd.getpwnam(resource.user)
+        except KeyError:
+            yield f"there is no user {resource.user} ({resource.id})"
+
+
+def _kernel(cluster: Cluster) -> Iterator[str]:
+    """Only root may ask the kernel for nftables, even to look."""
+    if os.geteuid() != 0 or not any(group.addresses for group in cluster.groups):
+        return
+    reason = available(cluster)
+    if reason is None:
+        return
+    yield f"the kernel cannot hold the leases of addresses by nftables: {reason}"
+    coarse = too_coarse(cluster)
+    if coarse is not None:
+        yield coarse
