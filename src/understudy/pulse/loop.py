@@ -1,12 +1,14 @@
 """The real-time loop: drain, tell the core, perform what it wishes, sleep until its next deadline.
 
-One turn, in this order, with one clock reading:
+One turn, in this order:
 
 1. If we woke later than we had asked to by more than a third of the dead time (a busy or suspended machine, SIGSTOP), the core
    hears ``Stalled`` before anything else: whoever was late himself accuses nobody.
-2. Every heartbeat socket is drained, each datagram opened and told.
+2. Every heartbeat socket is drained, each datagram opened and told, with a clock reading taken *after* it was received: a
+   promise counted from an earlier reading could end before the right of the holder whose later message it answers.
 3. The kernel's news (addresses, carriers, frames of rivals), then the manager's.
-4. Only now, and only if every socket was seen empty, may time expire anything: ``TimerDue``.
+4. Only now, and only if every socket was seen empty, may time expire anything: ``TimerDue``, with a reading taken *before*
+   they were seen empty: whatever was sent to us by then has been told.
 
 A flood that cannot be drained within a quarter of the dead time does not silence us: once the deadline is overdue by a third
 of the dead time, ``TimerDue`` comes all the same, after ``Stalled``.
@@ -147,7 +149,8 @@ class Loop:
         """Everything that waits, once."""
         now = self.clock()
         stalled = self._judge_lateness(now)
-        drained = self._drain(now)
+        drained, now, late = self._drain(now)
+        stalled |= late
         self._hear_kernel(now)
         self._hear_manager(now)
         if self._signals:
@@ -171,18 +174,29 @@ class Loop:
         self.lateness.add(late)
         if late <= self.dead_time // 3:
             return False
-        self.lateness.stalls += 1
-        self._tell(Stalled(late), now)
+        self._stalled(late, now)
         return True
 
-    def _drain(self, now: Instant) -> bool:
-        """Whether every socket was seen empty."""
+    def _stalled(self, late: Duration, now: Instant) -> None:
+        self.lateness.stalls += 1
+        self._tell(Stalled(late), now)
+
+    def _drain(self, start: Instant) -> tuple[bool, Instant, bool]:
+        """(every socket was seen empty, a clock reading that it is empty after, whether we stalled meanwhile)."""
+        stalled = False
         while True:
-            datagrams, empty = self.links.drain(now)
+            before = self.clock()
+            datagrams, empty = self.links.drain(before)
+            if not datagrams:
+                return empty, before, stalled
+            now = self.clock()
+            if now - before > self.dead_time // 3:
+                self._stalled(now - before, now)
+                stalled = True
             for datagram in datagrams:
                 self._receive(datagram, now)
-            if empty or self.clock() - now > self.dead_time // 4:
-                return empty
+            if now - start > self.dead_time // 4:
+                return False, now, stalled
 
     def _receive(self, datagram: Datagram, now: Instant) -> None:
         envelope = self.opener.open(datagram.data)
