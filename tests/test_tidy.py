@@ -46,7 +46,8 @@ SINGLE_ARROWS = {
 # What comes from outside the standard library, by area; lab and cli may use whatever is installed.
 OUTSIDERS: dict[str, frozenset[str]] = {
     "words": frozenset(),
-    "config": frozenset(),
+    # The digest of the configuration: hashlib would load a second copy of OpenSSL into the pulse's locked memory.
+    "config": frozenset({"cryptography"}),
     "wire": frozenset({"cryptography"}),
     "core": frozenset(),
     "adapters": frozenset(),
