@@ -1,7 +1,8 @@
 """Virtual addresses on their devices, added and removed in batches over netlink.
 
-The messages are built when the configuration is loaded. A change of many addresses goes out in slices of 64, so that the
-caller can send a heartbeat in between: 1000 addresses take the kernel some 12 ms, whatever the language (measured).
+The messages are built when the configuration is loaded. A change of many addresses goes out in slices of 64 (of 16 for IPv6), so
+that the caller can send a heartbeat in between. Measured, nearly all of it the kernel's own time: 1000 IPv4 addresses some 12 ms;
+an IPv6 address 25 µs for the first ones of a device and 150 µs when it has 200.
 
 Decisions:
 
@@ -41,6 +42,7 @@ _IFLA_IFNAME = 3
 _UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
 _FOREVER = 0xFFFFFFFF
 _SLICE = 64
+_IPV6_WEIGHT = 4
 _REMOVAL_ATTEMPTS = 4
 _ALREADY_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO)
 
@@ -172,8 +174,17 @@ def removal(resource: AddressResource, index: int, sequence: int) -> bytes:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     index: int
+    sequence: int
     add: bytes
     remove: bytes
+
+
+_Key = tuple[str, int, str]
+
+
+def _key(resource: AddressResource) -> _Key:
+    """What the kernel tells addresses apart by; much cheaper to look up than the whole resource."""
+    return resource.address, resource.prefix, resource.device
 
 
 class AddressChange:
@@ -181,22 +192,37 @@ class AddressChange:
 
     def __init__(self, book: AddressBook, addresses: Sequence[AddressResource], adding: bool) -> None:
         self._book = book
-        self._todo = list(addresses)
+        self._all = tuple(addresses)
+        self._slices = _slices(self._all)
         self._adding = adding
-        self._results: dict[AddressResource, str | None] = {}
+        self._results: list[tuple[AddressResource, str | None]] = []
 
     def step(self) -> bool:
-        """Do up to 64 addresses, well under a millisecond. Returns True when nothing is left to do."""
-        if self._todo:
-            now, self._todo = self._todo[:_SLICE], self._todo[_SLICE:]
-            self._results.update(self._book.change(now, self._adding))
-            if not self._todo and not self._adding:
-                self._results.update(self._book.remove_leftovers(tuple(self._results)))
-        return not self._todo
+        """Do one slice, some two milliseconds at most. Returns True when nothing is left to do."""
+        if self._slices:
+            self._results.extend(self._book.change(self._slices.pop(0), self._adding))
+            if not self._slices and not self._adding:
+                left = self._book.remove_leftovers(self._all)
+                self._results = [(item, left.get(_key(item), text)) for item, text in self._results]
+        return not self._slices
 
     @property
     def results(self) -> Outcomes:
-        return tuple(self._results.items())
+        return tuple(self._results)
+
+
+def _slices(addresses: Sequence[AddressResource]) -> list[tuple[AddressResource, ...]]:
+    """``addresses`` in pieces of equal weight."""
+    pieces: list[list[AddressResource]] = []
+    room = 0
+    for item in addresses:
+        weight = _IPV6_WEIGHT if ":" in item.address else 1
+        if room < weight:
+            pieces.append([])
+            room = _SLICE
+        pieces[-1].append(item)
+        room -= weight
+    return [tuple(piece) for piece in pieces]
 
 
 class AddressBook:
@@ -209,8 +235,8 @@ class AddressBook:
     def __init__(self, addresses: Iterable[AddressResource]) -> None:
         self._route = NetlinkSocket(netlink.NETLINK_ROUTE)
         self._addresses = tuple(addresses)
-        self._sequences = {item: number for number, item in enumerate(self._addresses, 1)}
-        self._prepared: dict[AddressResource, _Prepared] = {}
+        self._sequences = {_key(item): number for number, item in enumerate(self._addresses, 1)}
+        self._prepared: dict[_Key, _Prepared] = {}
         self.lifetimes: dict[str, int] = {}
         for device in {item.device for item in self._addresses}:
             self._prepare(device, _device_index(device))
@@ -242,8 +268,8 @@ class AddressBook:
     def present(self) -> tuple[str, ...]:
         """Which of our addresses are on their devices now, in the order of the configuration."""
         found = self._found(self._addresses)
-        there = set() if isinstance(found, Failure) else {resource for resource, _ in found}
-        return tuple(item.address for item in self._addresses if item in there)
+        there = set() if isinstance(found, Failure) else {_key(resource) for resource, _ in found}
+        return tuple(item.address for item in self._addresses if _key(item) in there)
 
     def carriers(self, devices: Iterable[str] = ()) -> tuple[tuple[str, bool], ...]:
         """(device, has carrier) of the devices of our addresses and of ``devices``; one that does not exist has none."""
@@ -261,50 +287,40 @@ class AddressBook:
 
     def change(self, addresses: Sequence[AddressResource], adding: bool) -> Outcomes:
         """Add or remove one slice with one system call; callers use ``begin_add`` and ``begin_remove``."""
-        texts: dict[AddressResource, str | None] = {}
+        texts: list[str | None] = [None] * len(addresses)
         batch: list[bytes] = []
-        by_sequence: dict[int, AddressResource] = {}
+        asked: dict[int, int] = {}
         indices = {device: _device_index(device) for device in {item.device for item in addresses}}
-        for resource in addresses:
-            index = indices[resource.device]
-            texts[resource] = None
+        for place, resource in enumerate(addresses):
             if not adding:
                 self.placed.discard(resource.address)
-            if not index:
-                texts[resource] = f"there is no device {resource.device} on this machine" if adding else None
-                continue
-            prepared = self._ready(resource, index)
-            sequence = self._sequences[resource]
-            by_sequence[sequence] = resource
-            lifetime = self.lifetimes.get(resource.address)
-            if not adding:
-                batch.append(prepared.remove)
-            elif lifetime is None:
-                batch.append(prepared.add)
-            else:
-                batch.append(addition(resource, index, sequence, lifetime))
+            index = indices[resource.device]
+            if index:
+                prepared = self._ready(resource, index)
+                asked[prepared.sequence] = place
+                batch.append(self._message(resource, prepared, adding))
+            elif adding:
+                texts[place] = f"there is no device {resource.device} on this machine"
         if batch:
             batch[-1] = netlink.with_acknowledgement(batch[-1])
             for failure in self._route.request(b"".join(batch)):
-                self._judge(failure, by_sequence, adding, texts)
+                if failure.number == errno.EEXIST if adding else failure.number in _ALREADY_GONE:
+                    continue
+                concerned = [asked[failure.sequence]] if failure.sequence in asked else list(asked.values())
+                for place in concerned:
+                    texts[place] = _explain(failure, addresses[place], adding)
+        results = tuple(zip(addresses, texts, strict=True))
         if adding:
-            self.placed.update(item.address for item, text in texts.items() if text is None)
-        return tuple(texts.items())
+            self.placed.update(item.address for item, text in results if text is None)
+        return results
 
-    def _judge(
-        self,
-        failure: Failure,
-        asked: dict[int, AddressResource],
-        adding: bool,
-        texts: dict[AddressResource, str | None],
-    ) -> None:
-        if failure.number == errno.EEXIST if adding else failure.number in _ALREADY_GONE:
-            return
-        concerned = [asked[failure.sequence]] if failure.sequence in asked else list(asked.values())
-        for resource in concerned:
-            texts[resource] = _explain(failure, resource, adding)
+    def _message(self, resource: AddressResource, prepared: _Prepared, adding: bool) -> bytes:
+        if not adding:
+            return prepared.remove
+        lifetime = self.lifetimes.get(resource.address)
+        return prepared.add if lifetime is None else addition(resource, prepared.index, prepared.sequence, lifetime)
 
-    def remove_leftovers(self, addresses: Sequence[AddressResource]) -> dict[AddressResource, str | None]:
+    def remove_leftovers(self, addresses: Sequence[AddressResource]) -> dict[_Key, str]:
         """Look whether any of ``addresses`` is still there, under whatever prefix length, and remove it.
 
         Returns those that could not be removed, and all of them when we could not look.
@@ -313,14 +329,14 @@ class AddressBook:
         for _ in range(_REMOVAL_ATTEMPTS):
             found_now = self._found(addresses)
             if isinstance(found_now, Failure):
-                return dict.fromkeys(addresses, f"cannot see whether it is gone: {found_now}")
+                return {_key(item): f"cannot see whether it is gone: {found_now}" for item in addresses}
             left = found_now
             for resource, seen in left:
                 found = AddressResource(resource.id, resource.address, seen.prefix, resource.device)
                 self._route.request(netlink.with_acknowledgement(removal(found, seen.index, 1)))
             if not left:
                 return {}
-        return {item: f"{item.address} on {item.device} comes back as often as it is removed" for item, _ in left}
+        return {_key(item): f"{item.address} on {item.device} comes back as often as it is removed" for item, _ in left}
 
     def _found(self, addresses: Iterable[AddressResource]) -> tuple[tuple[AddressResource, SeenAddress], ...] | Failure:
         """Those of ``addresses`` that are on their devices now; one with two prefix lengths appears twice."""
@@ -335,22 +351,21 @@ class AddressBook:
 
     def _ready(self, resource: AddressResource, index: int) -> _Prepared:
         """The messages for ``resource``; built again when its device came back under another index."""
-        prepared = self._prepared.get(resource)
+        prepared = self._prepared.get(_key(resource))
         if prepared is None or prepared.index != index:
-            if resource not in self._sequences:
-                self._sequences[resource] = len(self._sequences) + 1
+            if _key(resource) not in self._sequences:
+                self._sequences[_key(resource)] = len(self._sequences) + 1
                 self._addresses = (*self._addresses, resource)
             self._prepare(resource.device, index)
-            prepared = self._prepared[resource]
+            prepared = self._prepared[_key(resource)]
         return prepared
 
     def _prepare(self, device: str, index: int) -> None:
         for resource in self._addresses:
             if resource.device == device:
-                sequence = self._sequences[resource]
-                self._prepared[resource] = _Prepared(
-                    index, addition(resource, index, sequence), removal(resource, index, sequence)
-                )
+                sequence = self._sequences[_key(resource)]
+                add, remove = addition(resource, index, sequence), removal(resource, index, sequence)
+                self._prepared[_key(resource)] = _Prepared(index, sequence, add, remove)
 
 
 def _to_the_end(change: AddressChange) -> Outcomes:
