@@ -139,7 +139,7 @@ def run_sample(pytester: pytest.Pytester, text: str) -> pytest.RunResult:
     pytester.makeconftest(CONFTEST)
     pytester.makeini("[pytest]\nmarkers =\n  kernel: x\n")
     pytester.makepyfile(text)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist")
 
 
 def test_skipped_kernel_tests_fail_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
