@@ -18,6 +18,7 @@ from understudy.units import SECOND, Duration
 
 LONG = 20 * SECOND
 PATIENCE = 10.0
+LONGEST_SCENE = 60.0
 
 
 class Stage:
@@ -47,8 +48,8 @@ class Stage:
 
 
 def play(scene: Coroutine[Any, Any, None]) -> None:
-    """Run a scene in the event loop that the manager uses."""
-    uvloop.run(scene)
+    """Run a scene in the event loop that the manager uses; bounded, so that a broken rule fails instead of hanging."""
+    uvloop.run(asyncio.wait_for(scene, LONGEST_SCENE))
 
 
 def script(path: Path, body: str) -> str:

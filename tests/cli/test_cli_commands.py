@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,7 +158,8 @@ def test_names_are_checked_by_the_daemon(manager: RunningManager) -> None:
 
 
 def test_history(pulse: FakePulse, manager: RunningManager) -> None:
-    pulse.send({"t": "note", "level": "error", "why": "b took over", "group": "site", "node": "b", "at_ns": 0})
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    pulse.send({"t": "note", "level": "error", "why": "b took over", "group": "site", "node": "b", "at_ns": now})
     until(lambda: "b took over" in understudy(manager, "history").stdout, "the note is shown")
     assert " [site] b took over\n" in understudy(manager, "history", "-n", "1").stdout
     assert json.loads(understudy(manager, "history", "-n", "1", "--json").stdout)[0]["level"] == "error"
@@ -166,6 +168,14 @@ def test_history(pulse: FakePulse, manager: RunningManager) -> None:
 def test_dump(manager: RunningManager) -> None:
     done = understudy(manager, "dump")
     assert Path(done.stdout.strip()).read_text().startswith('{"at": 1}')
+
+
+def test_a_socket_that_a_dead_manager_left(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as handle:
+        handle.bind(str(tmp_path / "control.sock"))
+    done = understudy(tmp_path, "status")
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"understudy: nobody listens at {tmp_path}/control.sock now\n    its manager ended")
 
 
 @pytest.mark.parametrize(

@@ -114,9 +114,17 @@ def _kill_now(group: int) -> None:
         pass
 
 
-async def outlive_leftover(record: str, patience: Duration) -> None:
-    """Never two actions of one resource: give an action that an earlier manager began its time, then kill it."""
+async def outlive_leftover(record: str, patience: Duration) -> Duration:
+    """Never two actions of one resource: give an action that an earlier manager began its time, then kill it.
+
+    Returns how long that took: 0 when there was none.
+    """
     leader = recorded_identity(read_record(record))
-    if leader is not None and is_alive(leader) and not await process_end(leader.pid, patience):
-        await kill_group(leader)
+    spent = 0
+    if leader is not None and is_alive(leader):
+        begun = asyncio.get_running_loop().time()
+        if not await process_end(leader.pid, patience):
+            await kill_group(leader)
+        spent = int((asyncio.get_running_loop().time() - begun) * SECOND)
     remove_record(record)
+    return spent

@@ -142,9 +142,7 @@ class Agents:
             verdict = await self._perform_program(slot.program, action, limit, base)
         else:
             # An action that an earlier manager began gets half of the time; a stop gives it none.
-            begun = asyncio.get_running_loop().time()
-            await outlive_leftover(slot.record, 0 if action is Action.STOP else limit // 2)
-            spent = int((asyncio.get_running_loop().time() - begun) * SECOND)
+            spent = await outlive_leftover(slot.record, 0 if action is Action.STOP else limit // 2)
             verdict = await self._perform_agent(slot, action, limit - spent, base)
         if verdict[0] is Outcome.OK:
             slot.believed_started = action is not Action.STOP
