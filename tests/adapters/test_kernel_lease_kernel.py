@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from netns import Lab, eventually, inside, send
+from netns import Lab, eventually, inside, missing, send
 
 from understudy.adapters.address_lifetime import AddressLifetimeLeases
 from understudy.adapters.addresses import AddressBook
@@ -399,6 +401,30 @@ def test_the_choice_falls_on_nf_tables(bench: Bench) -> None:
         leases, warnings = open_leases(SITE, bench.book)
     assert isinstance(leases, KernelLeases)
     assert warnings == ()
+
+
+def test_without_permission_the_choice_falls_on_lifetimes_and_says_why(lab: Lab) -> None:
+    reason = missing("setpriv")
+    if reason is not None:
+        pytest.skip(reason)
+    program = """
+from understudy.adapters.addresses import AddressBook
+from understudy.adapters.lease_choice import open_leases
+from understudy.model import Cluster, Quorum
+site = Cluster(name="site", key_file="k", heartbeat=200_000_000, dead_time=1_000_000_000, quorum=Quorum.MAJORITY,
+    members=(), groups=())
+leases, warnings = open_leases(site, AddressBook(()))
+print(type(leases).__name__, *warnings, sep="\\n")
+"""
+    node = lab.machine("node")
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", program]
+    with inside(node):
+        done = subprocess.run(powerless, capture_output=True, text=True, timeout=30, check=False)
+    lines = done.stdout.splitlines()
+    assert lines[:1] == ["AddressLifetimeLeases"], done.stderr
+    assert "not permitted to change nf_tables" in lines[1]
+    assert "up to 1.5s beyond the dead time of 1s" in lines[2]
+    assert node.run("nft list ruleset") == ""
 
 
 class Lifetimes:

@@ -144,19 +144,23 @@ def _names(socket: NetlinkSocket, which: int, family: Family, name_kind: int, ta
 
 
 def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) -> list[bytes]:
-    """Messages that remove everything from our table but the sets with the leases of groups that there still are.
+    """Messages that remove from our table what is made again behind them, or belongs to groups that are gone.
 
+    Leases stay, and so do chains that are still wanted, so that no hook is taken out and put in again for nothing.
     Elements go before their set and references before what they refer to: kernels before 6.4 count a map's references to
     chains until the map is gone for good.
     """
-    keep = {held_set(group.name) for group in cluster.groups if family in families(group)}
-    sets = [name for name in _names(socket, nftables.GETSET, family, 2, table) if name not in keep]
-    chains = _names(socket, nftables.GETCHAIN, family, 3, table)
+    names = [group.name for group in cluster.groups if family in families(group)]
+    held = {held_set(name) for name in names}
+    chains = {identifier(prefix, name) for name in names for prefix in ("group", "local")}
+    chains |= {"arriving", "delivered", "leaving"}
+    old_sets = [name for name in _names(socket, nftables.GETSET, family, 2, table) if name not in held]
+    old_chains = [name for name in _names(socket, nftables.GETCHAIN, family, 3, table) if name not in chains]
     return [
         nftables.flush_rules(family, table),
-        *(nftables.flush_set(family, table, name) for name in sets),
-        *(nftables.delete_set(family, table, name) for name in sets),
-        *(nftables.delete_chain(family, table, name) for name in chains),
+        *(nftables.flush_set(family, table, name) for name in old_sets),
+        *(nftables.delete_set(family, table, name) for name in old_sets),
+        *(nftables.delete_chain(family, table, name) for name in old_chains),
     ]
 
 
