@@ -170,8 +170,8 @@ def test_the_snapshot_has_what_only_the_daemon_knows(parts: Rig, clock: HandCloc
     shown = packets[0]["snapshot"]
     assert shown["warnings"] == [
         "from the core",
-        "no real-time priority",
         "the kernel refused the lease of web: no such table",
+        "no real-time priority",
         "no packet sockets",
     ]
     assert shown["counters"]["x"] == 1

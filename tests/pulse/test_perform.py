@@ -106,6 +106,23 @@ def test_addresses_are_done_at_once_when_they_fit_one_slice(parts: Rig, clock: H
     assert not performer.busy
 
 
+def test_an_address_is_announced_only_while_its_lease_runs(parts: Rig, clock: HandClock) -> None:
+    performer = parts.loop.performer
+    performer.groups = {"192.0.2.1": "web", "192.0.2.2": "mail"}
+    both = (address(1), address(2))
+    performer.perform(Announce(both, "never held"), clock.now)
+    performer.perform(KernelLease("web", clock.now + 50 * MILLISECOND, "right"), clock.now)
+    performer.perform(KernelLease("mail", clock.now + 50 * MILLISECOND, "right"), clock.now)
+    performer.perform(KernelLease("mail", None, "released"), clock.now)
+    performer.perform(Announce(both, "one of two is held"), clock.now)
+    performer.perform(Announce(both[:1], "we are stopped before we send"), clock.now)
+    turn = clock.now
+    clock.now += 50 * MILLISECOND
+    performer.perform(Announce(both[:1], "told with the reading of a turn before the stop"), turn)
+    assert [entry for entry in parts.kernel.done if entry[0] == "announce"] == [("announce", 1), ("announce", 1)]
+    assert performer.unannounced == 4
+
+
 def test_big_batches_go_in_slices_and_keep_their_order(parts: Rig, clock: HandClock) -> None:
     performer = parts.loop.performer
     some = tuple(address(number) for number in range(1, 6))

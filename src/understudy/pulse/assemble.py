@@ -72,11 +72,12 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
+    groups = {item.address: group.name for group in cluster.groups for item in group.addresses}
     loop = Loop(
         core=Node(cluster, arguments.node),
         links=links,
         opener=Opener(cluster.name, keys, cluster.names),
-        performer=Performer(sealer, links, kernel, manager, boot_clock),
+        performer=Performer(sealer, links, kernel, manager, boot_clock, groups),
         news=kernel,
         manager=manager,
         timer=Timer(),

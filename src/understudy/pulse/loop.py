@@ -25,7 +25,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..adapters.udp import Datagram, UdpLinks
@@ -36,6 +36,7 @@ from ..snapshot import Snapshot
 from ..units import SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
+from . import report
 from .manager_link import DumpWanted, ManagerLink, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
@@ -94,6 +95,9 @@ class Loop:
     _epoll: select.epoll = field(default_factory=select.epoll)
     _manager_watched: dict[int, bool] = field(default_factory=dict)
     _manager_generation: int = -1
+    _news_watched: frozenset[int] = frozenset()
+    _ready: set[int] | None = None
+    """What the last sleep ended with; None: look everywhere. Every second we look everywhere in any case."""
     _wakeup: int = -1
     _versions: dict[str, tuple[int, Instant]] = field(default_factory=dict)
     _signals: list[int] = field(default_factory=list)
@@ -142,8 +146,10 @@ class Loop:
         self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
         self.timer.arm(self.armed)
         self._watch_manager()
-        self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
-        self.timer.clear()
+        events = self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
+        self._ready = {descriptor for descriptor, _ in events}
+        if self.timer.fileno() in self._ready:
+            self.timer.clear()
 
     def turn(self) -> None:
         """Everything that waits, once."""
@@ -151,8 +157,11 @@ class Loop:
         stalled = self._judge_lateness(now)
         drained, now, late = self._drain(now)
         stalled |= late
-        self._hear_kernel(now)
-        self._hear_manager(now)
+        ready, self._ready = self._ready, None
+        if ready is None or now >= self._mend_due or not ready.isdisjoint(self._news_watched):
+            self._hear_kernel(now)
+        if ready is None or now >= self._mend_due or self.manager.busy or not ready.isdisjoint(self._manager_watched):
+            self._hear_manager(now)
         if self._signals:
             self._signals.clear()
             os.read(self._wakeup, 64)
@@ -259,7 +268,8 @@ class Loop:
 
     def watch_all(self) -> None:
         """Watch everything that is open; once before ``run``, and again whenever sockets may have been opened anew."""
-        self._watch((*self.links.descriptors, *self.news.descriptors, self.timer.fileno()))
+        self._news_watched = frozenset(self.news.descriptors)
+        self._watch((*self.links.descriptors, *self._news_watched, self.timer.fileno()))
 
     def _watch_manager(self) -> None:
         wanted = self.manager.descriptors
@@ -277,26 +287,10 @@ class Loop:
             except FileNotFoundError:
                 self._epoll.register(descriptor, events)
 
-    # -- what we know --------------------------------------------------------------------------------------------
-
     def snapshot(self, now: Instant) -> Snapshot:
-        """The core's snapshot with what only the daemon knows: refused datagrams, own lateness, links that cannot send."""
-        known = self.core.snapshot(now)
-        rejected = dict(known.rejected)
-        for reason, count in self.rejected.items():
-            rejected[reason] = rejected.get(reason, 0) + count
-        counters = dict(known.counters) | self.lateness.counters()
-        counters["notes_lost"] = self.manager.notes_lost
-        counters["manager_packets_malformed"] = self.manager.malformed
-        failing = []
-        for network, counts in self.links.counters.items():
-            counters[f"sent.{network}"] = counts.sent
-            counters[f"received.{network}"] = counts.received
-            counters[f"send_errors.{network}"] = counts.send_errors
-            if counts.last_error:
-                failing.append(f"link {network} cannot send: {counts.last_error}")
-        troubles = (
-            f"the kernel refused the lease of {group}: {why}" for group, why in self.performer.lease_troubles.items()
+        """The core's snapshot with what only the daemon knows."""
+        warnings = (*self.warnings, *self.news.warnings)
+        own = self.lateness.counters()
+        return report.complete(
+            self.core.snapshot(now), self.links, self.performer, self.manager, self.rejected, own, warnings
         )
-        warnings = (*known.warnings, *self.warnings, *self.links.troubles, *failing, *troubles, *self.news.warnings)
-        return replace(known, rejected=rejected, counters=counters, warnings=tuple(dict.fromkeys(warnings)))

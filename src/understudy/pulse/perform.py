@@ -7,7 +7,7 @@ a removal never overtakes the addition before it. A kernel lease is never sliced
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
@@ -81,11 +81,11 @@ class _Changing:
 
 @dataclass(slots=True)
 class _Announcing:
-    kernel: Kernel
+    announce: Callable[[Sequence[AddressResource]], None]
     left: tuple[AddressResource, ...]
 
     def step(self) -> bool:
-        self.kernel.announce(self.left[:SLICE])
+        self.announce(self.left[:SLICE])
         self.left = self.left[SLICE:]
         return not self.left
 
@@ -102,16 +102,22 @@ class _Probe:
 
 @dataclass(slots=True)
 class Performer:
-    """``results`` wait to be told to the core. ``quit`` is the reason once a clean stop is complete."""
+    """``results`` wait to be told to the core. ``quit`` is the reason once a clean stop is complete.
+
+    ``groups``: the group of each virtual address. ``unannounced`` counts announcements that came too late to be sent.
+    """
 
     sealer: Sealer
     links: UdpLinks
     kernel: Kernel
     manager: ManagerLink
     clock: Callable[[], Instant]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    unannounced: int = 0
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
     lease_troubles: dict[str, str] = field(default_factory=dict)
+    _held: dict[str, Instant] = field(default_factory=dict)
     _batches: deque[_Changing | _Announcing] = field(default_factory=deque)
     _probes: list[_Probe] = field(default_factory=list)
 
@@ -135,7 +141,7 @@ class Performer:
             case RemoveAddresses():
                 self._batch(_Changing(effect.op, self.kernel.begin_remove(effect.addresses)))
             case Announce():
-                self._batch(_Announcing(self.kernel, effect.addresses))
+                self._batch(_Announcing(self._announce, effect.addresses))
             case ProbeAddresses():
                 self._probe(effect, now)
             case RunAgent():
@@ -161,6 +167,21 @@ class Performer:
 
     # -- addresses -----------------------------------------------------------------------------------------------
 
+    def _announce(self, addresses: Sequence[AddressResource]) -> None:
+        """Only what we may serve at this very moment: our own frames bypass the rules by which the kernel ends a lease.
+
+        A process that thaws after its lease ended may have such wishes left; obeying them would draw the clients away from the
+        machine that serves them now.
+        """
+        now = self.clock()
+        ours = [item for item in addresses if item.address not in self.groups or self._held_until(item.address) > now]
+        self.unannounced += len(addresses) - len(ours)
+        if ours:
+            self.kernel.announce(ours)
+
+    def _held_until(self, address: str) -> Instant:
+        return self._held.get(self.groups[address], 0)
+
     def _batch(self, batch: _Changing | _Announcing) -> None:
         self._batches.append(batch)
         if len(self._batches) == 1:
@@ -176,6 +197,7 @@ class Performer:
             self.results.append(result)
 
     def _lease(self, effect: KernelLease, now: Instant) -> None:
+        self._held[effect.group] = effect.until or 0
         if effect.until is None:
             refusal = self.kernel.end(effect.group)
         else:
