@@ -1,0 +1,58 @@
+"""What a pulse learns from the runs before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from understudy.pulse.arguments import parse
+from understudy.pulse.start import draw_incarnation, in_standby, quiet_time
+from understudy.units import SECOND
+
+GOOD = ["--config", "f", "--node", "n", "--runtime-dir", "/r", "--state-dir", "/s"]
+
+
+def test_the_quiet_time_covers_a_longer_dead_time_of_the_run_before(tmp_path: Path) -> None:
+    path = str(tmp_path / "dead_time")
+    assert quiet_time(path, 1 * SECOND, now=0) == 1 * SECOND
+    assert quiet_time(path, 5 * SECOND, now=10 * SECOND) == 5 * SECOND
+    assert quiet_time(path, 1 * SECOND, now=20 * SECOND) == 5 * SECOND
+    # The promises of the 5 s run end at 25 s, whatever runs come in between.
+    assert quiet_time(path, 1 * SECOND, now=22 * SECOND) == 5 * SECOND
+    assert quiet_time(path, 2 * SECOND, now=24 * SECOND) == 5 * SECOND
+    assert quiet_time(path, 1 * SECOND, now=40 * SECOND) == 2 * SECOND
+    assert quiet_time(path, 1 * SECOND, now=50 * SECOND) == 1 * SECOND
+
+
+def test_a_spoilt_file_is_replaced(tmp_path: Path) -> None:
+    for content in ("", "{", "[]", '{"current_ns": "x"}'):
+        (tmp_path / "dead_time").write_text(content)
+        assert quiet_time(str(tmp_path / "dead_time"), SECOND, now=0) == SECOND
+
+
+def test_standby_is_a_file(tmp_path: Path) -> None:
+    assert not in_standby(str(tmp_path))
+    (tmp_path / "standby").touch()
+    assert in_standby(str(tmp_path))
+
+
+def test_incarnations_are_64_bits_and_differ() -> None:
+    some = {draw_incarnation() for _ in range(100)}
+    assert len(some) == 100
+    assert all(0 < number < 2**64 for number in some)
+
+
+def test_flags_are_read() -> None:
+    found = parse([*GOOD, "--ready-fd", "3", "--wait-fd", "4"], "x")
+    assert (found.config, found.node, found.ready_fd, found.wait_fd) == ("f", "n", 3, 4)
+    assert found.in_runtime_dir("pulse.sock") == "/r/pulse.sock"
+    assert parse(GOOD, "x").ready_fd == -1
+
+
+@pytest.mark.parametrize("given", [[], GOOD[:6], [*GOOD, "--loud"], [*GOOD, "--loud", "1"], [*GOOD, "--ready-fd", "x"]])
+def test_wrong_flags_end_with_2_and_the_usage(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(given, "understudy.pulse")
+    assert caught.value.code == 2
+    assert "usage: python -m understudy.pulse --config VALUE" in capsys.readouterr().err
