@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+SPARE_BELOW = 600_000_000
+"""Nanoseconds of dead time. A pulse from scratch sends its first heartbeat after some 200 ms on a busy machine (measured)."""
+
 _HELP = """\
 Run this machine's part of the cluster, until it is told to stop.
 
@@ -13,7 +16,8 @@ these processes run:
   supervisor   this one; starts the others again when they end
   pulse        heartbeats, leases, addresses; at real-time priority if permitted
   manager      programs and agents, history, the control socket
-and on a node a spare pulse waits, so that a dead one is replaced at once.
+and on a node with a dead time of at most 600 ms a spare pulse waits, so that a
+dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
 SIGTERM or Ctrl-C hands the groups over to other machines and ends; a second one
 ends at once, without handing over. Killing the supervisor alone stops nothing:
@@ -90,8 +94,8 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         click.echo(f"understudy: {sentence}", err=True)
     sys.stderr.flush()
     arguments = ["--config", config, "--node", name, "--runtime-dir", runtime_dir, "--state-dir", state_dir]
-    if cluster.member(name).role is Role.WITNESS:
-        arguments.append("--no-spare")  # it runs nothing that a slow restart could interrupt
+    if cluster.member(name).role is Role.WITNESS or cluster.dead_time > SPARE_BELOW:
+        arguments.append("--no-spare")  # it runs nothing, or a restart from scratch is fast enough
     python = sys.executable
     os.execv(
         python,

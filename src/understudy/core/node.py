@@ -374,7 +374,7 @@ class Node:
             digest=self.cluster.digest,
             quiet=self.voter.quiet(now),
             standby=self.standby or self.leaving,
-            holds=self.steward.holds(),
+            holds=self.steward.claims.holds(),
             votes=self.voter.votes(now),
             heard=self.links.heard(now),
             groups=self.steward.reports(self.carriers, self.manager) if self.role is Role.NODE else (),
@@ -384,7 +384,7 @@ class Node:
         """What others should hear of at once when it changes."""
         reports = self.steward.reports(self.carriers, self.manager) if self.role is Role.NODE else ()
         words = tuple((item.group, item.phase, item.fit) for item in reports)
-        return (self.steward.holds(), words, self.standby, self.leaving)
+        return (self.steward.claims.holds(), words, self.standby, self.leaving)
 
     # Things that happen on this machine
 
@@ -397,7 +397,7 @@ class Node:
     def _rival(self, address: str, device: str, mac: str, now: Instant) -> None:
         for name, charge in self.steward.charges.items():
             ours = any(item.address == address for item in charge.group.addresses)
-            if ours and self.steward.claims.held(name) is not None:
+            if ours and self.steward.serves(name, now):
                 known = self.rivals.get(address)
                 self.rivals[address] = (mac, now)
                 charge.announcements.burst(now)

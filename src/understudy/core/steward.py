@@ -19,7 +19,7 @@ from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome
-from ..messages import Bid, BidAnswer, GroupReport, Hold, Release
+from ..messages import Bid, BidAnswer, GroupReport, Release
 from ..model import Cluster, Group, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import probing
@@ -392,7 +392,7 @@ class Steward:
             self._fact(charge, fact, now)
 
     def _fact(self, charge: Charge, fact: Fact, now: Instant) -> None:
-        if fact.announce and self.claims.held(charge.group.name) is not None:
+        if fact.announce and self.serves(charge.group.name, now):
             charge.announcements.burst(now)
             self.announce(charge, now, "taken over here")
         if fact.why:
@@ -401,12 +401,17 @@ class Steward:
         if fact.gave_up_for:
             charge.unfit_until, charge.unfit_why = now + fact.gave_up_for, f"failed there: {fact.why}"
 
+    def serves(self, group: str, now: Instant) -> bool:
+        """Whether our right stands at this moment. A lapsed hold that no timer has dealt with yet must draw no clients here."""
+        claim = self.claims.held(group)
+        return claim is not None and now < claim.until
+
     def announce(self, charge: Charge, now: Instant, why: str = "repeated") -> None:
         if not charge.announcements.take(now):
             return
         running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
         addresses = tuple(item for item in charge.addresses if item.id in running)
-        if addresses and self.claims.held(charge.group.name) is not None:
+        if addresses and self.serves(charge.group.name, now):
             self.emit(AnnounceEffect(addresses, why))
 
     def expire(self, now: Instant) -> None:
@@ -466,9 +471,6 @@ class Steward:
         return due
 
     # What others are told
-
-    def holds(self) -> tuple[Hold, ...]:
-        return self.claims.holds()
 
     def unfit(self, charge: Charge, carriers: Mapping[str, bool], manager: bool) -> str:
         """Why the group cannot run on this machine now, or ""."""
