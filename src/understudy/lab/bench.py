@@ -196,23 +196,35 @@ class Bench:
                 )
 
     def idle(self) -> None:
-        """Memory and CPU time at 200 ms heartbeats."""
+        """Memory and CPU time at 200 ms heartbeats.
+
+        Resident memory counts a page again in every process that shares it, so the sum of all parts, the spare pulse included, is
+        judged by its proportional size; pulse and manager also by the plain sum.
+        """
         results = self._trial("idle", Spec("idle"))
         self.report.runs["idle"] = results
         if not results:
             return
         rss = {result["part"]: result["rss_mb"] for result in results}
+        pss = sum(result["pss_mb"] for result in results)
         cpu = sum(result["cpu_percent"] for result in results)
         for result in results:
             self.report.lines.append(
                 f"idle {result['part']:10} {result['rss_mb']:6.1f} MB resident ({result['pss_mb']:.1f} MB proportional), "
                 f"{result['cpu_percent']:.2f} % of a core"
             )
-        self.report.figures["idle"] = {"rss_mb": rss, "cpu_percent": cpu}
+        both = rss["pulse"] + rss["manager"]
+        self.report.lines.append(
+            f"idle all: {pss:.1f} MB proportional; pulse and manager {both:.1f} MB resident; {cpu:.2f} %"
+        )
+        self.report.figures["idle"] = {"rss_mb": rss, "pss_mb": pss, "cpu_percent": cpu}
         if rss["pulse"] > PULSE_MEMORY:
             self.report.broken.append(f"the pulse has {rss['pulse']:.1f} MB, at most {PULSE_MEMORY:.0f} MB promised")
-        if sum(rss.values()) > ALL_MEMORY:
-            self.report.broken.append(f"all have {sum(rss.values()):.1f} MB, at most {ALL_MEMORY:.0f} MB promised")
+        if max(both, pss) > ALL_MEMORY:
+            self.report.broken.append(
+                f"pulse and manager have {both:.1f} MB resident, all parts {pss:.1f} MB proportional; "
+                f"at most {ALL_MEMORY:.0f} MB promised"
+            )
         if cpu >= ALL_CPU:
             self.report.broken.append(f"idle CPU time {cpu:.2f} % of a core, under {ALL_CPU:.0f} % promised")
 
