@@ -9,14 +9,17 @@ known then, so two rights overlap only if one of them begins or is renewed while
 3. Two machines that may run one exclusive program, unless the machine that ran it was unable to stop it: frozen,
    without its daemon, or its agent failed. Then nobody could give proof but a fence, and the configured
    ``stop_timeout`` stands in (DESIGN, "Proof of stop").
-4. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
+4. An address announced, or a program started, by a machine whose right is over: clients' caches would follow the
+   frame, whatever the kernel drops afterwards. (What a pulse had decided before it froze and does when it thaws is
+   not the core's doing.)
+5. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..effects import Action, Effect, RemoveAddresses, RunAgent
+from ..effects import Action, Announce, Effect, RemoveAddresses, RunAgent
 from ..messages import Phase
 from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
@@ -80,6 +83,19 @@ class Safety(Observer):
         disabling = ("freeze", "thaw", "kill", "pulse", "manager", "stop ", "cut", "start ")
         if text.startswith(disabling) or "lost" in text or "unknown" in text or "failed" in text:
             self._unable[host.name] = host.world.now
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        if host.catching_up:
+            return
+        if isinstance(effect, Announce):
+            for group in host.world.cluster.groups:
+                ours = [item.address for item in effect.addresses if item in group.resources]
+                if ours and not host.serves(group.name):
+                    text = f"{host.name} announces {' '.join(ours)} without the right to serve it: {effect.why}"
+                    self._add(host.world, "announced-without-right", text)
+        elif isinstance(effect, RunAgent) and effect.action is Action.START and not host.serves(effect.group):
+            text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
+            self._add(host.world, "started-without-right", text)
 
     def compare_claims(self, world: World) -> None:
         """Ask every core what it holds; at most one may say that it has a lease that has not ended."""

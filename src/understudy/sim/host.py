@@ -70,6 +70,7 @@ class Host:
         self.pulse_number = 0
         self.frozen_at: Instant | None = None
         self.strike: Strike | None = None
+        self.catching_up = False
         self.saved_standby = False
         self.pings: dict[str, bool] = dict.fromkeys(world.cluster.ping, True)
         self.rejected: Counter[str] = Counter()
@@ -181,7 +182,7 @@ class Host:
             return
         self.frozen_at = None
         if self._unperformed:
-            self._perform_all(deque())
+            self._catch_up()
         datagrams, facts = list(self._datagrams), list(self._facts)
         self._datagrams.clear()
         self._facts.clear()
@@ -276,6 +277,14 @@ class Host:
             if finished is not None:
                 results.append(finished)
             self._struck(effect)
+
+    def _catch_up(self) -> None:
+        """Perform what was decided before the freeze; results come back as facts, in their turn."""
+        self.catching_up = True
+        results: deque[Event] = deque()
+        self._perform_all(results)
+        self._facts.extendleft(reversed(results))
+        self.catching_up = False
 
     def _struck(self, effect: wish.Effect) -> None:
         strike = self.strike

@@ -15,7 +15,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
-    ping NAME answers|fails     strike NAME N                replay N
+    ping NAME answers|fails     strike NAME N [freeze 2s]    replay N
     status NAME
     expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
     expect GROUP outage below 1030ms          expect nothing moved
@@ -301,7 +301,8 @@ class Script:
         self._soon()
 
     def _strike(self, words: list[str]) -> None:
-        self._host(words[1]).strike = Strike(int(words[2]), None)
+        freeze = parse_duration(words[4]) if len(words) > 4 else None
+        self._host(words[1]).strike = Strike(int(words[2]), freeze)
 
     # -- what happens to the network
 
