@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,31 @@ def test_a_program_that_ends_before_it_has_settled_has_failed(tmp_path: Path) ->
     play(scene())
 
 
+def test_a_death_during_the_start_is_not_hidden_by_its_ok(tmp_path: Path) -> None:
+    """The loop is made slow, so that the program is dead before the start's answer is out: "failed" must be the last word."""
+
+    async def scene() -> None:
+        stage = Stage(tmp_path, CommandResource("program", ("true",)))
+        loop = asyncio.get_running_loop()
+        turns = iter(range(20))
+
+        def hold_up() -> None:
+            if next(turns, None) is not None:
+                time.sleep(0.01)
+                loop.call_soon(hold_up)
+
+        loop.call_soon(hold_up)
+        outcome, text = await stage.run("start")
+        told_before = list(stage.deaths)
+        if outcome is Outcome.OK:
+            assert told_before == []
+            await until(lambda: stage.deaths, "the death is told after the answer")
+        else:
+            assert text == "ended, exit code 0"
+
+    play(scene())
+
+
 @pytest.mark.parametrize(
     ("resource", "words"),
     [
@@ -151,8 +178,6 @@ def test_the_configured_stop_signal_is_used(tmp_path: Path) -> None:
 
 
 def test_a_stop_does_not_wait_for_a_start_to_settle(tmp_path: Path) -> None:
-    import asyncio
-
     async def scene() -> None:
         stage = Stage(tmp_path, CommandResource("slow", ("sleep", "1000"), settle=1000 * SECOND))
         start = asyncio.ensure_future(stage.run("start"))
