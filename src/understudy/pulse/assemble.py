@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..adapters import lockfile
 from ..adapters.channel import Listener
+from ..adapters.kernel_lease_setup import teardown
 from ..adapters.udp import UdpLinks, boot_clock
 from ..config.load import load, load_keys
 from ..config.paths import paths
@@ -105,7 +106,13 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
             _say(warning, "<4>")
         _tell_ready(arguments.ready_fd)
 
-    return loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"), settle_in)
+    code = loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"), settle_in)
+    if code == 0 and not witness:
+        # Nothing is held any more; whoever uses an address of ours by hand from now on must not meet our rules.
+        refusal = teardown(cluster)
+        if refusal is not None:
+            _say(f"the tables of the kernel leases stay: {refusal}", "<4>")
+    return code
 
 
 def _tell_ready(descriptor: int) -> None:
