@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -134,6 +135,9 @@ def open_path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         yield Path(name)
+        pid_file = Path(name) / "httpd.pid"
+        if pid_file.exists():  # Only when the test has failed before the agent's stop.
+            os.kill(int(pid_file.read_text()), signal.SIGTERM)
 
 
 def test_apache(open_path: Path, in_namespace: Callable[[Callable[[], None]], None]) -> None:
