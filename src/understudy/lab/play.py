@@ -70,7 +70,7 @@ class Timeline:
 
     def glance(self) -> None:
         """Print what has changed since the last glance: the cluster's words, and the client's fortune."""
-        for told in self._stage.told():
+        for told in sorted(self._stage.told(), key=lambda told: told.at):
             self.say(told.machine, told.text, {"warning": 33, "error": 31}.get(told.level, 36), told.at)
         now = kernel.now()
         recent = self._stage.watchers.questions(now - 2 * SECOND, now)
@@ -120,7 +120,20 @@ class Play:
             for name, daemon in self.stage.daemons.items():
                 lines += [f"{name}: {line}" for line in daemon.log_tail()]
             raise LabError("\n".join(lines))
+        self._go_home()
         self.timeline.say("lab", f"the cluster is up; {self.stage.watchers.who()} serves")
+
+    def _go_home(self) -> None:
+        """The faults of a list begin with every group on the node that it prefers; whoever was up first may have it now."""
+        stage = self.stage
+        for group, values in stage.scene.groups.items():
+            home = (values.get("prefer") or [""])[0]
+            if not home or not stage.scene.faults:
+                continue
+            if values.get("failback") == "never" and self.stage.watchers.who() != home:
+                self.timeline.say("lab", stage.do(f"move {group} {home}"), 1)
+            if not self.timeline.until(kernel.now() + _SETTLE, lambda to=home: self._as_expected(to)):  # type: ignore[misc]
+                raise LabError(f"{group} did not come to {home}, which it prefers")
 
     def _serves(self) -> bool:
         watchers = self.stage.watchers
