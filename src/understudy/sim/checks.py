@@ -90,10 +90,10 @@ class Safety(Observer):
         if isinstance(effect, Announce):
             for group in host.world.cluster.groups:
                 ours = [item.address for item in effect.addresses if item in group.resources]
-                if ours and not host.serves(group.name):
+                if ours and not _entitled(host, group.name):
                     text = f"{host.name} announces {' '.join(ours)} without the right to serve it: {effect.why}"
                     self._add(host.world, "announced-without-right", text)
-        elif isinstance(effect, RunAgent) and effect.action is Action.START and not host.serves(effect.group):
+        elif isinstance(effect, RunAgent) and effect.action is Action.START and not _entitled(host, effect.group):
             text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
             self._add(host.world, "started-without-right", text)
 
@@ -115,6 +115,14 @@ class Safety(Observer):
             kind = f"pair-{kind}"
         if len(self.findings) < self.limit:
             self.findings.append(Finding(world.now, kind, text))
+
+
+def _entitled(host: Host, group: str) -> bool:
+    """The kernel lease may end up to a quarter of a heartbeat before the right itself, which the core renews in steps."""
+    if host.serves(group):
+        return True
+    status = status_of(host, group)
+    return status is not None and (status.lease_left_ms or 0) > 0
 
 
 class Movements(Observer):
