@@ -29,6 +29,7 @@ class Question:
     op: int | None = None
     deadline: Instant = 0
     good_until: Instant = 0
+    refusal: str = ""
 
     def answered_well(self, now: Instant) -> bool:
         return not self.addresses or now < self.good_until
@@ -43,10 +44,14 @@ class Question:
         return [ProbeAddresses(self.op, self.group, self.addresses, limit(cluster), why)]
 
     def finished(self, cluster: Cluster, outcome: Outcome, text: str, peer: str, me: str, now: Instant) -> Note | None:
-        """None: nobody answered, the addresses may be taken. Otherwise why not."""
+        """Why the addresses may not be taken; None when they may, or when nothing new was learned."""
         self.op = None
         if outcome is Outcome.OK:
             self.good_until = now + limit(cluster) + cluster.heartbeat
+            self.refusal = ""
             return None
-        reason = text or "the network could not be asked"
+        reason, before = text or "the network could not be asked", self.refusal
+        self.refusal = reason
+        if reason == before:
+            return None
         return Note(f"not taken over although {peer} is silent: {reason}", Level.WARNING, self.group, me)

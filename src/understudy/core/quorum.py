@@ -1,8 +1,11 @@
 """The quorum policies behind the lease: how many votes a right needs, at this moment.
 
-``majority``: more than half of all members, always. ``pair``: both machines, while the other one lives; one alone when the other
-has been silent for the dead time on every path (or has just started and so helps nobody yet), and then only while it may
-stand alone: it reaches a ping target, when any are configured.
+``majority``: more than half of all members, always.
+
+``pair``: to *take* a group, both machines; one alone only when the other has been silent for the dead time on every path (or
+has just started and so helps nobody yet), and a ping target answers, when any are configured. To *keep* a group, one
+alone, as long as a ping target answers: by the time the other counts as lost, a right that rests on its echo is over
+already. What makes this bearable is the other's side: it asks the service network before it takes anything (``probing``).
 
 A policy never weakens a right that stands: it only says how many echoes the right is counted from.
 """
@@ -23,10 +26,15 @@ class Surroundings:
     reaches_ping: bool = True
 
 
-def needed(cluster: Cluster, around: Surroundings) -> int:
-    """The number of votes, this member's own included, that a right needs now. More than there are: none can be had."""
+def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int:
+    """The number of votes, this member's own included, that a right needs now. More than there are: none can be had.
+
+    ``holding``: to keep a group that is held, not to take it.
+    """
     if cluster.quorum is Quorum.MAJORITY:
         return cluster.majority
+    if holding:
+        return 1 if around.reaches_ping else 2
     if not (around.peer_silent or around.peer_quiet):
         return 2
     return 1 if around.reaches_ping else 3

@@ -109,10 +109,12 @@ class Steward:
             decision = decisions[name]
             claim = self.claims.claims.get(name)
             if claim is not None and claim.stage is Stage.HELD:
+                if now >= claim.until:
+                    continue  # lapsed; only the timer may deal with it, and nothing is begun before
                 self._follow_held(charge, claim, decision, now)
             elif claim is not None:
                 if self.me not in decision.order and not self.adopting(name, now):
-                    self.withdraw(name, f"this node cannot take it any more: {decision.why}", now)
+                    self.withdraw(name, decision.why, now)
             else:
                 self._follow_vacant(charge, decision, holders.get(name), ready, now)
             self._advance(charge, now)
@@ -170,19 +172,16 @@ class Steward:
         """Whether to bid now for a group that nobody holds; arranges to be woken if the time is still to come."""
         name = charge.group.name
         adopting = self.adopting(name, now)
-        if self.me not in decision.order and not adopting:
-            return False
-        if not ready and not adopting:
+        if not adopting and (not ready or self.me not in decision.order):
             return False
         if 1 + len(self.alive) < needed(self.cluster, self.around):
             return False
         start = self.claims.not_before.get(name, 0)
         reserved = charge.reserved
-        if reserved is not None and reserved.successor == self.me:
-            pass
-        elif reserved is not None and now < reserved.until:
+        named = reserved is not None and reserved.successor == self.me
+        if not named and reserved is not None and now < reserved.until:
             start = max(start, reserved.until)
-        elif not adopting and charge.vacant_since is not None:
+        elif not named and not adopting and charge.vacant_since is not None:
             place = decision.order.index(self.me)
             start = max(start, charge.vacant_since + place * self.cluster.dead_time)
         promise = self.voter.promised(name, now)
@@ -227,8 +226,9 @@ class Steward:
                 continue
             peer = next(member for member in self.cluster.names if member != self.me)
             note = charge.question.finished(self.cluster, outcome, text, peer, self.me, now)
-            if note is not None:
+            if charge.question.refusal:
                 self.claims.not_before[name] = now + self.cluster.dead_time
+            if note is not None:
                 self.emit(note)
             return True
         return False
@@ -288,7 +288,7 @@ class Steward:
         claim = self.claims.claims.get(group)
         if claim is None:
             return
-        until = self.claims.count(claim, needed(self.cluster, self.around))
+        until = self.claims.count(claim, needed(self.cluster, self.around, claim.stage is Stage.HELD))
         if until <= now:
             return
         charge = self.charges[group]
@@ -365,6 +365,7 @@ class Steward:
         self.emit(KernelLease(claim.group, None, why))
 
     def heard_release(self, release: Release, able: bool, now: Instant) -> None:
+        """A ballot was given up; ``able``: we could take what was released to us."""
         self.voter.release(release.group, release.node, release.ballot, release.stopped)
         self.proof.released(release.group, release.node, release.stopped)
         charge = self.charges.get(release.group)
