@@ -46,6 +46,15 @@ def _addresses(trial: Trial, name: str) -> str:
 
 
 @in_cluster()
+def test_without_the_kernel_lease_two_would_serve(trial: Trial) -> None:
+    """The counter-proof: with its packet filter emptied by hand, the frozen machine serves on, and the observer sees two."""
+    trial.stage.do("freeze ha01")
+    trial.stage.do("on ha01 nft flush ruleset")
+    start = kernel.now()
+    until("two machines answer", lambda: len(trial.stage.watchers.two(start, kernel.now())) > 100)
+
+
+@in_cluster()
 def test_heartbeats_cut_with_the_service_network_up(trial: Trial) -> None:
     """Heartbeats go over both networks; then only over the service network; then, between the nodes, over none."""
     start = kernel.now()
