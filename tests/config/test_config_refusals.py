@@ -45,3 +45,14 @@ def test_the_standard_file_is_good() -> None:
     reading = read(GOOD, "cluster.toml")
     assert reading.problems == ()
     assert reading.cluster is not None
+
+
+def test_more_groups_than_a_heartbeat_can_name() -> None:
+    many = "".join(f"[groups.g{number}]\n" for number in range(129))
+    text = GOOD[: GOOD.index("[groups.")] + many
+    found = [str(problem) for problem in read(text, "cluster.toml").problems if "heartbeat can name" in problem.text]
+    line = text[: text.index("[groups.g128]")].count("\n") + 1
+    assert found == [
+        f"cluster.toml:{line}:9: error: 129 groups are more than the 128 that a heartbeat can name\n"
+        "    A group may have any number of addresses and programs."
+    ]

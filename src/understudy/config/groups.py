@@ -23,6 +23,9 @@ from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
 from .tree import Array, Place, Table
 
+MOST_GROUPS = 128
+"""What one heartbeat can name, with the longest names, in one datagram."""
+
 DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 
 _LATER = {
@@ -48,6 +51,9 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
         _group(report, name, table, (place, value_place), members)
         for name, table, place, value_place in top.tables("groups")
     ]
+    if len(groups) > MOST_GROUPS:
+        text = f"{len(groups)} groups are more than the {MOST_GROUPS} that a heartbeat can name"
+        report.error(groups[MOST_GROUPS].place, text, "A group may have any number of addresses and programs.")
     _check_names(report, groups)
     _check_contents(report, groups)
     _check_addresses(report, groups, members)

@@ -58,6 +58,7 @@ class Node:
         self.states: dict[str, NodeState] = {}
         self.over: dict[tuple[str, str], int] = {}
         self.carriers: dict[str, bool] = {}
+        self.seen_holds: dict[str, tuple[int, Instant]] = {}
         self.rivals: dict[str, tuple[str, Instant]] = {}
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
@@ -212,13 +213,13 @@ class Node:
                 if message.voter == event.sender:
                     self._votes(message.voter, message.votes, message.dead_time, now)
             case Bid():
-                if message.node == event.sender:
+                if (message.node, message.incarnation) == (event.sender, event.incarnation):
                     self._bid(message, event.link, now)
             case BidAnswer():
                 if message.voter == event.sender and message.bidder == self.me:
                     self.steward.answered(message, now)
             case Release():
-                if message.node == event.sender:
+                if (message.node, message.incarnation) == (event.sender, event.incarnation):
                     self._release(message, now)
             case Ask():
                 if message.node == event.sender and message.to == self.me:
@@ -254,6 +255,8 @@ class Node:
         self.states[state.node] = state
         for hold in state.holds:
             self.steward.claims.saw_ballot(hold.ballot)
+            if not hold.bidding and self.seen_holds.get(hold.group, (0, 0))[0] != hold.ballot:
+                self.seen_holds[hold.group] = (hold.ballot, now)
             promise = self.voter.promised(hold.group, now)
             if hold.bidding and (promise is None or promise.ballot != hold.ballot):
                 continue

@@ -111,7 +111,7 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     why = decision.why if decision is not None else "this node only votes"
     not_on = dict(decision.not_on) if decision is not None else {}
     phase = charge.execution.phase().value
-    ballot = None
+    ballot, since = None, charge.since
     if claim is not None:
         ballot = claim.ballot
         if charge.waiting_for:
@@ -119,6 +119,8 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
             why = f"waits {wait} for proof of stop of {', '.join(charge.waiting_for)}"
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)
+        seen = node.seen_holds.get(name)
+        since = seen[1] if seen is not None and seen[0] == ballot else None
         if word:
             why = word
             if decision is not None and decision.node != holder:
@@ -133,7 +135,7 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
         name=name,
         holder=holder,
         state=phase,
-        for_ms=None if charge.since is None else _ms(now - charge.since),
+        for_ms=None if since is None else _ms(now - since),
         ballot=ballot,
         lease_left_ms=None if claim is None else _ms(max(0, claim.until - now)),
         why=why,

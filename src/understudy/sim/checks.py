@@ -23,7 +23,7 @@ from ..effects import Action, Announce, Effect, RemoveAddresses, RunAgent
 from ..messages import Phase
 from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
-from ..units import Duration
+from ..units import SECOND, Duration
 from .host import Host
 from .world import Observer, World, WorldTime
 
@@ -43,6 +43,7 @@ class Safety(Observer):
     def __init__(self, limit: int = 20) -> None:
         self.findings: list[Finding] = []
         self.limit = limit
+        self.stop_failed = False
         self._ends: dict[str, dict[str, WorldTime]] = {}
         self._runs: dict[tuple[str, str], dict[str, bool]] = {}
         self._unable: dict[str, WorldTime] = {}
@@ -80,9 +81,10 @@ class Safety(Observer):
     def happened(self, host: Host | None, text: str) -> None:
         if host is None:
             return
-        disabling = ("freeze", "thaw", "kill", "pulse", "manager", "stop ", "cut", "start ")
+        disabling = ("freeze", "thaw", "kill", "the pulse", "power", "manager", "stop ", "cut", "start ")
         if text.startswith(disabling) or "lost" in text or "unknown" in text or "failed" in text:
             self._unable[host.name] = host.world.now
+        self.stop_failed |= text.startswith("stop ") and not text.endswith(": ok")
 
     def wished(self, host: Host, effect: Effect) -> None:
         if host.catching_up:
@@ -208,11 +210,11 @@ def _explain(world: World, name: str, group: str) -> str:
     return f"{status.state}, {status.not_on.get(name) or status.why}"
 
 
-def allowed_time(world: World) -> Duration:
-    """How long after the end of trouble everything must have settled."""
+def allowed_time(world: World, stop_failed: bool) -> Duration:
+    """How long after the end of trouble everything must have settled; a stop that failed is tried again only after up to 30 s."""
     cluster = world.cluster
     slowest = 0
     for group in cluster.groups:
         programs = [item for item in group.resources if not isinstance(item, AddressResource)]
         slowest = max(slowest, group.stop_timeout + sum(item.limits.start + item.limits.stop for item in programs))
-    return 15 * cluster.dead_time + slowest
+    return 15 * cluster.dead_time + slowest + (35 * SECOND if stop_failed else 0)

@@ -123,7 +123,7 @@ def _live_through(world: World, shape: Shape, safety: Safety, liveness: Liveness
     world.after(dead_time // 3, compare)
     world.run(shape.trouble)
     calm_since, moved = world.now, liveness.movements.count
-    while world.now < shape.trouble + allowed_time(world) + CALM * dead_time:
+    while world.now < shape.trouble + allowed_time(world, safety.stop_failed) + CALM * dead_time:
         world.run(world.now + dead_time)
         if liveness.movements.count != moved or liveness.complaints(world):
             calm_since, moved = world.now, liveness.movements.count
