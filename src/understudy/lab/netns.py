@@ -204,8 +204,7 @@ class Room:
             text=True,
             start_new_session=True,
         )
-        assert starter.stdout is not None
-        line = starter.stdout.readline()
+        line = starter.stdout.readline() if starter.stdout is not None else ""
         if not line:
             raise LabError(f"{name} did not start: its process 1 ended with status {starter.wait()}")
         machine.starter, machine.init = starter, int(line)

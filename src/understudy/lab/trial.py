@@ -140,7 +140,8 @@ class Trial:
         time.sleep(settle / SECOND)
         seen = self.stage.watchers.seen(start, kernel.now())
         gap = seen.address
-        assert gap is not None
+        if gap is None:
+            raise LabError("the client asked nothing: its process must have died")
         return {
             "outage_ms": gap.length / MILLISECOND,
             "mended": gap.mended,
