@@ -157,6 +157,20 @@ def test_interrupted_by_ctrl_c() -> None:
     assert interfaces_and_labs() == before
 
 
+@pytest.mark.kernel
+def test_scene_that_the_daemon_would_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "scene.toml"
+    path.write_text(
+        Path(scene(tmp_path, "")).read_text(encoding="utf-8").replace('"200ms"', '"900ms"'), encoding="utf-8"
+    )
+    done = subprocess.run(
+        [*CALL, str(path)], capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 2
+    assert "the daemon would refuse" in done.stderr
+    assert "dead_time" in done.stderr or "dead time" in done.stderr
+
+
 def test_scene_that_is_not_there() -> None:
     done = subprocess.run([*CALL, "no-such-scene"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2

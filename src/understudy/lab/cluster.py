@@ -21,6 +21,8 @@ from datetime import datetime
 from typing import Any
 
 from ..adapters import lockfile
+from ..config.load import examine
+from ..errors import UsageError
 from ..units import SECOND, Instant
 from . import kernel
 from .inside import BASE
@@ -60,11 +62,15 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def write_configuration(scene: Scene) -> None:
-    """The cluster's file and its key, for all machines."""
+    """The cluster's file and its key, for all machines. Raises UsageError when the daemon would refuse the file."""
     with open(KEY, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(secrets.token_hex(32) + "\n")
     with open(CONFIGURATION, "w", encoding="utf-8") as file:
         file.write(scene.configuration(KEY))
+    cluster, problems = examine(CONFIGURATION)
+    if cluster is None:
+        wrong = [f"{problem.text}\n    {problem.hint}" for problem in problems if problem.severity == "error"]
+        raise UsageError("the daemon would refuse this scene's [cluster] or [groups]:\n  " + "\n  ".join(wrong))
 
 
 class Daemon:

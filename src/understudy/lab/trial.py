@@ -203,6 +203,7 @@ def idle(spec: Spec) -> list[dict[str, Any]]:
     """Memory and CPU time of the daemon on the machine that serves, with nothing to do."""
     trial = Trial(spec)
     daemon = trial.stage.daemons["ha01"]
+    time.sleep(3.0)  # the spare pulse starts a while after the first
     processes = {part: daemon.processes(part) for part in PARTS}
     before = {part: sum(_cpu(p.pid) for p in found) for part, found in processes.items()}
     start = time.monotonic()
