@@ -445,6 +445,8 @@ class Node:
                 charge.pinned = name in self.decisions and self.decisions[name].order[:1] != (self.me,)
 
     def _at_rest(self) -> bool:
+        if self.role is Role.WITNESS:
+            return True
         return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)
 
     def _look_around(self, now: Instant) -> None:

@@ -43,15 +43,15 @@ class Question:
         why = "no other machine may use these addresses before this one takes them"
         return [ProbeAddresses(self.op, self.group, self.addresses, limit(cluster), why)]
 
-    def finished(self, cluster: Cluster, outcome: Outcome, text: str, peer: str, me: str, now: Instant) -> Note | None:
-        """Why the addresses may not be taken; None when they may, or when nothing new was learned."""
+    def finished(self, cluster: Cluster, outcome: Outcome, text: str, peer: str, me: str, now: Instant) -> list[Effect]:
+        """Notes why the addresses may not be taken; nothing when they may, or when that was said already."""
         self.op = None
         if outcome is Outcome.OK:
             self.good_until = now + limit(cluster) + cluster.heartbeat
             self.refusal = ""
-            return None
+            return []
         reason, before = text or "the network could not be asked", self.refusal
         self.refusal = reason
         if reason == before:
-            return None
-        return Note(f"not taken over although {peer} is silent: {reason}", Level.WARNING, self.group, me)
+            return []
+        return [Note(f"not taken over although {peer} is silent: {reason}", Level.WARNING, self.group, me)]

@@ -220,16 +220,15 @@ class Steward:
         return False
 
     def probed(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
-        """The answer of the service network; False if ``op`` is none of our questions."""
+        """The service network's answer; False if ``op`` is none of our questions."""
         for name, charge in self.charges.items():
             if charge.question.op != op:
                 continue
             peer = next(member for member in self.cluster.names if member != self.me)
-            note = charge.question.finished(self.cluster, outcome, text, peer, self.me, now)
+            for effect in charge.question.finished(self.cluster, outcome, text, peer, self.me, now):
+                self.emit(effect)
             if charge.question.refusal:
                 self.claims.not_before[name] = now + self.cluster.dead_time
-            if note is not None:
-                self.emit(note)
             return True
         return False
 
