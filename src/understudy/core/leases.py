@@ -40,8 +40,13 @@ class Claim:
     echoes: dict[str, tuple[Instant, Duration]] = field(default_factory=dict)
     ask_again: dict[str, Instant] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
-    unfinished: int = 0
+    unfinished: set[int] = field(default_factory=set)
     until: Instant = 0
+
+    def note_unfinished(self, ballot: int) -> None:
+        """A voter remembers an earlier ballot whose holder never said that everything has stopped (0: it knows of none)."""
+        if ballot:
+            self.unfinished.add(ballot)
 
 
 class Claims:
@@ -107,7 +112,7 @@ class Claims:
         """A voter's answer to our standing bid."""
         if answer.granted:
             self.echo(claim.group, answer.ballot, answer.voter, answer.echo, answer.dead_time)
-            claim.unfinished = max(claim.unfinished, answer.highest)
+            claim.note_unfinished(answer.highest)
             return
         self.saw_ballot(answer.highest)
         claim.refusals[answer.voter] = answer.why

@@ -30,7 +30,7 @@ from ..events import (
     Started,
     TimerDue,
 )
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release, Vote
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Release, Vote
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import NEVER, SECOND, Duration, Instant, format_duration
@@ -266,6 +266,9 @@ class Node:
         self.voter.not_named(state.node, state.incarnation, state.sent_at, named)
         self._votes(state.node, state.votes, state.dead_time, now)
         self.steward.proof.heard(state)
+        for report in state.groups:
+            if report.phase is Phase.STOPPED and report.group not in named:
+                self.voter.stopped(report.group, self.steward.ordered.index(state.node))
         if self.cluster.quorum is Quorum.PAIR:
             self._two_holders(state, now)
 

@@ -59,6 +59,10 @@ class Proof:
             return 0, ()
         return acquired_at + self.groups[group].stop_timeout, tuple(sorted(machines))
 
+    def missing(self, group: str) -> bool:
+        """Whether some machine's proof is still missing."""
+        return bool(self.may_run.get(group))
+
     def waited(self, group: str) -> None:
         """The wait is over: that was the proof."""
         if group in self.may_run:

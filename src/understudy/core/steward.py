@@ -13,56 +13,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome
 from ..messages import Bid, BidAnswer, GroupReport, Release
-from ..model import Cluster, Group, Quorum
+from ..model import Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import probing
-from .announce import Announcements
+from .charge import Charge, Reservation
 from .execution import Execution, Fact, State, Wanted
 from .leases import Claim, Claims, Stage
 from .placement import Decision
 from .proof import Proof
 from .quorum import Surroundings, alone, needed
 from .votes import Voter
-
-
-@dataclass(slots=True)
-class _Reservation:
-    """The last holder named ``successor``; others let it try first, until ``until``."""
-
-    successor: str
-    ballot: int
-    until: Instant
-
-
-class Charge:
-    """What the steward keeps for one group."""
-
-    def __init__(self, group: Group, execution: Execution) -> None:
-        self.group = group
-        self.execution = execution
-        self.addresses = group.addresses
-        self.has_programs = len(group.addresses) < len(group.resources)
-        self.announcements = Announcements()
-        self.adopting_until: Instant = 0
-        self.vacant_since: Instant | None = None
-        self.reserved: _Reservation | None = None
-        self.moving_to: str | None = None
-        self.pinned = False
-        self.was_named = False
-        self.unfit_until: Instant = 0
-        self.unfit_why = ""
-        self.since: Instant | None = None
-        self.question = probing.Question(group.name, group.addresses)
-        self.kernel_until: Instant = 0
-        self.waiting_for: tuple[str, ...] = ()
-        self.why_here = ""
 
 
 class Steward:
@@ -120,6 +86,9 @@ class Steward:
             self._advance(charge, now)
 
     def _follow_held(self, charge: Charge, claim: Claim, decision: Decision, now: Instant) -> None:
+        if charge.waiting_for and not self.proof.missing(charge.group.name):
+            self.note(f"{', '.join(charge.waiting_for)} said itself that it has stopped", charge.group.name)
+            charge.waiting_for, charge.execution.hold_programs_until = (), 0
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
             if charge.moving_to in decision.order:
@@ -247,7 +216,7 @@ class Steward:
             self.claims.not_before[name] = now + max(ruling.wait, MILLISECOND)
             self.wake(self.claims.not_before[name])
             return
-        claim.unfinished = ruling.highest
+        claim.note_unfinished(ruling.highest)
         self.claims.echo(name, claim.ballot, self.me, now, self.voter.dead_time)
         self._send_bid(claim, None, now)
         self.counted(name, now)
@@ -277,8 +246,9 @@ class Steward:
         """
         check(not self.adopting(group, now), f"{group} may still be served here")
         claim = self.claims.fail(group, now)
-        self.voter.release(group, self.me, claim.ballot, stopped=True)
-        self.emit(Send(Release(self.me, self.incarnation, group, claim.ballot, None, True)))
+        stopped = self.charges[group].execution.stopped()
+        self.voter.release(group, self.me, claim.ballot, stopped)
+        self.emit(Send(Release(self.me, self.incarnation, group, claim.ballot, None, stopped)))
         self.wake(self.claims.not_before[group])
         self.note(f"bid {claim.ballot} of {self.me} failed: {why or 'no majority answered'}", group)
 
@@ -306,7 +276,8 @@ class Steward:
         self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}", name)
         charge.kernel_until = claim.until
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
-        self.proof.unfinished(name, self.bidder(claim.unfinished), self.alive)
+        for ballot in claim.unfinished:
+            self.proof.unfinished(name, self.bidder(ballot), self.alive)
         if not charge.adopting_until:
             charge.execution.hold_programs_until, charge.waiting_for = self.proof.wait_until(name, now)
             if charge.waiting_for:
@@ -335,7 +306,7 @@ class Steward:
         self._forget(charge, claim, f"released: {why}")
         self.emit(Send(Release(self.me, self.incarnation, name, claim.ballot, successor, stopped)))
         if successor is not None:
-            charge.reserved = _Reservation(successor, claim.ballot, now + self._reservation())
+            charge.reserved = Reservation(successor, claim.ballot, now + self._reservation())
         if not stopped:
             self.note("released although parts did not stop: they may run on two machines", name, Level.WARNING)
         self.note(f"{self.me} released ballot {claim.ballot} to {successor or 'nobody'}: {why}", name)
@@ -370,7 +341,7 @@ class Steward:
         charge = self.charges.get(release.group)
         if charge is None or release.successor is None:
             return
-        charge.reserved = _Reservation(release.successor, release.ballot, now + self._reservation())
+        charge.reserved = Reservation(release.successor, release.ballot, now + self._reservation())
         if release.successor == self.me and able:
             self.claims.not_before.pop(release.group, None)
             charge.question.good_until = now + self.cluster.dead_time

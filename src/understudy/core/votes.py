@@ -53,8 +53,9 @@ class Voter:
         self.kept: frozenset[str] = frozenset()
         self.promises: dict[str, Promise] = {}
         self.highest: dict[str, int] = {}
-        self.unfinished: dict[str, int] = {}
-        """The last granted ballot whose holder has not said that all of the group is over on its machine."""
+        self.unfinished: dict[str, dict[int, int]] = {}
+        """For each group and member (the last byte of its ballots) the newest ballot granted to it, until it says that
+        nothing of the group runs on its machine any more."""
 
     def start(self, now: Instant, quiet: Duration, kept: frozenset[str]) -> None:
         """Begin the quiet time. ``kept``: groups whose kernel lease ran here when this process started."""
@@ -80,9 +81,10 @@ class Voter:
         repeated = promise is not None and promise.holder == bidder and promise.ballot == ballot
         if ballot <= highest and not repeated:
             return Ruling(False, 0, highest, "a higher ballot was granted already")
-        before = self.unfinished.get(group, 0)
+        others = self.unfinished.get(group, {})
+        before = max((item for member, item in others.items() if member != ballot & 0xFF), default=0)
         self._promise(group, bidder, incarnation, ballot, echo, now)
-        return Ruling(True, 0, 0 if before == ballot else before)
+        return Ruling(True, 0, before)
 
     def renew(self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant) -> bool:
         """A holder (or bidder) named the group in a heartbeat: extend the promise, or make it if none is in the way."""
@@ -103,17 +105,21 @@ class Voter:
             echo = max(echo, promise.echo)
         self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time)
         self.highest[group] = max(ballot, self.highest.get(group, 0))
-        self.unfinished[group] = ballot
+        self.unfinished.setdefault(group, {})[ballot & 0xFF] = ballot
 
     def release(self, group: str, holder: str, ballot: int, stopped: bool) -> bool:
         """The holder gave ``ballot`` up for ever. Returns whether that freed a promise."""
-        if stopped and self.unfinished.get(group) == ballot:
-            self.unfinished[group] = 0
+        if stopped:
+            self.stopped(group, ballot & 0xFF)
         promise = self.promises.get(group)
         if promise is None or promise.holder != holder or promise.ballot != ballot:
             return False
         del self.promises[group]
         return True
+
+    def stopped(self, group: str, index: int) -> None:
+        """The member whose ballots end in ``index`` says that nothing of the group runs on its machine."""
+        self.unfinished.get(group, {}).pop(index, None)
 
     def not_named(self, holder: str, incarnation: int, sent_at: Instant, named: frozenset[str]) -> list[str]:
         """A state of ``holder`` sent at ``sent_at`` names only ``named``: it serves nothing else any more.
