@@ -1,0 +1,291 @@
+"""Clusters, words of other members, and one core that is told things: what the tests of the core share. No fakes.
+
+Times are short and round so that they can be checked by eye: heartbeat 200 ms, dead time 1 s, margin 10 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypeVar
+
+from understudy.core.node import Node
+from understudy.effects import (
+    Action,
+    AddAddresses,
+    Effect,
+    Note,
+    ProbeAddresses,
+    RemoveAddresses,
+    RunAgent,
+    Send,
+)
+from understudy.events import Event, Finished, LinkChanged, ManagerChanged, Outcome, Received, Started, TimerDue
+from understudy.messages import (
+    Bid,
+    BidAnswer,
+    GroupReport,
+    Heard,
+    Heartbeat,
+    Hold,
+    Message,
+    NodeState,
+    Phase,
+    Vote,
+)
+from understudy.model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    Group,
+    Limits,
+    Link,
+    Member,
+    Quorum,
+    Resource,
+    Restarts,
+    Role,
+    ScriptResource,
+)
+from understudy.units import MILLISECOND, SECOND, Duration, Instant
+
+BEAT: Duration = 200 * MILLISECOND
+DEAD: Duration = SECOND
+MARGIN: Duration = 10 * MILLISECOND
+START: Instant = 1000 * SECOND
+"""When the cores of these tests start. Not zero: a machine has been up for a while before the daemon is."""
+
+OURS = 0xA1
+"""The incarnation of the core under test."""
+
+Kind = TypeVar("Kind")
+
+
+def address(number: int, exclusive: bool = False) -> AddressResource:
+    return AddressResource(f"address-{number}", f"192.0.2.{number}", 24, "eth0", exclusive=exclusive)
+
+
+def program(name: str, exclusive: bool = False, interval: Duration = 0, most: int = 3) -> CommandResource:
+    limits = Limits(start=20 * SECOND, stop=10 * SECOND, monitor=5 * SECOND, interval=interval)
+    return CommandResource(
+        name, (f"/usr/bin/{name}",), exclusive=exclusive, limits=limits, restarts=Restarts(most=most)
+    )
+
+
+def script(name: str, interval: Duration = 10 * SECOND, exclusive: bool = False) -> ScriptResource:
+    return ScriptResource(name, f"/etc/init.d/{name}", exclusive=exclusive, limits=Limits(interval=interval))
+
+
+def group(
+    name: str = "site", *resources: Resource, prefer: tuple[str, ...] = (), stop: Duration = 60 * SECOND
+) -> Group:
+    return Group(name, resources or (address(100),), prefer, stop_timeout=stop)
+
+
+def member(name: str, role: Role = Role.NODE) -> Member:
+    return Member(name, role, (Link("red", "10.0.0.1"), Link("blue", "10.1.0.1")))
+
+
+def cluster(
+    *groups: Group,
+    nodes: Iterable[str] = ("ha01", "ha02"),
+    witnesses: Iterable[str] = ("arbiter",),
+    quorum: Quorum = Quorum.MAJORITY,
+    ping: tuple[str, ...] = (),
+) -> Cluster:
+    members = (*(member(name) for name in nodes), *(member(name, Role.WITNESS) for name in witnesses))
+    return Cluster("test", "key", BEAT, DEAD, quorum, members, groups or (group(),), ping, digest="d1")
+
+
+def incarnation_of(name: str) -> int:
+    """A fixed incarnation for each other member."""
+    return 0xB0000 + sum(name.encode())
+
+
+def state(
+    node: str = "ha02",
+    number: int = 1,
+    sent_at: Instant = 0,
+    *,
+    incarnation: int | None = None,
+    names: int | None = OURS,
+    reader: str = "ha01",
+    age: Duration = 0,
+    quiet: bool = False,
+    standby: bool = False,
+    digest: str = "d1",
+    holds: tuple[Hold, ...] = (),
+    votes: tuple[Vote, ...] = (),
+    heard: tuple[Heard, ...] = (),
+    groups: tuple[GroupReport, ...] = (GroupReport("site", Phase.STOPPED, True),),
+    dead_time: Duration = DEAD,
+) -> NodeState:
+    """One member's word. ``names``: the incarnation of ``reader`` that it has heard; None: it has heard nothing of it."""
+    known = () if names is None else (Heard(reader, names, age),)
+    own = incarnation_of(node) if incarnation is None else incarnation
+    return NodeState(
+        node, own, number, sent_at, dead_time, digest, quiet, standby, holds, votes, (*known, *heard), groups
+    )
+
+
+def of(kind: type[Kind], effects: Iterable[object]) -> list[Kind]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def messages(kind: type[Kind], effects: Iterable[Effect]) -> list[Kind]:
+    return [effect.message for effect in of(Send, effects) if isinstance(effect.message, kind)]
+
+
+def notes(effects: Iterable[Effect]) -> str:
+    return "\n".join(note.why for note in of(Note, effects))
+
+
+@dataclass
+class Core:
+    """The core of one member, its clock, and everything that it wished for."""
+
+    cluster: Cluster
+    me: str = "ha01"
+    now: Instant = START
+    effects: list[Effect] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.node = Node(self.cluster, self.me)
+        self.sent_at: Instant = 0
+        self._counters: dict[tuple[str, int], count[int]] = {}
+        self._numbers: dict[str, count[int]] = {name: count(1) for name in self.cluster.names}
+
+    # Being told
+
+    def tell(self, event: Event) -> list[Effect]:
+        found = self.node.handle(event, self.now)
+        self.effects += found
+        if messages(Bid, found) or messages(Heartbeat, found):
+            self.sent_at = self.now
+        return found
+
+    def start(
+        self,
+        leases: tuple[tuple[str, Duration], ...] = (),
+        present: tuple[str, ...] = (),
+        standby: bool = False,
+        quiet: Duration = 0,
+    ) -> list[Effect]:
+        return self.tell(Started(OURS, 7, 1_700_000, leases, present, (("eth0", True),), standby, quiet))
+
+    def hear(
+        self, message: Message, sender: str = "ha02", link: str = "red", incarnation: int | None = None
+    ) -> list[Effect]:
+        """A fresh datagram of ``sender``, arrived now."""
+        own = incarnation_of(sender) if incarnation is None else incarnation
+        counter = next(self._counters.setdefault((sender, own), count(1)))
+        return self.tell(Received(link, sender, own, counter, message, self.now))
+
+    def beat_of(self, sender: str = "ha02", *, votes_for_us: bool = True, **words: object) -> list[Effect]:
+        """An ordinary heartbeat of ``sender``: it hears us, and echoes what we hold unless told otherwise."""
+        if votes_for_us and "votes" not in words:
+            words["votes"] = self.votes_for_us()
+        number = next(self._numbers[sender])
+        said = state(sender, number, self.now, reader=self.me, **words)  # type: ignore[arg-type]
+        return self.hear(Heartbeat(said), sender)
+
+    def votes_for_us(self, echo: Instant | None = None) -> tuple[Vote, ...]:
+        return tuple(
+            Vote(item.group, self.me, OURS, item.ballot, self.sent_at if echo is None else echo)
+            for item in self.node.steward.claims.claims.values()
+        )
+
+    def tick(self) -> list[Effect]:
+        return self.tell(TimerDue())
+
+    def pass_time(self, span: Duration, *alive: str, **words: object) -> list[Effect]:
+        """Let ``span`` pass, waking the core whenever it wants to; those who are ``alive`` send heartbeats in time."""
+        end, before = self.now + span, len(self.effects)
+        while True:
+            due = self.node.next_deadline()
+            assert due >= self.now - 10 * SECOND, "a deadline that stays in the past keeps the daemon spinning"
+            if due > end:
+                break
+            self.now = max(self.now, due)
+            for name in alive:
+                self.beat_of(name, **words)
+            self.tick()
+        self.now = end
+        return self.effects[before:]
+
+    # Being answered
+
+    def finish(self, effects: Iterable[Effect], outcome: Outcome = Outcome.OK, text: str = "") -> list[Effect]:
+        """Every operation among ``effects`` ends with ``outcome``. Returns what follows from it, not yet answered."""
+        found: list[Effect] = []
+        for effect in effects:
+            if isinstance(effect, AddAddresses | RemoveAddresses | RunAgent | ProbeAddresses):
+                found += self.tell(Finished(effect.op, outcome, text))
+        return found
+
+    def finish_all(self, effects: Iterable[Effect]) -> list[Effect]:
+        """Everything that is asked for works, until nothing more is asked. A first monitor finds nothing running."""
+        found: list[Effect] = []
+        todo = list(effects)
+        while todo:
+            effect = todo.pop(0)
+            asked = isinstance(effect, RunAgent) and effect.action is Action.MONITOR
+            more = self.finish([effect], Outcome.NOT_RUNNING if asked else Outcome.OK)
+            found += more
+            todo += more
+        return found
+
+    def grant(self, bid: Bid, voter: str = "arbiter", highest: int = 0, dead_time: Duration = DEAD) -> list[Effect]:
+        return self.hear(self.answer(bid, voter, True, dead_time=dead_time, highest=highest), voter)
+
+    def refuse(self, bid: Bid, voter: str = "arbiter", wait: Duration = 0, highest: int = 0) -> list[Effect]:
+        return self.hear(self.answer(bid, voter, False, wait=wait, highest=highest), voter)
+
+    def answer(
+        self, bid: Bid, voter: str, granted: bool, wait: Duration = 0, highest: int = 0, dead_time: Duration = DEAD
+    ) -> BidAnswer:
+        why = "" if granted else f"{voter}: no"
+        return BidAnswer(
+            voter,
+            incarnation_of(voter),
+            bid.node,
+            bid.incarnation,
+            bid.group,
+            bid.ballot,
+            bid.sent_at,
+            granted,
+            dead_time,
+            wait,
+            highest,
+            why,
+        )
+
+    # Short ways to a situation
+
+    def settle(self, *alive: str, manager: bool = True) -> list[Effect]:
+        """Started, everybody ``alive`` heard, the quiet time over; nothing held yet. Returns what the last moment brought."""
+        self.start()
+        if manager:
+            self.finish_all(self.tell(ManagerChanged(True)))
+        found: list[Effect] = []
+        for name in alive:
+            self.beat_of(name)
+        while self.node.voter.quiet(self.now):
+            found = self.pass_time(BEAT // 2, *alive)
+        return found
+
+    def last_bid(self) -> Bid:
+        return messages(Bid, self.effects)[-1]
+
+    def hold(self, *alive: str) -> list[Effect]:
+        """After ``settle``: bid, be granted by all who are ``alive``, start everything. Returns what the grant brought."""
+        while not messages(Bid, self.effects):
+            self.pass_time(BEAT // 2, *alive)
+        bid, found = self.last_bid(), []
+        for name in alive:
+            found += self.grant(bid, name)
+        return found + self.finish_all(found)
+
+    def carrier(self, present: bool) -> list[Effect]:
+        return self.tell(LinkChanged("eth0", present))
