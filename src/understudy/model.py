@@ -211,6 +211,14 @@ class Cluster:
         return max(self.dead_time // 100, MILLISECOND)
 
     @property
+    def silence(self) -> Duration:
+        """How long a member may be silent before it is lost, and how long a voter's promise lasts.
+
+        A margin shorter than the dead time, so that what a client sees, our own work included, is the dead time and not more.
+        """
+        return self.dead_time - self.margin
+
+    @property
     def nodes(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members if member.role is Role.NODE)
 

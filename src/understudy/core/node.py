@@ -52,8 +52,8 @@ class Node:
         self.me = me
         self.role = cluster.member(me).role
         self.others = tuple(name for name in cluster.names if name != me)
-        self.voter = Voter(me, cluster.dead_time)
-        self.membership = Membership(self.others, cluster.heartbeat, cluster.dead_time)
+        self.voter = Voter(me, cluster.silence)
+        self.membership = Membership(self.others, cluster.heartbeat, cluster.silence)
         self.requests = Requests(me, cluster.heartbeat, max(cluster.dead_time, SECOND))
         self.states: dict[str, NodeState] = {}
         self.over: dict[tuple[str, str], int] = {}
@@ -261,7 +261,8 @@ class Node:
             if hold.bidding and (promise is None or promise.ballot != hold.ballot):
                 continue
             if not self.is_over(hold.group, state.node, hold.ballot):
-                self.voter.renew(hold.group, state.node, state.incarnation, hold.ballot, state.sent_at, now)
+                held = not hold.bidding
+                self.voter.renew(hold.group, state.node, state.incarnation, hold.ballot, state.sent_at, now, held)
         named = frozenset(hold.group for hold in state.holds)
         self.voter.not_named(state.node, state.incarnation, state.sent_at, named)
         self._votes(state.node, state.votes, state.dead_time, now)

@@ -50,7 +50,7 @@ class Steward:
         self.emit = emit
         self.next_op = next_op
         self.ordered = sorted(cluster.names)
-        self.claims = Claims(self.ordered.index(me), cluster.heartbeat, cluster.dead_time, cluster.margin, rng)
+        self.claims = Claims(self.ordered.index(me), cluster.heartbeat, cluster.silence, cluster.margin, rng)
         others = tuple(node.name for node in cluster.nodes if node.name != me)
         self.proof = Proof(cluster.groups, others)
         self.charges = {group.name: Charge(group, Execution(group, next_op, present)) for group in cluster.groups}
@@ -421,17 +421,21 @@ class Steward:
                 self._send_bid(claim, voter, now)
         if now >= claim.resend_at:
             claim.resend_at = now + self.cluster.heartbeat
-            if self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now):
-                self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)
+            self._renew_own(claim, now)
             self._send_bid(claim, None, now)
 
     def renew_own(self, now: Instant) -> None:
         """Our own vote for what we hold goes with every heartbeat that we send."""
         for claim in list(self.claims.claims.values()):
-            if self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now):
-                self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)
-                if claim.stage is Stage.HELD:
-                    self.counted(claim.group, now)
+            if self._renew_own(claim, now) and claim.stage is Stage.HELD:
+                self.counted(claim.group, now)
+
+    def _renew_own(self, claim: Claim, now: Instant) -> bool:
+        held = claim.stage is Stage.HELD
+        granted = self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now, held)
+        if granted:
+            self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)
+        return granted
 
     def next_deadline(self) -> Instant:
         due = min(self.wake_at, self.claims.next_deadline())

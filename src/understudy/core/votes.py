@@ -24,13 +24,17 @@ from ..units import NEVER, Duration, Instant, format_duration
 
 @dataclass(slots=True)
 class Promise:
-    """To help nobody but ``holder`` before ``until``. ``echo`` is the holder's own time of the message behind it."""
+    """To help nobody but ``holder`` before ``until``. ``echo`` is the holder's own time of the message behind it.
+
+    ``held``: the holder has a majority, as far as it said so; otherwise it only bids.
+    """
 
     holder: str
     incarnation: int
     ballot: int
     echo: Instant
     until: Instant
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,20 @@ class Voter:
         if promise is not None and promise.holder != bidder and now < promise.until and not released:
             left = promise.until - now
             why = f"promised to {promise.holder} for {format_duration(left)}"
-            return Ruling(False, left, self.highest.get(group, 0), why)
+            # Only the end of a holder is worth waiting for. Bids that wait for each other's end renew each other for ever.
+            return Ruling(False, left if promise.held else 0, self.highest.get(group, 0), why)
         highest = self.highest.get(group, 0)
         repeated = promise is not None and promise.holder == bidder and promise.ballot == ballot
         if ballot <= highest and not repeated:
             return Ruling(False, 0, highest, "a higher ballot was granted already")
         others = self.unfinished.get(group, {})
         before = max((item for member, item in others.items() if member != ballot & 0xFF), default=0)
-        self._promise(group, bidder, incarnation, ballot, echo, now)
+        self._promise(group, bidder, incarnation, ballot, echo, now, held=False)
         return Ruling(True, 0, before)
 
-    def renew(self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant) -> bool:
+    def renew(
+        self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant, held: bool = True
+    ) -> bool:
         """A holder (or bidder) named the group in a heartbeat: extend the promise, or make it if none is in the way."""
         if self.quiet(now) and not (holder == self.me and group in self.kept):
             return False
@@ -96,14 +103,16 @@ class Voter:
                 return False
             if promise.holder == holder and ballot < promise.ballot:
                 return False
-        self._promise(group, holder, incarnation, ballot, echo, now)
+        self._promise(group, holder, incarnation, ballot, echo, now, held)
         return True
 
-    def _promise(self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant) -> None:
+    def _promise(
+        self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant, held: bool
+    ) -> None:
         promise = self.promises.get(group)
         if promise is not None and promise.holder == holder and promise.incarnation == incarnation:
             echo = max(echo, promise.echo)
-        self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time)
+        self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time, held)
         self.highest[group] = max(ballot, self.highest.get(group, 0))
         self.unfinished.setdefault(group, {})[ballot & 0xFF] = ballot
 
