@@ -19,7 +19,7 @@ from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome
 from ..messages import Bid, BidAnswer, GroupReport, Release
-from ..model import Cluster, Quorum
+from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import probing
 from .charge import Charge, Reservation
@@ -122,6 +122,8 @@ class Steward:
             runs = any(state not in (State.STOPPED, State.UNKNOWN) for _, state, _ in execution.states())
             if runs and execution.wanted is Wanted.OBSERVE:
                 execution.want(Wanted.STOP, now)
+                for effect in execution.remove_addresses(now, "found here at the start, without a lease"):
+                    self.emit(effect)
             elif execution.wanted is not Wanted.OBSERVE and execution.stopped():
                 execution.want(Wanted.OBSERVE, now)
         if holder is not None and holder != self.me:
@@ -288,6 +290,10 @@ class Steward:
         charge.vacant_since = None
         charge.since = now
         charge.execution.want(Wanted.RUN, now, claim.ballot)
+        # Addresses that are here already will not be added, yet clients may have learned another machine's.
+        if self._running(charge):
+            charge.announcements.burst(now)
+            self.announce(charge, now, "held from now on")
         charge.was_named = charge.reserved is not None and charge.reserved.successor == self.me
         charge.reserved = None
 
@@ -380,10 +386,13 @@ class Steward:
     def announce(self, charge: Charge, now: Instant, why: str = "repeated") -> None:
         if not charge.announcements.take(now):
             return
-        running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
-        addresses = tuple(item for item in charge.addresses if item.id in running)
+        addresses = self._running(charge)
         if addresses and self.serves(charge.group.name, now):
             self.emit(AnnounceEffect(addresses, why))
+
+    def _running(self, charge: Charge) -> tuple[AddressResource, ...]:
+        running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
+        return tuple(item for item in charge.addresses if item.id in running)
 
     def expire(self, now: Instant) -> None:
         """For ``TimerDue`` only."""
