@@ -137,7 +137,7 @@ def test_garbage_and_mutations(trial: Trial) -> None:
 
 
 def _lies(sealer: Sealer, incarnation: int, count: int) -> list[bytes]:
-    """ "I am ha01 and hold everything with the highest ballot"; "I am ha01 and give everything up": well made but for the seal."""
+    """ha01 holds everything with the highest ballots, and ha01 gives everything up: well made but for the seal."""
     found = []
     for number in range(count // 2):
         hold = Hold("site", 2**50 + number)
