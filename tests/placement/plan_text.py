@@ -1,0 +1,115 @@
+"""The language of tests/placement: a status in plain words, and after each ``plan`` what follows from it, with all reasons.
+
+``render`` runs a text and returns it with its plans written anew. ``#`` begins a comment. The lines:
+
+    nodes ha01 ha02 ha03                         in the order of the file; all up for 10m
+    group site [prefer ha01 ha02] [failback never | when-healthy | 5m]
+    settle 1.4s                                  how long a better node must have been up; 1.4s unless told
+    ha01 up 3s                                   able since then; takes back what kept it from running anything
+    ha01 barred: it is in standby                may run nothing, and why
+    ha01 unfit for site: eth0 has no carrier     cannot run this group, and why; nothing after the colon: it can
+    site on ha01 | site on nobody                who holds it
+    site pinned | site free                      whether an operator put it where it is
+    plan                                         below it, indented, the decisions
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from understudy.core.placement import Decision, NodeView, View, plan
+from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
+from understudy.units import MINUTE, SECOND, Duration, format_duration, parse_duration
+
+INDENT = "    "
+SETTLE: Duration = 1_400_000_000
+
+
+@dataclass
+class Status:
+    """What the lines have said so far."""
+
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
+    pinned: set[str] = field(default_factory=set)
+    settle: Duration = SETTLE
+
+    def cluster(self) -> Cluster:
+        members = tuple(Member(name, Role.NODE, ()) for name in self.nodes)
+        witness = Member("arbiter", Role.WITNESS, ())
+        groups = tuple(self.groups.values())
+        return Cluster("test", "", SECOND // 5, SECOND, Quorum.MAJORITY, (*members, witness), groups)
+
+    def plan(self) -> dict[str, Decision]:
+        view = View(self.nodes, self.holders, frozenset(self.pinned), self.settle)
+        return plan(self.cluster(), view)
+
+
+def render(text: str) -> str:
+    """The text with every plan as it is now. Raises ValueError with the line that cannot be understood."""
+    status, lines = Status(), []
+    for line in text.splitlines():
+        if line.startswith(INDENT):
+            continue
+        lines.append(line)
+        command = line.partition("#")[0].strip()
+        if command == "plan":
+            lines += [INDENT + item for decision in status.plan().values() for item in decided(decision)]
+        elif command:
+            _tell(status, command)
+    return "\n".join(lines) + "\n"
+
+
+def decided(decision: Decision) -> list[str]:
+    """One decision as lines; reasons in the order of the names."""
+    lines = [f"{decision.group} -> {decision.node or 'nowhere'}: {decision.why}"]
+    lines += [f"{INDENT}not {name}: {why}" for name, why in sorted(decision.not_on.items())]
+    lines.append(f"{INDENT}able: {', '.join(decision.order) or 'nobody'}")
+    if decision.wait is not None:
+        lines.append(f"{INDENT}fails back in {format_duration(decision.wait)}")
+    return lines
+
+
+def _tell(status: Status, command: str) -> None:
+    head, _, reason = command.partition(":")
+    match head.split():
+        case ["nodes", *names]:
+            status.nodes = {name: NodeView(name, up_for=10 * MINUTE) for name in names}
+        case ["group", name, *words]:
+            status.groups[name] = _group(name, words)
+        case ["settle", span]:
+            status.settle = parse_duration(span)
+        case [node, "up", span] if node in status.nodes:
+            status.nodes[node] = replace(status.nodes[node], bar="", up_for=parse_duration(span))
+        case [node, "barred"] if node in status.nodes and reason.strip():
+            status.nodes[node] = replace(status.nodes[node], bar=reason.strip())
+        case [node, "unfit", "for", group] if node in status.nodes and group in status.groups:
+            unfit = {**status.nodes[node].unfit, group: reason.strip()}
+            status.nodes[node] = replace(status.nodes[node], unfit=unfit)
+        case [group, "on", "nobody"] if group in status.groups:
+            status.holders.pop(group, None)
+        case [group, "on", node] if group in status.groups:
+            status.holders[group] = node
+        case [group, "pinned"] if group in status.groups:
+            status.pinned.add(group)
+        case [group, "free"] if group in status.groups:
+            status.pinned.discard(group)
+        case _:
+            raise ValueError(f"not understood: {command}")
+
+
+def _group(name: str, words: list[str]) -> Group:
+    prefer: list[str] = []
+    failback = Failback()
+    if "failback" in words:
+        at = words.index("failback")
+        kinds = {kind.value: kind for kind in (FailbackKind.NEVER, FailbackKind.WHEN_HEALTHY)}
+        value = words[at + 1]
+        failback = Failback(kinds[value]) if value in kinds else Failback(FailbackKind.AFTER, parse_duration(value))
+        words = words[:at] + words[at + 2 :]
+    if words:
+        if words[0] != "prefer":
+            raise ValueError(f"not understood: {' '.join(words)}")
+        prefer = words[1:]
+    return Group(name, (), tuple(prefer), failback)
