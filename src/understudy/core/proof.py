@@ -59,9 +59,10 @@ class Proof:
             return 0, ()
         return acquired_at + self.groups[group].stop_timeout, tuple(sorted(machines))
 
-    def missing(self, group: str) -> bool:
-        """Whether some machine's proof is still missing."""
-        return bool(self.may_run.get(group))
+    def missing(self, group: str, node: str | None = None) -> bool:
+        """Whether the proof of ``node`` (None: of any machine) is still missing."""
+        machines = self.may_run.get(group, set())
+        return bool(machines) if node is None else node in machines
 
     def waited(self, group: str) -> None:
         """The wait is over: that was the proof."""

@@ -130,8 +130,8 @@ class Steward:
             charge.vacant_since = None
             self._probe_early(charge, decision, now)
             return
-        if charge.vacant_since is None:
-            charge.vacant_since = now
+        if charge.vacant_since is None or not ready:
+            charge.vacant_since = now  # who comes second in the plan gives the first a dead time from here
         if self._my_turn(charge, decision, ready, now):
             self.bid(charge, now)
 
@@ -410,14 +410,25 @@ class Steward:
         self.facts(charge, now)
         self.announce(charge, now)
         if charge.waiting_for and now >= charge.execution.hold_programs_until:
-            self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
-            self.proof.waited(charge.group.name)
-            charge.waiting_for = ()
+            self._waited(charge, now)
         if charge.unfit_until and now >= charge.unfit_until:
             charge.unfit_until = 0
             charge.execution.forget_failures()
         if charge.question.op is not None and now >= charge.question.deadline:
             self.probed(charge.question.op, Outcome.UNKNOWN, "no answer in time", now)
+
+    def _waited(self, charge: Charge, now: Instant) -> None:
+        """The stop timeout has passed. It proves nothing about a machine that lives and has not said that it stopped."""
+        running = [
+            name for name in charge.waiting_for if name in self.alive and self.proof.missing(charge.group.name, name)
+        ]
+        if running:
+            charge.waiting_for = tuple(running)
+            charge.execution.hold_programs_until = now + self.cluster.heartbeat
+            return
+        self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
+        self.proof.waited(charge.group.name)
+        charge.waiting_for = ()
 
     def _expire_bid(self, claim: Claim, now: Instant) -> None:
         if now >= claim.give_up_at:
