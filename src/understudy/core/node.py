@@ -59,6 +59,7 @@ class Node:
         self.over: dict[tuple[str, str], int] = {}
         self.carriers: dict[str, bool] = {}
         self.seen_holds: dict[str, tuple[int, Instant]] = {}
+        self.removed: dict[str, tuple[int, Instant]] = {}
         self.rivals: dict[str, tuple[str, Instant]] = {}
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
@@ -127,7 +128,7 @@ class Node:
                             self.steward.facts(charge, now)
                             break
             case AddressGone(address):
-                self._address_gone(address)
+                self._address_gone(address, now)
             case LinkChanged(device, carrier):
                 if self.carriers.get(device) != carrier:
                     self.carriers[device] = carrier
@@ -395,9 +396,10 @@ class Node:
 
     # Things that happen on this machine
 
-    def _address_gone(self, address: str) -> None:
+    def _address_gone(self, address: str, now: Instant) -> None:
         for name, charge in self.steward.charges.items():
             if charge.execution.address_gone(address):
+                self.removed[address] = (self.removed.get(address, (0, 0))[0] + 1, now)
                 why = f"{address} was removed on {self.me} by somebody else: put back"
                 self.out.append(Note(why, Level.WARNING, name, self.me))
 

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
-from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
+from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
 from .membership import State
 from .quorum import needed
 
 if TYPE_CHECKING:
     from .node import Node
+
+
+RECENT: Duration = 10 * MINUTE
+"""How long a trouble that is over stays among the warnings."""
+
+
+def _ago(span: Duration) -> str:
+    return format_duration(span // SECOND * SECOND)
 
 
 def _ms(span: Duration) -> float:
@@ -170,9 +178,15 @@ def _warnings(node: Node, now: Instant) -> list[str]:
     found = []
     if node.links.rival_name_seen:
         found.append(f"another machine uses the name {node.me} and the key of this cluster")
+    for address, (count, at) in node.removed.items():
+        if now - at < RECENT:
+            times = "once" if count == 1 else f"{count} times"
+            found.append(
+                f"{address} was removed here by somebody else and put back, {times}; last {_ago(now - at)} ago"
+            )
     for address, (mac, at) in node.rivals.items():
-        if now - at < 60 * SECOND:
-            found.append(f"{mac} claims {address}, last {format_duration((now - at) // SECOND * SECOND)} ago")
+        if now - at < RECENT:
+            found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
     for name, state in node.states.items():
         if state.digest != node.cluster.digest and node.membership.alive(name):
             found.append(f"{name} runs with a different configuration file")

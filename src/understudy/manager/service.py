@@ -128,7 +128,7 @@ class Manager:
             self._note(packet)
         elif kind == "save_standby":
             standby = packet.get("standby") is True
-            self.history.later(lambda: self._save_standby(standby))
+            self.history.later(lambda: self._keep_standby(standby))
         elif kind == "dump_part":
             self._dump_part(packet)
 
@@ -169,6 +169,15 @@ class Manager:
         if isinstance(at, int):
             now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
         self.say(level, str(packet.get("why", "")), str(packet.get("group") or ""), str(packet.get("node") or ""), now)
+
+    def _keep_standby(self, standby: bool) -> None:
+        """In the writing thread. The node is in standby or online all the same; only its next start would not know."""
+        try:
+            self._save_standby(standby)
+        except OSError as error:
+            wish, otherwise = ("standby", "online") if standby else ("online", "standby")
+            text = f"{wish} is not remembered ({error.strerror}): after a restart of the daemon {self.me} would be {otherwise}"
+            self.say(Level.ERROR, text)
 
     def _save_standby(self, standby: bool) -> None:
         path = os.path.join(self._state_dir, "standby")

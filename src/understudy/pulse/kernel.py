@@ -6,6 +6,7 @@ fails with that reason; a witness, who has no addresses, needs none of it.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 from ..adapters.address_monitor import AddressMonitor, AddressThere
@@ -28,6 +29,7 @@ class KernelSide:
 
     def __init__(self, cluster: Cluster) -> None:
         addresses = tuple(item for group in cluster.groups for item in group.addresses)
+        self._addresses = addresses
         self._given = prepare_devices(addresses)
         self._book = AddressBook(addresses)
         self._leases: Leases | None = None
@@ -67,7 +69,17 @@ class KernelSide:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self._given, self._unsent) if self._unsent else self._given
+        unsent = (self._unsent,) if self._unsent else ()
+        return (*self._given, *self._missing_devices(), *unsent)
+
+    def _missing_devices(self) -> tuple[str, ...]:
+        """For the core a device that is not there and one without carrier are the same; people mend them differently."""
+        missing = {device for device, carrier in self._monitor.carriers() if not carrier and not _exists(device)}
+        return tuple(
+            f"there is no network interface {item.device} for {item.address}"
+            for item in self._addresses
+            if item.device in missing
+        )
 
     def facts(self) -> list[AddressGone | LinkChanged]:
         found = [fact for fact in self._monitor.facts() if not isinstance(fact, AddressThere)]
@@ -113,3 +125,11 @@ class KernelSide:
 
     def end(self, group: str) -> str | None:
         return self._leases.end(group) if self._leases is not None else None
+
+
+def _exists(device: str) -> bool:
+    try:
+        socket.if_nametoindex(device)
+    except OSError:
+        return False
+    return True

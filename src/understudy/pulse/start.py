@@ -55,16 +55,24 @@ def read_dead_times(path: str) -> DeadTimes | None:
 
 
 def write_dead_times(path: str, times: DeadTimes) -> None:
-    """Atomically. Raises OSError."""
+    """Atomically. Raises OSError that names ``path``."""
     fresh = f"{path}.new"
-    with open(fresh, "w", encoding="ascii") as file:
-        json.dump({"current_ns": times.current, "older_ns": times.older, "until_ns": times.until}, file)
-    os.replace(fresh, path)
+    try:
+        with open(fresh, "w", encoding="ascii") as file:
+            json.dump({"current_ns": times.current, "older_ns": times.older, "until_ns": times.until}, file)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def quiet_time(path: str, dead_time: Duration, now: Instant) -> Duration:
-    """The longest dead time that any earlier run may have promised with; notes ours for the next run. Raises OSError."""
+    """The longest dead time that any earlier run may have promised with; notes ours for the next run.
+
+    What is noted already is not written again: a pulse that died must come back on a full disk, too. Raises OSError.
+    """
     before = read_dead_times(path)
     longest = dead_time if before is None else max(dead_time, before.longest(now))
-    write_dead_times(path, DeadTimes(dead_time) if before is None else before.after(dead_time, now))
+    after = DeadTimes(dead_time) if before is None else before.after(dead_time, now)
+    if after != before:
+        write_dead_times(path, after)
     return longest
