@@ -1,8 +1,8 @@
 """docs/ARCHITECTURE.md stays true: every file, command and name in it exists, and names are where the page says they are.
 
-What the page writes as code is judged by its form: a path or file name must exist; ``understudy WORD`` must be a command; a name must be
-defined, in a file that the same paragraph names if it names any, otherwise anywhere. ``Class.method`` and ``module.function`` are
-followed. Fields of messages may be named without their file.
+What the page writes as code is judged by its form. A path or file name must exist; ``understudy WORD`` must be a command; a
+function must be defined in a file that the same paragraph names, if it names any; a class anywhere. ``Class.method`` and
+``module.function`` are followed. Fields of messages may be named without their file.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def definitions() -> dict[str, frozenset[str]]:
 
 @cache
 def fields() -> frozenset[str]:
-    """All fields of dataclasses, wherever they are."""
+    """All fields of what is said, told and configured: the shared vocabulary."""
     found = set()
-    for path in SOURCE.rglob("*.py"):
+    for path in SOURCE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 targets = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
@@ -204,10 +204,6 @@ def test_there_is_something_to_judge() -> None:
         ("`understudy history`", "`understudy chronicle`"),
         ("](decisions/)", "](choices/)"),
         ("perform.py", "performer.py"),
-        (
-            "  core/        everything that decides\n",
-            "  core/        everything that decides, but see wire\n    node.pyc",
-        ),
     ],
 )
 def test_a_wrong_name_is_seen(right: str, wrong: str) -> None:

@@ -35,16 +35,27 @@ def promised(ballot: int = 41, echo: Instant = 0) -> Voter:
 
 def test_a_first_bid_is_granted_for_a_dead_time() -> None:
     found = promised(echo=-7)
-    assert found.promised("site", DEAD - 1) == Promise("ha01", A, 41, -7, DEAD)
+    assert found.promised("site", DEAD - 1) == Promise("ha01", A, 41, -7, DEAD, held=False)
     assert found.promised("site", DEAD) is None
     assert found.promised("other", 0) is None
 
 
 def test_a_promise_is_exclusive_until_it_ends_and_says_for_how_long() -> None:
     found = promised()
+    found.renew("site", "ha01", A, 41, 0, 0)
     assert found.bid("site", "ha02", B, 99, 0, DEAD - 1) == Ruling(False, 1, 41, "promised to ha01 for 0.001us")
     assert found.bid("site", "ha02", B, 99, 0, DEAD // 2).wait == DEAD // 2
     assert found.bid("site", "ha02", B, 99, 0, DEAD).granted
+
+
+def test_nobody_is_told_to_wait_for_the_end_of_a_bid() -> None:
+    """Bids that wait for each other's end keep each other alive for ever."""
+    ruling = promised().bid("site", "ha02", B, 99, 0, DEAD // 2)
+    assert (ruling.granted, ruling.wait) == (False, 0)
+    found = promised()
+    found.renew("site", "ha01", A, 41, 1, 1, held=False)
+    assert found.bid("site", "ha02", B, 99, 0, DEAD // 2).wait == 0
+    assert found.bid("site", "ha02", B, 99, 0, DEAD + 1).granted, "it still ends"
 
 
 def test_groups_are_promised_apart() -> None:
@@ -55,13 +66,13 @@ def test_the_same_holder_may_bid_again_higher_but_not_lower() -> None:
     found = promised()
     assert found.bid("site", "ha01", A, 40, 0, 1) == Ruling(False, 0, 41, "a higher ballot was granted already")
     assert found.bid("site", "ha01", A, 42, 0, 1).granted
-    assert found.promised("site", 1) == Promise("ha01", A, 42, 0, DEAD + 1)
+    assert found.promised("site", 1) == Promise("ha01", A, 42, 0, DEAD + 1, held=False)
 
 
 def test_a_repeated_bid_is_granted_again_and_renews() -> None:
     found = promised()
     assert found.bid("site", "ha01", A, 41, 300, 300) == Ruling(True)
-    assert found.promised("site", 300) == Promise("ha01", A, 41, 300, DEAD + 300)
+    assert found.promised("site", 300) == Promise("ha01", A, 41, 300, DEAD + 300, held=False)
 
 
 def test_a_ballot_that_was_overtaken_never_comes_back() -> None:
@@ -76,7 +87,7 @@ def test_a_ballot_that_was_overtaken_never_comes_back() -> None:
 def test_a_restarted_machine_may_take_up_what_it_held() -> None:
     found = promised()
     assert found.bid("site", "ha01", A + 1, 42, 5, 5).granted
-    assert found.promised("site", 5) == Promise("ha01", A + 1, 42, 5, DEAD + 5)
+    assert found.promised("site", 5) == Promise("ha01", A + 1, 42, 5, DEAD + 5, held=False)
 
 
 # The bid that carries a release
@@ -85,7 +96,7 @@ def test_a_restarted_machine_may_take_up_what_it_held() -> None:
 def test_a_bid_after_the_standing_ballot_is_its_release() -> None:
     found = promised()
     assert found.bid("site", "ha02", B, 42, 10, 10, after=41).granted
-    assert found.promised("site", 10) == Promise("ha02", B, 42, 10, DEAD + 10)
+    assert found.promised("site", 10) == Promise("ha02", B, 42, 10, DEAD + 10, held=False)
 
 
 @pytest.mark.parametrize("after", [0, 40, 42])
@@ -105,19 +116,19 @@ def test_ballot_zero_frees_nothing() -> None:
 def test_a_renewal_moves_the_end() -> None:
     found = promised()
     assert found.renew("site", "ha01", A, 41, 500, 600)
-    assert found.promised("site", 0) == Promise("ha01", A, 41, 500, DEAD + 600)
+    assert found.promised("site", 0) == Promise("ha01", A, 41, 500, DEAD + 600, held=True)
 
 
 def test_a_renewal_that_was_overtaken_on_the_way_keeps_the_newest_echo() -> None:
     found = promised(echo=500)
     assert found.renew("site", "ha01", A, 41, 400, 600)
-    assert found.promised("site", 600) == Promise("ha01", A, 41, 500, DEAD + 600)
+    assert found.promised("site", 600) == Promise("ha01", A, 41, 500, DEAD + 600, held=True)
 
 
 def test_the_echo_of_a_new_incarnation_is_its_own() -> None:
     found = promised(echo=500)
     assert found.renew("site", "ha01", A + 1, 41, 3, 600)
-    assert found.promised("site", 600) == Promise("ha01", A + 1, 41, 3, DEAD + 600)
+    assert found.promised("site", 600) == Promise("ha01", A + 1, 41, 3, DEAD + 600, held=True)
 
 
 def test_a_renewal_by_another_waits_for_the_end() -> None:
@@ -126,19 +137,19 @@ def test_a_renewal_by_another_waits_for_the_end() -> None:
     assert found.renew("site", "ha02", B, 40, 0, DEAD), (
         "a voter that was away may learn of a holder with a lower ballot"
     )
-    assert found.promised("site", DEAD) == Promise("ha02", B, 40, 0, 2 * DEAD)
+    assert found.promised("site", DEAD) == Promise("ha02", B, 40, 0, 2 * DEAD, held=True)
 
 
 def test_a_renewal_with_the_holders_own_earlier_ballot_means_nothing() -> None:
     found = promised()
     assert not found.renew("site", "ha01", A, 40, 1, 1)
-    assert found.promised("site", 1) == Promise("ha01", A, 41, 0, DEAD)
+    assert found.promised("site", 1) == Promise("ha01", A, 41, 0, DEAD, held=False)
 
 
 def test_a_renewal_makes_a_promise_where_there_is_none() -> None:
     found = voter()
     assert found.renew("site", "ha01", A, 41, 5, 6)
-    assert found.promised("site", 6) == Promise("ha01", A, 41, 5, DEAD + 6)
+    assert found.promised("site", 6) == Promise("ha01", A, 41, 5, DEAD + 6, held=True)
     assert found.bid("site", "ha02", B, 41, 0, 6 + DEAD).highest == 41, "it counts among the highest ballots too"
 
 
