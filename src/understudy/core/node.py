@@ -132,7 +132,8 @@ class Node:
             case LinkChanged(device, carrier):
                 if self.carriers.get(device) != carrier:
                     self.carriers[device] = carrier
-                    self.note(f"{device} of {self.me} {'has' if carrier else 'lost its'} carrier", Level.WARNING)
+                    level = Level.INFO if carrier else Level.WARNING
+                    self.note(f"{device} of {self.me} {'has' if carrier else 'lost its'} carrier", level)
                     self.beat(now)
             case RivalSeen(address, device, mac):
                 self._rival(address, device, mac, now)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..messages import Vote
-from ..units import NEVER, Duration, Instant, format_duration
+from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Voter:
         released = promise is not None and after != 0 and promise.ballot == after
         if promise is not None and promise.holder != bidder and now < promise.until and not released:
             left = promise.until - now
-            why = f"promised to {promise.holder} for {format_duration(left)}"
+            why = f"promised to {promise.holder} for {format_duration(left // MILLISECOND * MILLISECOND)}"
             # Only the end of a holder is worth waiting for. Bids that wait for each other's end renew each other for ever.
             return Ruling(False, left if promise.held else 0, self.highest.get(group, 0), why)
         highest = self.highest.get(group, 0)

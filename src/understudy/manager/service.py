@@ -180,10 +180,10 @@ class Manager:
             self.say(Level.ERROR, text)
 
     def _save_standby(self, standby: bool) -> None:
+        """By a file that is there or not: it has no content, so that a full disk does not matter."""
         path = os.path.join(self._state_dir, "standby")
         if standby:
-            with open(path, "w", encoding="ascii") as file:
-                file.write("standby\n")
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
         elif os.path.exists(path):
             os.unlink(path)
 
