@@ -289,3 +289,26 @@ class Core:
 
     def carrier(self, present: bool) -> list[Effect]:
         return self.tell(LinkChanged("eth0", present))
+
+
+def settled(*alive: str, **words: object) -> Core:
+    """A core that has just bid for "site" and holds nothing yet."""
+    core = Core(cluster(**words))  # type: ignore[arg-type]
+    core.settle(*(alive or ("ha02", "arbiter")))
+    return core
+
+
+def holding(*resources: Resource) -> Core:
+    """A core that holds "site" with everything started; the others have just been heard."""
+    core = Core(cluster(group("site", *resources)))
+    core.settle("ha02", "arbiter")
+    core.hold("ha02", "arbiter")
+    core.pass_time(3 * BEAT, "ha02", "arbiter")
+    return core
+
+
+def right_of(core: Core) -> Instant:
+    """The end of its right to "site"."""
+    claim = core.node.steward.claims.held("site")
+    assert claim is not None
+    return claim.until

@@ -43,8 +43,9 @@ def test_a_first_bid_is_granted_for_a_dead_time() -> None:
 def test_a_promise_is_exclusive_until_it_ends_and_says_for_how_long() -> None:
     found = promised()
     found.renew("site", "ha01", A, 41, 0, 0)
-    assert found.bid("site", "ha02", B, 99, 0, DEAD - 1) == Ruling(False, 1, 41, "promised to ha01 for 0.001us")
-    assert found.bid("site", "ha02", B, 99, 0, DEAD // 2).wait == DEAD // 2
+    ruling = found.bid("site", "ha02", B, 99, 0, DEAD // 2)
+    assert ruling == Ruling(False, DEAD // 2, 41, "promised to ha01 for 500ms")
+    assert found.bid("site", "ha02", B, 99, 0, DEAD - 1).wait == 1
     assert found.bid("site", "ha02", B, 99, 0, DEAD).granted
 
 
