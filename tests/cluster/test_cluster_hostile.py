@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from cluster_world import holder, in_cluster, never_two, undisturbed, until, watch
+from other_worlds import really_well
 from stranger import PORT, Datagram, Stranger, Tap, ethernet, garbage, mutated, to_all
 
 from understudy.adapters.udp import boot_clock
@@ -220,7 +221,7 @@ def test_recording_from_before_a_restart(trial: Trial) -> None:
     start = kernel.now()
     playing = stranger.keep_sending(jobs, A_SECOND // 5)
     trial.stage.do("kill ha02 pulse")
-    until("all is well", lambda: not trial.stage.well())
+    until("all is well", lambda: really_well(trial))
     assert {process.pid for process in trial.stage.daemons["ha02"].processes("pulse")} != pulse
     undisturbed(watch(trial, start, 2.0))
     trial.stage.do("power ha01 off")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster_world import holder, never_two, until, watch
-from pair_world import ROUTER, in_pair
+from other_worlds import ROUTER, PairTrial, in_world, really_well
 
 from understudy.lab import kernel
 from understudy.lab.trial import ADDRESS, Trial
@@ -31,7 +31,6 @@ def taken_over(seen: Seen) -> None:
     never_two(seen)
     assert {seen.before, seen.after} == {"ha01", "ha02"}
     assert seen.address is not None
-    print(seen.address.length / 1e6)
     assert seen.address.mended
     assert seen.address.length - seen.address.own_lateness < 2 * DEAD_TIME, seen.address
 
@@ -41,7 +40,7 @@ def has_address(trial: Trial, name: str) -> bool:
 
 
 def hear_each_other(trial: Trial) -> None:
-    until("all is well", lambda: not trial.stage.well())
+    until("all is well", lambda: really_well(trial))
 
 
 def why_not(trial: Trial, at: str) -> str:
@@ -53,7 +52,7 @@ def why_not(trial: Trial, at: str) -> str:
     return "\n".join(words)
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_power_off_and_on(trial: Trial) -> None:
     start = kernel.now()
     trial.stage.do("power ha01 off")
@@ -70,7 +69,7 @@ def test_power_off_and_on(trial: Trial) -> None:
     stays(watch(trial, start, 1.5), "ha02")
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_heartbeats_cut_with_the_service_network_up(trial: Trial) -> None:
     list(trial.stage.told())
     start = kernel.now()
@@ -88,7 +87,7 @@ def test_heartbeats_cut_with_the_service_network_up(trial: Trial) -> None:
     assert holder(trial, "ha02") == "ha01"
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_frozen_holder(trial: Trial) -> None:
     """Its kernel ends the lease and with that the answers for the address; then the other may have it."""
     start = kernel.now()
@@ -103,7 +102,7 @@ def test_frozen_holder(trial: Trial) -> None:
     stays(watch(trial, start, 1.5), "ha02")
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_frozen_and_cut_at_once(trial: Trial) -> None:
     start = kernel.now()
     trial.stage.do("freeze ha01")
@@ -121,7 +120,7 @@ def test_frozen_and_cut_at_once(trial: Trial) -> None:
     stays(watch(trial, start, 1.5), "ha02")
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_both_start_at_once_with_heartbeats_cut(trial: Trial) -> None:
     """Neither ever hears the other. Whoever asks the service network first takes it; the other hears of it there."""
     for name in ("ha01", "ha02"):
@@ -142,7 +141,7 @@ def test_both_start_at_once_with_heartbeats_cut(trial: Trial) -> None:
     stays(watch(trial, start, 2.0), winner)
 
 
-@in_pair()
+@in_world(PairTrial)
 def test_holder_that_reaches_nobody_lets_go(trial: Trial) -> None:
     """The peer is silent and the router, too: it is probably this machine that is cut off."""
     start = kernel.now()

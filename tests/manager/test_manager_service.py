@@ -121,3 +121,11 @@ def test_standby_is_saved(pulse: FakePulse, manager: RunningManager, tmp_path: P
     until(path.exists, "the file is there")
     pulse.send({"t": "save_standby", "standby": False})
     until(lambda: not path.exists(), "the file is gone")
+
+
+def test_a_standby_that_cannot_be_saved_is_told(pulse: FakePulse, manager: RunningManager, tmp_path: Path) -> None:
+    path = tmp_path / "state" / "standby"
+    path.mkdir()
+    pulse.send({"t": "save_standby", "standby": False})
+    told = "online is not remembered (Is a directory): after a restart of the daemon a would be standby"
+    until(lambda: told in (tmp_path / "state" / "history.jsonl").read_text(), "the history says so")

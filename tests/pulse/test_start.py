@@ -25,6 +25,16 @@ def test_the_quiet_time_covers_a_longer_dead_time_of_the_run_before(tmp_path: Pa
     assert quiet_time(path, 1 * SECOND, now=50 * SECOND) == 1 * SECOND
 
 
+def test_what_is_noted_already_needs_no_room_on_the_disk(tmp_path: Path) -> None:
+    path = str(tmp_path / "dead_time")
+    assert quiet_time(path, 1 * SECOND, now=0) == 1 * SECOND
+    (tmp_path / "dead_time.new").symlink_to("/dev/full")
+    assert quiet_time(path, 1 * SECOND, now=10 * SECOND) == 1 * SECOND
+    # What must be noted for the safety of the next run, and cannot be, prevents this one; and says where.
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+        quiet_time(path, 2 * SECOND, now=20 * SECOND)
+
+
 def test_a_spoilt_file_is_replaced(tmp_path: Path) -> None:
     for content in ("", "{", "[]", '{"current_ns": "x"}'):
         (tmp_path / "dead_time").write_text(content)

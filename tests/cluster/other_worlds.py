@@ -1,17 +1,19 @@
-"""Two machines without a witness, and a router to ping. Heartbeats go over a network of their own, so that they can be cut while
-the service network, over which the address is asked for, is whole.
+"""Other worlds for tests of the whole: ``@in_world(PairTrial)`` makes a test of a function that gets a ``PairTrial``.
 
-``@in_pair()`` makes a test of a function that gets a ``PairTrial`` whose cluster is up and served by ha01.
+The pair: two machines without a witness, and a router to ping. Heartbeats go over a network of their own, so that they can be
+cut while the service network, over which the address is asked for, is whole.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
 from cluster_world import Case, in_cluster, tell
 
+from understudy.lab import kernel
 from understudy.lab.scene import Scene
 from understudy.lab.stage import Stage
 from understudy.lab.trial import Spec, Trial, scene
@@ -46,7 +48,7 @@ def pair_scene(failback: str = "never") -> PairScene:
 
 
 class PairTrial(Trial):
-    """A stage with a pair on it that serves."""
+    """A stage with a pair on it, served by ha01."""
 
     def __init__(self) -> None:
         self.spec = replace(Spec("pair"), heartbeat=HEARTBEAT, dead_time=DEAD_TIME)
@@ -62,14 +64,40 @@ class PairTrial(Trial):
         self.rest()
 
 
-def in_pair() -> Callable[[Case], Callable[[], None]]:
-    """Make a test that runs ``case(trial)`` with a pair in a process and a world of its own."""
+class BareTrial(Trial):
+    """The lab's own scene (two nodes and a witness) with power everywhere, and no daemon started yet."""
+
+    def __init__(self) -> None:
+        self.spec = replace(Spec("bare"), heartbeat=HEARTBEAT, dead_time=DEAD_TIME)
+        self.random = random.Random(self.spec.seed)
+        self.stage = Stage(scene(HEARTBEAT, DEAD_TIME), with_daemons=False)
+        self.stage.set_up()
+
+
+class SmallDisksTrial(Trial):
+    """The lab's own scene, served by ha01, whose directories are on file systems of their own of half a megabyte each."""
+
+    def __init__(self) -> None:
+        self.spec = replace(Spec("disks"), heartbeat=HEARTBEAT, dead_time=DEAD_TIME)
+        self.random = random.Random(self.spec.seed)
+        self.stage = Stage(scene(HEARTBEAT, DEAD_TIME))
+        daemon = self.stage.daemons["ha01"]
+        for directory in (daemon.runtime, daemon.state):
+            os.makedirs(directory, exist_ok=True)
+            kernel.mount("none", directory, "tmpfs", 0, "size=512k,mode=755")
+        self.stage.set_up()
+        self.wait("ha01 serves", self._well, 40.0)
+        self.rest()
+
+
+def in_world(make: Callable[[], Trial]) -> Callable[[Case], Callable[[], None]]:
+    """Make a test that runs ``case(make())`` in a process and a world of its own."""
 
     def decorate(case: Case) -> Callable[[], None]:
-        test = in_cluster()(case)  # starts ``test.case`` in its own process; there it shall be about a pair
+        test = in_cluster()(case)  # starts ``test.case`` in its own process
 
         def body() -> None:
-            trial = PairTrial()
+            trial = make()
             try:
                 case(trial)
             except BaseException:
@@ -82,3 +110,9 @@ def in_pair() -> Callable[[Case], Callable[[], None]]:
         return test
 
     return decorate
+
+
+def really_well(trial: Trial) -> bool:
+    """All is well by the word of pulses that answer: for a while after a pulse died, its manager repeats an old status."""
+    answers = (daemon.status() for daemon in trial.stage.daemons.values() if daemon.machine.powered)
+    return all(status is not None and status["pulse"] == "answers" for status in answers) and not trial.stage.well()
