@@ -112,11 +112,12 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to ``AdminRequest(op)``."""
+    """The answer to ``AdminRequest(op)``. ``unknown``: nobody said whether it was done; then ``ok`` is False."""
 
     op: int
     ok: bool
     text: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,7 +355,7 @@ class Node:
         for ask in again:
             self.out.append(Send(ask, ask.to))
         for op, text in over:
-            self.out.append(Reply(op, False, text))
+            self.out.append(Reply(op, False, text, unknown=True))
         if now >= self.next_beat:
             self.beat(now)
 
