@@ -47,11 +47,16 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """That the sender knows a member's incarnation, and how long ago it heard it directly (-1: only through others)."""
+    """That the sender knows a member's incarnation, and how long ago it heard it directly (-1: only through others).
+
+    ``number`` is the newest ``NodeState.number`` of that incarnation that the sender has accepted: it shows that the sender
+    lived after that was said.
+    """
 
     node: str
     incarnation: int
     age: Duration
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
