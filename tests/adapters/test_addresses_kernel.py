@@ -108,12 +108,69 @@ def test_an_ipv6_address_serves_at_once_and_is_no_source(node: Machine) -> None:
     assert "src fd50::1 " in node.run("ip -6 route get fd50::9")
 
 
-def test_an_address_inside_the_subnet_brings_no_second_route(node: Machine) -> None:
-    before = node.run("ip -4 route show")
+def route_to(machine: Machine, target: str) -> str:
+    return machine.run(f"ip route get {target}").replace("\n", " ")
+
+
+def test_a_virtual_address_never_speaks_for_the_machine(lab: Lab) -> None:
+    """At boot, and when the network is restarted under us, the machine's own address comes after the virtual one."""
+    node = lab.machine("node")
+    lab.segment({node: ""})
+    vips = (address("10.50.0.100", 16), address("fd50::100", 64))
     with inside(node):
-        AddressBook(()).add((address("10.50.0.100", 16),))
-    assert node.run("ip -4 route show") == before
-    assert "secondary" in node.run("ip -4 addr show dev eth0 to 10.50.0.100")
+        book = AddressBook(vips)
+        assert texts(book.add(vips)) == []
+        for _ in range(2):
+            node.run("ip addr add 10.50.0.1/16 dev eth0")
+            node.run("ip addr add fd50::1/64 dev eth0 nodad")
+            assert " src 10.50.0.1 " in route_to(node, "10.50.0.9")
+            assert " src fd50::1 " in route_to(node, "fd50::9")
+            node.run("ip addr del 10.50.0.1/16 dev eth0")
+            node.run("ip addr del fd50::1/64 dev eth0")
+            assert book.present() == ("10.50.0.100", "fd50::100"), "the own address takes none of ours along"
+
+
+def test_virtual_addresses_alone_in_their_subnet_reach_it(node: Machine) -> None:
+    first, second, elsewhere = address("10.61.0.100"), address("10.61.0.101"), address("10.50.0.100", 16)
+    route = "10.61.0.0/24 dev eth0 proto static scope link metric 65000"
+    with inside(node):
+        book = AddressBook((first, second, elsewhere))
+        assert texts(book.add((first, second, elsewhere))) == []
+        assert " dev eth0 src 10.50.0.1 " in route_to(node, "10.61.0.9"), "its own address, not the virtual one"
+        assert " src 10.50.0.1 " in route_to(node, "10.50.0.9")
+        book.remove((first,))
+        assert route in node.run("ip -4 route show"), "the second one needs it"
+        book.remove((second,))
+        assert route not in node.run("ip -4 route show")
+        book.remove((elsewhere,))
+    assert "65000" not in node.run("ip -4 route show")
+    assert "10.50.0.0/16" in node.run("ip -4 route show"), "the machine's own"
+
+
+def test_an_address_on_a_device_that_is_down_gets_its_route_when_it_is_up(node: Machine) -> None:
+    watch = Watch(node, (address("10.61.0.100"),))
+    node.run("ip link set eth0 down")
+    watch.saw(LinkChanged("eth0", False))
+    with inside(node):
+        assert texts(watch.book.add(watch.book.addresses)) == []
+    node.run("ip link set eth0 up")
+    watch.saw(LinkChanged("eth0", True))
+    assert " dev eth0 " in route_to(node, "10.61.0.9")
+
+
+def test_devices_that_do_not_exist_are_not_called_dead(node: Machine) -> None:
+    watch = Watch(node, (address("10.52.0.1", 24, "eth5"), address("10.50.0.100", 16)))
+    assert watch.monitor.carriers() == (("eth0", True),)
+    node.run("ip link add eth5 type veth peer name far5")
+    watch.saw(LinkChanged("eth5", False))
+    assert watch.monitor.carriers() == (("eth0", True), ("eth5", False))
+    node.run("ip link set far5 up")
+    node.run("ip link set eth5 up")
+    watch.saw(LinkChanged("eth5", True))
+    watch.facts.clear()
+    node.run("ip link del eth5")
+    watch.saw(LinkChanged("eth5", False))
+    assert watch.monitor.carriers() == (("eth0", True),)
 
 
 def test_only_the_address_that_is_refused_fails(node: Machine) -> None:
@@ -172,7 +229,7 @@ def test_present_and_carriers_at_the_start(node: Machine) -> None:
     with inside(node):
         book = AddressBook((address("10.50.0.100", 16), address("10.50.0.101", 16)))
         assert book.present() == ("10.50.0.100",)
-        assert book.carriers(("eth5", "eth7")) == (("eth0", True), ("eth5", False), ("eth7", False))
+        assert book.carriers(("eth5", "eth7")) == (("eth0", True), ("eth5", False)), "there is no eth7"
         monitor = AddressMonitor(book, ("eth5", "eth7"))
         assert monitor.present() == book.present()
         assert monitor.carriers() == book.carriers(("eth5", "eth7"))
@@ -182,7 +239,7 @@ def test_an_address_deleted_by_somebody_is_noticed(watch: Watch) -> None:
     with inside(watch.machine):
         watch.book.add(watch.book.addresses)
     watch.saw(AddressThere("fd50::100"))
-    watch.machine.run("ip addr del 10.50.0.100/16 dev eth0")
+    watch.machine.run("ip addr del 10.50.0.100/32 dev eth0")
     watch.machine.run("ip addr del fd50::100/64 dev eth0")
     watch.saw(AddressGone("10.50.0.100"))
     watch.saw(AddressGone("fd50::100"))
@@ -194,7 +251,7 @@ def test_our_own_removal_is_no_news(watch: Watch) -> None:
         watch.book.add(watch.book.addresses)
         watch.look()
         watch.book.remove(watch.book.addresses[:1])
-    watch.machine.run("ip addr del 10.50.0.101/16 dev eth0")
+    watch.machine.run("ip addr del 10.50.0.101/32 dev eth0")
     watch.saw(AddressGone("10.50.0.101"))
     assert AddressGone("10.50.0.100") not in watch.facts
 
@@ -240,7 +297,7 @@ def test_lost_notifications_cost_no_fact(watch: Watch) -> None:
     with inside(watch.machine):
         watch.book.add(watch.book.addresses)
     watch.look()
-    watch.machine.run("ip addr del 10.50.0.100/16 dev eth0")
+    watch.machine.run("ip addr del 10.50.0.100/32 dev eth0")
     churn = "".join(
         f"addr {verb} 10.77.{n // 250}.{n % 250}/32 dev lo\n" for n in range(1500) for verb in ("add", "del")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from understudy.adapters.addresses import addition, read_address, read_link, rem
 from understudy.adapters.kernel_lease import families, held_set, identifier, table_name
 from understudy.adapters.netlink import Failure, Incoming
 from understudy.adapters.nftables import Family
+from understudy.adapters.subnet_routes import route, subnet
 from understudy.model import AddressResource, Cluster, Group, Quorum
 from understudy.units import MILLISECOND, SECOND
 
@@ -32,7 +34,7 @@ little = pytest.mark.skipif(struct.pack("=H", 1) != b"\1\0", reason="the example
 
 @little
 def test_an_ipv4_addition() -> None:
-    expected = "28000000 1400 0105 07000000 00000000  02 18 00 00 030000000800 0200 c0a83a64  0800 0100 c0a83a64"
+    expected = "28000000 1400 0105 07000000 00000000  02 20 00 00 030000000800 0200 c0a83a64  0800 0100 c0a83a64"
     assert addition(VIP, 3, 7) == as_hex(expected)
 
 
@@ -55,8 +57,21 @@ def test_an_addition_with_an_end() -> None:
 
 @little
 def test_a_removal_with_an_acknowledgement() -> None:
-    expected = "28000000 1500 0500 07000000 00000000  02 18 00 00 030000000800 0200 c0a83a64  0800 0100 c0a83a64"
+    expected = "28000000 1500 0500 07000000 00000000  02 20 00 00 030000000800 0200 c0a83a64  0800 0100 c0a83a64"
     assert netlink.with_acknowledgement(removal(VIP, 3, 7)) == as_hex(expected)
+    assert removal(VIP, 3, 7, 24)[16:20] == as_hex("02 18 00 00"), "somebody else's prefix length"
+
+
+@little
+def test_a_route_for_the_subnet() -> None:
+    which = subnet(VIP)
+    assert which == ("eth0", bytes([192, 168, 58, 0]), 24)
+    tail = "0800 0100 c0a83a00  0800 0400 03000000  0800 0600 e8fd0000"
+    expected = f"34000000 1800 0105 00000080 00000000  02 18 00 00 fe 04 fd 01 00000000 {tail}"
+    assert route(which, 3, adding=True) == as_hex(expected)
+    expected = f"34000000 1900 0100 00000080 00000000  02 18 00 00 fe 04 ff 00 00000000 {tail}"
+    assert route(which, 3, adding=False) == as_hex(expected)
+    assert subnet(VIP6) is subnet(replace(VIP, prefix=32)) is None
 
 
 @given(some.lists(some.tuples(some.integers(0, 0x3FFF), some.binary(max_size=40)), max_size=6))

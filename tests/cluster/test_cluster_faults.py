@@ -137,7 +137,7 @@ def test_whole_daemon_killed_lets_the_kernel_end_it(trial: Trial) -> None:
 @in_cluster()
 def test_address_deleted_by_hand_is_put_back(trial: Trial) -> None:
     start = kernel.now()
-    trial.stage.do(f"on ha01 ip address del {ADDRESS}/24 dev eth0")
+    trial.stage.do(f"on ha01 ip address del {ADDRESS}/32 dev eth0")
     until("the address is back", lambda: ADDRESS in _addresses(trial, "ha01"), 5.0)
     undisturbed(watch(trial, start, 1.5))
     assert any(ADDRESS in told.text for told in trial.stage.told()), "nobody said so"

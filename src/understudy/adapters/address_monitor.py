@@ -54,8 +54,8 @@ class AddressMonitor:
         self._book = book
         self._ours = {(item.device, pack(item.address)): item.address for item in book.addresses}
         self._present: set[str] = set()
-        watched = {item.device for item in book.addresses} | set(devices)
-        self._carriers = dict.fromkeys(sorted(watched), False)
+        self._watched = tuple(sorted({item.device for item in book.addresses} | set(devices)))
+        self._carriers: dict[str, bool] = {}
         self._names: dict[int, str] = {}
         self._lookup = NetlinkSocket(netlink.NETLINK_ROUTE)
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
@@ -77,23 +77,27 @@ class AddressMonitor:
         return tuple(item.address for item in self._book.addresses if item.address in self._present)
 
     def carriers(self) -> tuple[tuple[str, bool], ...]:
-        """(device, has carrier) when last read."""
-        return tuple(self._carriers.items())
+        """(device, has carrier) when last read; devices that do not exist are left out."""
+        return tuple((device, self._carriers[device]) for device in self._watched if device in self._carriers)
 
     def facts(self, limit: int = 128) -> tuple[Fact, ...]:
         """Read at most ``limit`` notifications and say what is different now.
 
         An address that somebody removed and put back between two calls is not mentioned. While more is waiting (the descriptor
-        stays readable) nothing is said to be gone: its return may be among it.
+        stays readable) nothing is said to be gone: its return may be among it. A device that vanished has lost its carrier.
         """
         present, carriers = set(self._present), dict(self._carriers)
         drained = self._read(limit)
         if self._lost:
             drained = self._look()
             self._lost = not drained
-        facts: list[Fact] = [
-            LinkChanged(device, carrier) for device, carrier in self._carriers.items() if carriers[device] != carrier
-        ]
+        facts: list[Fact] = []
+        for device in self._watched:
+            before, after = carriers.get(device), self._carriers.get(device)
+            if before is not after and (before or after is not None):
+                facts.append(LinkChanged(device, after is True))
+            if after and not before:
+                self._book.restore_routes(device)
         for address in self._ours.values():
             if address in self._present:
                 if address not in present:
@@ -133,13 +137,12 @@ class AddressMonitor:
             # A device may get one of our names, or lose it, with addresses on it already: by renaming.
             self._lost = self._lost or self._names.get(link.index, link.name) != link.name
             self._names[link.index] = link.name
-            if link.name in self._carriers:
+            if link.name in self._watched:
                 self._carriers[link.name] = link.carrier
 
     def _vanished(self, index: int, name: str) -> None:
         self._names.pop(index, None)
-        if name in self._carriers:
-            self._carriers[name] = False
+        self._carriers.pop(name, None)
         for (device, _), address in self._ours.items():
             if device == name:
                 self._present.discard(address)
@@ -151,7 +154,7 @@ class AddressMonitor:
             return False
         self._names = {link.index: link.name for link in links}
         there = {link.name: link.carrier for link in links}
-        self._carriers = {device: there.get(device, False) for device in self._carriers}
+        self._carriers = {device: there[device] for device in self._watched if device in there}
         keys = ((self._names.get(seen.index, ""), seen.packed) for seen in addresses)
         self._present = {self._ours[key] for key in keys if key in self._ours}
         return True

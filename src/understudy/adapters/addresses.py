@@ -6,13 +6,15 @@ an IPv6 address 25 µs for the first ones of a device and 150 µs when it has 20
 
 Decisions:
 
-- The prefix is the configured one, as IPaddr2 and keepalived do it. Inside the subnet of the device an IPv4 address becomes
-  a secondary and brings no second route. The only address of its subnet brings the connected route that it needs.
-- IPv4: deleting the first address of a subnet deletes the others of that subnet too, unless ``promote_secondaries`` is set.
-  ``prepare_devices`` sets it on the devices that we use (systemd sets it everywhere); it changes nothing else.
+- IPv4 addresses are added with prefix length 32, whatever the configuration says. With the subnet's own length the address that
+  comes first becomes the subnet's primary one: at boot, or when the network is restarted under us, that would be the virtual
+  address, and the machine would speak to its neighbours with it as the source. ``subnet_routes`` makes the route that the
+  configured length asks for.
+- Addresses under other lengths, put there by hand or by other programs, are removed too. Deleting the first one of such a subnet
+  deletes the others, unless ``promote_secondaries`` is set: ``prepare_devices`` does that (systemd does it everywhere).
 - IPv6: no duplicate address detection (``IFA_F_NODAD``): it would keep the address tentative for a second or more; the core
   probes first where it must. The preferred lifetime is 0: the address answers for ever but is never chosen as the source of
-  our own connections, which would break when it moves (RFC 6724 rule 3). IPv4 secondaries behave so by themselves.
+  our own connections, which would break when it moves (RFC 6724 rule 3). IPv6 has no primary address.
 - A removal looks afterwards, and removes what is left of the address under another prefix length too: "removed" means gone.
 
 What this does not handle: the same address on another device of this machine (a real server's loopback, say) is not ours.
@@ -27,7 +29,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import AddressResource
-from . import netlink
+from . import netlink, subnet_routes
 from .netlink import Failure, Incoming, NetlinkSocket
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
@@ -146,10 +148,17 @@ def prepare_devices(addresses: Iterable[AddressResource]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _build(kind: int, flags: int, resource: AddressResource, index: int, sequence: int, tail: bytes = b"") -> bytes:
+def given_prefix(resource: AddressResource) -> int:
+    """The prefix length with which we put the address on its device."""
+    return resource.prefix if ":" in resource.address else subnet_routes.HOST_PREFIX
+
+
+def _build(
+    kind: int, flags: int, resource: AddressResource, prefix: int, index: int, sequence: int, tail: bytes = b""
+) -> bytes:
     packed = pack(resource.address)
     family = socket.AF_INET6 if len(packed) == 16 else socket.AF_INET
-    head = _IFADDRMSG.pack(family, resource.prefix, 0, 0, index)
+    head = _IFADDRMSG.pack(family, prefix, 0, 0, index)
     body = netlink.attribute(_IFA_LOCAL, packed) + netlink.attribute(_IFA_ADDRESS, packed) + tail
     return netlink.message(kind, netlink.REQUEST | flags, sequence, head + body)
 
@@ -163,12 +172,13 @@ def addition(resource: AddressResource, index: int, sequence: int, lifetime: int
         tail += netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(0, valid, 0, 0))
     elif lifetime is not None:
         tail = netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(valid, valid, 0, 0))
-    return _build(RTM_NEWADDR, netlink.CREATE | netlink.REPLACE, resource, index, sequence, tail)
+    flags = netlink.CREATE | netlink.REPLACE
+    return _build(RTM_NEWADDR, flags, resource, given_prefix(resource), index, sequence, tail)
 
 
-def removal(resource: AddressResource, index: int, sequence: int) -> bytes:
-    """RTM_DELADDR for the address with the prefix length that we gave it."""
-    return _build(RTM_DELADDR, 0, resource, index, sequence)
+def removal(resource: AddressResource, index: int, sequence: int, prefix: int | None = None) -> bytes:
+    """RTM_DELADDR for the address with this prefix length; None: with the one that we gave it."""
+    return _build(RTM_DELADDR, 0, resource, given_prefix(resource) if prefix is None else prefix, index, sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +187,7 @@ class _Prepared:
     sequence: int
     add: bytes
     remove: bytes
+    route: bytes
 
 
 _Key = tuple[str, int, str]
@@ -203,6 +214,7 @@ class AddressChange:
             self._results.extend(self._book.change(self._slices.pop(0), self._adding))
             if not self._slices and not self._adding:
                 left = self._book.remove_leftovers(self._all)
+                self._book.remove_routes(self._all)
                 self._results = [(item, left.get(_key(item), text)) for item, text in self._results]
         return not self._slices
 
@@ -272,11 +284,11 @@ class AddressBook:
         return tuple(item.address for item in self._addresses if _key(item) in there)
 
     def carriers(self, devices: Iterable[str] = ()) -> tuple[tuple[str, bool], ...]:
-        """(device, has carrier) of the devices of our addresses and of ``devices``; one that does not exist has none."""
+        """(device, has carrier) of the devices of our addresses and of ``devices``; those that do not exist are left out."""
         wanted = sorted({item.device for item in self._addresses} | set(devices))
         links = list_links(self._route)
         known = {} if isinstance(links, Failure) else {link.name: link.carrier for link in links}
-        return tuple((device, known.get(device, False)) for device in wanted)
+        return tuple((device, known[device]) for device in wanted if device in known)
 
     def lifetimes_left(self) -> dict[str, int]:
         """Whole seconds left of those of our addresses that are there and have an end."""
@@ -289,6 +301,7 @@ class AddressBook:
         """Add or remove one slice with one system call; callers use ``begin_add`` and ``begin_remove``."""
         texts: list[str | None] = [None] * len(addresses)
         batch: list[bytes] = []
+        routes: set[bytes] = set()
         asked: dict[int, int] = {}
         indices = {device: _device_index(device) for device in {item.device for item in addresses}}
         for place, resource in enumerate(addresses):
@@ -299,11 +312,15 @@ class AddressBook:
                 prepared = self._ready(resource, index)
                 asked[prepared.sequence] = place
                 batch.append(self._message(resource, prepared, adding))
+                if adding and prepared.route:
+                    routes.add(prepared.route)
             elif adding:
                 texts[place] = f"there is no device {resource.device} on this machine"
         if batch:
             batch[-1] = netlink.with_acknowledgement(batch[-1])
-            for failure in self._route.request(b"".join(batch)):
+            for failure in self._route.request(b"".join((*sorted(routes), *batch))):
+                if failure.sequence == subnet_routes.SEQUENCE:
+                    continue
                 if failure.number == errno.EEXIST if adding else failure.number in _ALREADY_GONE:
                     continue
                 concerned = [asked[failure.sequence]] if failure.sequence in asked else list(asked.values())
@@ -320,6 +337,22 @@ class AddressBook:
         lifetime = self.lifetimes.get(resource.address)
         return prepared.add if lifetime is None else addition(resource, prepared.index, prepared.sequence, lifetime)
 
+    def restore_routes(self, device: str) -> None:
+        """Make the routes of the placed addresses of ``device`` again: setting a device down has taken them away."""
+        index = _device_index(device)
+        ours = [item for item in self._addresses if item.device == device and item.address in self.placed]
+        routes = {self._ready(item, index).route for item in ours} if index else set()
+        for data in sorted(routes - {b""}):
+            self._route.request(netlink.with_acknowledgement(data))
+
+    def remove_routes(self, addresses: Iterable[AddressResource]) -> None:
+        """Take the routes away that only ``addresses`` needed."""
+        needed = {subnet_routes.subnet(item) for item in self._addresses if item.address in self.placed}
+        for which in sorted({found for item in addresses if (found := subnet_routes.subnet(item))} - needed):
+            index = _device_index(which[0])
+            if index:
+                self._route.request(netlink.with_acknowledgement(subnet_routes.route(which, index, adding=False)))
+
     def remove_leftovers(self, addresses: Sequence[AddressResource]) -> dict[_Key, str]:
         """Look whether any of ``addresses`` is still there, under whatever prefix length, and remove it.
 
@@ -332,8 +365,7 @@ class AddressBook:
                 return {_key(item): f"cannot see whether it is gone: {found_now}" for item in addresses}
             left = found_now
             for resource, seen in left:
-                found = AddressResource(resource.id, resource.address, seen.prefix, resource.device)
-                self._route.request(netlink.with_acknowledgement(removal(found, seen.index, 1)))
+                self._route.request(netlink.with_acknowledgement(removal(resource, seen.index, 1, seen.prefix)))
             if not left:
                 return {}
         return {_key(item): f"{item.address} on {item.device} comes back as often as it is removed" for item, _ in left}
@@ -365,7 +397,9 @@ class AddressBook:
             if resource.device == device:
                 sequence = self._sequences[_key(resource)]
                 add, remove = addition(resource, index, sequence), removal(resource, index, sequence)
-                self._prepared[_key(resource)] = _Prepared(index, sequence, add, remove)
+                which = subnet_routes.subnet(resource)
+                route = subnet_routes.route(which, index, adding=True) if which else b""
+                self._prepared[_key(resource)] = _Prepared(index, sequence, add, remove, route)
 
 
 def _to_the_end(change: AddressChange) -> Outcomes:

@@ -73,8 +73,8 @@ class KernelSide:
         return (*self._given, *self._missing_devices(), *unsent)
 
     def _missing_devices(self) -> tuple[str, ...]:
-        """For the core a device that is not there and one without carrier are the same; people mend them differently."""
-        missing = {device for device, carrier in self._monitor.carriers() if not carrier and not _exists(device)}
+        there = {device for device, _ in self._monitor.carriers()}
+        missing = {item.device for item in self._addresses if item.device not in there and not _exists(item.device)}
         return tuple(
             f"there is no network interface {item.device} for {item.address}"
             for item in self._addresses

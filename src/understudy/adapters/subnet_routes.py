@@ -1,0 +1,58 @@
+"""The connected routes of IPv4 subnets in which only virtual addresses live.
+
+A virtual IPv4 address stands on its device with prefix length 32 (``addresses`` says why), so it brings no route to its
+neighbours. This makes the route that its configured length asks for: the subnet, on the device, without a preferred source
+and with ``METRIC``. Wherever the machine has an address of its own in that subnet, that one's route wins, and with it the source.
+
+The kernel flushes these routes when a device is set down, and with the last address of a device; so they are made with every
+addition, and again when a device comes up. What fails here (a device that is down) leaves the address as good as it is.
+
+What this does not handle: the route stands in the main table, which a device inside a VRF does not use.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from ..model import AddressResource
+from . import netlink
+
+RTM_NEWROUTE, RTM_DELROUTE = 24, 25
+
+HOST_PREFIX = 32
+"""The prefix length of virtual IPv4 addresses on their devices."""
+
+METRIC = 65_000
+"""Behind the connected routes of the kernel (0) and of network managers (some hundreds, or 20 000 more without connectivity)."""
+
+SEQUENCE = 0x8000_0000
+"""The sequence number of route messages, beyond those of addresses: their refusals are nobody's failure."""
+
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_DESTINATION, _DEVICE, _METRIC = 1, 4, 6
+_MAIN_TABLE, _STATIC, _LINK, _NOWHERE, _ANY, _UNICAST = 254, 4, 253, 255, 0, 1
+
+Subnet = tuple[str, bytes, int]
+"""Device, first address, prefix length."""
+
+
+def subnet(resource: AddressResource) -> Subnet | None:
+    """The subnet that needs a route for this address; None for IPv6, where the address brings it, and for a host route."""
+    if ":" in resource.address or resource.prefix >= HOST_PREFIX:
+        return None
+    number = int.from_bytes(socket.inet_pton(socket.AF_INET, resource.address), "big")
+    host_bits = HOST_PREFIX - resource.prefix
+    return resource.device, (number >> host_bits << host_bits).to_bytes(4, "big"), resource.prefix
+
+
+def route(which: Subnet, index: int, adding: bool) -> bytes:
+    """RTM_NEWROUTE that makes or replaces our route, or RTM_DELROUTE for it."""
+    _, first, prefix = which
+    kind = RTM_NEWROUTE if adding else RTM_DELROUTE
+    flags = netlink.REQUEST | (netlink.CREATE | netlink.REPLACE if adding else 0)
+    scope, form = (_LINK, _UNICAST) if adding else (_NOWHERE, _ANY)
+    head = _ROUTE.pack(socket.AF_INET, prefix, 0, 0, _MAIN_TABLE, _STATIC, scope, form, 0)
+    body = netlink.attribute(_DESTINATION, first) + netlink.attribute(_DEVICE, struct.pack("=I", index))
+    body += netlink.attribute(_METRIC, struct.pack("=I", METRIC))
+    return netlink.message(kind, flags, SEQUENCE, head + body)
