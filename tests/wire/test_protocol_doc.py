@@ -15,6 +15,7 @@ import pytest
 from wire_reference import CLUSTER, KEY, MEMBERS, seal
 
 from understudy import messages
+from understudy.config.groups import MOST_GROUPS
 from understudy.messages import Message
 from understudy.wire import layout
 from understudy.wire.decode import decode
@@ -167,3 +168,4 @@ def test_the_page_states_the_constants() -> None:
     assert OLDEST == VERSION == 1
     assert f"kept to {SOFT_LIMIT} bytes" in PAGE
     assert f"at most {layout.TEXT_LIMIT} bytes" in PAGE
+    assert f"at most {MOST_GROUPS} groups." in PAGE

@@ -11,14 +11,18 @@ from hypothesis import given
 from wire_reference import section
 from wire_samples import BALLOT, SAMPLES, messages, state
 
+from understudy.config.groups import MOST_GROUPS
 from understudy.errors import InternalError
-from understudy.messages import Answer, Ask, Bid, GroupReport, Heard, Heartbeat, Hold, Message, Phase, Vote
+from understudy.messages import Answer, Ask, Bid, GroupReport, Heard, Heartbeat, Hold, Message, NodeState, Phase, Vote
 from understudy.wire.decode import decode
 from understudy.wire.encode import encode
 from understudy.wire.layout import HARD_LIMIT, TEXT_LIMIT
 from understudy.wire.reject import Reject
 
 MALFORMED = Reject("malformed")
+
+LONGEST_NAME = 63
+"""What a configuration accepts, in bytes."""
 
 
 def test_there_is_a_sample_of_every_message() -> None:
@@ -114,8 +118,8 @@ def with_lists(**sections: bytes) -> bytes:
         {"holds": bytes(9)},
         {"votes": bytes(24) + b"\x01\x02gh"},
         {"votes": bytes(23)},
-        {"heard": bytes(16) + b"\x02n"},
-        {"heard": bytes(16)},
+        {"heard": bytes(24) + b"\x02n"},
+        {"heard": bytes(24)},
         {"groups": b"\x06\x01\x01\x00\x00g"},
         {"groups": b"\x03\x02\x01\x00\x00g"},
         {"groups": b"\x03\x01\x01\x00\x01g"},
@@ -129,8 +133,11 @@ def test_malformed_lists(sections: dict[str, bytes]) -> None:
 
 
 def test_good_lists_built_by_hand_are_read() -> None:
-    message = decode(with_lists(groups=b"\x05\x00\x04\x00\x02sitex!"))
+    first = b"\x00\x00\x00\x00\x00\x00\x00\x63" + b"\xff" * 7 + b"\xfe" + b"\xff" * 8 + b"\x04ha02"
+    second = b"\x00\x00\x00\x00\x00\x00\x00\x62" + bytes(8) + b"\x00\x00\x00\x00\x00\x00\x00\x05" + b"\x01w"
+    message = decode(with_lists(heard=first + second, groups=b"\x05\x00\x04\x00\x02sitex!"))
     assert isinstance(message, Heartbeat)
+    assert message.state.heard == (Heard("ha02", 99, -1, number=2**64 - 2), Heard("w", 98, 5, number=0))
     assert message.state.groups == (GroupReport("site", Phase.FAILED, fit=False, why="x!"),)
 
 
@@ -174,21 +181,36 @@ def test_the_own_state_gives_up_explanations_before_anything_else() -> None:
     assert tight.state == replace(own, groups=plain)
 
 
-def test_200_held_groups_with_the_longest_names_fit() -> None:
-    names = [f"{number:063}" for number in range(200)]
-    own = replace(
-        state("n" * 63),
-        holds=tuple(Hold(name, BALLOT) for name in names),
-        votes=tuple(Vote(name, "n" * 63, 7, BALLOT, 1) for name in names),
-        heard=tuple(Heard(f"{number:063}", 1, 0) for number in range(4)),
-        groups=tuple(GroupReport(name, Phase.STARTED, True, "w" * 240) for name in names),
+def full(length: int, holder: bool) -> NodeState:
+    """The state of a member of a cluster with as many groups as a configuration permits, all held by one node."""
+    names = [f"{number:0{length}}" for number in range(MOST_GROUPS)]
+    return replace(
+        state("n" * length),
+        holds=tuple(Hold(name, BALLOT) for name in names) if holder else (),
+        votes=tuple(Vote(name, "n" * length, 7, BALLOT, 1) for name in names),
+        heard=tuple(Heard(f"{number:0{length}}", 1, 0, number=2**63) for number in range(4)),
+        groups=tuple(GroupReport(name, Phase.STARTED, True, "w" * 240 if holder else "") for name in names),
     )
+
+
+def test_as_many_groups_as_configurable_with_the_longest_names_fit_all_held_by_one_node() -> None:
+    own = full(LONGEST_NAME, holder=True)
+    names = [report.group for report in own.groups]
     body = encode(Heartbeat(own), 1400)
     assert len(body) <= HARD_LIMIT
     message = decode(body)
     assert isinstance(message, Heartbeat)
     assert (message.state.holds, message.state.votes) == (own.holds, own.votes)
     assert [report.group for report in message.state.groups] == names
+
+
+@pytest.mark.parametrize(("length", "passed"), [(55, True), (LONGEST_NAME, False)])
+def test_the_fullest_state_of_a_holder_can_be_passed_on_with_names_of_55_bytes(length: int, passed: bool) -> None:
+    said = decode(encode(Heartbeat(full(length, holder=True)), 1400))
+    assert isinstance(said, Heartbeat)
+    own = full(length, holder=False)
+    message = decode(encode(Heartbeat(own, (said.state,)), 1400))
+    assert message == Heartbeat(own, (said.state,) if passed else ())
 
 
 @pytest.mark.parametrize(("groups", "text"), [(310, "60000 are possible"), (400, "Heartbeat cannot be encoded")])

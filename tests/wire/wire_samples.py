@@ -31,13 +31,13 @@ def state(node: str = "ha01", incarnation: int = 7, why: str = "its first choice
         incarnation=incarnation,
         number=1041,
         sent_at=987_654_321,
-        dead_time=1_000_000_000,
+        dead_time=990_000_000,
         digest="0123456789abcdef",
         quiet=False,
         standby=True,
         holds=(Hold("site", BALLOT), Hold("mail", BALLOT + 1, bidding=True)),
         votes=(Vote("site", "ha01", incarnation, BALLOT, 987_654_000),),
-        heard=(Heard("ha02", 99, 5_000_000), Heard("arbiter", 98, -1)),
+        heard=(Heard("ha02", 99, 5_000_000, 1040), Heard("arbiter", 98, -1)),
         groups=tuple(GroupReport(name, Phase.STARTED, fit=True, why=why) for name in names),
     )
 
@@ -45,13 +45,11 @@ def state(node: str = "ha01", incarnation: int = 7, why: str = "its first choice
 SAMPLES: tuple[Message, ...] = (
     Heartbeat(state(), (state("ha02", 99), state("arbiter", 98))),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
-    BidAnswer(
-        "ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 1_000_000_000, 25_000_000, 3, "promised to ha03"
-    ),
+    BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_000_000, 25_000_000, 3, "promised to ha03"),
     Release("ha01", 7, "site", BALLOT, "ha02", stopped=True),
     Ask("ha01", "ha02", 17, "move", "site", "ha01", "root"),
     Answer("ha02", "ha01", 17, False, "site is not here"),
-    Echo("ha02", 99, 1_000_000_000, (Vote("site", "ha01", 7, BALLOT, 987_654_321),)),
+    Echo("ha02", 99, 990_000_000, (Vote("site", "ha01", 7, BALLOT, 987_654_321),)),
 )
 
 unsigned = st.integers(0, 2**64 - 1)
@@ -62,7 +60,7 @@ flags = st.booleans()
 
 holds = st.builds(Hold, names, unsigned, flags)
 votes = st.builds(Vote, names, names, unsigned, unsigned, times)
-heard = st.builds(Heard, names, unsigned, times)
+heard = st.builds(Heard, names, unsigned, times, unsigned)
 reports = st.builds(GroupReport, names, st.sampled_from(Phase), flags, names)
 
 

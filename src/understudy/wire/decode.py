@@ -209,12 +209,12 @@ def _decode_heard(data: bytes) -> tuple[Heard, ...]:
     found = []
     at, size = 0, len(data)
     while at < size:
-        incarnation, age, length = HEARD_LAYOUT.unpack_from(data, at)
+        incarnation, number, age, length = HEARD_LAYOUT.unpack_from(data, at)
         at += HEARD_LAYOUT.size
         end = at + length
         if end > size:
             raise _Malformed
-        found.append(Heard(str(data[at:end], "utf-8"), incarnation, age))
+        found.append(Heard(str(data[at:end], "utf-8"), incarnation, age, number))
         at = end
     return tuple(found)
 

@@ -151,7 +151,7 @@ def _encode_vote(vote: Vote) -> bytes:
 
 def _encode_heard(heard: Heard) -> bytes:
     node = _text(heard.node)
-    return HEARD_LAYOUT.pack(heard.incarnation, heard.age, len(node)) + node
+    return HEARD_LAYOUT.pack(heard.incarnation, heard.number, heard.age, len(node)) + node
 
 
 def _encode_report(report: GroupReport, text_limit: int) -> bytes:
