@@ -297,3 +297,18 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_pulse_that_has_worked_and_refuses_the_configuration_later_is_tried_again(nursery: Nursery) -> None:
+    nursery.start("spare")
+    pulse, _ = nursery.wait_working()
+    wait_for(lambda: nursery.diary("waits"), "the supervisor has heard that the pulse works")
+    nursery.behave("pulse", "refuse 2")
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: len(nursery.diary("refuses")) > FREE_FAILURES, "it is tried again and again")
+    assert nursery.supervisor.poll() is None
+    assert "it refused the configuration (see above); it is started again" in nursery.log()
+    nursery.behave("pulse", "exit 0")
+    wait_for(lambda: nursery.holder("pulse"), "it works again")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from ..model import Cluster
+
+EXIT_REFUSED = 2
+"""Starting again is useless before somebody has mended the file; the systemd unit knows this code."""
 
 SPARE_BELOW = 600_000_000
 """Nanoseconds of dead time. A pulse from scratch sends its first heartbeat after some 200 ms on a busy machine (measured)."""
@@ -11,8 +19,11 @@ _HELP = """\
 Run this machine's part of the cluster, until it is told to stop.
 
 \b
-The configuration is checked first: with errors nothing is started. Then
-these processes run:
+The configuration is checked first: with errors nothing is started. What was
+accepted is copied to the runtime directory (running.toml, running.key), and
+only the copy counts until the node is stopped: an edited file changes nothing
+before that, and "understudy status" says that it differs. Then these processes
+run:
   supervisor   this one; starts the others again when they end
   pulse        heartbeats, leases, addresses; at real-time priority if permitted
   manager      programs and agents, history, the control socket
@@ -21,15 +32,17 @@ dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
 SIGTERM or Ctrl-C hands the groups over to other machines and ends; a second one
 ends at once, without handing over. Killing the supervisor alone stops nothing:
-start the same command again and it takes charge of what runs.
+start the same command again and it takes charge of what runs, with the
+configuration that it runs with.
 
 A witness is the same command with the witness's name.
 
 \b
 Exit codes:
-  0  clean stop
-  1  stopped at once, or the configuration has errors
-  2  wrong use, or the pulse refused the configuration
+  0  clean stop: nothing of this node's groups runs here any more
+  1  any other stop (the log names what may still run), or a start that may
+     succeed later: no member has this machine's host name, no room for files
+  2  wrong use, or the configuration is refused: starting again is useless
   75 another supervisor runs with this runtime directory
 
 \b
@@ -67,33 +80,32 @@ Examples:
 )
 def command(config: str, node: str | None, runtime_dir: str, state_dir: str, stop_limit: str) -> None:
     import os
-    import socket
     import sys
 
+    from ..adapters import running
     from ..config.advice import advice
-    from ..config.load import examine
     from ..model import Role
+    from ..supervisor.place import occupy
     from ..units import SECOND, parse_duration
 
     try:
         seconds = parse_duration(stop_limit) / SECOND
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--stop-limit") from None
-    cluster, problems = examine(config)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if cluster is None:
-        raise SystemExit(1)
-    name = node or _own_name(socket.gethostname(), cluster.names)
-    if name not in cluster.names:
-        known = ", ".join(cluster.names)
-        raise click.UsageError(
-            f"{config}: there is no node or witness {name!r}; known are {known}. Choose one with --node."
-        )
+    cluster, fresh = _accepted(config, runtime_dir)
+    name = _who(config, cluster, node)
+    lock = occupy(runtime_dir, state_dir)
+    if fresh:
+        if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
+            raise SystemExit(1)
+        # Only now: nobody else can be about to write or to start anything here.
+        _keep(cluster, runtime_dir)
     for sentence in advice(cluster):
         click.echo(f"understudy: {sentence}", err=True)
     sys.stderr.flush()
-    arguments = ["--config", config, "--node", name, "--runtime-dir", runtime_dir, "--state-dir", state_dir]
+    os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
+    arguments = ["--config", running.configuration(runtime_dir), "--node", name, "--lock-fd", str(lock)]
+    arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir]
     if cluster.member(name).role is Role.WITNESS or cluster.dead_time > SPARE_BELOW:
         arguments.append("--no-spare")  # it runs nothing, or a restart from scratch is fast enough
     python = sys.executable
@@ -101,6 +113,74 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         python,
         [python, "-P", "-s", "-m", "understudy.supervisor", *arguments, "--stop-limit", f"{seconds:.3f}"],
     )
+
+
+def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
+    """What to run with, and whether it is the file's content (True) or what living processes of this node run with already.
+
+    Ends the process with 2 when the file is refused and nothing runs.
+    """
+    from ..adapters import running
+    from ..config.load import examine
+    from ..supervisor.notify import log
+
+    cluster, problems = examine(config)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    kept = None
+    if running.is_in_use(runtime_dir):
+        kept, _ = examine(running.configuration(runtime_dir))
+    if kept is None:
+        if cluster is None:
+            raise SystemExit(EXIT_REFUSED)
+        return cluster, True
+    text = "processes of this node run already: they and what is started again keep the configuration they began with"
+    if cluster is None:
+        log(f"{text}; {config} is refused now (see above)", "error")
+    elif cluster.digest != kept.digest:
+        log(f"{text}; {config} differs from it, and counts from the next full stop and start", "warning")
+    else:
+        log(text)
+    return kept, False
+
+
+def _who(config: str, cluster: Cluster, node: str | None) -> str:
+    """The member that this machine is. A name that was given is a matter of the command line; the host name may be set later."""
+    import socket
+
+    name = node or _own_name(socket.gethostname(), cluster.names)
+    if name in cluster.names:
+        return name
+    text = f"{config}: there is no node or witness {name!r}; known are {', '.join(cluster.names)}."
+    if node is not None:
+        raise click.UsageError(f"{text} Choose one with --node.")
+    click.echo(f"understudy: {text} That is this machine's host name: choose a member with --node.", err=True)
+    raise SystemExit(1)
+
+
+def _keep(cluster: Cluster, runtime_dir: str) -> None:
+    """Write the copies that everything started from here reads. Ends the process with 1 when there is no room for them."""
+    from dataclasses import replace
+
+    from ..adapters import running
+    from ..config.keys import format_keys
+    from ..config.load import load, load_keys
+    from ..config.render import render
+    from ..errors import ConfigError, check
+    from ..supervisor.notify import log
+
+    try:
+        keys = load_keys(cluster)
+        text = render(replace(cluster, key_file=running.KEYS))
+        running.keep(runtime_dir, text, format_keys(keys), cluster.source)
+        copied = load(running.configuration(runtime_dir))
+        check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(EXIT_REFUSED) from None
+    except OSError as error:
+        log(f"cannot write {error.filename}: {error.strerror}; make room there", "error")
+        raise SystemExit(1) from None
 
 
 def _own_name(host: str, names: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
+from .drift import Drift
 from .history import Entry, History
 from .ping import Pinger
 from .pulse_link import PulseLink
@@ -51,6 +52,7 @@ class Manager:
         self._number = int.from_bytes(os.urandom(4), "big") << 16
         self._snapshot: tuple[Instant, dict[str, Any]] | None = None
         self._pinger: Pinger | None = None
+        self._drift = Drift(cluster, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
 
@@ -66,6 +68,7 @@ class Manager:
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
         self._background(self.agents.tend_logs())
+        self._background(self._drift.run())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
@@ -206,7 +209,7 @@ class Manager:
         if self._snapshot is None:
             raise NotRunning(silence_warning(pulse, trouble, None), "see the log of the supervisor")
         taken_at, snapshot = self._snapshot
-        warnings = list(self.history.warnings())
+        warnings = [*self._drift.warnings, *self.history.warnings()]
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":
@@ -224,6 +227,8 @@ class Manager:
                 f"no answer within {format_duration(_ADMIN_LIMIT)}; whether it happens is unknown",
                 "look with: understudy status",
             ) from None
+        if reply.get("unknown") is True:
+            raise TimedOut(str(reply.get("text", "")), "look with: understudy status")
         return reply.get("ok") is True, str(reply.get("text", ""))
 
     async def dump(self) -> str:

@@ -7,9 +7,8 @@ import math
 import os
 import sys
 
-from ..adapters import lockfile
-from .child import EXIT_BUSY, EXIT_CONFIG, Child, raise_priority
-from .notify import log
+from .child import Child, raise_priority
+from .place import occupy
 from .service import Supervisor
 
 
@@ -19,6 +18,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--node", required=True)
     parser.add_argument("--runtime-dir", required=True)
     parser.add_argument("--state-dir", required=True)
+    parser.add_argument(
+        "--lock-fd", type=int, default=-1, help="the supervisor's lock, taken by who became this process"
+    )
     parser.add_argument("--stop-limit", type=float, default=300.0, help="seconds that a clean stop may take")
     parser.add_argument(
         "--no-spare", action="store_true", help="keep no spare pulse: saves its memory, restarts take longer"
@@ -44,22 +46,10 @@ def _spare(given: argparse.Namespace) -> Child:
 
 def main() -> int:
     given = _arguments()
-    try:
-        os.makedirs(given.runtime_dir, mode=0o755, exist_ok=True)
-        os.makedirs(given.state_dir, mode=0o700, exist_ok=True)
-        lock = lockfile.take(os.path.join(given.runtime_dir, "supervisor.lock"))
-    except OSError as error:
-        log(
-            f"cannot use {error.filename}: {error.strerror}; choose --runtime-dir and --state-dir that I may write to",
-            "error",
-        )
-        return EXIT_CONFIG
-    if lock is None:
-        log(
-            f"another supervisor runs for {given.runtime_dir}; stop it first, or give this node its own --runtime-dir",
-            "error",
-        )
-        return EXIT_BUSY
+    if given.lock_fd >= 0:
+        os.set_inheritable(given.lock_fd, False)  # the lock is ours already, from before exec; no child needs it
+    else:
+        occupy(given.runtime_dir, given.state_dir)
     raise_priority(0)  # a dead pulse is to be replaced at once on a busy machine, too
     return Supervisor(
         pulse=_child("pulse", "understudy.pulse", given),

@@ -47,6 +47,8 @@ class Supervisor:
     _stopping: bool = False
     _forced: bool = False
     _pulse_over: bool = False
+    _worked: bool = False
+    """A pulse has worked with this configuration: what refuses it now is trouble that may pass."""
     _attempts: int = 0
     _limits: dict[str, float] = field(default_factory=dict)
 
@@ -95,6 +97,7 @@ class Supervisor:
         return True
 
     def _ready(self) -> None:
+        self._worked = True
         if self.spare is not None and not self.spare.running:
             self.spare.due = time.monotonic() + SPARE_DELAY
         tell_systemd(f"READY=1\nSTATUS=pulse {self.pulse.pid}, manager {self.manager.pid}")
@@ -168,7 +171,7 @@ class Supervisor:
         code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
         if child is self.spare:
             child.due = time.monotonic() + max(child.delay_next(), SPARE_DELAY)
-        elif child is self.pulse and code == EXIT_CONFIG:
+        elif child is self.pulse and code == EXIT_CONFIG and not self._worked:
             self._give_up()
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
@@ -179,7 +182,11 @@ class Supervisor:
         elif not self._forced:
             delay = child.delay_next()
             when = "at once" if delay == 0 else f"in {delay:g} s"
-            log(f"{child.name} {describe(status)}; it is started again {when}", "warning")
+            refused = "; it refused the configuration (see above)" if code == EXIT_CONFIG else ""
+            log(
+                f"{child.name} {describe(status)}{refused}; it is started again {when}",
+                "error" if refused else "warning",
+            )
 
     def _give_up(self) -> None:
         """The configuration is refused; the process that found it said why on the log."""

@@ -1,0 +1,74 @@
+"""What a node runs with: its own copy of the accepted configuration and of the keys, in the runtime directory.
+
+A process that is started again must mean the same as its dead predecessor and its living siblings. Were it to read the
+administrator's file anew, a file that is just being edited would become law at the next crash: other voters, other addresses,
+or nothing at all. So ``understudy run`` writes these copies once, and everything it starts reads only them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import lockfile
+
+CONFIGURATION = "running.toml"
+KEYS = "running.key"
+SOURCE = "running.source"
+"""Holds the path of the file that was accepted, for messages."""
+
+LIVING = ("pulse", "manager")
+"""Whoever of these is alive has read the copies, and they must stay what they are."""
+
+
+def configuration(runtime_dir: str) -> str:
+    return os.path.join(runtime_dir, CONFIGURATION)
+
+
+def is_in_use(runtime_dir: str) -> bool:
+    """Whether there is a copy, and a living process that has read it."""
+    if not os.path.exists(configuration(runtime_dir)):
+        return False
+    return any(lockfile.holder(os.path.join(runtime_dir, f"{name}.lock")) for name in LIVING)
+
+
+def keep(runtime_dir: str, text: str, keys: str, source: str) -> None:
+    """Write the three files, each at once and only for our own user. Raises OSError that names the file.
+
+    What is there already is not written again: a node must start on a full disk, too.
+    """
+    for name, content in ((KEYS, keys), (SOURCE, source), (CONFIGURATION, text)):
+        path = os.path.join(runtime_dir, name)
+        try:
+            _write(path, content.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
+
+
+def source(runtime_dir: str) -> str:
+    """The path of the file that the copies were made from; empty when nothing says so."""
+    try:
+        with open(os.path.join(runtime_dir, SOURCE), "rb") as file:
+            return os.fsdecode(file.read())
+    except OSError:
+        return ""
+
+
+def _write(path: str, content: bytes) -> None:
+    if _is_already(path, content):
+        return
+    fresh = f"{path}.new"
+    if os.path.lexists(fresh):
+        os.unlink(fresh)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    os.replace(fresh, path)
+
+
+def _is_already(path: str, content: bytes) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        return os.fstat(descriptor).st_mode & 0o777 == 0o600 and file.read() == content

@@ -1,0 +1,33 @@
+"""The directories of one node, and the lock by which there is one supervisor for them."""
+
+from __future__ import annotations
+
+import os
+
+from ..adapters import lockfile
+from .child import EXIT_BUSY, EXIT_CONFIG
+from .notify import log
+
+
+def occupy(runtime_dir: str, state_dir: str) -> int:
+    """Make both directories and take the supervisor's lock; returns the descriptor that must stay open.
+
+    Raises SystemExit with 2 when they cannot be used and 75 when another supervisor is there, after saying so.
+    """
+    try:
+        os.makedirs(runtime_dir, mode=0o755, exist_ok=True)
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+        lock = lockfile.take(os.path.join(runtime_dir, "supervisor.lock"))
+    except OSError as error:
+        log(
+            f"cannot use {error.filename}: {error.strerror}; choose --runtime-dir and --state-dir that I may write to",
+            "error",
+        )
+        raise SystemExit(EXIT_CONFIG) from None
+    if lock is None:
+        log(
+            f"another supervisor runs for {runtime_dir}; stop it first, or give this node its own --runtime-dir",
+            "error",
+        )
+        raise SystemExit(EXIT_BUSY)
+    return lock
