@@ -105,6 +105,14 @@ class ResourceFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseRefused:
+    """The kernel refused to hold or end the group's lease: nothing it is asked for is served, or served without an end."""
+
+    group: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ManagerChanged:
     """The manager connected (again) or was lost."""
 
@@ -144,6 +152,7 @@ Event: TypeAlias = (
     | LinkChanged
     | RivalSeen
     | ResourceFailed
+    | LeaseRefused
     | ManagerChanged
     | PingsSeen
     | AdminRequest

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..model import Group
-from ..units import Instant
+from ..units import MINUTE, Duration, Instant
 from .announce import Announcements
 from .execution import Execution
 from .probing import Question
+
+MOST_DOUBLINGS = 8
+"""With the usual ten minutes the longest pause is a day."""
+
+REFUSED_PAUSE: Duration = MINUTE
 
 
 @dataclass(slots=True)
@@ -37,8 +43,43 @@ class Charge:
         self.was_named = False
         self.unfit_until: Instant = 0
         self.unfit_why = ""
+        self.gave_up = 0
+        self.overdue = False
+        self.able_since: dict[str, Instant] = {}
         self.since: Instant | None = None
         self.question = Question(group.name, group.addresses)
         self.kernel_until: Instant = 0
         self.waiting_for: tuple[str, ...] = ()
         self.why_here = ""
+
+    def unfit(self, carriers: Mapping[str, bool], can_run: bool) -> str:
+        """Why the group cannot run on this machine now, or "". ``can_run``: there is somebody to run programs."""
+        if self.unfit_until:
+            return self.unfit_why
+        for address in self.addresses:
+            carrier = carriers.get(address.device)
+            if carrier is None:
+                return f"there is no device {address.device}"
+            if not carrier:
+                return f"{address.device} has no carrier"
+        if self.has_programs and not can_run:
+            return "its manager is not there to run programs"
+        return ""
+
+    def give_up(self, span: Duration, why: str, now: Instant) -> None:
+        """It failed here too often. Twice as long each time, so that a machine that cannot run it does not take it from a
+        good one again and again; until an operator says ``online``.
+        """
+        if not self.unfit_until:
+            self.gave_up = min(self.gave_up + 1, MOST_DOUBLINGS)
+            self.unfit_until = now + (span << (self.gave_up - 1))
+            self.unfit_why = f"failed there: {why}"
+
+    def refused(self, text: str, now: Instant) -> None:
+        """The kernel does not do what our lease asks: another machine can serve, this one cannot for a while."""
+        self.unfit_until, self.unfit_why = now + REFUSED_PAUSE, f"the kernel there refuses its lease: {text}"
+
+    def forget_failures(self) -> None:
+        """An operator says that this node is well again."""
+        self.unfit_until, self.gave_up = 0, 0
+        self.execution.forget_failures()

@@ -31,6 +31,9 @@ STOP_RETRY: Duration = SECOND
 STOP_RETRY_MOST: Duration = 30 * SECOND
 """A stop that failed is tried again after one second, then after twice as long each time, up to this."""
 
+FAILED_STOPS = 3
+"""Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
+
 GAVE_UP_PAUSE: Duration = 5 * SECOND
 """Shortest pause before a group that failed too often, and that no other node can take, is started here again."""
 
@@ -70,6 +73,7 @@ class _Part:
     failures: tuple[Instant, ...] = ()
     stop_again_at: Instant = 0
     stop_pause: Duration = STOP_RETRY
+    failed_stops: int = 0
     monitor_at: Instant = NEVER
 
 
@@ -160,7 +164,6 @@ class Execution:
             self.wanted = wanted
             self.stop_since = now if wanted is Wanted.STOP else None
             if wanted is Wanted.STOP:
-                self.hold_programs_until = 0
                 self._abandon_start()
         self.ballot = ballot or self.ballot
 
@@ -219,7 +222,14 @@ class Execution:
     def expire(self, now: Instant) -> None:
         """For ``TimerDue`` only: an operation without an answer has an unknown end."""
         self.at = now
-        if self.operation is not None and now >= self.operation.deadline:
+        if self.operation is None or now < self.operation.deadline:
+            return
+        part = self._part(self.operation.resources[0])
+        if self.operation.action is Action.MONITOR and part.state is State.RUNNING:
+            # The manager kills at the limit and says so. Silence is its fault, not the program's.
+            self.operation = None
+            self._runs(part, now, "the manager did not answer its monitor")
+        else:
             limit = "no answer in time: the outcome is unknown"
             self.finished(self.operation.op, Outcome.UNKNOWN, limit, now)
 
@@ -235,6 +245,15 @@ class Execution:
         if self.wanted is Wanted.STOP:
             return self._advance_stop(now)
         return self._ask_unknown(now)
+
+    def _given_up_on(self, part: _Part, now: Instant) -> bool:
+        """Whether the stop goes on without this part: it may run on two machines, and had the group's stop timeout."""
+        late = self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
+        return late and not part.resource.exclusive
+
+    def stuck(self) -> tuple[str, ...]:
+        """What has not stopped although it was asked to."""
+        return tuple(part.resource.id for part in self.parts if part.failed_stops)
 
     def _ask_unknown(self, now: Instant) -> list[Effect]:
         for part in self.parts:
@@ -286,25 +305,26 @@ class Execution:
                         run.append(self.parts[index])
                     index -= 1
                 return self._begin(Action.STOP, tuple(run), now, why)
-            if not self.manager or now < part.stop_again_at:
+            if self.manager and now >= part.stop_again_at:
+                return self._begin(Action.STOP, (part,), now, why)
+            if not self._given_up_on(part, now):
                 return []
-            return self._begin(Action.STOP, (part,), now, why)
         return []
 
     def remove_addresses(self, now: Instant, why: str) -> list[Effect]:
-        """Take all addresses off at once, before and beside the orderly stop: the lease is gone."""
-        there = [
+        """Take all addresses off at once, ahead of the orderly stop: the lease is gone. Pre-empts what is under way."""
+        there = tuple(
             part
             for part in self.parts
             if isinstance(part.resource, AddressResource) and part.state is not State.STOPPED
-        ]
+        )
         if not there:
             return []
-        if self.operation is not None and isinstance(self.operation.resources[0], AddressResource):
+        if self.operation is not None:
+            for resource in self.operation.resources:
+                self._part(resource).state = State.UNKNOWN
             self.operation = None
-        for part in there:
-            part.state = State.STOPPED
-        return [RemoveAddresses(self.next_op(), self.group.name, tuple(_address(part) for part in there), why)]
+        return self._begin(Action.STOP, there, now, why)
 
     def _begin(self, action: Action, parts: tuple[_Part, ...], now: Instant, why: str) -> list[Effect]:
         op = self.next_op()
@@ -362,15 +382,16 @@ class Execution:
             part = self._part(resource)
             part.monitor_at = NEVER
             if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
-                part.state, part.text, part.stop_pause = State.STOPPED, "", STOP_RETRY
+                part.state, part.text, part.stop_pause, part.failed_stops = State.STOPPED, "", STOP_RETRY, 0
                 continue
             part.state, part.text = State.FAILED, f"stop: {text or outcome.value}"
             part.stop_again_at = now + part.stop_pause
             again = format_duration(part.stop_pause)
             part.stop_pause = min(2 * part.stop_pause, STOP_RETRY_MOST)
-            self.facts.append(
-                Fact(f"{resource.id} did not stop ({text or outcome.value}); tried again in {again}", failed=True)
-            )
+            part.failed_stops += 1
+            gave_up_for = resource.restarts.within if part.failed_stops >= FAILED_STOPS else 0
+            sentence = f"{resource.id} did not stop ({text or outcome.value}); tried again in {again}"
+            self.facts.append(Fact(sentence, gave_up_for=gave_up_for, failed=True))
 
     def _runs(self, part: _Part, now: Instant, text: str) -> None:
         part.state, part.text = State.RUNNING, text

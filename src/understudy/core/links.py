@@ -6,8 +6,11 @@ Theory of operation. Every datagram has a good seal, so *somebody with the key* 
    recording, is dropped. A copy may still tell that its link is alive, but only when it is newer than all that came by
    that link: a replay does not keep a dead link looking up.
 2. *Is this incarnation alive now?* No clock and no disk can say. But an incarnation is a random number, so a message that
-   names **our** incarnation among those it has heard was made after we started. An incarnation becomes *current* when one
-   of its heartbeats does so; until then its messages only earn it a place in our own ``heard`` list.
+   names **our** incarnation among those it has heard was made after we started. That alone does not show which of two is
+   newer: after two quick restarts a delayed heartbeat of the first would do so too. So it must also name a number of ours
+   that is larger than the one we had said when we last accepted anything of the current incarnation. An incarnation
+   becomes *current* when one of its heartbeats does both; until then its messages only earn it a place in our own
+   ``heard`` list.
 3. *Is it still alive?* When a newer incarnation of the same member becomes current, the old one is retired for ever.
 
 Not handled: two machines that use one name and one key at once. The second retires the first, which then hears its own
@@ -83,15 +86,21 @@ class Window:
 
 @dataclass(slots=True)
 class Peer:
-    """What we know of one member's datagrams."""
+    """What we know of one member's datagrams.
+
+    ``number`` is the newest state accepted, ``shown`` what our ``heard`` says of it; ``floor`` is what we had said ourselves
+    when we last accepted anything of the current incarnation.
+    """
 
     name: str
     current: int | None = None
     candidate: int | None = None
-    candidate_at: Instant = 0
+    candidate_number: int = 0
     retired: set[int] = field(default_factory=set)
     windows: dict[int, Window] = field(default_factory=dict)
     number: int = -1
+    shown: int = 0
+    floor: int = -1
     direct_at: Instant | None = None
     link_newest: dict[str, int] = field(default_factory=dict)
     link_arrival: dict[str, Instant] = field(default_factory=dict)
@@ -108,6 +117,7 @@ class Links:
         self.peers = {name: Peer(name) for name in others}
         self.dropped: dict[Drop, int] = {}
         self.rival_name_seen = False
+        self.said = -1
 
     def receive(
         self, link: str, sender: str, incarnation: int, counter: int, state: NodeState | None, arrival: Instant
@@ -133,6 +143,7 @@ class Links:
         if drop is not None:
             return self._drop(drop)
         peer.direct_at = arrival if peer.direct_at is None else max(peer.direct_at, arrival)
+        peer.floor = self.said
         return Verdict(Standing.ACCEPTED)
 
     def _unknown(
@@ -142,14 +153,14 @@ class Links:
         if peer.candidate != incarnation:
             if peer.candidate is not None:
                 peer.windows.pop(peer.candidate, None)
-            peer.candidate = incarnation
+            peer.candidate, peer.candidate_number = incarnation, 0
             peer.windows[incarnation] = Window()
-            peer.greeted_at = None
-        peer.candidate_at = arrival
         drop = peer.windows[incarnation].admit(counter)
         if drop is not None:
             return self._drop(drop)
-        if state is not None and self._names_us(state):
+        if state is not None:
+            peer.candidate_number = max(peer.candidate_number, state.number)
+        if state is not None and self._names_us(state, peer):
             self._adopt(peer, incarnation)
             peer.link_newest = {link: counter}
             peer.link_arrival = {link: arrival}
@@ -172,16 +183,21 @@ class Links:
             return self._drop(Drop.RETIRED)
         fresh = False
         if state.incarnation != peer.current:
-            if not (relayed and self._names_us(state)):
+            if not (relayed and self._names_us(state, peer)):
+                if relayed and state.incarnation != peer.candidate:
+                    if peer.candidate is not None:
+                        peer.windows.pop(peer.candidate, None)
+                    peer.candidate, peer.candidate_number = state.incarnation, 0
+                    peer.windows[state.incarnation] = Window()
                 if relayed:
-                    peer.candidate, peer.candidate_at = state.incarnation, 0
-                    peer.windows.setdefault(state.incarnation, Window())
+                    peer.candidate_number = max(peer.candidate_number, state.number)
                 return self._drop(Drop.UNPROVEN)
             self._adopt(peer, state.incarnation)
             fresh = True
         if state.number <= peer.number:
             return self._drop(Drop.OLD_NEWS)
-        peer.number = state.number
+        peer.number = peer.shown = state.number
+        peer.floor = self.said
         return Verdict(Standing.ACCEPTED, fresh=fresh)
 
     def current(self, node: str) -> int | None:
@@ -195,13 +211,17 @@ class Links:
         for peer in self.peers.values():
             if peer.current is not None:
                 age = -1 if peer.direct_at is None else max(0, now - peer.direct_at)
-                found.append(Heard(peer.name, peer.current, age))
+                found.append(Heard(peer.name, peer.current, age, peer.shown))
             if peer.candidate is not None and peer.candidate != peer.current:
-                found.append(Heard(peer.name, peer.candidate, -1))
+                found.append(Heard(peer.name, peer.candidate, -1, peer.candidate_number))
         return tuple(found)
 
-    def _names_us(self, state: NodeState) -> bool:
-        return any(item.node == self.me and item.incarnation == self.incarnation for item in state.heard)
+    def _names_us(self, state: NodeState, peer: Peer) -> bool:
+        """Whether ``state`` was made after we last accepted anything of the incarnation that it would replace."""
+        return any(
+            item.node == self.me and item.incarnation == self.incarnation and item.number > peer.floor
+            for item in state.heard
+        )
 
     def _adopt(self, peer: Peer, incarnation: int) -> None:
         if peer.current is not None:
@@ -209,7 +229,8 @@ class Links:
             peer.windows.pop(peer.current, None)
         peer.current = incarnation
         peer.candidate = None
-        peer.number = -1
+        peer.number, peer.shown = -1, peer.candidate_number
+        peer.floor = self.said
         peer.direct_at = None
         peer.link_newest.clear()
         peer.link_arrival.clear()

@@ -4,7 +4,8 @@ A member that is silent for two heartbeats and a half is *late*: nothing follows
 dead time it is *lost*. Silence is counted from the kernel's receive time of the last message, direct or relayed.
 
 Nobody is accused by a node that was itself late: after ``stalled`` every member gets one more heartbeat and a half from
-now, whatever its deadline said, because what it sent meanwhile may still be on its way to us.
+now, whatever its deadline said, because what it sent meanwhile may still be on its way to us. But no excuse lasts longer
+than a second dead time: a node that is always late would never find anybody lost.
 
 Not decided here: who may take what. A lost holder's promises still run in ``leases``.
 """
@@ -88,7 +89,7 @@ class Membership:
             if member.heard_at is None or member.state is State.LOST:
                 continue
             silence = now - member.heard_at
-            if silence >= self.dead_time and now >= self.excused_until:
+            if silence >= self.dead_time and (now >= self.excused_until or silence >= 2 * self.dead_time):
                 changes.append(Change(name, member.state, State.LOST, silence))
                 member.state, member.lost_at = State.LOST, now
             elif silence >= self.late_after and member.state is State.UP:
@@ -105,7 +106,8 @@ class Membership:
             if member.state is State.UP:
                 due = min(due, member.heard_at + self.late_after)
             elif member.state is State.LATE:
-                due = min(due, max(member.heard_at + self.dead_time, self.excused_until))
+                lost_at = member.heard_at + self.dead_time
+                due = min(due, max(lost_at, min(self.excused_until, lost_at + self.dead_time)))
         return due
 
     def state(self, node: str) -> State:

@@ -19,6 +19,7 @@ from ..events import (
     AdminRequest,
     Event,
     Finished,
+    LeaseRefused,
     LinkChanged,
     ManagerChanged,
     PingsSeen,
@@ -30,11 +31,11 @@ from ..events import (
     Started,
     TimerDue,
 )
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Release, Vote
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import NEVER, SECOND, Duration, Instant, format_duration
-from . import operators, outlook, status
+from . import hearing, operators, outlook, status
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -42,6 +43,9 @@ from .quorum import Surroundings
 from .requests import Requests
 from .steward import Steward
 from .votes import Voter
+
+PINGS_KNOWN: Duration = 10 * SECOND
+"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
 
 
 class Node:
@@ -63,6 +67,7 @@ class Node:
         self.rivals: dict[str, tuple[str, Instant]] = {}
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
+        self.pings_at: Instant = 0
         self.manager = False
         self.standby = False
         self.leaving = False
@@ -75,6 +80,7 @@ class Node:
         self.stalls = 0
         self.started = False
         self.dirty = True
+        self.at: Instant = 0
         self.out: list[Effect] = []
         self._op = 0
 
@@ -83,18 +89,25 @@ class Node:
     def handle(self, event: Event, now: Instant) -> list[Effect]:
         """Take one event in. ``now`` never runs backwards. Returns effects, to be done in order."""
         self.out = []
-        self.dirty = not isinstance(event, Received)
+        self.at = now
+        # Packets come in batches. The plan is made once after each batch, for the TimerDue that follows it in the same
+        # turn: made for each packet it would cost a fail-over of many groups more than the dead time.
+        batched = isinstance(event, Received)
+        self.dirty |= not batched
         if isinstance(event, Started):
             self._started(event, now)
         else:
             check(self.started, "the first event must be Started")
             self._route(event, now)
-        if not self.gone and (self.dirty or self.steward.changed):
+        if not self.gone and not batched and (self.dirty or self.steward.changed):
+            self.dirty = False
             self._settle(now)
         return self.out
 
     def next_deadline(self) -> Instant:
         """When ``TimerDue`` is wanted, by this machine's clock."""
+        if not self.gone and (self.dirty or self.steward.changed):
+            return self.at
         return min(
             self.next_beat,
             self.membership.next_deadline(),
@@ -141,10 +154,13 @@ class Node:
                 if group in self.steward.charges:
                     self.steward.charges[group].execution.failed(resource, text, now)
                     self.steward.facts(self.steward.charges[group], now)
+            case LeaseRefused(group, text):
+                if group in self.steward.charges:
+                    self.steward.charges[group].refused(text, now)
             case ManagerChanged(connected):
                 self._manager(connected, now)
             case PingsSeen(answering):
-                self.answering = answering
+                self.answering, self.pings_at = answering, now
             case AdminRequest():
                 operators.admin(self, event, now)
             case ShutdownAsked():
@@ -172,6 +188,7 @@ class Node:
             if group in self.steward.charges and left > 0:
                 self.steward.charges[group].adopting_until = now + left
         self.carriers = dict(event.carriers)
+        self.pings_at = now
         self.standby = event.standby
         self.ready_since = now + quiet
         self.patient_until = now + quiet + max(self.cluster.dead_time, SECOND)
@@ -203,26 +220,26 @@ class Node:
             return
         if verdict.standing is Standing.DROPPED:
             return
-        self._changed(self.membership.heard(event.sender, event.arrival, now), now)
+        self.changed(self.membership.heard(event.sender, event.arrival, now), now)
         self.dirty |= not isinstance(message, (Heartbeat, Echo))
         if verdict.fresh:
-            self._fresh(event.sender, now)
+            self.fresh(event.sender, now)
             self._beat_to(event.sender, event.link, now)
         match message:
             case Heartbeat():
-                self._heartbeat(message, event, now)
+                hearing.heartbeat(self, message, event, now)
             case Echo():
                 if message.voter == event.sender:
-                    self._votes(message.voter, message.votes, message.dead_time, now)
+                    hearing.votes_of(self, message.voter, message.votes, message.dead_time, now)
             case Bid():
                 if (message.node, message.incarnation) == (event.sender, event.incarnation):
-                    self._bid(message, event.link, now)
+                    hearing.bid(self, message, event.link, now)
             case BidAnswer():
-                if message.voter == event.sender and message.bidder == self.me:
+                if message.voter == event.sender and message.bidder == self.me and self.agrees(event.sender):
                     self.steward.answered(message, now)
             case Release():
                 if (message.node, message.incarnation) == (event.sender, event.incarnation):
-                    self._release(message, now)
+                    hearing.released(self, message, now)
             case Ask():
                 if message.node == event.sender and message.to == self.me:
                     operators.asked(self, message, now)
@@ -231,106 +248,27 @@ class Node:
                 if op is not None:
                     self.out.append(Reply(op, message.ok, message.text))
 
-    def _heartbeat(self, message: Heartbeat, event: Received, now: Instant) -> None:
-        if message.state.node == event.sender and message.state.incarnation == event.incarnation:
-            self._state(message.state, now, relay=None)
-            votes = self.voter.votes_for(event.sender, event.incarnation, now) if message.state.holds else ()
-            if votes:
-                echo = Echo(self.me, self.links.incarnation, self.voter.dead_time, votes)
-                self.out.append(Send(echo, event.sender, event.link))
-        for state in message.relayed:
-            if state.node not in (self.me, event.sender):
-                self._state(state, now, relay=event.sender)
+    def agrees(self, node: str) -> bool:
+        """Whether ``node`` counts the same voters by the same policy: with others no vote is exchanged, in either direction.
 
-    def _state(self, state: NodeState, now: Instant, relay: str | None) -> None:
-        """One member's word about itself, heard directly or through ``relay``."""
-        verdict = self.links.news(state, relay is not None)
-        if verdict.standing is not Standing.ACCEPTED:
-            return
-        if relay is not None:
-            direct = self.links.peers[state.node].direct_at
-            if direct is None or now - direct > self.membership.late_after:
-                self._changed(self.membership.heard(state.node, now, now, via=relay), now)
-        if verdict.fresh and relay is not None:
-            self._fresh(state.node, now)
-        self.dirty |= _differs(self.states.get(state.node), state)
-        self.states[state.node] = state
-        for hold in state.holds:
-            self.steward.claims.saw_ballot(hold.ballot)
-            if not hold.bidding and self.seen_holds.get(hold.group, (0, 0))[0] != hold.ballot:
-                self.seen_holds[hold.group] = (hold.ballot, now)
-            promise = self.voter.promised(hold.group, now)
-            if hold.bidding and (promise is None or promise.ballot != hold.ballot):
-                continue
-            if not self.is_over(hold.group, state.node, hold.ballot):
-                held = not hold.bidding
-                self.voter.renew(hold.group, state.node, state.incarnation, hold.ballot, state.sent_at, now, held)
-        named = frozenset(hold.group for hold in state.holds)
-        self.voter.not_named(state.node, state.incarnation, state.sent_at, named)
-        self._votes(state.node, state.votes, state.dead_time, now)
-        self.steward.proof.heard(state)
-        for report in state.groups:
-            if report.phase is Phase.STOPPED and report.group not in named:
-                self.voter.stopped(report.group, self.steward.ordered.index(state.node))
-        if self.cluster.quorum is Quorum.PAIR:
-            self._two_holders(state, now)
+        The first eight digits of the digest stand for cluster, members and policy (``config.digest``).
+        """
+        state = self.states.get(node)
+        return state is not None and state.digest[:8] == self.cluster.digest[:8]
 
-    def _votes(self, voter: str, votes: tuple[Vote, ...], dead_time: Duration, now: Instant) -> None:
-        for vote in votes:
-            if vote.holder == self.me and vote.incarnation == self.links.incarnation:
-                self.steward.claims.echo(vote.group, vote.ballot, voter, vote.echo, dead_time)
-                self.steward.counted(vote.group, now)
-
-    def _two_holders(self, state: NodeState, now: Instant) -> None:
-        """A healed split of a pair: the lower ballot lets go at once, the higher one stays where it is."""
-        for hold in state.holds:
-            claim = self.steward.claims.held(hold.group)
-            if claim is not None and not hold.bidding and hold.ballot > claim.ballot:
-                self.steward.lost(claim, f"{state.node} holds it too, with the higher ballot {hold.ballot}", now)
-
-    def _bid(self, bid: Bid, link: str, now: Instant) -> None:
-        self.steward.claims.saw_ballot(bid.ballot)
-        former = self.steward.bidder(bid.after)
-        if former is not None:
-            self._is_over_now(bid.group, former, bid.after)
-        ruling = self.voter.bid(bid.group, bid.node, bid.incarnation, bid.ballot, bid.sent_at, now, bid.after)
-        answer = BidAnswer(
-            voter=self.me,
-            voter_incarnation=self.links.incarnation,
-            bidder=bid.node,
-            bidder_incarnation=bid.incarnation,
-            group=bid.group,
-            ballot=bid.ballot,
-            echo=bid.sent_at,
-            granted=ruling.granted,
-            dead_time=self.voter.dead_time,
-            wait=ruling.wait,
-            highest=ruling.highest,
-            why="" if ruling.granted else f"{self.me}: {ruling.why}",
-        )
-        self.out.append(Send(answer, bid.node, link))
-
-    def _release(self, release: Release, now: Instant) -> None:
-        self._is_over_now(release.group, release.node, release.ballot)
-        able = not outlook.bar(self, now) and release.group in self.steward.charges
-        if able:
-            charge = self.steward.charges[release.group]
-            able = not self.steward.unfit(charge, self.carriers, self.manager)
-        self.steward.heard_release(release, able, now)
-
-    def _is_over_now(self, group: str, holder: str, ballot: int) -> None:
+    def gave_up(self, group: str, holder: str, ballot: int) -> None:
         self.over[(group, holder)] = max(ballot, self.over.get((group, holder), 0))
 
     def is_over(self, group: str, holder: str, ballot: int) -> bool:
         """Whether ``holder`` has given this ballot up: a heartbeat that still names it is older than that."""
         return ballot <= self.over.get((group, holder), 0)
 
-    def _fresh(self, node: str, now: Instant) -> None:
+    def fresh(self, node: str, now: Instant) -> None:
         self.membership.restarted(node, now)
         self.dirty = True
         self.note(f"{node} is here with a new incarnation", node=node)
 
-    def _changed(self, change: Change | None, now: Instant) -> None:
+    def changed(self, change: Change | None, now: Instant) -> None:
         if change is None:
             return
         self.dirty = True
@@ -348,7 +286,7 @@ class Node:
 
     def _timer(self, now: Instant) -> None:
         for change in self.membership.expire(now):
-            self._changed(change, now)
+            self.changed(change, now)
         self._look_around(now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
@@ -364,6 +302,7 @@ class Node:
         self._look_around(now)
         self.steward.renew_own(now)
         self.number += 1
+        self.links.said = self.number
         self.last_said = self._saying()
         self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
         self.next_beat = now + self.cluster.heartbeat
@@ -371,6 +310,7 @@ class Node:
     def _beat_to(self, node: str, link: str, now: Instant) -> None:
         """A heartbeat for one member only: it names that member's incarnation, so that ours can become current there."""
         self.number += 1
+        self.links.said = self.number
         self.out.append(Send(Heartbeat(self._own_state(now)), node, link))
 
     def _own_state(self, now: Instant) -> NodeState:
@@ -465,16 +405,6 @@ class Node:
             state = self.membership.state(peer)
             never = state is State.UNKNOWN and now >= self.patient_until
             quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
-            reaches = not self.cluster.ping or bool(self.answering)
+            known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
+            reaches = not self.cluster.ping or (known and bool(self.answering))
             steward.around = Surroundings(state is State.LOST or never, quiet, reaches)
-
-
-def _differs(before: NodeState | None, after: NodeState) -> bool:
-    """Whether a member's new word can change the plan: everything but its votes, ages and the time."""
-    return before is None or (before.holds, before.standby, before.quiet, before.digest, before.groups) != (
-        after.holds,
-        after.standby,
-        after.quiet,
-        after.digest,
-        after.groups,
-    )

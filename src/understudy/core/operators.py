@@ -65,6 +65,9 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     """Yes or no, and the sentence for the operator."""
     if verb in ("standby", "online"):
         on = verb == "standby"
+        if not on:
+            for each in node.steward.charges.values():
+                each.forget_failures()
         if node.standby != on:
             node.standby = on
             node.out.append(SaveStandby(on))

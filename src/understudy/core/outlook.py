@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import NodeState
-from ..units import Instant, format_duration
+from ..units import Duration, Instant, format_duration
 from .membership import State
 from .placement import NodeView, View
 
@@ -41,12 +42,25 @@ def bar(node: Node, now: Instant) -> str:
 
 
 def view(node: Node, holders: dict[str, str], now: Instant) -> View:
+    """All that the plan looks at."""
     nodes: dict[str, NodeView] = {}
     for member in node.cluster.nodes:
-        nodes[member.name] = own_view(node, now) if member.name == node.me else other_view(node, member.name, now)
+        seen = own_view(node, now) if member.name == node.me else other_view(node, member.name, now)
+        nodes[member.name] = replace(seen, able_for=able_for(node, seen, now))
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(nodes, holders, pinned, settle)
+
+
+def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
+    """For each group how long it could have run on that node without a break: what a failback is measured by."""
+    spans: dict[str, Duration] = {}
+    for name, charge in node.steward.charges.items():
+        if seen.bar or name in seen.unfit:
+            charge.able_since.pop(seen.name, None)
+        else:
+            spans[name] = now - charge.able_since.setdefault(seen.name, now)
+    return spans
 
 
 def own_view(node: Node, now: Instant) -> NodeView:
@@ -71,6 +85,8 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         return NodeView(name, f"it is lost, silent for {silent}")
     if state.standby:
         return NodeView(name, "it is in standby")
+    if not node.agrees(name):
+        return NodeView(name, "its configuration counts other voters")
     if state.quiet and not state.holds:
         return NodeView(name, "it has just started and grants nothing yet")
     unfit = {item.group: item.why or "it says so" for item in state.groups if not item.fit}
@@ -80,6 +96,8 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
 def ready(node: Node, now: Instant) -> bool:
     """Whether to bid for vacant groups: not while quiet, and not at once while a better node may still be starting."""
     if node.voter.quiet(now) or node.leaving or node.standby:
+        return False
+    if any(node.membership.alive(name) and not node.agrees(name) for name in node.others):
         return False
     if now < node.patient_until and any(still_starting(node, member.name) for member in node.cluster.nodes):
         node.steward.wake(node.patient_until)

@@ -10,20 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..model import Cluster, FailbackKind, Group
-from ..units import Duration, format_duration
+from ..units import MILLISECOND, Duration, format_duration
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may); ``up_for`` how long it may.
+    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may); ``up_for`` how long it is up.
 
-    ``unfit``: for each group that cannot run there, why.
+    ``unfit``: for each group that cannot run there, why. ``able_for``: for each group how long it could have run there
+    without a break, where that is shorter.
     """
 
     name: str
     bar: str = ""
     up_for: Duration = 0
     unfit: Mapping[str, str] = field(default_factory=dict)
+    able_for: Mapping[str, Duration] = field(default_factory=dict)
+
+    def ready_for(self, group: str) -> Duration:
+        """How long ``group`` could have run here."""
+        return min(self.up_for, self.able_for.get(group, self.up_for))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +114,19 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         reason = "failback is never" if _preferred_over(group, best, holder) else f"{holder} is as good as {best}"
     else:
         needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else view.settle
-        wait = max(0, needed - view.nodes[best].up_for)
+        ready = view.nodes[best].ready_for(group.name)
+        wait = max(0, needed - ready)
         if wait == 0:
-            why = f"{best} is preferred and has been up for {format_duration(view.nodes[best].up_for)}: fails back"
+            why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back"
             return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0)
-        reason = f"{best} is preferred but came up only {format_duration(view.nodes[best].up_for)} ago"
+        reason = f"{best} is preferred but is ready only for {_whole(ready)}"
     not_on = _not_on(group, holder, able, barred)
     not_on[best] = reason
     return Decision(group.name, holder, f"stays on {holder}: {reason}", not_on, able, wait)
+
+
+def _whole(span: Duration) -> str:
+    return format_duration(span // MILLISECOND * MILLISECOND)
 
 
 def _preferred_over(group: Group, best: str, holder: str) -> bool:

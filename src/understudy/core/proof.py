@@ -41,15 +41,12 @@ class Proof:
         if stopped and group in self.may_run:
             self.may_run[group].discard(node)
 
-    def unfinished(self, group: str, node: str | None, alive: frozenset[str]) -> None:
+    def unfinished(self, group: str, node: str | None) -> None:
         """A voter granted our bid and remembers that ``node`` held the group and never said that it stopped.
 
-        A living node's word "stopped" is enough all the same: it is younger than the dead time, and had the node taken the
-        group after saying it, the promises to it would still stand in our way.
+        A living node clears itself with its next heartbeat; what it said before may be older than what it took.
         """
-        if node is None or group not in self.may_run:
-            return
-        if node not in alive:
+        if node is not None and group in self.may_run:
             self.may_run[group].add(node)
 
     def wait_until(self, group: str, acquired_at: Instant) -> tuple[Instant, tuple[str, ...]]:
@@ -64,7 +61,7 @@ class Proof:
         machines = self.may_run.get(group, set())
         return bool(machines) if node is None else node in machines
 
-    def waited(self, group: str) -> None:
-        """The wait is over: that was the proof."""
+    def waited(self, group: str, nodes: Iterable[str]) -> None:
+        """The wait for ``nodes`` is over: that was the proof."""
         if group in self.may_run:
-            self.may_run[group].clear()
+            self.may_run[group].difference_update(nodes)

@@ -122,7 +122,9 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     ballot, since = None, charge.since
     if claim is not None:
         ballot = claim.ballot
-        if charge.waiting_for:
+        if charge.overdue:
+            why = f"waits until {', '.join(charge.waiting_for)} says that it has stopped"
+        elif charge.waiting_for:
             wait = format_duration(max(0, charge.execution.hold_programs_until - now))
             why = f"waits {wait} for proof of stop of {', '.join(charge.waiting_for)}"
     elif holder is not None and holder in node.states:

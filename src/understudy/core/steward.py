@@ -110,6 +110,9 @@ class Steward:
             self.note(f"leaves {self.me} for {target or 'nowhere'}: {why}", charge.group.name)
         execution.want(Wanted.STOP, now, claim.ballot)
         self._advance(charge, now)
+        stuck = execution.stuck()
+        if stuck:
+            charge.why_here = f"cannot leave {self.me}: {', '.join(stuck)} did not stop; {why}"
         if execution.safe_to_release(now):
             self.release(charge, claim, target, why, now)
 
@@ -148,9 +151,11 @@ class Steward:
         if 1 + len(self.alive) < needed(self.cluster, self.around):
             return False
         start = self.claims.not_before.get(name, 0)
+        if charge.reserved is not None and now >= charge.reserved.until:
+            charge.reserved = None
         reserved = charge.reserved
         named = reserved is not None and reserved.successor == self.me
-        if not named and reserved is not None and now < reserved.until:
+        if not named and reserved is not None:
             start = max(start, reserved.until)
         elif not named and not adopting and charge.vacant_since is not None:
             place = decision.order.index(self.me)
@@ -279,13 +284,12 @@ class Steward:
         charge.kernel_until = claim.until
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:
-            self.proof.unfinished(name, self.bidder(ballot), self.alive)
-        if not charge.adopting_until:
-            charge.execution.hold_programs_until, charge.waiting_for = self.proof.wait_until(name, now)
-            if charge.waiting_for:
-                wait = format_duration(charge.group.stop_timeout)
-                machines = ", ".join(charge.waiting_for)
-                self.note(f"exclusive parts wait {wait}: no proof that they stopped on {machines}", name, Level.WARNING)
+            self.proof.unfinished(name, self.bidder(ballot))
+        charge.execution.hold_programs_until, charge.waiting_for = self.proof.wait_until(name, now)
+        if charge.waiting_for:
+            wait = format_duration(charge.group.stop_timeout)
+            machines = ", ".join(charge.waiting_for)
+            self.note(f"exclusive parts wait {wait}: no proof that they stopped on {machines}", name, Level.WARNING)
         charge.adopting_until = 0
         charge.vacant_since = None
         charge.since = now
@@ -337,7 +341,7 @@ class Steward:
         charge.pinned = False
         charge.moving_to = None
         charge.since = None
-        charge.waiting_for = ()
+        charge.waiting_for, charge.execution.hold_programs_until, charge.overdue = (), 0, False
         self.emit(KernelLease(claim.group, None, why))
 
     def heard_release(self, release: Release, able: bool, now: Instant) -> None:
@@ -376,7 +380,7 @@ class Steward:
             level = Level.ERROR if fact.gave_up_for else Level.WARNING if fact.failed else Level.INFO
             self.note(fact.why, charge.group.name, level)
         if fact.gave_up_for:
-            charge.unfit_until, charge.unfit_why = now + fact.gave_up_for, f"failed there: {fact.why}"
+            charge.give_up(fact.gave_up_for, fact.why, now)
 
     def serves(self, group: str, now: Instant) -> bool:
         """Whether our right stands at this moment. A lapsed hold that no timer has dealt with yet must draw no clients here."""
@@ -423,11 +427,15 @@ class Steward:
             name for name in charge.waiting_for if name in self.alive and self.proof.missing(charge.group.name, name)
         ]
         if running:
-            charge.waiting_for = tuple(running)
+            if not charge.overdue:
+                names = ", ".join(running)
+                text = f"{names} lives and has not said that it stopped: exclusive parts wait until it does"
+                self.note(text, charge.group.name, Level.ERROR)
+            charge.waiting_for, charge.overdue = tuple(running), True
             charge.execution.hold_programs_until = now + self.cluster.heartbeat
             return
         self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
-        self.proof.waited(charge.group.name)
+        self.proof.waited(charge.group.name, charge.waiting_for)
         charge.waiting_for = ()
 
     def _expire_bid(self, claim: Claim, now: Instant) -> None:
@@ -469,17 +477,8 @@ class Steward:
 
     def unfit(self, charge: Charge, carriers: Mapping[str, bool], manager: bool) -> str:
         """Why the group cannot run on this machine now, or ""."""
-        if charge.unfit_until:
-            return charge.unfit_why
-        for address in charge.addresses:
-            carrier = carriers.get(address.device)
-            if carrier is None:
-                return f"there is no device {address.device}"
-            if not carrier:
-                return f"{address.device} has no carrier"
-        if charge.has_programs and not manager and self.claims.held(charge.group.name) is None:
-            return "its manager is not there to run programs"
-        return ""
+        held = self.claims.held(charge.group.name) is not None
+        return charge.unfit(carriers, manager or held)
 
     def reports(self, carriers: Mapping[str, bool], manager: bool) -> tuple[GroupReport, ...]:
         """Our word on every group: fit or not and why not; for what we hold, why it is here."""

@@ -57,9 +57,9 @@ class Voter:
         self.kept: frozenset[str] = frozenset()
         self.promises: dict[str, Promise] = {}
         self.highest: dict[str, int] = {}
-        self.unfinished: dict[str, dict[int, int]] = {}
-        """For each group and member (the last byte of its ballots) the newest ballot granted to it, until it says that
-        nothing of the group runs on its machine any more."""
+        self.unfinished: dict[str, dict[int, Promise]] = {}
+        """For each group and member (the last byte of its ballots) the newest promise made to it, until it says, later than
+        that, that nothing of the group runs on its machine any more."""
 
     def start(self, now: Instant, quiet: Duration, kept: frozenset[str]) -> None:
         """Begin the quiet time. ``kept``: groups whose kernel lease ran here when this process started."""
@@ -87,7 +87,7 @@ class Voter:
         if ballot <= highest and not repeated:
             return Ruling(False, 0, highest, "a higher ballot was granted already")
         others = self.unfinished.get(group, {})
-        before = max((item for member, item in others.items() if member != ballot & 0xFF), default=0)
+        before = max((item.ballot for member, item in others.items() if member != ballot & 0xFF), default=0)
         self._promise(group, bidder, incarnation, ballot, echo, now, held=False)
         return Ruling(True, 0, before)
 
@@ -114,21 +114,29 @@ class Voter:
             echo = max(echo, promise.echo)
         self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time, held)
         self.highest[group] = max(ballot, self.highest.get(group, 0))
-        self.unfinished.setdefault(group, {})[ballot & 0xFF] = ballot
+        self.unfinished.setdefault(group, {})[ballot & 0xFF] = self.promises[group]
 
     def release(self, group: str, holder: str, ballot: int, stopped: bool) -> bool:
         """The holder gave ``ballot`` up for ever. Returns whether that freed a promise."""
-        if stopped:
-            self.stopped(group, ballot & 0xFF)
+        last = self.unfinished.get(group, {}).get(ballot & 0xFF)
+        if stopped and last is not None and last.ballot <= ballot:
+            del self.unfinished[group][ballot & 0xFF]
+        # A bid below a ballot that is over would be granted, and then no heartbeat that names it believed.
+        self.highest[group] = max(ballot, self.highest.get(group, 0))
         promise = self.promises.get(group)
         if promise is None or promise.holder != holder or promise.ballot != ballot:
             return False
         del self.promises[group]
         return True
 
-    def stopped(self, group: str, index: int) -> None:
-        """The member whose ballots end in ``index`` says that nothing of the group runs on its machine."""
-        self.unfinished.get(group, {}).pop(index, None)
+    def stopped(self, group: str, index: int, incarnation: int, sent_at: Instant) -> None:
+        """The member whose ballots end in ``index`` said at ``sent_at`` that nothing of the group runs on its machine.
+
+        Said before the newest bid of the same incarnation it means nothing: what it took since then may run.
+        """
+        last = self.unfinished.get(group, {}).get(index)
+        if last is not None and (last.incarnation != incarnation or sent_at > last.echo):
+            del self.unfinished[group][index]
 
     def not_named(self, holder: str, incarnation: int, sent_at: Instant, named: frozenset[str]) -> list[str]:
         """A state of ``holder`` sent at ``sent_at`` names only ``named``: it serves nothing else any more.
