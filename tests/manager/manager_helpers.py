@@ -141,6 +141,11 @@ class FakePulse:
             assert self._peer is not None
             assert self._peer.send(packet)
 
+    def tell(self, packet: dict[str, Any]) -> None:
+        """``send`` for use inside ``on_admin``, where the connection is ours already."""
+        assert self._peer is not None
+        assert self._peer.send(packet)
+
     def run_agent(self, op: int, resource: str, action: str, limit: int = 5 * SECOND) -> None:
         why = "the test wants it"
         asked = {"group": "site", "resource": resource, "action": action, "limit_ns": limit, "ballot": 7, "why": why}

@@ -13,6 +13,7 @@ from manager_helpers import until
 
 from understudy.effects import Level
 from understudy.manager.history import LARGEST, Entry, History, wall_text
+from understudy.units import SECOND
 
 
 def entry(text: str, level: Level = Level.INFO, group: str = "") -> Entry:
@@ -109,3 +110,27 @@ def test_a_hung_disk_makes_nobody_wait(tmp_path: Path) -> None:
     free.set()
     history.close(10)
     assert (tmp_path / "history.jsonl").exists()
+
+
+def test_the_order_is_that_of_events_and_a_clock_that_was_set_is_marked(tmp_path: Path) -> None:
+    clocks = [(1000 * SECOND, 50 * SECOND)]
+    history = History(str(tmp_path / "history.jsonl"), None, lambda: clocks[0])
+    history.add(Entry(1000 * SECOND, Level.INFO, "before"))
+    clocks[0] = (1000 * SECOND + 10_900_000_000, 60 * SECOND)
+    history.look_at_clock("a")
+    clocks[0] = (400 * SECOND, 61 * SECOND)
+    history.add(Entry(400 * SECOND, Level.INFO, "after"))
+    clocks[0] = (403 * SECOND, 62 * SECOND)
+    history.look_at_clock("a")
+    told = [
+        "before",
+        "the clock of this machine was set back by 611.9 s; times before this line are by the old one",
+        "after",
+        "the clock of this machine was set forward by 2.0 s; times before this line are by the old one",
+    ]
+    assert [item["text"] for item in history.last(10)] == told, "0.9 s in ten are no step"
+    assert [item["text"] for item in history.last(2)] == told[2:]
+    history.close()
+    again = History(str(tmp_path / "history.jsonl"), None)
+    assert [item["text"] for item in again.last(10)] == told
+    again.close()

@@ -5,9 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from manager_helpers import FakePulse, RunningManager, ScriptResource, a_cluster, a_manager, alive, ask, until
+from manager_helpers import (
+    FakePulse,
+    RunningManager,
+    ScriptResource,
+    a_cluster,
+    a_manager,
+    a_snapshot,
+    alive,
+    ask,
+    until,
+)
 
 
 def test_runs_agents_and_answers(pulse: FakePulse, manager: RunningManager) -> None:
@@ -117,15 +128,47 @@ def test_notes_become_history_with_wall_clock_time(pulse: FakePulse, manager: Ru
 
 def test_standby_is_saved(pulse: FakePulse, manager: RunningManager, tmp_path: Path) -> None:
     path = tmp_path / "state" / "standby"
+    pulse.snapshot = None
     pulse.send({"t": "save_standby", "standby": True})
     until(path.exists, "the file is there")
     pulse.send({"t": "save_standby", "standby": False})
     until(lambda: not path.exists(), "the file is gone")
 
 
-def test_a_standby_that_cannot_be_saved_is_told(pulse: FakePulse, manager: RunningManager, tmp_path: Path) -> None:
+def test_the_answer_to_standby_comes_when_it_is_saved_or_says_that_it_is_not(
+    pulse: FakePulse, manager: RunningManager, tmp_path: Path
+) -> None:
     path = tmp_path / "state" / "standby"
+    pulse.snapshot = a_snapshot(standby=True)
+    pulse.on_admin = lambda packet: pulse.tell({"t": "save_standby", "standby": packet["verb"] == "standby"})
+    code, answer = ask(manager.runtime_dir, "POST", "/v1/standby", b'{"node": "a"}')
+    assert (code, answer["text"]) == (200, "as you wish")
+    assert path.exists()
+    path.unlink()
     path.mkdir()
-    pulse.send({"t": "save_standby", "standby": False})
-    told = "online is not remembered (Is a directory): after a restart of the daemon a would be standby"
+    pulse.snapshot = a_snapshot()
+    code, answer = ask(manager.runtime_dir, "POST", "/v1/online", b'{"node": "a"}')
+    told = f"standby is not saved (Is a directory: {path}): after a restart of its daemon a would be in standby"
+    assert (code, answer["text"]) == (200, f"as you wish; but {told}")
+    assert told in ask(manager.runtime_dir, "GET", "/v1/status")[1]["warnings"]
     until(lambda: told in (tmp_path / "state" / "history.jsonl").read_text(), "the history says so")
+
+
+def test_a_manager_saves_the_standby_of_which_an_earlier_one_did_not_hear(
+    pulse: FakePulse, manager: RunningManager, tmp_path: Path
+) -> None:
+    pulse.snapshot = a_snapshot(standby=True)
+    until(lambda: pulse.connections, "the manager is there")
+    ask(manager.runtime_dir, "GET", "/v1/status")
+    until((tmp_path / "state" / "standby").exists, "the file is there")
+
+
+def test_refused_datagrams_are_a_warning_in_status(pulse: FakePulse, manager: RunningManager) -> None:
+    until(lambda: pulse.connections, "the manager is there")
+    before = ask(manager.runtime_dir, "GET", "/v1/status")[1]["warnings"]
+    assert not [text for text in before if "refused" in text], "three of long ago are no news"
+    pulse.snapshot = replace(a_snapshot(), rejected={"bad-seal": 3, "unknown-key": 17})
+    after = ask(manager.runtime_dir, "GET", "/v1/status")[1]["warnings"]
+    assert [text.partition(":")[0] for text in after if "refused" in text] == [
+        "17 datagrams were refused in the last minute (unknown-key)"
+    ]

@@ -2,6 +2,9 @@
 
 All writing is done by one thread that nobody waits for: a disk that hangs or is full is one of the faults that a cluster
 program exists for. What cannot be written is counted, and status says so.
+
+The order is that in which this node was told, not that of the wall clock: after a clock was set back, what just happened is
+still the newest. Where the clock was set the history says so.
 """
 
 from __future__ import annotations
@@ -26,6 +29,10 @@ LARGEST = 4 << 20
 
 KEPT = 2000
 """Entries kept in memory, from which the API answers."""
+
+CLOCK_STEP: int = SECOND
+"""Nanoseconds by which wall clock and boot clock must part between two looks to count as a clock that was set. Slewing by NTP
+(at most some hundreds of ppm; chrony up to ten percent) stays below that if somebody looks every few seconds."""
 
 _RECALLED = 512 * 1024
 _LONGEST_QUEUE = 5000
@@ -60,10 +67,25 @@ def wall_text(nanoseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class History:
-    """``path`` is the JSON lines file; ``stream`` gets one line for each entry (None: nothing is printed)."""
+def _clocks() -> tuple[int, int]:
+    """Wall clock and boot clock, nanoseconds."""
+    return time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    def __init__(self, path: str, stream: Any = sys.stderr) -> None:
+
+def _difference(clocks: tuple[int, int]) -> int:
+    return clocks[0] - clocks[1]
+
+
+class History:
+    """``path`` is the JSON lines file; ``stream`` gets one line for each entry (None: nothing is printed).
+
+    ``clocks`` reads wall clock and boot clock. Any thread may ``add``.
+    """
+
+    def __init__(self, path: str, stream: Any = sys.stderr, clocks: Callable[[], tuple[int, int]] = _clocks) -> None:
+        self._clocks = clocks
+        self._offset = _difference(clocks())
+        self._looking = threading.Lock()
         self._path = path
         self._stream = stream
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
@@ -78,6 +100,22 @@ class History:
 
     def add(self, entry: Entry) -> None:
         """Remember, write and print an entry. Never waits, never raises."""
+        self.look_at_clock(entry.node)
+        self._append(entry)
+
+    def look_at_clock(self, node: str = "") -> None:
+        """Note it when somebody has set the wall clock; call it every few seconds, too."""
+        with self._looking:
+            wall, boot = self._clocks()
+            step = wall - boot - self._offset
+            self._offset = wall - boot
+        if abs(step) >= CLOCK_STEP:
+            way = "forward" if step > 0 else "back"
+            size = f"{abs(step) / SECOND:.1f} s"
+            text = f"the clock of this machine was set {way} by {size}; times before this line are by the old one"
+            self._append(Entry(wall, Level.WARNING, text, "", node))
+
+    def _append(self, entry: Entry) -> None:
         form = entry.to_json()
         self._entries.append(form)
         self.later(lambda: self._write(entry, form))
@@ -90,8 +128,8 @@ class History:
         self._jobs.put(job)
 
     def last(self, lines: int) -> list[dict[str, Any]]:
-        """The newest entries, oldest of them first. Sorted, as a pulse tells its notes late when there was no manager."""
-        return sorted(self._entries, key=lambda form: str(form["at"]))[-lines:] if lines > 0 else []
+        """The newest entries, oldest of them first, in the order in which they were added."""
+        return list(self._entries)[-lines:] if lines > 0 else []
 
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with writing, in sentences for the administrator."""

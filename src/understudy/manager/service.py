@@ -7,6 +7,7 @@ takes over what runs by its records; the pulse asks MONITOR for whatever it must
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
 import sys
@@ -18,18 +19,26 @@ from ..adapters.channel import Packet, Peer
 from ..effects import Action, Level
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
-from ..model import Cluster, Quorum
+from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from .drift import Drift
 from .history import Entry, History
 from .ping import Pinger
 from .pulse_link import PulseLink
+from .refused import RefusedLately
+from .standby import StandbyFile
 from .status import silence_warning, status_answer
 
 if TYPE_CHECKING:
     from .control import Control
 
 _STATUS_LIMIT: Duration = 100 * MILLISECOND
+_LOOK: float = 5.0
+"""Seconds between two looks at the pulse of our own accord: well below ``refused.WINDOW``."""
+
+_SAVE_LIMIT: float = 2.0
+"""Seconds that the answer to ``standby`` and ``online`` waits for the disk."""
+
 _ADMIN_LIMIT: Duration = 10 * SECOND
 _DUMP_LIMIT: Duration = 10 * SECOND
 # What a pulse may ask for at most, whatever the packet says: a day.
@@ -42,9 +51,10 @@ class Manager:
     def __init__(self, cluster: Cluster, me: str, runtime_dir: str, state_dir: str, stream: Any = sys.stderr) -> None:
         self.cluster = cluster
         self.me = me
-        self._state_dir = state_dir
         self._runtime_dir = runtime_dir
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
+        self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
+        self.refused = RefusedLately()
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,6 +65,7 @@ class Manager:
         self._drift = Drift(cluster, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
+        self._may_stand_by = cluster.member(me).role is Role.NODE
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set. What runs goes on running.
@@ -68,6 +79,7 @@ class Manager:
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
         self._background(self.agents.tend_logs())
+        self._background(self._look_around())
         self._background(self._drift.run())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
@@ -85,6 +97,7 @@ class Manager:
                 task.cancel()
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
+            self.standby.close()
             self.history.close()
 
     async def _listen(self) -> Control:
@@ -130,8 +143,7 @@ class Manager:
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
-            standby = packet.get("standby") is True
-            self.history.later(lambda: self._keep_standby(standby))
+            self.standby.want(packet.get("standby") is True)
         elif kind == "dump_part":
             self._dump_part(packet)
 
@@ -173,34 +185,37 @@ class Manager:
             now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
         self.say(level, str(packet.get("why", "")), str(packet.get("group") or ""), str(packet.get("node") or ""), now)
 
-    def _keep_standby(self, standby: bool) -> None:
-        """In the writing thread. The node is in standby or online all the same; only its next start would not know."""
-        try:
-            self._save_standby(standby)
-        except OSError as error:
-            wish, otherwise = ("standby", "online") if standby else ("online", "standby")
-            text = f"{wish} is not remembered ({error.strerror}): after a restart of the daemon {self.me} would be {otherwise}"
-            self.say(Level.ERROR, text)
-
-    def _save_standby(self, standby: bool) -> None:
-        """By a file that is there or not: it has no content, so that a full disk does not matter."""
-        path = os.path.join(self._state_dir, "standby")
-        if standby:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        elif os.path.exists(path):
-            os.unlink(path)
-
     # What people ask ----------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Take a new snapshot. Raises NotRunning or TimedOut."""
+        number = self._next_number()
+        packet = await self.link.ask({"t": "snapshot", "id": number}, "snapshot", number, _STATUS_LIMIT)
+        snapshot = packet.get("snapshot")
+        if not isinstance(snapshot, dict):
+            return
+        self._snapshot = (time.time_ns(), snapshot)
+        rejected = snapshot.get("rejected")
+        if isinstance(rejected, dict):
+            self.refused.add(rejected, time.monotonic_ns())
+        standby = snapshot.get("standby")
+        if self._may_stand_by and isinstance(standby, bool):
+            # Also what an earlier manager could not save any more.
+            self.standby.want(standby)
+
+    async def _look_around(self) -> None:
+        """What nobody tells us: refused datagrams, an unsaved standby, a clock that was set. Runs until cancelled."""
+        while True:
+            self.history.look_at_clock(self.me)
+            with contextlib.suppress(NotRunning, TimedOut):
+                await self._look()
+            await asyncio.sleep(_LOOK)
 
     async def status(self) -> dict[str, Any]:
         """A fresh status, or the last one with ``stale_ms`` and a warning. Raises NotRunning when there never was one."""
-        number = self._next_number()
         pulse, trouble = "answers", ""
         try:
-            packet = await self.link.ask({"t": "snapshot", "id": number}, "snapshot", number, _STATUS_LIMIT)
-            snapshot = packet.get("snapshot")
-            if isinstance(snapshot, dict):
-                self._snapshot = (time.time_ns(), snapshot)
+            await self._look()
         except TimedOut:
             pulse = "silent"
         except NotRunning:
@@ -209,7 +224,9 @@ class Manager:
         if self._snapshot is None:
             raise NotRunning(silence_warning(pulse, trouble, None), "see the log of the supervisor")
         taken_at, snapshot = self._snapshot
-        warnings = [*self._drift.warnings, *self.history.warnings()]
+        unsaved = self.standby.warning()
+        warnings = [unsaved] if unsaved else []
+        warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":
@@ -229,7 +246,17 @@ class Manager:
             ) from None
         if reply.get("unknown") is True:
             raise TimedOut(str(reply.get("text", "")), "look with: understudy status")
-        return reply.get("ok") is True, str(reply.get("text", ""))
+        ok, text = reply.get("ok") is True, str(reply.get("text", ""))
+        if ok and verb in ("standby", "online") and node == self.me:
+            text += await self._unsaved()
+        return ok, text
+
+    async def _unsaved(self) -> str:
+        """Wait a little for the disk; what the operator should know if the next start would not know of the standby."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(self.standby.tried()), _SAVE_LIMIT)
+        warning = self.standby.warning()
+        return f"; but {warning}" if warning else ""
 
     async def dump(self) -> str:
         """Have what the pulse's recorder holds written to a file, replacing an earlier dump; returns its path.
