@@ -1,7 +1,8 @@
 """A stranger on the networks of a lab: what it can overhear, forge and send. Knows no key but what a test gives it.
 
-As a program, on a machine of the lab: ``python stranger.py FILE A_SECOND [until-stopped]`` sends what FILE lists, one JSON object
-a line: ``{"to": address, "data": hex}`` as UDP, ``{"device": name, "frame": hex}`` as a bare Ethernet frame.
+As a program, on a machine of the lab, ``python stranger.py FILE A_SECOND TOGETHER [until-stopped]`` sends what FILE lists,
+TOGETHER at a time, one JSON object a line: ``{"to": address, "data": hex}`` as UDP, ``{"device": name, "frame": hex}`` as a bare
+Ethernet frame.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from understudy.lab.observer import checksum
 
 NAME = "stranger"
 PORT = 5694
-BUNCH = 20
+TOGETHER = 20
 _ALL_PROTOCOLS = 3
 _RECEIVE_BUFFER_FORCE = 33
 _OUTGOING = 4
@@ -117,22 +118,22 @@ class Stranger:
 
     def send(self, jobs: Sequence[Job], a_second: int) -> None:
         """Send all, and return when they are out."""
-        run(self.machine.command(self._command(jobs, a_second)))
+        run(self.machine.command(self._command(jobs, a_second, TOGETHER)))
 
-    def keep_sending(self, jobs: Sequence[Job], a_second: int) -> subprocess.Popen[bytes]:
+    def keep_sending(self, jobs: Sequence[Job], a_second: int, together: int = TOGETHER) -> subprocess.Popen[bytes]:
         """Send all over and over; the caller ends it with ``stop``."""
-        return self.machine.spawn([*self._command(jobs, a_second), "until-stopped"], f"{BASE}/{NAME}.log")
+        return self.machine.spawn([*self._command(jobs, a_second, together), "until-stopped"], f"{BASE}/{NAME}.log")
 
     def stop(self) -> None:
         """End what ``keep_sending`` began."""
         self._room.power_off(NAME)
 
-    def _command(self, jobs: Sequence[Job], a_second: int) -> list[str]:
+    def _command(self, jobs: Sequence[Job], a_second: int, together: int) -> list[str]:
         self._files += 1
         path = f"{BASE}/{NAME}.{self._files}"
         with open(path, "w", encoding="ascii") as file:
             file.writelines(json.dumps(job) + "\n" for job in jobs)
-        return [sys.executable, __file__, path, str(a_second)]
+        return [sys.executable, __file__, path, str(a_second), str(together)]
 
 
 def to_all(addresses: Sequence[str], payloads: Iterable[bytes]) -> list[Job]:
@@ -142,13 +143,14 @@ def to_all(addresses: Sequence[str], payloads: Iterable[bytes]) -> list[Job]:
 
 def garbage(dice: random.Random, real: Sequence[bytes], count: int) -> Iterator[bytes]:
     """Random bytes of random lengths; half of them begin like a real datagram, so that they get past the first look."""
+    plain = frozenset(real)
     for number in range(count):
         length = 65_507 if number % 1000 == 999 else dice.choice((0, 1, 16, 33, 60, dice.randrange(1500)))
-        data = dice.randbytes(length)
-        if number % 2:
-            model = dice.choice(real)
-            keep = dice.choice((4, 8, 12, 16, 32, 40, len(model) - 1))
-            data = (model[:keep] + data)[:65_507]
+        model = dice.choice(real)
+        kept = model[: dice.choice((4, 8, 12, 16, 32, 40, len(model) - 1))] if number % 2 else b""
+        data = (kept + dice.randbytes(length))[:65_507]
+        while data in plain:  # one time in 256 the one random byte at the end is the right one
+            data = kept + dice.randbytes(length)
         yield data
 
 
@@ -184,7 +186,7 @@ def _mutate(dice: random.Random, data: bytearray, other: bytes) -> None:
 
 
 def main() -> None:
-    path, a_second, *more = sys.argv[1:]
+    path, a_second, together, *more = sys.argv[1:]
     with open(path, encoding="ascii") as file:
         jobs: list[Any] = [json.loads(line) for line in file]
     plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -201,7 +203,7 @@ def main() -> None:
     while True:
         begun = time.monotonic()
         for number, (handle, data, target) in enumerate(ready):
-            if number % BUNCH == 0:
+            if number % int(together) == 0:
                 time.sleep(max(0.0, begun + number / int(a_second) - time.monotonic()))
             _send(handle, data, target)
         if not more:
