@@ -27,7 +27,7 @@ from ..effects import (
     SaveStandby,
     Send,
 )
-from ..events import Event, Finished, Outcome
+from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
 from ..units import NEVER, Duration, Instant
 from ..wire.native import Sealer
@@ -201,13 +201,18 @@ class Performer:
         if effect.until is None:
             refusal = self.kernel.end(effect.group)
         else:
-            # By a fresh reading: a process that was stopped between its turn's reading and here must not grant the difference.
+            # By a fresh reading before, and another one after: a process that was stopped between its reading and the system
+            # call has granted the difference, and takes it back before it does anything else.
             left = effect.until - self.clock()
             refusal = self.kernel.hold(effect.group, left) if left > 0 else self.kernel.end(effect.group)
+            if left > 0 and self.clock() >= effect.until:
+                refusal = self.kernel.end(effect.group)
         before = self.lease_troubles.get(effect.group)
         if refusal is None:
             self.lease_troubles.pop(effect.group, None)
-        elif refusal != before:
+            return
+        self.results.append(LeaseRefused(effect.group, refusal))
+        if refusal != before:
             self.lease_troubles[effect.group] = refusal
             text = f"the kernel refused the lease of {effect.group}: {refusal}"
             self.manager.note(Note(text, Level.ERROR, effect.group), now)
