@@ -97,6 +97,7 @@ class FakePulse:
         self.snapshot: Snapshot | None = a_snapshot()
         self.reply: dict[str, Any] | None = {"ok": True, "text": "as you wish"}
         self.on_admin: Callable[[dict[str, Any]], None] = lambda packet: None
+        self.after_snapshot: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
         self.connections = 0
         self._peer: channel.Peer | None = None
@@ -126,6 +127,9 @@ class FakePulse:
         self.received.append(packet)
         if packet["t"] == "snapshot" and self.snapshot is not None:
             peer.send({"t": "snapshot", "id": packet["id"], "snapshot": self.snapshot.to_json()})
+            more, self.after_snapshot = self.after_snapshot, []
+            for item in more:
+                peer.send(item)
         elif packet["t"] == "admin":
             self.on_admin(packet)
             if self.reply is not None:

@@ -128,9 +128,10 @@ def test_notes_become_history_with_wall_clock_time(pulse: FakePulse, manager: Ru
 
 def test_standby_is_saved(pulse: FakePulse, manager: RunningManager, tmp_path: Path) -> None:
     path = tmp_path / "state" / "standby"
-    pulse.snapshot = None
+    pulse.snapshot = a_snapshot(standby=True)
     pulse.send({"t": "save_standby", "standby": True})
     until(path.exists, "the file is there")
+    pulse.snapshot = a_snapshot()
     pulse.send({"t": "save_standby", "standby": False})
     until(lambda: not path.exists(), "the file is gone")
 
@@ -161,6 +162,23 @@ def test_a_manager_saves_the_standby_of_which_an_earlier_one_did_not_hear(
     until(lambda: pulse.connections, "the manager is there")
     ask(manager.runtime_dir, "GET", "/v1/status")
     until((tmp_path / "state" / "standby").exists, "the file is there")
+
+
+def test_an_answer_from_before_a_wish_does_not_undo_it(
+    pulse: FakePulse, manager: RunningManager, tmp_path: Path
+) -> None:
+    """Both packets can be read in one turn; the wish is then handled before whoever waits for the answer."""
+    until(lambda: pulse.connections, "the manager is there")
+    path = tmp_path / "state" / "standby"
+    for number in range(20):
+        pulse.after_snapshot = [{"t": "save_standby", "standby": True}]
+        ask(manager.runtime_dir, "GET", "/v1/status")
+        pulse.run_agent(number, "sleeper", "monitor")
+        pulse.wait_for("finished", op=number)
+        manager.manager.standby.tried().result(10)
+        assert path.exists()
+        manager.manager.standby.want(False)
+        manager.manager.standby.tried().result(10)
 
 
 def test_refused_datagrams_are_a_warning_in_status(pulse: FakePulse, manager: RunningManager) -> None:

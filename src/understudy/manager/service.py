@@ -65,6 +65,7 @@ class Manager:
         self._drift = Drift(cluster, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
+        self._standby_told = 0
         self._may_stand_by = cluster.member(me).role is Role.NODE
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,6 +144,7 @@ class Manager:
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
+            self._standby_told += 1
             self.standby.want(packet.get("standby") is True)
         elif kind == "dump_part":
             self._dump_part(packet)
@@ -189,7 +191,7 @@ class Manager:
 
     async def _look(self) -> None:
         """Take a new snapshot. Raises NotRunning or TimedOut."""
-        number = self._next_number()
+        number, told = self._next_number(), self._standby_told
         packet = await self.link.ask({"t": "snapshot", "id": number}, "snapshot", number, _STATUS_LIMIT)
         snapshot = packet.get("snapshot")
         if not isinstance(snapshot, dict):
@@ -199,8 +201,8 @@ class Manager:
         if isinstance(rejected, dict):
             self.refused.add(rejected, time.monotonic_ns())
         standby = snapshot.get("standby")
-        if self._may_stand_by and isinstance(standby, bool):
-            # Also what an earlier manager could not save any more.
+        if self._may_stand_by and isinstance(standby, bool) and told == self._standby_told:
+            # Also what an earlier manager could not save any more. A wish that came meanwhile is newer than this answer.
             self.standby.want(standby)
 
     async def _look_around(self) -> None:
