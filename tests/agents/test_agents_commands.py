@@ -321,6 +321,62 @@ def test_a_log_that_has_grown_too_long_is_emptied_and_its_end_kept(tmp_path: Pat
     assert len(old) <= LARGEST
 
 
+def test_a_program_that_complains_in_a_loop_does_not_fill_the_runtime_directory(tmp_path: Path) -> None:
+    from understudy.adapters.agent_log import LARGEST
+
+    flood = CommandResource("flood", ("sh", "-c", "while :; do head -c 2000000 /dev/zero; sleep 0.02; done"))
+
+    async def scene() -> None:
+        stage = Stage(tmp_path, flood)
+        tending = asyncio.ensure_future(stage.agents.tend_logs(every=50 * MILLISECOND))
+        log = tmp_path / "log" / "flood.log"
+        await stage.outcome("start")
+        for _ in range(3):
+            await until(lambda: log.stat().st_size > LARGEST, "it is over its bound")
+            await until(lambda: log.stat().st_size <= LARGEST, "it is emptied")
+        tending.cancel()
+        assert await stage.outcome("stop") == "ok"
+
+    play(scene())
+
+
+def test_logs_are_looked_at_every_second_and_more_often_when_one_floods(tmp_path: Path) -> None:
+    """The pauses themselves, by a clock of the test's own: nothing here takes real time."""
+    from understudy.adapters.agent_log import LARGEST
+
+    class Clock(asyncio.SelectorEventLoop):
+        """Sleeps at once; ``slept`` has what was asked for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.slept: list[float] = []
+
+        def call_later(self, delay: float, callback: object, *arguments: object, **more: object) -> asyncio.TimerHandle:
+            self.slept.append(delay)
+            return super().call_later(0, callback, *arguments, **more)  # type: ignore[arg-type]
+
+    async def scene(slept: list[float]) -> None:
+        stage = Stage(tmp_path, SLEEPER)
+        log = tmp_path / "log" / "sleeper.log"
+        tending = asyncio.ensure_future(stage.agents.tend_logs())
+        while len(slept) < 2:
+            await asyncio.sleep(0)
+        log.write_bytes(b"x" * (LARGEST + 1))
+        while log.stat().st_size:
+            await asyncio.sleep(0)
+        while len(slept) < 6:
+            await asyncio.sleep(0)
+        tending.cancel()
+
+    loop = Clock()
+    try:
+        loop.run_until_complete(scene(loop.slept))
+    finally:
+        loop.close()
+    assert sorted(set(loop.slept)) == [0.1, 1.0]
+    assert loop.slept[0] == loop.slept[-1] == 1.0
+
+
 def test_no_directory_for_logs_does_not_keep_a_service_down(tmp_path: Path) -> None:
     async def scene() -> None:
         stage = Stage(tmp_path, SLEEPER)

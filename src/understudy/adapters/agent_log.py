@@ -38,10 +38,10 @@ class ResourceLog:
         except OSError:
             return 0
 
-    def shorten(self) -> None:
-        """Empty a log over its bound. Emptied in place, because running programs hold it open for appending."""
+    def shorten(self) -> bool:
+        """Empty a log over its bound; True when it was over it. In place, as running programs hold it open for appending."""
         if self.size() <= LARGEST:
-            return
+            return False
         try:
             kept = self.read_from(self.size() - LARGEST // 2, LARGEST // 2)
             with open(f"{self.path}.old", "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as old:
@@ -52,6 +52,7 @@ class ResourceLog:
             os.truncate(self.path, 0)
         except OSError:
             pass
+        return True
 
     def read_from(self, offset: int, most: int) -> bytes:
         try:

@@ -177,12 +177,17 @@ class Agents:
         )
         return ocf_verdict(action, ended, probe)
 
-    async def tend_logs(self, every: Duration = 30 * SECOND) -> None:
-        """Keep the logs of long-running programs bounded; runs until cancelled."""
+    async def tend_logs(self, every: Duration = SECOND) -> None:
+        """Keep the logs of long-running programs bounded; runs until cancelled.
+
+        A log is looked at every ``every`` ns (one stat), and ten times as often for as long as one outgrows its bound each
+        time: /run is memory, and a program that complains in a loop fills it in seconds.
+        """
+        pause = every
         while True:
-            await asyncio.sleep(every / SECOND)
-            for slot in self._slots.values():
-                slot.log.shorten()
+            await asyncio.sleep(pause / SECOND)
+            shortened = [slot.log.shorten() for slot in self._slots.values()]
+            pause = every // 10 if any(shortened) else every
 
 
 def _cuts_short(new: Action, old: Action) -> bool:
