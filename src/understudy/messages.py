@@ -49,8 +49,8 @@ class Vote:
 class Heard:
     """That the sender knows a member's incarnation, and how long ago it heard it directly (-1: only through others).
 
-    ``number`` is the newest ``NodeState.number`` of that incarnation that the sender has accepted: it shows that the sender
-    lived after that was said.
+    ``number`` is the newest ``NodeState.number`` of that incarnation that reached the sender: it shows that the sender lived
+    after that was said.
     """
 
     node: str

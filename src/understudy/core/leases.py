@@ -1,7 +1,8 @@
 """The right to run a group: bidding for it, holding it while a majority echoes, letting it go.
 
-A right is counted, never stored: it lasts until ``s + D - margin``, where ``s`` is our own ``sent_at`` of the newest message that
-enough voters have echoed, and ``D`` the shorter of our dead time and the voter's. Every echo moves it, nothing else does.
+A right is counted, never stored: it lasts until ``s + P - margin``, where ``s`` is our own ``sent_at`` of the newest message
+that enough voters have echoed, and ``P`` the length of a promise (``Cluster.silence``), ours or the voter's, whichever is
+shorter. Every echo moves it, nothing else does.
 
 A bid stands for two heartbeats and a half. While it stands it is repeated each heartbeat, and to a voter that refused
 because of a promise which is about to end, just when that promise ends: asking later costs a power-off up to a

@@ -2,9 +2,10 @@
 
 The whole safety argument stands on three rules of this file.
 
-1. A promise is exclusive until it ends. It ends ``dead_time`` after the newest message of its holder was *heard*, or when its
-   holder gave the ballot up. The holder counts from when it *sent* that message, and stops a margin earlier, so its right
-   is over before the promises behind it are: no two majorities can be promised to two holders at one instant.
+1. A promise is exclusive until it ends. It ends the promise's length (the dead time less a margin, ``Cluster.silence``)
+   after the newest message of its holder was *heard*, or when its holder gave the ballot up. The holder counts from when
+   it *sent* that message, and stops another margin earlier, so its right is over before the promises behind it are: no two
+   majorities can be promised to two holders at one instant.
 2. A voter that has just started has forgotten its promises, so it makes none for the longest dead time in force.
    One exception: to itself, for a group whose kernel lease still ran here at the start. Its earlier life held the
    group then, so its earlier vote was its own.
@@ -48,7 +49,9 @@ class Ruling:
 
 
 class Voter:
-    """The promises of this member, ``me``. ``dead_time`` is how long each lasts after the message behind it."""
+    """The promises of this member, ``me``. ``dead_time`` is how long each lasts after the message behind it: what is
+    configured, less a margin; it goes under this name into our messages, and others count their rights by it.
+    """
 
     def __init__(self, me: str, dead_time: Duration) -> None:
         self.me = me
