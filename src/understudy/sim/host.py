@@ -1,9 +1,10 @@
 """One pretend machine: power, clock, kernel, pulse and manager. Holds the second ``match`` over all effects.
 
-The pulse here keeps the order of the real loop: packets first, then facts of the machine, then ``Stalled`` if it was
-late, then ``TimerDue``. While it is frozen, datagrams wait in a socket buffer of bounded size and facts in their own
-queues; its kernel lease goes on to its end. It can also be struck in the middle of performing a list of effects,
-which is where an order that is wrong shows.
+The pulse here keeps the order of the real loop: ``Stalled`` if it was late, then packets, then facts of the machine, then
+``TimerDue``. While it is frozen, datagrams wait in a socket buffer of bounded size and facts in their own queues; its
+kernel lease goes on to its end. It can also be struck in the middle of performing a list of effects, which is where an
+order that is wrong shows. It may wake up late again and again (starved), or never see its socket empty (flooded). If
+``Habits`` says that events cost processor time, whatever arrives while it works waits in the same queues.
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ from ..events import (
     Finished,
     LinkChanged,
     Outcome,
-    PingsSeen,
     Received,
-    RivalSeen,
     ShutdownAsked,
     Stalled,
     Started,
@@ -36,13 +35,20 @@ from ..units import MILLISECOND, NEVER, Duration, Instant
 from ..wire.native import Opener, Reject, Sealer
 from .agents import Manager
 from .kernel import Kernel
-from .world import LAST, Clock, Core, World
+from .neighbours import Neighbours
+from .world import LAST, Clock, Core, World, WorldTime
+
+YEAR = 365 * 24 * 3600 * 1000
 
 SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
 FACTS_IN_A_TURN = 200
 """More results fed back within one turn would mean that the core and the machine chase each other for ever."""
 WALL_CLOCK = 1_700_000_000_000
+WALL_ERRORS = (-WALL_CLOCK, -10 * YEAR, -YEAR // 8000, -2_000, 2_000, YEAR // 8000, 30 * YEAR)
+"""Wrong wall clocks, in milliseconds: a battery that died (1970, or the year of the firmware), about an hour, 2 s, far ahead."""
+SLICE = 6 * MILLISECOND
+"""How long a starved pulse runs when it gets its turn."""
 KEY = bytes(range(32))
 
 
@@ -72,7 +78,7 @@ class Host:
         self.strike: Strike | None = None
         self.catching_up = False
         self.saved_standby = False
-        self.pings: dict[str, bool] = dict.fromkeys(world.cluster.ping, True)
+        self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
         self._sealer: Sealer
@@ -82,6 +88,11 @@ class Host:
         self._unperformed: deque[wish.Effect] = deque()
         self._armed: Instant = NEVER
         self._alarm = 0
+        self._stalled_at: Instant = 0
+        self._busy_until: WorldTime | None = None
+        self._starved_until: WorldTime = 0
+        self._flooded_until: WorldTime = 0
+        self.wall_error = 0
         self._number = world.cluster.names.index(member.name) + 1
         self.mac = f"02:00:00:00:00:{self._number:02x}"
 
@@ -118,6 +129,7 @@ class Host:
         self._ran_before = False
         reading = self._number * 1_000_000_000_000 + self.boots * 7_919 * MILLISECOND
         self.clock = Clock(self.world.now, reading, self.clock.parts_per_million)
+        self.set_wall_clock()
         carriers = self.kernel.carriers or dict.fromkeys(self.world.network.devices.values(), True)
         self.kernel = Kernel(carriers=carriers)
         self.manager.up = True
@@ -143,6 +155,7 @@ class Host:
         self.pulse_number += 1
         self.frozen_at = None
         self.strike = None
+        self._stalled_at = 0
         self._sealer = Sealer(world.cluster.name, (KEY,), self.name, incarnation)
         self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
         for queue in (self._datagrams, self._facts, self._unperformed):
@@ -152,7 +165,7 @@ class Host:
         event = Started(
             incarnation=incarnation,
             entropy=random.getrandbits(64),
-            wall_clock=WALL_CLOCK + world.now // MILLISECOND,
+            wall_clock=max(0, WALL_CLOCK + world.now // MILLISECOND + self.wall_error),
             kernel_leases=self.kernel.running(self.reading),
             addresses=tuple(sorted(self.kernel.addresses)),
             carriers=tuple(sorted((d, up) for d, up in self.kernel.carriers.items() if d in devices)),
@@ -164,7 +177,7 @@ class Host:
         if self.manager.up:
             world.after(world.habits.connect, partial(self.manager.connect, self.pulse_number))
         if world.cluster.ping and self.member.role is Role.NODE:
-            world.after(world.habits.connect, partial(self._ping, self.pulse_number))
+            world.after(world.habits.connect, partial(self.neighbours.watch_pings, self.pulse_number))
 
     def kill_pulse(self) -> None:
         """The pulse dies at once (``kill -9``). Kernel, programs and manager stay."""
@@ -176,28 +189,43 @@ class Host:
             self.frozen_at = self.reading
 
     def thaw(self) -> None:
-        """It runs again: first what it was doing, then the packets, then the facts, then it learns how late it is."""
+        """It runs again: first what it was doing, then it learns how late it is, then the packets, then the facts."""
         frozen = self.frozen_at
         if self.core is None or frozen is None:
             return
         self.frozen_at = None
         if self._unperformed:
             self._catch_up()
-        datagrams, facts = list(self._datagrams), list(self._facts)
-        self._datagrams.clear()
-        self._facts.clear()
-        for network, data, arrival in datagrams:
-            if self.awake:
-                self._open(network, data, arrival)
-        for fact in facts:
-            if self.awake:
-                self._turn(fact)
-        if not self.awake:
-            return
         late = self.reading - max(frozen, min(self._armed, self.reading))
-        if late > self.world.cluster.dead_time // 3:
-            self._turn(Stalled(late))
+        last = self.world.habits.stalled_last
+        if not last:
+            self._late(late)
+        self._drain()
+        if last:
+            self._late(late)
         self._arm(force=True)
+
+    def starve(self, span: Duration, lag: Duration) -> None:
+        """For ``span`` every wake-up of the pulse is late by ``lag``: others have the processor."""
+        self._starved_until = self.world.now + span
+        self._doze(lag)
+
+    def flood(self, span: Duration) -> None:
+        """For ``span`` the socket is never seen empty: timers come only when they are overdue by a third of the dead time."""
+        self._flooded_until = self.world.now + span
+
+    def relieve(self) -> None:
+        """The end of ``starve`` and ``flood``."""
+        self._starved_until = self._flooded_until = 0
+
+    def set_wall_clock(self) -> None:
+        """Set by its battery at a boot, by a time server or by hand: right, or wrong for as long as this boot lasts."""
+        habits, random = self.world.habits, self.world.random
+        if not habits.wrong_clocks:
+            return
+        self.wall_error = random.choice(WALL_ERRORS) if random.random() < habits.wrong_clocks else 0
+        if self.wall_error:
+            self.world.tell(self, f"wall clock wrong by {self.wall_error} ms")
 
     def shut_down(self) -> None:
         """A clean stop of the daemon, as by SIGTERM; it ends by itself with ``Quit``."""
@@ -210,6 +238,7 @@ class Host:
     def set_carrier(self, device: str, carrier: bool) -> None:
         """Pull or plug a cable."""
         if self.kernel.carriers.get(device) is not carrier:
+            self.world.network.before_change()
             self.kernel.carriers[device] = carrier
             self.fact(LinkChanged(device, carrier))
 
@@ -219,10 +248,10 @@ class Host:
             self.fact(AddressGone(address))
 
     def fact(self, event: Event, pulse: int | None = None) -> None:
-        """Tell the core something about its machine; a frozen pulse hears it later, another pulse than asked for never."""
+        """Tell the core something about its machine; a pulse that is frozen or busy hears it later, another pulse never."""
         if self.core is None or (pulse is not None and pulse != self.pulse_number):
             return
-        if self.frozen_at is not None:
+        if self.frozen_at is not None or self._busy_until is not None:
             self._facts.append(event)
         else:
             self._turn(event)
@@ -231,7 +260,7 @@ class Host:
         """Bytes arrive from the network."""
         if self.core is None:
             return
-        if self.frozen_at is None:
+        if self.frozen_at is None and self._busy_until is None:
             self._open(network, data, self.reading)
         elif len(self._datagrams) < SOCKET_BUFFER:
             self._datagrams.append((network, data, self.reading))
@@ -257,6 +286,7 @@ class Host:
             for told in self.world.listeners.told:
                 told(self, event)
             self._unperformed.extend(core.handle(event, self.reading))
+            self._charge()
             self._perform_all(events)
             if not self.awake:
                 self._facts.extend(events)
@@ -302,6 +332,48 @@ class Host:
             self.freeze()
             self.world.after(strike.freeze, self.thaw)
 
+    def _drain(self) -> None:
+        """Take what waits, in order, until there is no more or the work on it takes time."""
+        while self.awake and self._busy_until is None and (self._datagrams or self._facts):
+            if self._datagrams:
+                self._open(*self._datagrams.popleft())
+            else:
+                self._turn(self._facts.popleft())
+
+    def _charge(self) -> None:
+        """The core has handled an event: everything else waits for as long as that takes."""
+        habits, world = self.world.habits, self.world
+        cost = habits.event_cost + habits.group_cost * len(world.cluster.groups)
+        if cost:
+            first = self._busy_until is None
+            self._busy_until = (self._busy_until or world.now) + cost
+            if first:
+                world.at(self._busy_until, partial(self._at_leisure, self.pulse_number))
+
+    def _at_leisure(self, pulse: int) -> None:
+        if pulse != self.pulse_number or self._busy_until is None:
+            return
+        if self._busy_until > self.world.now:
+            self.world.at(self._busy_until, partial(self._at_leisure, pulse))
+            return
+        self._busy_until = None
+        self._drain()
+
+    def _doze(self, lag: Duration) -> None:
+        if self.world.now < self._starved_until and self.power:
+            self.freeze()
+            self.world.after(lag, partial(self._wake, lag))
+
+    def _wake(self, lag: Duration) -> None:
+        self.thaw()
+        self.world.after(SLICE, partial(self._doze, lag))
+
+    def _late(self, late: Duration) -> None:
+        """The pulse notices that it is late; a little is nothing to speak of."""
+        if self.awake and late > self.world.cluster.dead_time // 3:
+            self._stalled_at = self.reading
+            self._turn(Stalled(late))
+
     def _arm(self, force: bool = False) -> None:
         if self.core is None:
             return
@@ -312,13 +384,24 @@ class Host:
         self._alarm += 1
         if deadline >= NEVER:
             return
-        habits = self.world.habits
-        late = int(self.world.random.random() * habits.wake) if habits.wake else 0
-        when = max(self.clock.when(deadline), self.world.now) + late
-        self.world.at(when, partial(self._timer, self._alarm), LAST)
+        world, reading = self.world, self.reading
+        late = 0
+        if deadline > reading and world.habits.wake:
+            late = int(world.random.random() * world.habits.wake)
+        if world.now < self._flooded_until:
+            late += int((1 / 3 + world.random.random() / 4) * world.cluster.dead_time) + MILLISECOND
+        when = max(self.clock.when(deadline), world.now) + late
+        world.at(when, partial(self._timer, self._alarm), LAST)
 
     def _timer(self, alarm: int) -> None:
-        if alarm != self._alarm or not self.awake:
+        if alarm != self._alarm or not self.awake or self.core is None:
+            return
+        late = self.reading - max(self._armed, self._stalled_at)
+        if self._busy_until is not None and late <= self.world.cluster.dead_time // 3:
+            self.world.at(self._busy_until, partial(self._timer, alarm), LAST)
+            return
+        self._late(late)
+        if not self.awake or self.core.next_deadline() > self.reading:
             return
         due, self._armed = self._armed, NEVER
         self._turn(TimerDue())
@@ -326,7 +409,10 @@ class Host:
             check(self.core.next_deadline() > due, f"{self.name}: TimerDue did not move the deadline that was due")
 
     def _end_pulse(self) -> None:
+        if self.core is not None:
+            self.world.network.bury(self.name, self.pulse_number)
         self.core = None
+        self._busy_until = None
         self.frozen_at = None
         self._armed = NEVER
         self._alarm += 1
@@ -341,13 +427,13 @@ class Host:
             case wish.KernelLease(group, until, _):
                 self._lease(group, until)
             case wish.AddAddresses(op, _, addresses, _):
-                return self._done(op, self.kernel.add(addresses))
+                return self._change(op, addresses, add=True)
             case wish.RemoveAddresses(op, _, addresses, _):
-                return self._done(op, self.kernel.remove(addresses))
+                return self._change(op, addresses, add=False)
             case wish.Announce(addresses, _):
-                self._announce(addresses)
+                self.neighbours.announce(addresses)
             case wish.ProbeAddresses():
-                self._probe(effect)
+                self.neighbours.probe(effect)
             case wish.RunAgent():
                 self.world.mark(f"{effect.op} {effect.resource} {effect.action.value}".encode())
                 return self.manager.run(effect, self.pulse_number)
@@ -361,8 +447,12 @@ class Host:
                 assert_never(effect)
         return None
 
-    @staticmethod
-    def _done(op: int, failure: str | None) -> Finished:
+    def _change(self, op: int, addresses: tuple[AddressResource, ...], add: bool) -> Finished | None:
+        answered, failure = self.kernel.change(addresses, add)
+        if not answered or failure is not None:
+            self.world.tell(self, f"addresses were not {'added' if add else 'removed'}: {failure or 'no answer'}")
+        if not answered:
+            return None
         return Finished(op, Outcome.OK if failure is None else Outcome.FAILED, failure or "")
 
     def _send(self, message: Message, to: str | None, link: str | None) -> None:
@@ -378,59 +468,3 @@ class Host:
         for group, _ in self.kernel.running(self.reading):
             for changed in self.world.listeners.lease_changed:
                 changed(self, group, self.world.now)
-
-    def _announce(self, addresses: tuple[AddressResource, ...]) -> None:
-        world = self.world
-        for item in addresses:
-            for other in self._neighbours(item.device):
-                rival = RivalSeen(item.address, item.device, self.mac)
-                world.after(world.habits.packet, partial(other.fact, rival))
-
-    def _neighbours(self, device: str) -> list[Host]:
-        """The other nodes that a frame leaving by ``device`` reaches now."""
-        network = self.world.network
-        return [
-            host
-            for name, at in network.devices.items()
-            if at == device
-            for host in self.world.hosts.values()
-            if host is not self and host.member.role is Role.NODE and network.passes(self, host, name)
-        ]
-
-    def _probe(self, effect: wish.ProbeAddresses) -> None:
-        answered = [False]
-        for part in (0, 1, 2):
-            when = effect.limit * part // 3
-            self.world.after(when, partial(self._ask_neighbours, effect, self.pulse_number, answered))
-        self.world.after(effect.limit, partial(self._probe_ends, effect, self.pulse_number, answered))
-
-    def _ask_neighbours(self, effect: wish.ProbeAddresses, pulse: int, answered: list[bool]) -> None:
-        world = self.world
-        for item in effect.addresses:
-            for host in self._neighbours(item.device):
-                if answered[0] or not host.owns(item.address) or world.random.random() < world.network.weather.loss:
-                    continue
-                answered[0] = True
-                text = f"{item.address} is in use by {host.mac}"
-                fact = Finished(effect.op, Outcome.FAILED, text)
-                world.after(2 * world.habits.packet, partial(self.fact, fact, pulse))
-
-    def _probe_ends(self, effect: wish.ProbeAddresses, pulse: int, answered: list[bool]) -> None:
-        if answered[0]:
-            return
-        carrier = all(self.kernel.carriers.get(item.device, False) for item in effect.addresses)
-        fact = Finished(effect.op, Outcome.OK) if carrier else Finished(effect.op, Outcome.UNKNOWN, "no carrier")
-        self.fact(fact, pulse)
-
-    def _ping(self, pulse: int) -> None:
-        """The manager tells which ping targets answer, each second."""
-        if self.core is None or pulse != self.pulse_number:
-            return
-        if self.manager.up:
-            self.tell_pings()
-        self.world.after(1000 * MILLISECOND, partial(self._ping, pulse))
-
-    def tell_pings(self) -> None:
-        """Which ping targets answer: none without a carrier on the service network."""
-        carrier = any(self.kernel.carriers.get(d, False) for d in self.world.network.devices.values())
-        self.fact(PingsSeen(tuple(t for t, answers in self.pings.items() if answers and carrier)))

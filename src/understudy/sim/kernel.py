@@ -15,12 +15,30 @@ from ..units import Duration, Instant
 
 @dataclass(slots=True)
 class Kernel:
-    """``leases``: group to end. ``stubborn``: devices on which no address can be added or removed (for tests of failures)."""
+    """``leases``: group to end. ``stubborn``: devices on which no address can be added or removed (for tests of failures).
+
+    Counts are of the next so many requests. ``refusals``: address changes that end with EPERM. ``silences``: address
+    changes without any answer; every second one of those was carried out all the same.
+    """
 
     carriers: dict[str, bool] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     leases: dict[str, Instant] = field(default_factory=dict)
     stubborn: set[str] = field(default_factory=set)
+    refusals: int = 0
+    silences: int = 0
+
+    def change(self, items: tuple[AddressResource, ...], add: bool) -> tuple[bool, str | None]:
+        """Add or remove addresses, or fail to: whether there is an answer at all, and what failed."""
+        if self.refusals:
+            self.refusals -= 1
+            return True, "Operation not permitted"
+        if self.silences:
+            self.silences -= 1
+            if self.silences % 2:
+                return False, None
+            return False, self.add(items) if add else self.remove(items)
+        return True, self.add(items) if add else self.remove(items)
 
     def add(self, items: tuple[AddressResource, ...]) -> str | None:
         """Put addresses on their devices; the text says what failed. Already there is success."""

@@ -2,8 +2,9 @@
 
 Every pair of members that share a network has two one-way paths on it, as ``config.paths`` gives them to the daemon.
 A path can be cut; a network has weather (loss, delay, duplicates, which together reorder); and old datagrams can be
-played again, as an attacker or a confused switch would. Frames of the service network (address claims and probes)
-obey the same cuts and cables.
+played again, as an attacker or a confused switch would. The eavesdropper sits beside the senders: it also has what was
+lost later, and it keeps the last words of every daemon that ended. Frames of the service network (address claims and
+probes) obey the same cuts and cables.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..config.paths import Path, paths
+from ..model import Quorum
 from ..units import Duration
 
 if TYPE_CHECKING:
     from .host import Host
-    from .world import World
+    from .world import World, WorldTime
 
 RECORDED = 256
 """How many of the last datagrams an eavesdropper keeps, to play them again."""
+LAST_WORDS = 12
+"""How many of the last datagrams of a daemon that ended it keeps beside those."""
+BURIED = 120
+"""How many such last words it keeps in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,17 @@ class Weather:
 
 
 CALM = Weather()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A datagram that was heard on its way; ``pulse`` is which daemon of its sender sent it."""
+
+    sender: str
+    pulse: int
+    receiver: str
+    network: str
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -60,8 +77,11 @@ class Network:
         self.blocks: set[tuple[str, str, str]] = set()
         names = world.cluster.names
         self._paths: dict[str, tuple[Path, ...]] = {name: paths(world.cluster, name) for name in names}
-        self._recorded: deque[tuple[str, str, str, bytes]] = deque(maxlen=RECORDED)
+        self._recorded: deque[Record] = deque(maxlen=RECORDED)
+        self._buried: deque[Record] = deque(maxlen=BURIED)
         self.recording = False
+        self._pair = names if world.cluster.quorum is Quorum.PAIR else ()
+        self._apart_at: WorldTime | None = None
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -69,6 +89,7 @@ class Network:
 
     def cut(self, senders: Iterable[str], receivers: Iterable[str], networks: Iterable[str] = ()) -> None:
         """Nothing passes from any of ``senders`` to any of ``receivers`` any more, on these networks (none named: all)."""
+        self.before_change()
         chosen = tuple(networks) or self.networks
         self.cuts |= {(a, b, n) for a in senders for b in receivers for n in chosen if a != b}
 
@@ -77,7 +98,12 @@ class Network:
         for network in tuple(networks) or self.networks:
             self.blocks |= {(one, other, network), (other, one, network)}
 
+    def unblock(self, one: str, other: str) -> None:
+        """The opposite of ``block``."""
+        self.blocks -= {(a, b, network) for a, b in ((one, other), (other, one)) for network in self.networks}
+
     def mend(self, senders: Iterable[str], receivers: Iterable[str], networks: Iterable[str] = ()) -> None:
+        self.before_change()
         chosen = tuple(networks) or self.networks
         self.cuts -= {(a, b, n) for a in senders for b in receivers for n in chosen}
 
@@ -93,19 +119,50 @@ class Network:
         self.mend(one, other, networks)
         self.mend(other, one, networks)
 
+    def blow(self, weather: Weather) -> None:
+        """The weather changes."""
+        self.before_change()
+        self.weather = weather
+
     def calm(self) -> None:
         """The weather is good again."""
-        self.weather = CALM
+        self.blow(CALM)
 
     def heal(self) -> None:
         """All cuts are mended and the weather is calm."""
+        self.before_change()
         self.cuts.clear()
         self.blocks.clear()
         self.weather = CALM
 
+    def before_change(self) -> None:
+        """To be called before a cut, a cable or the weather changes: remembers when the machines of a pair were last apart."""
+        if self._pair and self._apart():
+            self._apart_at = self.world.now
+
+    def last_apart(self) -> WorldTime | None:
+        """When the two machines of a pair last could not reach each other, in one direction at least; None: never yet.
+
+        That means every path, the service network included; datagrams of a lossy network may all be lost.
+        """
+        self.before_change()
+        return self._apart_at
+
+    def _apart(self) -> bool:
+        if self.weather.loss:
+            return True
+        one, other = (self.world.hosts[name] for name in self._pair)
+        return any(
+            not any(self._wired(sender, receiver, path.network) for path in self._paths[sender.name])
+            for sender, receiver in ((one, other), (other, one))
+        )
+
     def passes(self, sender: Host, receiver: Host, network: str) -> bool:
         """Whether a frame put on the wire now would reach the other machine (its power and both cables included)."""
-        if not receiver.power or (sender.name, receiver.name, network) in self.cuts:
+        return receiver.power and self._wired(sender, receiver, network)
+
+    def _wired(self, sender: Host, receiver: Host, network: str) -> bool:
+        if (sender.name, receiver.name, network) in self.cuts:
             return False
         device = self.devices[network]
         return sender.kernel.carriers.get(device, False) and receiver.kernel.carriers.get(device, False)
@@ -117,23 +174,41 @@ class Network:
             if (to is None or path.peer == to) and (link is None or path.network == link):
                 self._carry(sender, path.peer, path.network, data)
 
+    def bury(self, sender: str, pulse: int) -> None:
+        """A daemon has ended: keep its last words."""
+        if self.recording:
+            words = [record for record in self._recorded if (record.sender, record.pulse) == (sender, pulse)]
+            self._buried.extend(words[-LAST_WORDS:])
+
     def replay(self, count: int) -> None:
-        """Deliver up to ``count`` recorded datagrams again, now, to the machines that they were meant for."""
-        old = list(self._recorded)
-        for sender, receiver, network, data in self.world.random.sample(old, min(count, len(old))):
+        """Deliver up to ``count`` recorded datagrams again, now: old and new, to whom they were meant for or to others."""
+        for pool in (self._recorded, self._buried):
+            self._play(list(pool), (count + 1) // 2)
+
+    def replay_ended(self, sender: str, count: int) -> None:
+        """Deliver up to ``count`` of the last words of ``sender``'s daemons that have ended."""
+        self._play([record for record in self._buried if record.sender == sender], count)
+
+    def _play(self, old: list[Record], count: int) -> None:
+        random = self.world.random
+        for record in random.sample(old, min(count, len(old))):
+            receiver = record.receiver
+            if random.random() < 0.2:
+                paths_there = [path.peer for path in self._paths[record.sender] if path.network == record.network]
+                receiver = random.choice(paths_there)
             self.counts.replayed += 1
-            self._arrive(self.world.hosts[sender], self.world.hosts[receiver], network, data)
+            self._arrive(self.world.hosts[record.sender], self.world.hosts[receiver], record.network, record.data)
 
     def _carry(self, sender: Host, peer: str, network: str, data: bytes) -> None:
         world = self.world
         counts, weather, random = self.counts, self.weather, world.random
         counts.sent += 1
         receiver = world.hosts[peer]
+        if self.recording:
+            self._recorded.append(Record(sender.name, sender.pulse_number, peer, network, data))
         if (sender.name, peer, network) in self.blocks or not self.passes(sender, receiver, network):
             counts.cut += 1
             return
-        if self.recording:
-            self._recorded.append((sender.name, peer, network, data))
         copies = 1
         if weather is not CALM:
             if random.random() < weather.loss:

@@ -15,7 +15,9 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
-    ping NAME answers|fails     strike NAME N [freeze 2s]    replay N
+    ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
+    starve NAME for 5s late 400ms                            flood NAME for 5s
+    wall-clock NAME ahead|behind 8h                          kernel NAME refuses|ignores N
     status NAME
     expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
     expect GROUP outage below 1030ms          expect nothing moved
@@ -42,14 +44,15 @@ from ..model import (
     Restarts,
     ScriptResource,
 )
-from ..units import MINUTE, SECOND, Duration, parse_duration
+from ..units import MILLISECOND, MINUTE, SECOND, parse_duration
 from .checks import Movements, Safety
 from .faults import DEVICES, SERVICE_DEVICE, make_members
 from .host import Host, Strike
 from .network import Weather
+from .outages import Outages
 from .run import make_world
 from .text import Story, short
-from .world import Habits, MakeCore, Observer, World, WorldTime
+from .world import Habits, MakeCore, World
 
 INDENT = "    "
 STRANGER = "02:00:00:00:00:ff"
@@ -65,37 +68,6 @@ class Rendered:
 
     text: str
     failures: tuple[str, ...]
-
-
-class Outages(Observer):
-    """The longest time that nobody served a group, since last asked."""
-
-    def __init__(self) -> None:
-        self.longest: dict[str, Duration] = {}
-        self._until: dict[str, WorldTime] = {}
-        self._server: dict[str, str] = {}
-
-    def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
-        if self._server.get(group) == host.name and until <= host.world.now:
-            self._until[group] = min(self._until[group], host.world.now)
-
-    def turn_ended(self, host: Host) -> None:
-        now = host.world.now
-        for group in host.world.cluster.groups:
-            name = group.name
-            serves = host.serves(name) and all(a.address in host.kernel.addresses for a in group.addresses)
-            if serves:
-                gap = now - self._until.get(name, now)
-                self.longest[name] = max(self.longest.get(name, 0), gap)
-                self._until[name] = host.clock.when(host.kernel.leases[name])
-                self._server[name] = host.name
-            elif self._server.get(name) == host.name:
-                self._until[name] = min(self._until[name], now)
-
-    def take(self, group: str, now: WorldTime) -> Duration:
-        """The longest outage since the last call; one that still lasts counts up to now."""
-        running = max(0, now - self._until.get(group, now))
-        return max(self.longest.pop(group, 0), running)
 
 
 @dataclass(slots=True)
@@ -148,6 +120,10 @@ class Script:
             "rival": self._rival,
             "ping": self._ping,
             "strike": self._strike,
+            "starve": self._starve,
+            "flood": self._starve,
+            "wall-clock": self._wall_clock,
+            "kernel": self._kernel,
             "replay": self._replay,
             "status": self._status,
             "expect": self._expect,
@@ -304,6 +280,26 @@ class Script:
         freeze = parse_duration(words[4]) if len(words) > 4 else None
         self._host(words[1]).strike = Strike(int(words[2]), freeze)
 
+    def _starve(self, words: list[str]) -> None:
+        host = self._host(words[1])
+        if words[0] == "flood":
+            host.flood(parse_duration(words[3]))
+        else:
+            host.starve(parse_duration(words[3]), parse_duration(words[5]))
+
+    def _wall_clock(self, words: list[str]) -> None:
+        """Looked at by the next start of the daemon."""
+        sign = {"ahead": 1, "behind": -1}[words[2]]
+        self._host(words[1]).wall_error = sign * parse_duration(words[3]) // MILLISECOND
+
+    def _kernel(self, words: list[str]) -> None:
+        """The next so many changes of addresses fail, or nothing is heard of them."""
+        kernel = self._host(words[1]).kernel
+        if words[2] == "refuses":
+            kernel.refusals = int(words[3])
+        else:
+            kernel.silences = {"ignores": int(words[3])}[words[2]]
+
     # -- what happens to the network
 
     def _partition(self, words: list[str]) -> None:
@@ -327,12 +323,15 @@ class Script:
     def _weather(self, words: list[str]) -> None:
         weather = self.world.network.weather
         if words[0] == "loss":
-            self.world.network.weather = replace(weather, loss=int(words[1].rstrip("%")) / 100)
+            self.world.network.blow(replace(weather, loss=int(words[1].rstrip("%")) / 100))
         else:
-            self.world.network.weather = Weather(weather.loss, parse_duration(words[1]), weather.duplicates)
+            self.world.network.blow(Weather(weather.loss, parse_duration(words[1]), weather.duplicates))
 
     def _replay(self, words: list[str]) -> None:
-        self.world.network.replay(int(words[1]))
+        if len(words) > 2:
+            self.world.network.replay_ended(words[3], int(words[1]))
+        else:
+            self.world.network.replay(int(words[1]))
 
     def _rival(self, words: list[str]) -> None:
         for host in self.world.hosts.values():
@@ -341,8 +340,8 @@ class Script:
 
     def _ping(self, words: list[str]) -> None:
         host = self._host(words[1])
-        host.pings = dict.fromkeys(host.pings, {"answers": True, "fails": False}[words[2]])
-        host.tell_pings()
+        host.neighbours.pings = dict.fromkeys(host.neighbours.pings, {"answers": True, "fails": False}[words[2]])
+        host.neighbours.tell_pings()
 
     # -- operators and programs
 

@@ -120,6 +120,14 @@ class Habits:
     connect: Duration = 5_000_000
     rate_error: int = 0
     """Clocks run up to so many parts per million too fast or too slow."""
+    wrong_clocks: float = 0.0
+    """The share of boots, from 0 to 1, at which the wall clock is wrong: by seconds, or by decades (a dead battery)."""
+    stalled_last: bool = False
+    """Whether a daemon that wakes up late hears of it only after what waited for it (a loop may learn of it at either time)."""
+    event_cost: Duration = 0
+    """Processor time that the core takes for each event that it handles ..."""
+    group_cost: Duration = 0
+    """... and so much more for each group that is configured. With both 0 machines are infinitely fast."""
 
 
 class World:
