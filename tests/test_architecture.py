@@ -25,9 +25,6 @@ PAGE = ROOT / "docs" / "ARCHITECTURE.md"
 CAST = frozenset({"ha01", "ha02", "arbiter", "site"})
 """Machines and the group of the page's example."""
 
-FOUND_FROM = {"core/charge.py": "core/steward.py"}
-"""Files of core that the map may leave out, because a reader of the other file comes upon them."""
-
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w*/.-]*\w*\*?\.(?:py|toml|md)")
 NAME = re.compile(r"([A-Za-z_][\w.]*)(?:\(.*\))?(?:\s*->.*)?")
@@ -109,7 +106,7 @@ def missing_from_map(text: str) -> Iterator[Untrue]:
     """Files of the folders that a reader must find: in core every one is on the map."""
     named = {path for folder, patterns in map_lines(text) for item in patterns for path in SOURCE.glob(folder + item)}
     for path in sorted((SOURCE / "core").glob("[!_]*.py")):
-        if path not in named and path.relative_to(SOURCE).as_posix() not in FOUND_FROM:
+        if path not in named:
             yield Untrue(path.relative_to(SOURCE).as_posix(), "a file of core that the map does not name")
 
 

@@ -120,9 +120,13 @@ def state(
     heard: tuple[Heard, ...] = (),
     groups: tuple[GroupReport, ...] = (GroupReport("site", Phase.STOPPED, True),),
     dead_time: Duration = DEAD,
+    knows: int = 0,
 ) -> NodeState:
-    """One member's word. ``names``: the incarnation of ``reader`` that it has heard; None: it has heard nothing of it."""
-    known = () if names is None else (Heard(reader, names, age),)
+    """One member's word. ``names``: the incarnation of ``reader`` that it has heard, up to the reader's state ``knows``.
+
+    ``names`` None: it has heard nothing of the reader.
+    """
+    known = () if names is None else (Heard(reader, names, age, knows),)
     own = incarnation_of(node) if incarnation is None else incarnation
     return NodeState(
         node, own, number, sent_at, dead_time, digest, quiet, standby, holds, votes, (*known, *heard), groups
@@ -178,22 +182,32 @@ class Core:
     def hear(
         self, message: Message, sender: str = "ha02", link: str = "red", incarnation: int | None = None
     ) -> list[Effect]:
-        """A fresh datagram of ``sender``, arrived now."""
+        """A fresh datagram of ``sender``, arrived now, and the end of the turn: the core is woken if it wants to be."""
+        found = self.drain(message, sender, link, incarnation)
+        return found + (self.tick() if self.node.next_deadline() <= self.now else [])
+
+    def drain(
+        self, message: Message, sender: str = "ha02", link: str = "red", incarnation: int | None = None
+    ) -> list[Effect]:
+        """A fresh datagram of ``sender``, with more to come in the same turn."""
         own = incarnation_of(sender) if incarnation is None else incarnation
         counter = next(self._counters.setdefault((sender, own), count(1)))
         return self.tell(Received(link, sender, own, counter, message, self.now))
 
-    def beat_of(self, sender: str = "ha02", *, votes_for_us: bool = True, **words: object) -> list[Effect]:
+    def beat_of(
+        self, sender: str = "ha02", *, votes_for_us: bool = True, turn: bool = True, **words: object
+    ) -> list[Effect]:
         """An ordinary heartbeat of ``sender``: it hears us, and echoes what we hold unless told otherwise.
 
-        What it says besides is in ``self.words``, and in ``words`` for this once.
+        What it says besides is in ``self.words``, and in ``words`` for this once. ``turn`` False: more comes in this turn.
         """
         words = {**self.words.get(sender, {}), **words}
         if votes_for_us and "votes" not in words:
             words["votes"] = self.votes_for_us()
         number = next(self._numbers[sender])
+        words.setdefault("knows", self.node.number)
         said = state(sender, number, self.now, reader=self.me, **words)  # type: ignore[arg-type]
-        return self.hear(Heartbeat(said), sender)
+        return self.hear(Heartbeat(said), sender) if turn else self.drain(Heartbeat(said), sender)
 
     def votes_for_us(self, echo: Instant | None = None) -> tuple[Vote, ...]:
         return tuple(
@@ -212,7 +226,7 @@ class Core:
             assert turns < 20, "a deadline that stays in the past keeps the daemon spinning"
             self.now = max(self.now, due)
             for name in alive:
-                self.beat_of(name)
+                self.beat_of(name, turn=False)
             self.tick()
         self.now = end
         return self.effects[before:]

@@ -8,6 +8,7 @@ from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site
 
 from understudy.core.execution import (
     ADDRESS_LIMIT,
+    FAILED_STOPS,
     GAVE_UP_PAUSE,
     SLACK,
     STOP_RETRY,
@@ -226,12 +227,14 @@ def test_a_start_that_fails_is_a_failure() -> None:
 def test_a_stop_that_fails_is_tried_again_after_ever_longer_pauses() -> None:
     walk = Walk(program("httpd")).running()
     assert walk.want(Wanted.STOP) == "stop httpd"
-    pause = STOP_RETRY
+    pause, gave_up = STOP_RETRY, []
     for _ in range(7):
         assert walk.end(FAILED, "busy") == ""
         assert walk.execution.phase() is Phase.FAILED
         assert not walk.execution.stopped()
-        assert "did not stop (busy)" in walk.facts()[0].why
+        fact = walk.facts()[0]
+        assert "did not stop (busy)" in fact.why
+        gave_up.append(fact.gave_up_for)
         timeout = 100 + 30 * SECOND
         due = walk.now + pause
         assert walk.execution.next_deadline() == (timeout if walk.now < timeout < due else due)
@@ -239,7 +242,10 @@ def test_a_stop_that_fails_is_tried_again_after_ever_longer_pauses() -> None:
         assert walk.later(1) == "stop httpd"
         pause = min(2 * pause, STOP_RETRY_MOST)
     assert pause == STOP_RETRY_MOST
+    assert gave_up == [0] * (FAILED_STOPS - 1) + [10 * MINUTE] * (8 - FAILED_STOPS), "after a few this node is not able"
+    assert walk.execution.stuck() == ("httpd",)
     walk.end()
+    assert walk.execution.stuck() == ()
     assert walk.execution.stopped()
     walk.running()
     walk.want(Wanted.STOP)
@@ -247,11 +253,17 @@ def test_a_stop_that_fails_is_tried_again_after_ever_longer_pauses() -> None:
     assert walk.execution.next_deadline() == walk.now + STOP_RETRY, "a stop that worked begins the pauses anew"
 
 
-def test_what_stands_on_something_that_does_not_stop_keeps_it_from_being_stopped() -> None:
-    walk = Walk(program("disk"), program("httpd")).running()
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_what_does_not_stop_holds_the_rest_up_for_the_stop_timeout_if_exclusive_for_ever(exclusive: bool) -> None:
+    walk = Walk(program("disk"), program("httpd", exclusive=exclusive)).running()
     walk.want(Wanted.STOP)
-    assert walk.end(FAILED) == ""
-    assert walk.states() == ["running", "failed"]
+    while walk.now < 100 + 30 * SECOND - 1:
+        if walk.execution.operation is not None:
+            assert walk.end(FAILED) == ""
+        assert walk.states()[0] == "running"
+        walk.later(min(walk.execution.next_deadline(), 100 + 30 * SECOND - 1) - walk.now)
+    assert walk.execution.operation is None
+    assert walk.later(1) == ("" if exclusive else "stop disk")
 
 
 # Monitors
@@ -277,7 +289,11 @@ def test_a_program_without_an_interval_is_not_monitored() -> None:
     assert walk.later(MINUTE) == ""
 
 
-def test_a_monitor_without_an_answer_is_a_failure() -> None:
+def test_a_monitor_without_an_answer_is_the_managers_fault_not_the_programs() -> None:
+    """The manager kills an agent at its limit and says "unknown" itself, which does count."""
     walk = Walk(script("httpd")).running()
     walk.later(10 * SECOND)
-    assert walk.later(MINUTE) == "stop httpd"
+    assert walk.later(MINUTE) == ""
+    assert (walk.states(), walk.facts()) == (["running"], [])
+    assert walk.later(10 * SECOND) == "monitor httpd", "and it goes on being asked"
+    assert walk.end(UNKNOWN) == "stop httpd"

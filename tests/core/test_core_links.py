@@ -103,10 +103,12 @@ def test_greetings_are_at_least_half_a_heartbeat_apart() -> None:
     assert receive(found, 3, said(names=None), BEAT // 2).standing is Standing.GREET
 
 
-def test_a_new_incarnation_is_greeted_at_once() -> None:
+def test_changing_incarnations_do_not_make_us_greet_more_often() -> None:
+    """Else two recordings played in turn would be answered each time."""
     found = links()
-    receive(found, 1, said(names=None), 0)
-    assert receive(found, 1, said(NEW, None), 1, incarnation=NEW).standing is Standing.GREET
+    assert receive(found, 1, said(names=None), 0).standing is Standing.GREET
+    assert receive(found, 1, said(NEW, None), 1, incarnation=NEW).standing is Standing.DROPPED
+    assert receive(found, 2, said(NEW, None), BEAT // 2, incarnation=NEW).standing is Standing.GREET
 
 
 def test_copies_of_an_unproven_incarnation_are_dropped() -> None:
@@ -128,6 +130,57 @@ def test_a_recording_of_an_earlier_life_does_not_replace_the_living_one() -> Non
     assert receive(found, 1, said(77, names=OURS + 1), incarnation=77).standing is Standing.GREET
     assert found.current("ha02") == OLD
     assert receive(found, 11, said()).standing is Standing.ACCEPTED
+
+
+def of_two_lives(knows: int) -> tuple[Links, Verdict]:
+    """We had said 40 when OLD was last heard; now a NEW one comes that has heard our state ``knows``."""
+    found = known()
+    found.said = 40
+    receive(found, 11, said())
+    found.said = 41
+    state_of_new = state("ha02", 1, incarnation=NEW, knows=knows)
+    return found, receive(found, 1, state_of_new, incarnation=NEW)
+
+
+def test_which_of_two_lives_is_the_newer_shows_in_what_it_has_heard_of_us() -> None:
+    """After two quick restarts a delayed heartbeat of the first names us too."""
+    found, verdict = of_two_lives(knows=40)
+    assert verdict.standing is Standing.GREET
+    assert found.current("ha02") == OLD
+    found, verdict = of_two_lives(knows=41)
+    assert verdict == Verdict(Standing.ACCEPTED, fresh=True)
+
+
+def test_a_relayed_word_must_show_it_as_well() -> None:
+    found = known()
+    found.said = 40
+    assert found.news(said(number=2), relayed=False).standing is Standing.ACCEPTED
+    found.said = 41
+    late = state("ha02", 9, incarnation=NEW, knows=40)
+    assert found.news(late, relayed=True).drop is Drop.UNPROVEN
+    assert found.news(state("ha02", 10, incarnation=NEW, knows=41), relayed=True).fresh
+
+
+def test_what_we_say_we_heard_grows_with_the_states_of_that_life() -> None:
+    found = links()
+    receive(found, 1, said(names=None, number=7))
+    receive(found, 2, said(names=None, number=5))
+    assert found.heard(0) == (Heard("ha02", OLD, -1, 7),)
+    receive(found, 3, said(number=8))
+    assert found.heard(0) == (Heard("ha02", OLD, 0, 8),)
+    found.news(said(number=8), relayed=False)
+    found.news(said(number=9), relayed=True)
+    found.news(said(number=4), relayed=True)
+    assert found.heard(0) == (Heard("ha02", OLD, 0, 9),)
+    receive(found, 1, said(NEW, None, number=3), incarnation=NEW)
+    assert found.heard(0)[1] == Heard("ha02", NEW, -1, 3)
+
+
+def test_windows_of_relayed_recordings_do_not_pile_up_either() -> None:
+    found = known()
+    for incarnation in range(100, 200):
+        found.news(said(incarnation, names=None), relayed=True)
+    assert len(found.peers["ha02"].windows) == 2
 
 
 def test_windows_of_recordings_do_not_pile_up() -> None:
@@ -221,7 +274,7 @@ def test_a_relayed_state_proves_its_incarnation_in_the_same_way() -> None:
     found = links()
     assert found.news(said(names=None), relayed=True) == Verdict(Standing.DROPPED, Drop.UNPROVEN)
     assert found.current("ha02") is None
-    assert found.heard(0) == (Heard("ha02", OLD, -1),), "so that it can name us after it has heard of us"
+    assert found.heard(0) == (Heard("ha02", OLD, -1, 1),), "so that it can name us after it has heard of us"
     assert found.news(said(), relayed=True) == Verdict(Standing.ACCEPTED, fresh=True)
     assert found.current("ha02") == OLD
     assert receive(found, 1, said(number=2)).standing is Standing.ACCEPTED
@@ -255,19 +308,19 @@ def test_a_new_incarnation_begins_its_state_numbers_again() -> None:
 def test_what_is_heard_carries_its_age(arrival: Instant, now: Instant, age: int) -> None:
     found = links()
     receive(found, 1, said(), arrival)
-    assert found.heard(now) == (Heard("ha02", OLD, age),)
+    assert found.heard(now) == (Heard("ha02", OLD, age, 1),)
 
 
 def test_heard_only_through_others_has_no_age() -> None:
     found = links()
     found.news(said(), relayed=True)
-    assert found.heard(BEAT) == (Heard("ha02", OLD, -1),)
+    assert found.heard(BEAT) == (Heard("ha02", OLD, -1, 1),)
 
 
 def test_current_comes_before_the_one_that_is_not_proven() -> None:
     found = known()
     receive(found, 1, said(NEW, None), incarnation=NEW)
-    assert found.heard(0) == (Heard("ha02", OLD, 0), Heard("ha02", NEW, -1))
+    assert found.heard(0) == (Heard("ha02", OLD, 0, 1), Heard("ha02", NEW, -1, 1))
 
 
 def test_current_of_a_stranger_is_unknown() -> None:

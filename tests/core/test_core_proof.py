@@ -67,27 +67,31 @@ def test_a_release_is_a_proof_when_it_says_so() -> None:
     assert waits(found) == ("ha03",)
 
 
-def test_a_holder_that_voters_remember_must_be_waited_for_unless_it_lives() -> None:
+def test_a_holder_that_voters_remember_must_be_waited_for() -> None:
     found = proof()
-    found.waited("db")
-    found.unfinished("db", None, frozenset())
-    found.unfinished("db", "ha02", frozenset({"ha02"}))
+    found.waited("db", ("ha02", "ha03"))
+    found.unfinished("db", None)
     assert waits(found) == ()
-    found.unfinished("db", "ha02", frozenset({"ha03"}))
+    found.unfinished("db", "ha02")
     assert waits(found) == ("ha02",)
 
 
 def test_the_wait_is_the_proof() -> None:
     found = proof()
-    found.waited("db")
+    found.waited("db", ("ha02",))
+    assert waits(found) == ("ha03",), "about those who were waited for"
+    assert found.missing("db", "ha03")
+    assert not found.missing("db", "ha02")
+    found.waited("db", ("ha03",))
     assert waits(found) == ()
 
 
 def test_groups_whose_programs_may_run_twice_are_not_waited_for() -> None:
     found = proof()
     found.released("site", "ha02", stopped=True)
-    found.unfinished("site", "ha02", frozenset())
-    found.waited("site")
+    found.unfinished("site", "ha02")
+    found.waited("site", ("ha02",))
+    assert not found.missing("site", "ha02")
     assert found.wait_until("site", AT) == (0, ())
     assert not found.missing("site")
 

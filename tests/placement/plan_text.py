@@ -6,6 +6,7 @@
     group site [prefer ha01 ha02] [failback never | when-healthy | 5m]
     settle 1.4s                                  how long a better node must have been up; 1.4s unless told
     ha01 up 3s                                   able since then; takes back what kept it from running anything
+    ha01 able to run site for 2s                 since when it can run this group, where that is shorter
     ha01 barred: it is in standby                may run nothing, and why
     ha01 unfit for site: eth0 has no carrier     cannot run this group, and why; nothing after the colon: it can
     site on ha01 | site on nobody                who holds it
@@ -82,6 +83,9 @@ def _tell(status: Status, command: str) -> None:
             status.settle = parse_duration(span)
         case [node, "up", span] if node in status.nodes:
             status.nodes[node] = replace(status.nodes[node], bar="", up_for=parse_duration(span))
+        case [node, "able", "to", "run", group, "for", span] if node in status.nodes and group in status.groups:
+            able_for = {**status.nodes[node].able_for, group: parse_duration(span)}
+            status.nodes[node] = replace(status.nodes[node], able_for=able_for)
         case [node, "barred"] if node in status.nodes and reason.strip():
             status.nodes[node] = replace(status.nodes[node], bar=reason.strip())
         case [node, "unfit", "for", group] if node in status.nodes and group in status.groups:

@@ -73,7 +73,9 @@ def statuses(draw: st.DrawFn) -> Status:
         bar = draw(st.sampled_from(("", "", "", "it is lost")))
         unfit = draw(st.sampled_from(("", "", "", "eth0 has no carrier")))
         up_for = draw(st.sampled_from((0, 1, SECOND, 2 * SECOND, 10 * MINUTE)))
-        found.nodes[name] = NodeView(name, bar, up_for, {"site": unfit} if unfit else {})
+        able_for = draw(st.sampled_from((None, 0, SECOND, 5 * MINUTE)))
+        spans = {} if able_for is None else {"site": able_for}
+        found.nodes[name] = NodeView(name, bar, up_for, {"site": unfit} if unfit else {}, spans)
     group = draw(GROUPS)
     found.groups[group.name] = group
     holder = draw(st.sampled_from((None, *NODES)))
@@ -130,7 +132,8 @@ def test_a_running_group_moves_only_to_a_node_that_is_stated_as_better(status: S
     assert group.failback.kind is not FailbackKind.NEVER
     assert "site" not in status.pinned
     needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else status.settle
-    assert status.nodes[found.node].up_for >= needed
+    best = status.nodes[found.node]
+    assert min(best.up_for, best.able_for.get("site", best.up_for)) >= needed
 
 
 @given(statuses())
@@ -162,7 +165,9 @@ def test_an_announced_failback_happens_when_it_was_said(status: Status) -> None:
         return
     best = status.nodes[found.order[0]]
     for early, node in ((1, found.node), (0, best.name)):
-        view = NodeView(best.name, "", best.up_for + found.wait - early, best.unfit)
+        passed = found.wait - early
+        able_for = {group: span + passed for group, span in best.able_for.items()}
+        view = NodeView(best.name, "", best.up_for + passed, best.unfit, able_for)
         later = Status({**status.nodes, best.name: view}, status.groups, status.holders, status.pinned, status.settle)
         assert decision(later).node == node
 
