@@ -25,6 +25,7 @@ from core_parts import (
 from understudy.core.membership import State
 from understudy.core.node import Node
 from understudy.effects import (
+    Action,
     AddAddresses,
     Announce,
     Effect,
@@ -39,6 +40,7 @@ from understudy.errors import InternalError
 from understudy.events import (
     AddressGone,
     Finished,
+    LeaseRefused,
     LinkChanged,
     ManagerChanged,
     Outcome,
@@ -144,6 +146,33 @@ def test_a_node_that_was_late_accuses_nobody_for_a_heartbeat_and_a_half() -> Non
     core.now += 3 * BEAT // 2
     core.tick()
     assert not core.node.membership.alive("ha02")
+
+
+# Packets in batches
+
+
+def test_the_plan_is_made_once_after_a_batch_of_packets() -> None:
+    """Made for each packet it would cost a fail-over of many groups more than the dead time."""
+    core = settled()
+    bid = core.last_bid()
+    core.now += 1
+    found = core.drain(core.answer(bid, "arbiter", True), "arbiter")
+    assert of(KernelLease, found), "the right itself does not wait"
+    assert not of(AddAddresses, found)
+    assert core.node.next_deadline() == core.now, "but it wants to be woken in the same turn"
+    found = core.drain(core.answer(bid, "ha02", True), "ha02")
+    assert not of(AddAddresses, found)
+    assert of(AddAddresses, core.tick())
+    assert core.node.next_deadline() > core.now
+
+
+def test_a_heartbeat_with_nothing_new_wakes_nobody() -> None:
+    core = holding()
+    core.now += 1
+    core.beat_of("ha02", turn=False)
+    assert core.node.next_deadline() > core.now
+    core.beat_of("ha02", turn=False, standby=True)
+    assert core.node.next_deadline() == core.now
 
 
 # Taking a group
@@ -276,6 +305,25 @@ def test_a_program_that_dies_is_restarted() -> None:
     assert [(item.resource, item.action.value) for item in of(RunAgent, found)] == [("httpd", "stop")]
     assert "httpd failed (exit code 9): restarted here" in notes(found)
     assert core.tell(ResourceFailed("other", "httpd", "")) == []
+
+
+def test_a_refused_kernel_lease_moves_the_group() -> None:
+    core = holding()
+    found = core.tell(LeaseRefused("site", "no nf_tables here"))
+    release = messages(Release, core.finish_all(found))[0]
+    assert release.successor == "ha02"
+    assert core.tell(LeaseRefused("other", "")) is not None, "an unknown group is passed over"
+    report = messages(Heartbeat, core.effects)[-1].state.groups[0]
+    assert (report.fit, report.why) == (False, "the kernel there refuses its lease: no nf_tables here")
+
+
+def test_a_program_is_watched_again_after_a_new_manager() -> None:
+    core = holding(address(100), program("httpd"))
+    assert "the manager is gone" in notes(core.tell(ManagerChanged(False)))
+    report = messages(Heartbeat, core.effects)[-1].state.groups[0]
+    assert report.fit, "what is held goes on"
+    found = core.tell(ManagerChanged(True))
+    assert [item.action for item in of(RunAgent, found)] == [Action.MONITOR]
 
 
 def test_notes_and_acts_say_why() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_parts import (
     BEAT,
@@ -165,6 +167,60 @@ def test_the_word_stopped_in_a_heartbeat_ends_what_a_voter_remembers() -> None:
     assert remembered() == [BALLOT]
     core.beat_of("ha02")
     assert remembered() == []
+
+
+# Members that count other voters
+
+OTHER = "d1d1d1d1" + "0" * 8
+
+
+def strict(core: Core) -> Core:
+    """Both sides of a digest: the first eight digits stand for the voters, the rest for everything."""
+    core.words = {name: {**core.words.get(name, {}), "digest": "d1"} for name in core.cluster.names}
+    return core
+
+
+def test_no_votes_are_exchanged_with_a_member_that_counts_other_voters() -> None:
+    core = strict(voting())
+    found = core.beat_of("ha02", digest=OTHER)
+    assert "ha02 counts other voters" in notes(found)
+    assert not messages(BidAnswer, core.hear(bid_of_ha02(core), "ha02"))
+    found = core.beat_of("ha02", digest=OTHER, holds=(Hold("site", BALLOT),))
+    assert not messages(Echo, found)
+    assert core.node.voter.promised("site", core.now) is None
+    assert "counts other voters" not in notes(found), "said once"
+    found = core.beat_of("ha02")
+    assert "ha02 runs with the same configuration again" in notes(found)
+    assert messages(BidAnswer, core.hear(bid_of_ha02(core), "ha02"))[0].granted
+
+
+def test_its_echoes_and_grants_do_not_count_for_us() -> None:
+    core = strict(settled())
+    bid = core.last_bid()
+    core.beat_of("arbiter", digest=OTHER, votes_for_us=False)
+    assert not of(KernelLease, core.grant(bid))
+    core.beat_of("arbiter", digest=OTHER)
+    core.hear(Echo("arbiter", incarnation_of("arbiter"), DEAD, core.votes_for_us()), "arbiter")
+    assert core.node.steward.claims.held("site") is None
+
+
+def test_while_such_a_member_lives_nobody_here_takes_anything() -> None:
+    core = Core(cluster())
+    core.words["ha02"] = {"digest": OTHER}
+    core.settle("ha02", "arbiter")
+    core.pass_time(5 * DEAD, "ha02", "arbiter")
+    assert not messages(Bid, core.effects)
+    core.pass_time(5 * DEAD, "arbiter")
+    assert messages(Bid, core.effects), "once it is lost it counts for nothing"
+
+
+def test_another_configuration_with_the_same_voters_is_only_said() -> None:
+    core = Core(replace(cluster(group("site", address(100), prefer=("ha02",))), digest="aaaaaaaa11111111"))
+    core.words = {"ha02": {"digest": "aaaaaaaa11111111"}, "arbiter": {"digest": "aaaaaaaa11111111", "groups": ()}}
+    core.settle("ha02", "arbiter")
+    found = core.beat_of("ha02", digest="aaaaaaaa22222222")
+    assert "ha02 runs with another configuration" in notes(found)
+    assert messages(BidAnswer, core.hear(bid_of_ha02(core), "ha02"))[0].granted
 
 
 # Relays

@@ -90,6 +90,14 @@ def test_standby_is_saved_told_at_once_and_taken_back() -> None:
     assert not messages(Heartbeat, found)[-1].state.standby
 
 
+def test_online_says_that_this_node_is_well_again() -> None:
+    core = holding()
+    charge = core.node.steward.charges["site"]
+    charge.refused("no nf_tables here", core.now)
+    wish(core, "online", "ha01")
+    assert charge.unfit_until == 0
+
+
 # Requests that travel
 
 

@@ -322,3 +322,29 @@ def test_shutdown_of_a_node_that_nobody_can_follow_stops_everything() -> None:
     found = core.finish_all(core.tell(ShutdownAsked()))
     release = messages(Release, found)[0]
     assert (release.successor, release.stopped) == (None, True)
+
+
+def test_the_word_about_ping_targets_does_not_count_for_ever() -> None:
+    """A manager that died says nothing more; the last thing that it said must not keep an isolated machine serving."""
+    core = Core(cluster(witnesses=(), quorum=Quorum.PAIR, ping=("192.0.2.1",)))
+    core.settle("ha02")
+    core.finish_all(core.grant(core.last_bid(), "ha02"))
+    core.tell(PingsSeen(("192.0.2.1",)))
+    core.pass_time(10 * SECOND)
+    assert core.node.steward.claims.held("site") is not None
+    found = core.pass_time(2 * DEAD)
+    assert core.node.steward.claims.held("site") is None
+    assert of(RemoveAddresses, found)
+
+
+def test_failback_counts_from_when_the_better_node_could_run_it() -> None:
+    core = Core(cluster(group("site", address(100), prefer=("ha02", "ha01"))))
+    core.words["ha02"] = {"groups": (GroupReport("site", Phase.STOPPED, False, "eth0 has no carrier"),)}
+    core.settle("ha02", "arbiter")
+    core.hold("arbiter")
+    core.pass_time(20 * DEAD, "ha02", "arbiter")
+    core.words["ha02"] = {}
+    core.beat_of("ha02")
+    settle = DEAD + 2 * BEAT
+    assert not of(RemoveAddresses, core.pass_time(settle - 1, "ha02", "arbiter"))
+    assert of(RemoveAddresses, core.pass_time(BEAT, "ha02", "arbiter"))
