@@ -7,6 +7,7 @@ fails with that reason; a witness, who has no addresses, needs none of it.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 
 from ..adapters.address_monitor import AddressMonitor, AddressThere
@@ -18,6 +19,9 @@ from ..events import AddressGone, LinkChanged, RivalSeen
 from ..model import AddressResource, Cluster
 from ..units import Duration
 from ..wire import neighbour
+
+_RECENT = 600.0
+"""Seconds for which a trouble that is over stays among the warnings; as in ``core.status``."""
 
 
 class KernelSide:
@@ -40,6 +44,8 @@ class KernelSide:
         self._announcer: Announcer | None = None
         self._listener: Listener | None = None
         self._unsent = ""
+        self._repairs = 0
+        self._repaired_at = 0.0
         try:
             self._announcer = Announcer(addresses, neighbour.announcement, neighbour.probe)
             self._listener = Listener(addresses, neighbour.claim)
@@ -70,7 +76,16 @@ class KernelSide:
     @property
     def warnings(self) -> tuple[str, ...]:
         unsent = (self._unsent,) if self._unsent else ()
-        return (*self._given, *self._missing_devices(), *unsent)
+        return (*self._given, *self._missing_devices(), *self._repaired(), *unsent)
+
+    def _repaired(self) -> tuple[str, ...]:
+        if not self._repairs or time.monotonic() - self._repaired_at > _RECENT:
+            return ()
+        times = "once" if self._repairs == 1 else f"{self._repairs} times"
+        return (
+            f"the tables of the kernel leases were deleted by somebody and made again, {times}: something here runs "
+            "'nft flush ruleset'; a daemon that freezes in such a moment goes on serving",
+        )
 
     def _missing_devices(self) -> tuple[str, ...]:
         there = {device for device, _ in self._monitor.carriers()}
@@ -94,7 +109,10 @@ class KernelSide:
         return [(RivalSeen(seen.address, seen.device, seen.mac), seen.probe) for seen in self._listener.claims()]
 
     def mend(self) -> None:
-        """Find devices that came, came back or changed their MAC address."""
+        """Find devices that came, came back or changed their MAC address; note lease tables that had to be made again."""
+        repairs = getattr(self._leases, "repairs", 0)
+        if repairs != self._repairs:
+            self._repairs, self._repaired_at = repairs, time.monotonic()
         if self._announcer is not None:
             self._announcer.refresh()
         if self._listener is not None:
