@@ -9,6 +9,7 @@ from test_sim_world import cluster
 from understudy.effects import KernelLease
 from understudy.model import AddressResource
 from understudy.sim.checks import Safety
+from understudy.sim.faults import draw_shape
 from understudy.sim.run import make_world, run_seed
 from understudy.sim.world import Habits, World
 from understudy.units import SECOND
@@ -75,31 +76,7 @@ def test_power_ends_a_right() -> None:
     assert not safety.findings
 
 
-def test_two_exclusive_programs_are_found_unless_nobody_could_stop_the_first() -> None:
-    for seed in range(1000):
-        from understudy.sim.faults import draw_shape
-
-        shape = draw_shape(seed).cluster
-        exclusive = [(g.name, r.id) for g in shape.groups for r in g.resources if r.exclusive]
-        if exclusive:
-            break
-    group, resource = exclusive[0]
-    for frozen in (False, True):
-        safety = Safety()
-        world = make_world(shape, 1, Beating, Habits(), (safety,))
-        one, other = world.hosts["n1"], world.hosts["n2"]
-        one.power_on()
-        other.power_on()
-        one.manager.set_running(group, resource, True)
-        if frozen:
-            one.freeze()
-        other.manager.set_running(group, resource, True)
-        assert bool(safety.findings) is not frozen
-
-
 def test_shapes_vary_and_always_have_an_address() -> None:
-    from understudy.sim.faults import draw_shape
-
     shapes = [draw_shape(seed).cluster for seed in range(100)]
     assert {len(shape.members) for shape in shapes} == {3, 5}
     assert all(any(isinstance(r, AddressResource) for r in g.resources) for s in shapes for g in s.groups)

@@ -4,11 +4,10 @@ Safety is looked at whenever it could break, not sampled: a right begins or is r
 known then, so two rights overlap only if one of them begins or is renewed while the other runs.
 
 1. Two machines whose kernels let one group be served (machine on, kernel lease running; with the address present the
-   finding says so).
+   finding says so). Two machines without a third voice (``pair``) may, but only while they cannot reach each other on any
+   path, the service network included, and for ``stops.settle_time`` after that.
 2. Two cores that claim the lease, each by its own clock; the state that each shows of itself is read from its snapshot.
-3. Two machines that may run one exclusive program, unless the machine that ran it was unable to stop it: frozen,
-   without its daemon, or its agent failed. Then nobody could give proof but a fence, and the configured
-   ``stop_timeout`` stands in (DESIGN, "Proof of stop").
+3. Exclusive programs on two machines, or started without proof that the last one has stopped (``stops``).
 4. An address announced, or a program started, by a machine whose right is over: clients' caches would follow the
    frame, whatever the kernel drops afterwards. (What a pulse had decided before it froze and does when it thaws is
    not the core's doing.)
@@ -21,10 +20,11 @@ from dataclasses import dataclass
 
 from ..effects import Action, Announce, Effect, RemoveAddresses, RunAgent
 from ..messages import Phase
-from ..model import AddressResource, Group, Quorum, Resource
+from ..model import AddressResource, Group, Resource
 from ..snapshot import GroupStatus
 from ..units import SECOND, Duration
 from .host import Host
+from .stops import Stops, apart_lately, settle_time
 from .world import Observer, World, WorldTime
 
 
@@ -45,17 +45,18 @@ class Safety(Observer):
         self.limit = limit
         self.stop_failed = False
         self._ends: dict[str, dict[str, WorldTime]] = {}
-        self._runs: dict[tuple[str, str], dict[str, bool]] = {}
-        self._unable: dict[str, WorldTime] = {}
+        self._stops = Stops(self._add)
 
     def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
         now = host.world.now
         ends = self._ends.setdefault(group, {})
+        if until > now >= ends.get(host.name, now):
+            self._stops.lease_begins(host, group)
         ends[host.name] = until
         if until <= now or len(ends) < 2:
             return
         for name, end in ends.items():
-            if name != host.name and end > now:
+            if name != host.name and end > now and not apart_lately(host.world, settle_time(host.world.cluster)):
                 other = host.world.hosts[name]
                 present = [item.address for item in host.world.cluster.group(group).addresses]
                 both = any(a in host.kernel.addresses and a in other.kernel.addresses for a in present)
@@ -63,30 +64,15 @@ class Safety(Observer):
                 self._add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
 
     def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
-        places = self._runs.setdefault((group, resource), {})
-        places[host.name] = running
-        item = next(item for item in host.world.cluster.group(group).resources if item.id == resource)
-        if not running or not item.exclusive:
-            return
-        grace = 2 * host.world.cluster.group(group).stop_timeout
-        for name, runs in places.items():
-            if name == host.name or not runs:
-                continue
-            unable = self._unable.get(name)
-            other = host.world.hosts[name]
-            if not other.awake or not other.manager.up or (unable is not None and host.world.now - unable < grace):
-                continue
-            self._add(host.world, "two-programs", f"{group}: {host.name} starts {resource} while {name} runs it")
+        self._stops.programs_changed(host, group, resource, running)
 
     def happened(self, host: Host | None, text: str) -> None:
-        if host is None:
-            return
-        disabling = ("freeze", "thaw", "kill", "the pulse", "power", "manager", "stop ", "cut", "start ")
-        if text.startswith(disabling) or "lost" in text or "unknown" in text or "failed" in text:
-            self._unable[host.name] = host.world.now
-        self.stop_failed |= text.startswith("stop ") and not text.endswith(": ok")
+        if host is not None:
+            self._stops.happened(host, text)
+            self.stop_failed |= text.startswith("stop ") and not text.endswith(": ok")
 
     def wished(self, host: Host, effect: Effect) -> None:
+        self._stops.wished(host, effect)
         if host.catching_up:
             return
         if isinstance(effect, Announce):
@@ -109,12 +95,10 @@ class Safety(Observer):
                 if group.lease_left_ms is None or group.lease_left_ms <= 0:
                     continue
                 other = claims.setdefault(group.name, host.name)
-                if other != host.name:
+                if other != host.name and not apart_lately(world, settle_time(world.cluster)):
                     self._add(world, "two-claims", f"{group.name}: {other} and {host.name} both claim the lease")
 
     def _add(self, world: World, kind: str, text: str) -> None:
-        if world.cluster.quorum is Quorum.PAIR:
-            kind = f"pair-{kind}"
         if len(self.findings) < self.limit:
             self.findings.append(Finding(world.now, kind, text))
 
@@ -159,6 +143,7 @@ class Liveness:
                 said = "; ".join(f"{name}: {_explain(world, name, group.name)}" for name in fit)
                 names = " and ".join(host.name for host in holders) or "nobody"
                 found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
+            found += self._left_over(world, group, holders)
         return found
 
     def judge(self, world: World, calm: int) -> None:
@@ -167,6 +152,17 @@ class Liveness:
         if not complaints:
             complaints = [("restless", f"after all the time allowed, things moved only {calm} dead times ago")]
         self.safety.findings += [Finding(world.now, kind, text) for kind, text in complaints]
+
+    @staticmethod
+    def _left_over(world: World, group: Group, holders: list[Host]) -> list[tuple[str, str]]:
+        """Parts of a group on machines that do not hold it and could take them away."""
+        return [
+            ("left-over", f"{item.id} of {group.name} is on {host.name}, which does not hold it")
+            for host in world.hosts.values()
+            if host.power and host.awake and host not in holders
+            for item in group.resources
+            if _runs(host, group.name, item)
+        ]
 
     def _incomplete(self, group: Group, host: Host) -> list[tuple[str, str]]:
         missing = [item.id for item in group.resources if not _runs(host, group.name, item)]

@@ -1,0 +1,146 @@
+"""Exclusive programs: never on two machines, never started on a guess, and nobody says "stopped" of what is there.
+
+Three checks, from outside the core and by what really happened:
+
+1. *Two programs.* A program is started while another machine runs it. Forgiven only if that machine was unable to stop it
+   lately: frozen, starved, without its daemon or manager, or its agent failed. Then nobody could give proof but a fence.
+2. *Started too early.* A machine that became the holder of a group gives every machine that ran the program the group's
+   ``stop_timeout``, unless that machine has said, after its program ended, that everything of the group has stopped
+   (DESIGN, "Proof of stop"). Nothing forgives this: neither a restart of the starter's daemon during the wait, nor that
+   the other machine was frozen, nor that by luck its program was not running any more. The time counts from when the
+   starter became the group's last holder; letting go and taking again with nobody between does not begin it anew, as
+   nobody else got the right to start anything.
+3. *A false word.* A release, or a heartbeat, says "stopped" while an address or a program of the group is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..effects import Effect, Send
+from ..messages import Heartbeat, NodeState, Phase, Release
+from ..model import AddressResource, Cluster, Quorum
+from ..units import Duration
+from .host import Host
+from .world import World, WorldTime
+
+DISABLING = (
+    "freeze",
+    "thaw",
+    "starv",
+    "flood",
+    "kill",
+    "the pulse",
+    "power",
+    "manager",
+    "stop ",
+    "start ",
+    "cut",
+    "addresses were not",
+)
+
+
+class Stops:
+    """``report`` takes a kind and a sentence."""
+
+    def __init__(self, report: Callable[[World, str, str], None]) -> None:
+        self._report = report
+        self._runs: dict[tuple[str, str], dict[str, bool]] = {}
+        self._unable: dict[str, WorldTime] = {}
+        self._ran: dict[tuple[str, str], WorldTime] = {}
+        self._said: dict[tuple[str, str], WorldTime] = {}
+        self._holder: dict[str, tuple[str, WorldTime]] = {}
+
+    def happened(self, host: Host, text: str) -> None:
+        if text.startswith(DISABLING) or "lost" in text or "unknown" in text or "failed" in text:
+            self._unable[host.name] = host.world.now
+
+    def lease_begins(self, host: Host, group: str) -> None:
+        """The machine's kernel serves the group from now on, after it did not."""
+        if self._holder.get(group, ("", 0))[0] != host.name:
+            self._holder[group] = (host.name, host.world.now)
+
+    def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
+        cluster, now = host.world.cluster, host.world.now
+        item = next(item for item in cluster.group(group).resources if item.id == resource)
+        places = self._runs.setdefault((group, resource), {})
+        places[host.name] = running
+        if not item.exclusive:
+            return
+        if not running:
+            self._ran[group, host.name] = now
+            return
+        for name, runs in places.items():
+            if name != host.name and runs and not self._was_unable(host.world, name, group):
+                text = f"{group}: {host.name} starts {resource} while {name} runs it"
+                self._report(host.world, "two-programs", text)
+        self._too_early(host, group, resource, places)
+
+    def _was_unable(self, world: World, name: str, group: str) -> bool:
+        host, unable = world.hosts[name], self._unable.get(name)
+        grace = 2 * world.cluster.group(group).stop_timeout
+        if not host.awake or not host.manager.up or (unable is not None and world.now - unable < grace):
+            return True
+        return apart_lately(world, grace)
+
+    def _too_early(self, host: Host, group: str, resource: str, places: dict[str, bool]) -> None:
+        now = host.world.now
+        holder, since = self._holder.get(group, ("", now))
+        waited = now - since if holder == host.name else 0
+        if waited >= host.world.cluster.group(group).stop_timeout * 99 // 100:
+            return
+        for name, runs in places.items():
+            if name == host.name:
+                continue
+            ended, said = self._ran.get((group, name)), self._said.get((group, name))
+            if runs or (ended is not None and (said is None or said < ended)):
+                text = f"{group}: {host.name} starts {resource} and {name} has not said that its own has stopped"
+                self._report(host.world, "started-too-early", text)
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        if not isinstance(effect, Send):
+            return
+        message = effect.message
+        if isinstance(message, Heartbeat):
+            self._heartbeat(host, message.state)
+        elif isinstance(message, Release) and message.stopped:
+            self._stopped(host, message.group)
+
+    def _heartbeat(self, host: Host, state: NodeState) -> None:
+        if not state.groups:
+            return
+        held = {hold.group for hold in state.holds if not hold.bidding}
+        for report in state.groups:
+            if report.phase is Phase.STOPPED and report.group not in held:
+                self._stopped(host, report.group)
+
+    def _stopped(self, host: Host, group: str) -> None:
+        self._said[group, host.name] = host.world.now
+        if host.catching_up:
+            return
+        for item in host.world.cluster.group(group).resources:
+            if isinstance(item, AddressResource):
+                there = item.address in host.kernel.addresses
+            else:
+                there = host.manager.running.get((group, item.id), False)
+            if there:
+                self._report(
+                    host.world, "false-word", f"{host.name} says that {group} has stopped, but {item.id} has not"
+                )
+
+
+def settle_time(cluster: Cluster) -> Duration:
+    """How long after two machines of a pair can reach each other again both may still serve a group.
+
+    A machine that lives lets go at the first heartbeat of the other (at most two are needed if one has restarted); one
+    that does not live serves to the end of its kernel lease, at most a dead time.
+    """
+    return cluster.dead_time + 2 * cluster.heartbeat
+
+
+def apart_lately(world: World, within: Duration) -> bool:
+    """Whether the two machines of a pair could not reach each other at some time within the last ``within``."""
+    if world.cluster.quorum is not Quorum.PAIR:
+        return False
+    apart = world.network.last_apart()
+    return apart is not None and world.now - apart < within
