@@ -25,9 +25,7 @@ from core_parts import (
 )
 
 from understudy.core.membership import State
-from understudy.effects import (
-    Send,
-)
+from understudy.effects import KernelLease, Send
 from understudy.events import (
     LinkChanged,
     Received,
