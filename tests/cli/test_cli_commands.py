@@ -301,3 +301,16 @@ def test_help_has_exit_codes_and_examples(tmp_path: Path, name: str) -> None:
     assert "Exit codes:" in text
     assert "Example" in text
     assert "--runtime-dir" in text
+
+
+@pytest.mark.parametrize("words", [("move", "site", "b"), ("standby", "b")])
+def test_what_nobody_answered_is_unknown_and_not_refused(
+    pulse: FakePulse, manager: RunningManager, words: tuple[str, ...]
+) -> None:
+    pulse.reply = {"ok": False, "unknown": True, "text": "b did not answer within 5 s: unknown outcome"}
+    done = understudy(manager, *words)
+    assert done.returncode == 5
+    assert "b did not answer within 5 s: unknown outcome" in done.stderr
+    assert "look with: understudy status" in done.stderr
+    pulse.reply = {"ok": False, "text": "b is in standby"}
+    assert understudy(manager, *words).returncode == 4

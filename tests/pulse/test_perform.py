@@ -197,6 +197,7 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
     performer = parts.loop.performer
     performer.perform(RunAgent(9, "web", "httpd", Action.STOP, 5 * SECOND, 77, "moves"), clock.now)
     performer.perform(Reply(3, False, "no"), clock.now)
+    performer.perform(Reply(4, False, "b did not answer", unknown=True), clock.now)
     performer.perform(Note("it moved", Level.WARNING, "web", "b"), clock.now)
     performer.perform(SaveStandby(True), clock.now)
     assert manager.receive() == [
@@ -211,6 +212,7 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
             "why": "moves",
         },
         {"t": "reply", "op": 3, "ok": False, "text": "no"},
+        {"t": "reply", "op": 4, "ok": False, "text": "b did not answer", "unknown": True},
         {"t": "note", "level": "warning", "why": "it moved", "group": "web", "node": "b", "at_ns": clock.now},
         {"t": "save_standby", "standby": True},
     ]

@@ -160,7 +160,8 @@ class ManagerLink:
         )
 
     def reply(self, effect: Reply) -> None:
-        self._send({"t": "reply", "op": effect.op, "ok": effect.ok, "text": effect.text})
+        packet = {"t": "reply", "op": effect.op, "ok": effect.ok, "text": effect.text}
+        self._send({**packet, "unknown": True} if effect.unknown else packet)
 
     def save_standby(self, standby: bool) -> None:
         packet = {"t": "save_standby", "standby": standby}
