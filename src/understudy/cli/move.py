@@ -21,7 +21,8 @@ def command(group: str, node: str, wait: bool, limit: int, as_json: bool, runtim
     The node that holds the group decides: it stops what must not run twice, gives its lease up in favour of NODE, and NODE takes
     it. It works from any node. Refused, with the reason, when NODE is not up, is in standby, or cannot run the group.
 
-    Where the configuration says that the group fails back by itself, it will do so later by the same rules as ever.
+    It stays there, also where the configuration prefers another node and says that the group fails back by itself: until it is
+    moved again, or NODE fails, is stopped or goes into standby. To give it back to the rules, move it to the node they prefer.
 
     \b
     Exit codes: 0 moved (with --no-wait: accepted), 2 unknown group or node, 3 no daemon answers here,
