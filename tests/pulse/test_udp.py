@@ -241,3 +241,14 @@ def test_the_order_of_arrival_is_kept_over_several_sockets() -> None:
     finally:
         sender.close()
         receiver.close()
+
+
+def test_a_port_that_somebody_has_is_named_with_its_link() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match="link net1") as caught:
+            UdpLinks((Way("b", "net1", "127.0.0.1", "127.0.0.2", port),))
+    assert caught.value.strerror == (
+        f'link net1 cannot use 127.0.0.1 port {port} (UDP): Address already in use; who has it: ss -lunp "sport = :{port}"'
+    )

@@ -114,6 +114,8 @@ class _Target:
     handle: socket.socket
     destination: tuple[str, int] | tuple[str, int, int, int]
     counters: LinkCounters
+    way: str
+    """From where to where, for messages."""
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ class UdpLinks:
     ``paths`` come from ``config.paths``; ``ports`` are our own ports by local address, where they differ from the peers'.
     Opening never fails for an address or a device that is not there yet: ``mend`` is to be called now and then and finishes
     what could not be done. OSError is raised only for what no waiting mends (a port that another program has bound, no
-    permission).
+    permission); its text names link, address and port.
     """
 
     paths: tuple[Path, ...]
@@ -257,7 +259,12 @@ class UdpLinks:
 
     @staticmethod
     def _bind(made: _Socket, address: str, port: int) -> None:
-        made.handle.bind(_sockaddr(address, port, made.device))
+        try:
+            made.handle.bind(_sockaddr(address, port, made.device))
+        except OSError as error:
+            hint = f'; who has it: ss -lunp "sport = :{port}"' if error.errno == errno.EADDRINUSE else ""
+            text = f"link {made.network} cannot use {address} port {port} (UDP): {error.strerror}{hint}"
+            raise OSError(error.errno, text) from error
 
     def mend(self) -> None:
         """Join multicast groups whose device was missing, or came back with another index. Cheap; call about every second."""
@@ -324,9 +331,10 @@ class UdpLinks:
                 continue
             sender = self._senders[path.local]
             destination = _sockaddr(path.remote, path.port, path.device)
+            way = f"from {path.local} to {path.remote} port {path.port}"
             found.setdefault(
                 (sender.handle.fileno(), destination),
-                _Target(sender.handle, destination, self.counters[path.network]),
+                _Target(sender.handle, destination, self.counters[path.network], way),
             )
         return tuple(found.values())
 
@@ -342,7 +350,7 @@ class UdpLinks:
                 target.handle.sendto(data, target.destination)
             except OSError as error:
                 target.counters.send_errors += 1
-                target.counters.last_error = error.strerror or str(error)
+                target.counters.last_error = f"{error.strerror or error} ({target.way})"
             else:
                 target.counters.sent += 1
                 target.counters.last_error = ""
@@ -366,7 +374,7 @@ class UdpLinks:
                     made.emptied = now
                     break
                 except OSError as error:  # a pending error of the socket; reading it clears it
-                    made.counters.last_error = error.strerror or str(error)
+                    made.counters.last_error = f"{error.strerror or error} (at {made.local})"
                     continue
                 if made.group is not None and source[0] == made.local:
                     continue  # the kernel gives a broadcast to its sender, too
