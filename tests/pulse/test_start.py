@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from understudy.pulse import start
 from understudy.pulse.arguments import parse
-from understudy.pulse.start import draw_incarnation, in_standby, quiet_time
-from understudy.units import SECOND
+from understudy.pulse.start import draw_incarnation, in_standby
+from understudy.units import SECOND, Duration, Instant
 
 GOOD = ["--config", "f", "--node", "n", "--runtime-dir", "/r", "--state-dir", "/s"]
+
+
+def never(text: str) -> None:
+    raise AssertionError(text)
+
+
+def quiet_time(path: str, dead_time: Duration, now: Instant) -> Duration:
+    """Where nothing is to be warned of."""
+    return start.quiet_time(path, dead_time, now, never)
 
 
 def test_the_quiet_time_covers_a_longer_dead_time_of_the_run_before(tmp_path: Path) -> None:
@@ -33,6 +43,17 @@ def test_what_is_noted_already_needs_no_room_on_the_disk(tmp_path: Path) -> None
     # What must be noted for the safety of the next run, and cannot be, prevents this one; and says where.
     with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
         quiet_time(path, 2 * SECOND, now=20 * SECOND)
+
+
+def test_a_longer_time_that_cannot_be_replaced_is_waited_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "dead_time")
+    quiet_time(path, 5 * SECOND, now=0)
+    (tmp_path / "dead_time.new").symlink_to("/dev/full")
+    said: list[str] = []
+    assert start.quiet_time(path, 1 * SECOND, 10 * SECOND, said.append) == 5 * SECOND
+    assert said == [f"cannot write {path} (No space left on device): the next start will wait the 5s noted there"]
+    # Long after all promises of that run the note still says 5 s: too long, never too short.
+    assert start.quiet_time(path, 1 * SECOND, 90 * SECOND, said.append) == 5 * SECOND
 
 
 def test_a_spoilt_file_is_replaced(tmp_path: Path) -> None:

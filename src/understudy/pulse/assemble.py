@@ -25,6 +25,7 @@ from .loop import Loop
 from .manager_link import ManagerLink
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
+from .recorder import CRASH_PREFIX, CRASH_SUFFIX
 from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
 from .timer import Timer
 
@@ -48,7 +49,8 @@ def main(arguments: Arguments) -> int:
         _say(str(error))
         return EXIT_CONFIG
     except OSError as error:
-        _say(f"cannot start: {error}")
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"cannot start: {error.strerror or error}{where}")
         return EXIT_SYSTEM
 
 
@@ -97,7 +99,9 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         addresses=kernel.present(),
         carriers=kernel.carriers(),
         standby=in_standby(arguments.state_dir),
-        quiet=quiet_time(arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock()),
+        quiet=quiet_time(
+            arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock(), lambda text: _say(text, "<4>")
+        ),
     )
 
     def settle_in() -> None:
@@ -106,7 +110,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
             _say(warning, "<4>")
         _tell_ready(arguments.ready_fd)
 
-    code = loop.run(started, arguments.in_runtime_dir(f"pulse-crash-{os.getpid()}.jsonl"), settle_in)
+    code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
     if code == 0 and not witness:
         # Nothing is held any more; whoever uses an address of ours by hand from now on must not meet our rules.
         refusal = teardown(cluster)

@@ -19,6 +19,7 @@ itself, and the supervisor starts a new pulse.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -125,8 +126,10 @@ class Loop:
             text = traceback.format_exc()
             try:
                 self.recorder.write(crash_file, text)
-            finally:
-                print(f"<2>understudy pulse: a bug of ours; the recorder is in {crash_file}\n{text}", file=sys.stderr)
+                where = f"the recorder is in {crash_file}"
+            except OSError as error:
+                where = f"the recorder is lost: cannot write {crash_file}: {error.strerror}"
+            print(f"<2>understudy pulse: a bug of ours; {where}\n{text}", file=sys.stderr)
             return EXIT_BUG
         finally:
             self.manager.close()
@@ -164,7 +167,8 @@ class Loop:
             self._hear_manager(now)
         if self._signals:
             self._signals.clear()
-            os.read(self._wakeup, 64)
+            with contextlib.suppress(BlockingIOError):  # one read may have taken the bytes of two signals
+                os.read(self._wakeup, 64)
             self._tell(ShutdownAsked(), now)
         self.performer.work(now)
         self._settle(now)

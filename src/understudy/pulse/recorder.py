@@ -21,6 +21,9 @@ from ..units import Instant
 ENTRIES = 4096
 """About a minute of a three-node cluster at five heartbeats a second, in some megabytes at most."""
 
+CRASH_PREFIX, CRASH_SUFFIX = "pulse-crash-", ".jsonl"
+CRASHES_KEPT = 3
+
 
 @dataclass(slots=True)
 class Recorder:
@@ -38,13 +41,31 @@ class Recorder:
     def write(self, path: str, ending: str) -> None:
         """After a crash: everything, and ``ending`` (the traceback) as the last line, into a file of mode 0600.
 
-        Raises OSError when it cannot be written.
+        Of the files of earlier crashes beside it only the newest stay, ``CRASHES_KEPT`` with this one: the directory lies in
+        memory. Raises OSError when it cannot be written; then nothing half-written stays.
         """
+        for old in earlier_crashes(path)[CRASHES_KEPT - 1 :]:
+            os.unlink(old)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            for entry in self.lines():
-                file.write(entry + "\n")
-            file.write(json.dumps({"crash": ending}) + "\n")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                for entry in self.lines():
+                    file.write(entry + "\n")
+                file.write(json.dumps({"crash": ending}) + "\n")
+        except OSError:
+            os.unlink(path)
+            raise
+
+
+def earlier_crashes(path: str) -> list[str]:
+    """The files of crashes in the directory of ``path``, newest first, without ``path`` itself."""
+    directory = os.path.dirname(path)
+    found = [
+        os.path.join(directory, name)
+        for name in os.listdir(directory or ".")
+        if name.startswith(CRASH_PREFIX) and name.endswith(CRASH_SUFFIX)
+    ]
+    return sorted((item for item in found if item != path), key=os.path.getmtime, reverse=True)
 
 
 def line(now: Instant, event: Event, effects: list[Effect]) -> str:

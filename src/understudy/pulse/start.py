@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..units import Duration, Instant
+from ..units import Duration, Instant, format_duration
 
 
 def draw_incarnation() -> int:
@@ -65,14 +66,22 @@ def write_dead_times(path: str, times: DeadTimes) -> None:
         raise OSError(error.errno, error.strerror, path) from error
 
 
-def quiet_time(path: str, dead_time: Duration, now: Instant) -> Duration:
+def quiet_time(path: str, dead_time: Duration, now: Instant, warn: Callable[[str], None]) -> Duration:
     """The longest dead time that any earlier run may have promised with; notes ours for the next run.
 
-    What is noted already is not written again: a pulse that died must come back on a full disk, too. Raises OSError.
+    What is noted already is not written again: a pulse that died must come back on a full disk, too. Where a longer dead time
+    than ours is noted and cannot be replaced, ``warn`` gets a sentence: the next run waits too long, which is safe. Raises
+    OSError when ours cannot be noted and nothing covers it.
     """
     before = read_dead_times(path)
     longest = dead_time if before is None else max(dead_time, before.longest(now))
     after = DeadTimes(dead_time) if before is None else before.after(dead_time, now)
     if after != before:
-        write_dead_times(path, after)
+        try:
+            write_dead_times(path, after)
+        except OSError as error:
+            if before is None or before.current < dead_time:
+                raise
+            kept = format_duration(before.current)
+            warn(f"cannot write {path} ({error.strerror}): the next start will wait the {kept} noted there")
     return longest
