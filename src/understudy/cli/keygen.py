@@ -18,7 +18,8 @@ def command(file: str, rotate: bool, force: bool) -> None:
     The same file belongs on every machine of the cluster, and nowhere else: whoever has it can take part.
 
     To replace a key while the cluster runs, call `--rotate` three times. After each, copy the file to every machine (the
-    witness too) and restart the daemon on one after the other before the next call:
+    witness too) and restart the daemon on one after the other before the next call (docs/runbook.md has the commands, and what
+    a missed step looks like):
 
     \b
       1st  a new key is added; everybody accepts it, nobody uses it yet
