@@ -242,7 +242,7 @@ def test_recording_from_before_a_restart(trial: Trial) -> None:
     assert {process.pid for process in trial.stage.daemons["ha02"].processes("pulse")} != pulse
     undisturbed(watch(trial, start, 2.0))
     assert _incarnation(trial, "ha02", "ha01") == _incarnation(trial, "ha01", "ha01"), "ha02 listens to a dead one"
-    assert rejected(trial, "ha02").get("unproven-incarnation", 0) > 100
+    assert rejected(trial, "ha02").get("unproven-incarnation", 0) >= 10, "it was not heard"
     trial.stage.do("power ha01 off")
     until("ha02 serves, whatever the recording says of ha01", lambda: trial.stage.watchers.who() == "ha02", 5.0)
     assert playing.poll() is None, "the recording was over before"

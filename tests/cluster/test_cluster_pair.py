@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from cluster_world import holder, never_two, until, watch
 from other_worlds import ROUTER, PairTrial, in_world, really_well
 
@@ -121,9 +120,6 @@ def test_frozen_and_cut_at_once(trial: Trial) -> None:
     stays(watch(trial, start, 1.5), "ha02")
 
 
-@pytest.mark.xfail(
-    reason="two that ask the network within 0.3 ms refuse each other for ever: no draw in core.steward.probed"
-)
 @in_world(PairTrial)
 def test_both_start_at_once_with_heartbeats_cut(trial: Trial) -> None:
     """Neither ever hears the other. Whoever asks the service network first takes it; the other hears of it there."""

@@ -140,8 +140,9 @@ def test_boot_clocks_apart(trial: Trial) -> None:
     served_by(trial, "ha01")
     until("all is well", lambda: really_well(trial))
     assert [_boot_offset(trial, name) for name in MEMBERS] == [0, 400 * 86_400, 3 * 86_400]
-    start = kernel.now()
+    start, ballot = kernel.now(), _ballot(trial)
     undisturbed(watch(trial, start, 1.5))
+    assert _ballot(trial) == ballot, "the lease was lost and won again: it is not renewed"
     start = kernel.now()
     stage.do("freeze ha01")
     served_by(trial, "ha02")
@@ -150,6 +151,12 @@ def test_boot_clocks_apart(trial: Trial) -> None:
     stage.do("thaw ha01")
     served_by(trial, "ha01")
     never_two(watch(trial, start, 1.0))
+
+
+def _ballot(trial: Trial) -> int:
+    status = trial.stage.daemons["ha01"].status()
+    assert status is not None
+    return int(status["groups"][0]["ballot"])
 
 
 def _boot_offset(trial: Trial, name: str) -> int:

@@ -59,10 +59,10 @@ def test_failures_while_it_has_given_up_are_not_counted_again() -> None:
 def test_an_operator_ends_it() -> None:
     found = charge()
     found.give_up(10 * MINUTE, "httpd died", 0)
-    found.execution.start_again_at = 10 * MINUTE
+    found.execution.parts[0].start_again_at = 10 * MINUTE
     found.forget_failures()
     assert found.unfit(FINE, True) == ""
-    assert found.execution.start_again_at == 0
+    assert found.execution.parts[0].start_again_at == 0
     found.give_up(10 * MINUTE, "httpd died", 0)
     assert found.unfit_until == 10 * MINUTE, "counted from the beginning"
 

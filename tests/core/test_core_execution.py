@@ -194,7 +194,7 @@ def test_the_pause_after_giving_up_is_at_least_five_seconds() -> None:
         walk.end()
         if walk.execution.operation:
             walk.end()
-    assert walk.execution.start_again_at == walk.now + GAVE_UP_PAUSE
+    assert walk.execution.parts[-1].start_again_at == walk.now + GAVE_UP_PAUSE
 
 
 def test_failures_are_forgotten_after_a_while_or_when_asked() -> None:

@@ -207,7 +207,6 @@ def test_an_address_that_somebody_removed_is_put_back_alone() -> None:
     assert walk.end() == "remove 2"
 
 
-@pytest.mark.xfail(reason="the pause after giving up holds for addresses before the failed program too", strict=True)
 def test_an_address_is_put_back_also_while_a_failed_program_waits() -> None:
     walk = Walk(address(1), program("httpd", most=0)).running()
     walk.execution.failed("httpd", "died", walk.now)
@@ -235,7 +234,6 @@ def test_addresses_that_cannot_be_taken_off_are_not_over() -> None:
     assert "address-1 did not stop" in walk.facts()[0].why
 
 
-@pytest.mark.xfail(reason="the pause between two tries is kept for programs only", strict=True)
 def test_addresses_that_cannot_be_taken_off_are_tried_again_after_a_pause() -> None:
     """The kernel's answer comes in the same turn: without a pause the real-time process would do nothing else."""
     walk = Walk(address(1)).running()

@@ -147,7 +147,6 @@ def test_a_node_that_is_always_late_finds_a_silent_peer_lost_after_a_second_dead
     assert found.expire(2 * DEAD) == [Change("ha02", State.LATE, State.LOST, 2 * DEAD)]
 
 
-@pytest.mark.xfail(reason="a single stall of two dead times or more is no excuse any more", strict=True)
 def test_a_single_long_stall_is_an_excuse_too() -> None:
     """A machine that was suspended received nothing meanwhile; whoever lives is heard within a heartbeat."""
     found = up()

@@ -254,7 +254,7 @@ def still_running() -> Core:
     core.words["ha02"] = {"groups": (GroupReport("site", Phase.FAILED, False, "db does not stop"),)}
     core.settle("ha02", "arbiter")
     core.hold("ha02", "arbiter")
-    until = core.node.steward.charges["site"].execution.hold_programs_until
+    until = core.node.steward.charges["site"].proof_until
     assert until == core.now + 30 * SECOND
     core.pass_time(until - core.now - 1, "ha02", "arbiter")
     return core
@@ -267,9 +267,6 @@ def test_the_timeout_is_no_proof_about_a_machine_that_lives_and_says_otherwise()
     assert started(core.pass_time(BEAT, "ha02", "arbiter")) == ["db"]
 
 
-@pytest.mark.xfail(
-    reason="only TimerDue asks whether the machine lives; another event that comes first starts it", strict=True
-)
 def test_nor_is_it_when_another_event_comes_before_the_timer() -> None:
     core = still_running()
     core.now += 1

@@ -45,6 +45,7 @@ class Charge:
         self.unfit_why = ""
         self.gave_up = 0
         self.overdue = False
+        self.proof_until: Instant = 0
         self.able_since: dict[str, Instant] = {}
         self.since: Instant | None = None
         self.question = Question(group.name, group.addresses)
@@ -65,6 +66,11 @@ class Charge:
         if self.has_programs and not can_run:
             return "its manager is not there to run programs"
         return ""
+
+    def let_start(self) -> None:
+        """Nothing stands in the way of exclusive parts any more."""
+        self.waiting_for, self.overdue = (), False
+        self.execution.hold_programs_until = 0
 
     def give_up(self, span: Duration, why: str, now: Instant) -> None:
         """It failed here too often. Twice as long each time, so that a machine that cannot run it does not take it from a

@@ -72,6 +72,7 @@ class _Part:
     text: str = ""
     failures: tuple[Instant, ...] = ()
     stop_again_at: Instant = 0
+    start_again_at: Instant = 0
     stop_pause: Duration = STOP_RETRY
     failed_stops: int = 0
     monitor_at: Instant = NEVER
@@ -100,7 +101,6 @@ class Execution:
         self.ballot = 0
         self.manager = False
         self.hold_programs_until: Instant = 0
-        self.start_again_at: Instant = 0
         self.stop_since: Instant | None = None
         self.operation: _Operation | None = None
         self.parts: list[_Part] = []
@@ -151,8 +151,8 @@ class Execution:
         if self.operation is not None:
             times.append(self.operation.deadline)
         for part in self.parts:
-            times += (part.monitor_at, part.stop_again_at)
-        times += (self.hold_programs_until, self.start_again_at)
+            times += (part.monitor_at, part.stop_again_at, part.start_again_at)
+        times.append(self.hold_programs_until)
         if self.stop_since is not None:
             times.append(self.stop_since + self.group.stop_timeout)
         return min(at for at in times if at > self.at)
@@ -268,7 +268,7 @@ class Execution:
         for index, part in enumerate(self.parts):
             if part.state is State.RUNNING:
                 continue
-            if part.state is State.STOPPED and now < self.start_again_at:
+            if part.state is State.STOPPED and now < part.start_again_at:
                 return []
             if isinstance(part.resource, AddressResource):
                 return self._begin(Action.START, self._addresses_from(index), now, "the group runs here")
@@ -304,6 +304,8 @@ class Execution:
                     if self.parts[index].state is not State.STOPPED:
                         run.append(self.parts[index])
                     index -= 1
+                if any(now < item.stop_again_at for item in run):
+                    return []
                 return self._begin(Action.STOP, tuple(run), now, why)
             if self.manager and now >= part.stop_again_at:
                 return self._begin(Action.STOP, (part,), now, why)
@@ -409,14 +411,13 @@ class Execution:
         gave_up = len(recent) > restarts.most
         then = "this node gives up" if gave_up else "restarted here"
         if gave_up:
-            self.start_again_at = now + max(GAVE_UP_PAUSE, restarts.within // (restarts.most + 1))
+            part.start_again_at = now + max(GAVE_UP_PAUSE, restarts.within // (restarts.most + 1))
         sentence = f"{part.resource.id} failed ({text}): {then} ({count})"
         self.facts.append(Fact(sentence, gave_up_for=restarts.within if gave_up else 0, failed=True))
 
     def forget_failures(self) -> None:
-        self.start_again_at = 0
         for part in self.parts:
-            part.failures = ()
+            part.failures, part.start_again_at = (), 0
 
     def _part(self, resource: Resource) -> _Part:
         return next(part for part in self.parts if part.resource is resource)

@@ -62,17 +62,25 @@ class Verdict:
 class Window:
     """A sliding window of counters already seen: an integer used as a bit map, newest at bit 0."""
 
-    __slots__ = ("newest", "seen")
+    __slots__ = ("newest", "nothing_earlier", "seen")
 
-    def __init__(self) -> None:
+    def __init__(self, nothing_earlier: bool = False) -> None:
         self.newest = -1
         self.seen = 0
+        self.nothing_earlier = nothing_earlier
+
+    def seal(self) -> None:
+        """Whatever was sent before the newest counter counts as seen: it is older than what we know to be fresh."""
+        self.seen = (1 << WINDOW) - 1
 
     def admit(self, counter: int) -> Drop | None:
         """Note the counter. None: it is new; COPY: seen within the window; REPLAYED: older than the window."""
         if counter > self.newest:
+            begins = self.newest < 0 and self.nothing_earlier
             self.seen = ((self.seen << min(counter - self.newest, WINDOW)) | 1) & ((1 << WINDOW) - 1)
             self.newest = counter
+            if begins:
+                self.seal()
             return None
         behind = self.newest - counter
         if behind >= WINDOW:
@@ -162,6 +170,7 @@ class Links:
             peer.candidate_number = max(peer.candidate_number, state.number)
         if state is not None and self._names_us(state, peer):
             self._adopt(peer, incarnation)
+            peer.windows[incarnation].seal()
             peer.link_newest = {link: counter}
             peer.link_arrival = {link: arrival}
             peer.direct_at = arrival
@@ -193,6 +202,8 @@ class Links:
                     peer.candidate_number = max(peer.candidate_number, state.number)
                 return self._drop(Drop.UNPROVEN)
             self._adopt(peer, state.incarnation)
+            # No counter shows what is fresh: what comes directly counts from its first datagram on.
+            peer.windows[state.incarnation] = Window(nothing_earlier=True)
             fresh = True
         if state.number <= peer.number:
             return self._drop(Drop.OLD_NEWS)

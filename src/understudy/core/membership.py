@@ -1,7 +1,8 @@
 """Who is up, late or lost, as one member sees it.
 
 A member that is silent for two heartbeats and a half is *late*: nothing follows but a word in ``status``. Silent for the
-dead time it is *lost*. Silence is counted from the kernel's receive time of the last message, direct or relayed.
+dead time less a margin (``Cluster.silence``) it is *lost*. Silence is counted from the kernel's receive time of the
+last message, direct or relayed.
 
 Nobody is accused by a node that was itself late: after ``stalled`` every member gets one more heartbeat and a half from
 now, whatever its deadline said, because what it sent meanwhile may still be on its way to us. But no excuse lasts longer
@@ -47,6 +48,7 @@ class Standing:
     up_since: Instant = 0
     lost_at: Instant | None = None
     via: str | None = None
+    excused_at: Instant | None = None
 
 
 class Membership:
@@ -64,6 +66,7 @@ class Membership:
         member = self.members[node]
         if member.heard_at is None or at > member.heard_at:
             member.heard_at = at
+            member.excused_at = None
         member.via = via
         if member.state is State.UP:
             return None
@@ -89,13 +92,26 @@ class Membership:
             if member.heard_at is None or member.state is State.LOST:
                 continue
             silence = now - member.heard_at
-            if silence >= self.dead_time and (now >= self.excused_until or silence >= 2 * self.dead_time):
+            if silence >= self.dead_time and not self._excused(member, now):
                 changes.append(Change(name, member.state, State.LOST, silence))
                 member.state, member.lost_at = State.LOST, now
             elif silence >= self.late_after and member.state is State.UP:
                 changes.append(Change(name, member.state, State.LATE, silence))
                 member.state = State.LATE
         return changes
+
+    def _excused(self, member: Standing, now: Instant) -> bool:
+        if now >= self.excused_until:
+            return False
+        if member.excused_at is None:
+            member.excused_at = now
+        return now < self._excused_until(member)
+
+    def _excused_until(self, member: Standing) -> Instant:
+        """No excuse for one silence lasts longer than a dead time."""
+        if member.excused_at is None:
+            return self.excused_until
+        return min(self.excused_until, member.excused_at + self.dead_time)
 
     def next_deadline(self) -> Instant:
         """When ``expire`` may have something to say, or NEVER."""
@@ -106,8 +122,7 @@ class Membership:
             if member.state is State.UP:
                 due = min(due, member.heard_at + self.late_after)
             elif member.state is State.LATE:
-                lost_at = member.heard_at + self.dead_time
-                due = min(due, max(lost_at, min(self.excused_until, lost_at + self.dead_time)))
+                due = min(due, max(member.heard_at + self.dead_time, self._excused_until(member)))
         return due
 
     def state(self, node: str) -> State:

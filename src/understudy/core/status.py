@@ -125,7 +125,7 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
         if charge.overdue:
             why = f"waits until {', '.join(charge.waiting_for)} says that it has stopped"
         elif charge.waiting_for:
-            wait = format_duration(max(0, charge.execution.hold_programs_until - now))
+            wait = format_duration(max(0, charge.proof_until - now))
             why = f"waits {wait} for proof of stop of {', '.join(charge.waiting_for)}"
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)

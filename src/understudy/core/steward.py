@@ -88,7 +88,7 @@ class Steward:
     def _follow_held(self, charge: Charge, claim: Claim, decision: Decision, now: Instant) -> None:
         if charge.waiting_for and not self.proof.missing(charge.group.name):
             self.note(f"{', '.join(charge.waiting_for)} said itself that it has stopped", charge.group.name)
-            charge.waiting_for, charge.execution.hold_programs_until = (), 0
+            charge.let_start()
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
             if charge.moving_to in decision.order:
@@ -204,7 +204,9 @@ class Steward:
             for effect in charge.question.finished(self.cluster, outcome, text, peer, self.me, now):
                 self.emit(effect)
             if charge.question.refusal:
-                self.claims.not_before[name] = now + self.cluster.dead_time
+                # Two that ask at the same moment hear each other: by chance one asks alone the next time.
+                pause = self.cluster.dead_time + self.claims.rng.randrange(self.cluster.dead_time)
+                self.claims.not_before[name] = now + pause
             return True
         return False
 
@@ -285,10 +287,10 @@ class Steward:
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:
             self.proof.unfinished(name, self.bidder(ballot))
-        charge.execution.hold_programs_until, charge.waiting_for = self.proof.wait_until(name, now)
+        charge.proof_until, charge.waiting_for = self.proof.wait_until(name, now)
         if charge.waiting_for:
-            wait = format_duration(charge.group.stop_timeout)
-            machines = ", ".join(charge.waiting_for)
+            charge.execution.hold_programs_until = NEVER  # until we say so: see _waited
+            wait, machines = format_duration(charge.group.stop_timeout), ", ".join(charge.waiting_for)
             self.note(f"exclusive parts wait {wait}: no proof that they stopped on {machines}", name, Level.WARNING)
         charge.adopting_until = 0
         charge.vacant_since = None
@@ -341,7 +343,7 @@ class Steward:
         charge.pinned = False
         charge.moving_to = None
         charge.since = None
-        charge.waiting_for, charge.execution.hold_programs_until, charge.overdue = (), 0, False
+        charge.let_start()
         self.emit(KernelLease(claim.group, None, why))
 
     def heard_release(self, release: Release, able: bool, now: Instant) -> None:
@@ -395,8 +397,8 @@ class Steward:
             self.emit(AnnounceEffect(addresses, why))
 
     def _running(self, charge: Charge) -> tuple[AddressResource, ...]:
-        running = {resource.id for resource, state, _ in charge.execution.states() if state is State.RUNNING}
-        return tuple(item for item in charge.addresses if item.id in running)
+        states = charge.execution.states()
+        return tuple(part for part, state, _ in states if isinstance(part, AddressResource) and state is State.RUNNING)
 
     def expire(self, now: Instant) -> None:
         """For ``TimerDue`` only."""
@@ -413,7 +415,7 @@ class Steward:
         charge.execution.expire(now)
         self.facts(charge, now)
         self.announce(charge, now)
-        if charge.waiting_for and now >= charge.execution.hold_programs_until:
+        if charge.waiting_for and now >= charge.proof_until:
             self._waited(charge, now)
         if charge.unfit_until and now >= charge.unfit_until:
             charge.unfit_until = 0
@@ -432,11 +434,11 @@ class Steward:
                 text = f"{names} lives and has not said that it stopped: exclusive parts wait until it does"
                 self.note(text, charge.group.name, Level.ERROR)
             charge.waiting_for, charge.overdue = tuple(running), True
-            charge.execution.hold_programs_until = now + self.cluster.heartbeat
+            charge.proof_until = now + self.cluster.heartbeat
             return
         self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
         self.proof.waited(charge.group.name, charge.waiting_for)
-        charge.waiting_for = ()
+        charge.let_start()
 
     def _expire_bid(self, claim: Claim, now: Instant) -> None:
         if now >= claim.give_up_at:
@@ -471,6 +473,8 @@ class Steward:
             due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
             if charge.unfit_until:
                 due = min(due, charge.unfit_until)
+            if charge.waiting_for:
+                due = min(due, charge.proof_until)
         return due
 
     # What others are told
