@@ -1,7 +1,8 @@
 """A child of the supervisor that only keeps a diary: DIRECTORY NAME [--ready-fd N] [--wait-fd N].
 
 The file NAME.behaviour in the directory says what it does on SIGTERM (``exit CODE`` or ``ignore``; ``once CODE`` does so for the
-first of them only, then ends with 0) and at the start (``refuse CODE``).
+first of them only, then ends with 0; ``rest`` leaves the proof of rest and ends with 0) and at the start (``refuse CODE``). It
+touches its lock file all the time if NAME.beats exists.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ def asked(_number: int, _frame: FrameType | None) -> None:
     verb, *rest = behaviour()
     if verb == "ignore":
         return
+    if verb == "rest":
+        os.close(os.open(f"{directory}/at_rest", os.O_WRONLY | os.O_CREAT))
+        os._exit(0)
     if verb == "once":
         os.unlink(f"{directory}/{name}.behaviour")
     os._exit(int(rest[0]))
@@ -60,4 +64,8 @@ if "--ready-fd" in flags:
     os.write(flags["--ready-fd"], b"1")
     os.close(flags["--ready-fd"])
 while True:
-    signal.pause()
+    if os.path.exists(f"{directory}/{name}.beats"):
+        os.utime(f"{directory}/{name}.lock")
+        signal.sigtimedwait((), 0.01)
+    else:
+        signal.pause()

@@ -1,4 +1,4 @@
-"""A supervisor of pretend children: DIRECTORY STOP_LIMIT [spare]."""
+"""A supervisor of pretend children: DIRECTORY STOP_LIMIT [spare] [impatient]."""
 
 from __future__ import annotations
 
@@ -20,4 +20,7 @@ def child(name: str, role: str) -> Child:
 spare = child("spare", "pulse") if "spare" in sys.argv else None
 if spare is not None:
     spare.due = math.inf
-sys.exit(Supervisor(child("pulse", "pulse"), child("manager", "manager"), spare, stop_limit).run())
+made = Supervisor(child("pulse", "pulse"), child("manager", "manager"), spare, stop_limit)
+if "impatient" in sys.argv:
+    made.look_interval = 0.1
+sys.exit(made.run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -312,3 +313,88 @@ def test_a_pulse_that_has_worked_and_refuses_the_configuration_later_is_tried_ag
     wait_for(lambda: nursery.holder("pulse"), "it works again")
     nursery.supervisor.terminate()
     assert nursery.end() == 0
+
+
+def test_a_manager_that_stands_still_is_replaced(nursery: Nursery) -> None:
+    (nursery.directory / "manager.beats").touch()
+    nursery.start("impatient")
+    pulse, manager = nursery.wait_working()
+    os.kill(manager, signal.SIGSTOP)
+    wait_for(lambda: nursery.holder("manager") not in (0, manager), "a new manager")
+    assert f"manager {manager} has not moved for 0.5 s: it is killed and started again" in nursery.log()
+    assert nursery.holder("pulse") == pulse
+    # An adopted one is looked after, too.
+    manager = nursery.holder("manager")
+    nursery.supervisor.kill()
+    nursery.end()
+    nursery.start("impatient")
+    wait_for(lambda: nursery.log().count("adopted") == 2, "both are adopted")
+    os.kill(manager, signal.SIGSTOP)
+    wait_for(lambda: nursery.holder("manager") not in (0, manager), "a new manager again")
+
+
+def test_a_stop_during_the_pulses_restart_pause_waits_for_its_word(nursery: Nursery) -> None:
+    nursery.behave("pulse", "refuse 70")
+    nursery.start()
+    wait_for(lambda: "pulse ended with exit code 70; it is started again in 0.4 s" in nursery.log(), "it pauses")
+    nursery.behave("pulse", "exit 0")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0
+    assert [entry[0] for entry in nursery.diary("asked")] == ["pulse", "manager"]
+
+
+def test_a_pulse_that_never_says_that_it_rests_makes_no_clean_stop(nursery: Nursery) -> None:
+    nursery.start()
+    nursery.wait_working()
+    nursery.behave("pulse", "exit 70")
+    nursery.supervisor.terminate()
+    assert nursery.end() == 1
+    assert "this stop was not clean" in nursery.log()
+
+
+@pytest.mark.parametrize("behaviour", ["rest", "once 0"])
+def test_an_adopted_pulse_proves_its_rest_by_a_file(nursery: Nursery, behaviour: str) -> None:
+    nursery.start()
+    nursery.wait_working()
+    nursery.supervisor.kill()
+    nursery.end()
+    nursery.start()
+    wait_for(lambda: nursery.log().count("adopted") == 2, "both are adopted")
+    nursery.behave("pulse", behaviour)
+    nursery.supervisor.terminate()
+    # Without the file its exit code is not known, so another one is started and asked.
+    assert nursery.end() == 0
+    assert len(nursery.diary("works", "pulse")) == (1 if behaviour == "rest" else 2)
+
+
+def test_what_a_forced_stop_leaves_is_named(nursery: Nursery) -> None:
+    nursery.behave("pulse", "ignore")
+    program = subprocess.Popen(["sleep", "1000"])
+    try:
+        fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(") ")[2].split()
+        record = {"pid": program.pid, "started": int(fields[19]), "boot": "", "argv": ["sleep", "1000"]}
+        (nursery.directory / "programs").mkdir()
+        (nursery.directory / "programs" / "x.json").write_text(json.dumps(record))
+        record["started"] = int(fields[19]) - 1
+        (nursery.directory / "programs" / "y.json").write_text(json.dumps(record))
+        (nursery.directory / "running.toml").write_text("""
+            [groups.web]
+            resources = [
+                { address = "127.0.0.1/8", device = "lo" }, { address = "192.0.2.9/24", device = "lo" },
+                { command = ["sleep", "1000"], name = "sleeper" }, { command = ["other"] }, { ocf = "heartbeat:apache" },
+            ]
+            [groups.bare]
+            resources = [{ address = "192.0.2.10/24", device = "lo" }]
+        """)
+        nursery.start(stop_limit=0.2)
+        nursery.wait_working()
+        nursery.supervisor.terminate()
+        assert nursery.end() == 1
+    finally:
+        program.kill()
+        program.wait()
+    assert (
+        f"left over: group web: 127.0.0.1 is still on lo; sleeper runs (process {program.pid}); "
+        "heartbeat:apache may run: nobody has asked it\n" in nursery.log()
+    )
+    assert "group bare" not in nursery.log()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,9 @@ from ..config.load import load
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
 from .service import Manager
+
+BEAT_INTERVAL = 2.0
+"""Seconds; the supervisor looks every 4 s and gives up after five looks (``supervisor.service``)."""
 
 _BUSY = 75
 """EX_TEMPFAIL of sysexits.h: the supervisor attaches to the one that runs instead of trying again."""
@@ -32,7 +36,17 @@ async def _run(cluster: Cluster, arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
     await Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir).run(stop)
+    beating.cancel()
+
+
+async def _beat(path: str) -> None:
+    """Show the supervisor that this event loop turns. The times of a file that exists can be set on a full disk, too."""
+    while True:
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        await asyncio.sleep(BEAT_INTERVAL)
 
 
 def main() -> int:

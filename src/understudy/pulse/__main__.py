@@ -1,7 +1,7 @@
 """``python -m understudy.pulse``: started by the supervisor. ``loop`` says what it does, ``assemble`` how it is put together.
 
-Exit codes: 0 after a clean stop, 2 configuration refused, 70 a bug of ours, 71 the system refused something that we cannot do
-without, 75 another pulse runs for this node.
+Exit codes: 0 after a clean stop, 2 configuration refused, 69 stopped, but without a manager to ask about programs, 70 a bug of
+ours, 71 the system refused something that we cannot do without, 75 another pulse runs for this node.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ from .timer import Timer
 
 EXIT_SYSTEM = 71
 
+EXIT_UNPROVEN = 69
+"""Told to stop, but without a manager nobody could be asked whether all programs have stopped."""
+
 
 def main(arguments: Arguments) -> int:
     """Runs until a clean stop; returns the exit code."""
@@ -110,13 +113,30 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
             _say(warning, "<4>")
         _tell_ready(arguments.ready_fd)
 
+    proof = arguments.in_runtime_dir("at_rest")
+    if os.path.exists(proof):
+        os.unlink(proof)
     code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
+    programs = any(len(group.resources) > len(group.addresses) for group in cluster.groups)
+    if code == 0 and not witness and programs and manager.peer is None:
+        _say("without a manager nobody could say whether all programs have stopped", "<4>")
+        return EXIT_UNPROVEN
+    if code == 0:
+        _note_rest(proof)
     if code == 0 and not witness:
         # Nothing is held any more; whoever uses an address of ours by hand from now on must not meet our rules.
         refusal = teardown(cluster)
         if refusal is not None:
             _say(f"the tables of the kernel leases stay: {refusal}", "<4>")
     return code
+
+
+def _note_rest(path: str) -> None:
+    """For who was not our parent and cannot know our exit code."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        _say(f"cannot write {path}: {error.strerror}", "<4>")
 
 
 def _tell_ready(descriptor: int) -> None:

@@ -56,6 +56,7 @@ def main() -> int:
         manager=_child("manager", "understudy.manager", given),
         spare=None if given.no_spare else _spare(given),
         stop_limit=given.stop_limit,
+        node=given.node,
     ).run()
 
 

@@ -8,7 +8,8 @@ The supervisor's own death disturbs nobody else: its children have their own ses
 them.
 
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
-stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped.
+stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped; and
+without that word the stop is not called clean.
 """
 
 from __future__ import annotations
@@ -21,13 +22,29 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .child import EXIT_BUSY, EXIT_CONFIG, Child, describe
+from .child import EXIT_BUSY, EXIT_CONFIG, LONGEST_DELAY, Child, describe
+from .leftover import leftovers
 from .notify import log, tell_systemd, watchdog_interval
 
 MANAGER_LIMIT = 5.0
 """Seconds that the manager is given between SIGTERM and SIGKILL."""
 
 STOP_ATTEMPTS = 3
+
+AT_REST = "at_rest"
+"""A file in the runtime directory that the pulse makes at a clean end, for supervisors whose child it was not."""
+
+EXIT_UNPROVEN = 69
+"""The pulse ended because it was told to, but could not ask whether all programs have stopped."""
+
+LOOK_INTERVAL = 4.0
+"""Seconds between two looks at the manager, which moves every 2 s."""
+
+SILENT_LOOKS = 5
+"""So many looks in a row, 20 s: longer than any disk or name service that still answers, shorter than operators wait."""
+
+SILENT_LOOKS_AT_START = 15
+"""Until it has moved for the first time: imports on a busy machine with a slow disk."""
 
 SPARE_DELAY = 0.5
 """Seconds between a pulse's first turn and the start of a new spare: the machine has better things to do just then."""
@@ -41,19 +58,27 @@ class Supervisor:
     manager: Child
     spare: Child | None
     stop_limit: float
+    node: str = ""
+    look_interval: float = LOOK_INTERVAL
     signals: list[int] = field(default_factory=list)
     _wake: tuple[int, int] = (-1, -1)
     _exit: int | None = None
     _stopping: bool = False
     _forced: bool = False
     _pulse_over: bool = False
+    _rested: bool = False
+    """The pulse has said that nothing of our groups runs here any more: the only clean end."""
+    _look_due: float = 0.0
+    _beat: tuple[int, int] = (0, 0)
+    _beaten: bool = False
+    _silent_looks: int = 0
     _worked: bool = False
     """A pulse has worked with this configuration: what refuses it now is trouble that may pass."""
     _attempts: int = 0
     _limits: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> int:
-        """Returns the exit code: 0 after a clean stop, 1 after a forced one, 2 when the configuration is refused."""
+        """Returns the exit code: 0 after a clean stop, 1 after any other one, 2 when the configuration is refused."""
         self._watch_signals()
         self._begin()
         interval = watchdog_interval()
@@ -126,12 +151,15 @@ class Supervisor:
             self._signalled(self.signals.pop(0))
         self._start_due()
         self._enforce()
+        self._look_at_manager()
 
     def _patience(self, interval: float | None) -> int | None:
         """Milliseconds until something must be done without being told; None: for ever."""
         now = time.monotonic()
         waits = [limit - now for limit in self._limits.values()]
         waits += [child.due - now for child in self._wanted() if not child.running]
+        if self.manager.running and not self._pulse_over:
+            waits.append(self._look_due - now)
         if interval is not None:
             waits.append(interval)
         return None if not waits else max(0, int(min(waits) * 1000) + 1)
@@ -176,7 +204,7 @@ class Supervisor:
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
         elif child is self.manager and self._pulse_over:
-            self._exit = 1 if self._forced else 0
+            self._finish()
         elif code == EXIT_BUSY and child.attach():
             log(f"{child.name} {child.pid} runs already and is adopted")
         elif not self._forced:
@@ -195,18 +223,63 @@ class Supervisor:
         self.manager.signal(signal.SIGTERM)
 
     def _pulse_ended_while_stopping(self, code: int | None, status: int | None) -> None:
-        if code == 0 or self._forced or self._attempts >= STOP_ATTEMPTS or (code is None and status is None):
-            self._pulse_over = True
-            self._limits.pop("stop", None)
-            self._limits["manager"] = time.monotonic() + MANAGER_LIMIT
-            if self.manager.running:
-                self.manager.signal(signal.SIGTERM)
-            else:
-                self._exit = 1 if self._forced else 0
+        if code == 0 or (status is None and not self._forced and os.path.exists(self._in_runtime_dir(AT_REST))):
+            self._rested = True
+        elif not self._forced and self._attempts < STOP_ATTEMPTS:
+            self._attempts += 1
+            self.pulse.delay_next()
+            if code == EXIT_UNPROVEN:  # without a manager nobody could be asked; there will be one soon
+                self.pulse.due = time.monotonic() + LONGEST_DELAY
+            log(f"pulse {describe(status)} while it handed over; it is started again to finish that", "warning")
             return
-        self._attempts += 1
-        self.pulse.delay_next()
-        log(f"pulse {describe(status)} while it handed over; it is started again to finish that", "warning")
+        else:
+            self._name_leftovers()
+        self._pulse_over = True
+        self._limits.pop("stop", None)
+        self._limits["manager"] = time.monotonic() + MANAGER_LIMIT
+        if self.manager.running:
+            self.manager.signal(signal.SIGTERM)
+        else:
+            self._finish()
+
+    def _name_leftovers(self) -> None:
+        log("this stop was not clean: nobody has proved that all groups are stopped here", "error")
+        for sentence in leftovers(self._in_runtime_dir(""), self.node):
+            log(f"left over: {sentence}", "error")
+
+    def _finish(self) -> None:
+        self._exit = 0 if self._rested else 1
+
+    def _in_runtime_dir(self, name: str) -> str:
+        return os.path.join(os.path.dirname(self.pulse.lock), name)
+
+    # -- a manager that hangs ------------------------------------------------------------------------------------
+
+    def _look_at_manager(self) -> None:
+        """Kill a manager whose event loop stands still; its programs go on and the next one adopts them.
+
+        It touches its lock file every few seconds. Looks are counted, not seconds: a machine that was suspended as a whole, with
+        us, is no reason. Not while it has ended or was told to.
+        """
+        now = time.monotonic()
+        if not self.manager.running or self._pulse_over or now < self._look_due:
+            return
+        self._look_due = now + self.look_interval
+        try:
+            beat = (self.manager.pid, os.stat(self.manager.lock).st_mtime_ns)
+        except OSError:
+            beat = (self.manager.pid, 0)
+        if beat[0] != self._beat[0]:
+            self._beat, self._silent_looks, self._beaten = beat, 0, False
+            return
+        self._beaten = self._beaten or beat != self._beat
+        self._silent_looks = 0 if beat != self._beat else self._silent_looks + 1
+        self._beat = beat
+        if self._silent_looks >= (SILENT_LOOKS if self._beaten else SILENT_LOOKS_AT_START):
+            silent = f"{self._silent_looks * self.look_interval:g} s"
+            log(f"manager {self.manager.pid} has not moved for {silent}: it is killed and started again", "error")
+            self._silent_looks = 0
+            self.manager.signal(signal.SIGKILL)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
@@ -226,10 +299,10 @@ class Supervisor:
         if self.spare is not None:
             self.spare.close_pipes()
         self._limits["stop"] = time.monotonic() + self.stop_limit
-        if self.pulse.running:
+        if not self.pulse.running:
+            self.pulse.due = time.monotonic()  # what it left when it died must be stopped, and only a pulse can do that
+        elif self.pulse.ready < 0:  # else it is told as soon as it works
             self.pulse.signal(signal.SIGTERM)
-        else:
-            self._pulse_ended_while_stopping(0, None)
 
     def _force(self) -> None:
         self._forced = True
@@ -237,7 +310,7 @@ class Supervisor:
         if self.pulse.running:
             self.pulse.signal(signal.SIGKILL)
         else:
-            self._pulse_ended_while_stopping(None, None)
+            self._pulse_ended_while_stopping(None, 0)
 
     def _enforce(self) -> None:
         now = time.monotonic()
