@@ -34,7 +34,7 @@ from ..events import (
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
-from ..units import NEVER, SECOND, Duration, Instant, format_duration
+from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
 from . import hearing, operators, outlook, status
 from .links import Links, Standing
 from .membership import Change, Membership, State
@@ -46,6 +46,10 @@ from .votes import Voter
 
 PINGS_KNOWN: Duration = 10 * SECOND
 """How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
+
+
+SPACING = 20
+"""Heartbeats out of turn, for news, are at least this part of the heartbeat apart."""
 
 
 class Node:
@@ -74,6 +78,7 @@ class Node:
         self.gone = False
         self.number = 0
         self.next_beat: Instant = 0
+        self.last_beat: Instant = 0
         self.ready_since: Instant = 0
         self.patient_until: Instant = 0
         self.last_said: object = None
@@ -305,7 +310,7 @@ class Node:
         self.links.said = self.number
         self.last_said = self._saying()
         self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
-        self.next_beat = now + self.cluster.heartbeat
+        self.next_beat, self.last_beat = now + self.cluster.heartbeat, now
 
     def _beat_to(self, node: str, link: str, now: Instant) -> None:
         """A heartbeat for one member only: it names that member's incarnation, so that ours can become current there."""
@@ -382,7 +387,11 @@ class Node:
             self.next_beat = NEVER
             self.out.append(Quit("everything was handed over or stopped"))
         elif self._saying() != self.last_said:
-            self.beat(now)
+            again = self.last_beat + max(MILLISECOND, self.cluster.heartbeat // SPACING)
+            if now >= again:
+                self.beat(now)
+            else:
+                self.steward.wake(again)  # many groups change together: one heartbeat says it all
 
     def _pin(self) -> None:
         """A group that was released to us although the plan would put it elsewhere was moved here by an operator: it stays."""
