@@ -175,7 +175,7 @@ def test_a_socket_that_a_dead_manager_left(tmp_path: Path) -> None:
         handle.bind(str(tmp_path / "control.sock"))
     done = understudy(tmp_path, "status")
     assert done.returncode == 3
-    assert done.stderr.startswith(f"understudy: nobody listens at {tmp_path}/control.sock now\n    its manager ended")
+    assert done.stderr.startswith(f"understudy: nobody listens at {tmp_path}/control.sock now\n    is it started")
 
 
 @pytest.mark.parametrize(
@@ -314,3 +314,32 @@ def test_what_nobody_answered_is_unknown_and_not_refused(
     assert "look with: understudy status" in done.stderr
     pulse.reply = {"ok": False, "text": "b is in standby"}
     assert understudy(manager, *words).returncode == 4
+
+
+def test_who_is_missing_when_nobody_answers(tmp_path: Path) -> None:
+    """By the locks: only a supervisor starts a manager again."""
+    child = (
+        "import sys; from understudy.adapters import lockfile; [lockfile.take(path) for path in sys.argv[1:]];"
+        "print(flush=True); sys.stdin.read()"
+    )
+
+    def status_with(*names: str) -> str:
+        (tmp_path / "supervisor.lock").touch()
+        paths = [str(tmp_path / f"{name}.lock") for name in names]
+        with subprocess.Popen(
+            [sys.executable, "-c", child, *paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            done = understudy(tmp_path, "status")
+            holder.communicate()
+        assert done.returncode == 3
+        return done.stderr
+
+    assert "the supervisor starts a new one within a second or so" in status_with("supervisor")
+    alone = status_with("pulse")
+    assert "the supervisor does not run: the pulse runs on without it, and so may programs" in alone
+    assert "look with: systemctl status understudy" in alone
+    assert "the supervisor does not run: programs may still run" in status_with()
+    (tmp_path / "at_rest").touch()
+    assert "the daemon was stopped, and nothing of its groups runs here" in status_with()

@@ -16,6 +16,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ..events import Outcome
 from ..model import CommandResource
@@ -41,7 +42,27 @@ from .agent_proc import (
 _ORPHAN_GRACE: Duration = SECOND
 """How long children may take to end by themselves after their leader has."""
 
+_NAME_LIMIT: Duration = 5 * SECOND
+"""How long the name service may take to say who a user is."""
+
 Death = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    """``others``: supplementary groups, None where we have no right to set them."""
+
+    number: int
+    group: int
+    others: list[int] | None
+    variables: dict[str, str]
+
+
+def _user(name: str) -> _User:
+    entry = pwd.getpwnam(name)
+    others = os.getgrouplist(entry.pw_name, entry.pw_gid) if os.geteuid() == 0 else None
+    variables = {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
+    return _User(entry.pw_uid, entry.pw_gid, others, variables)
 
 
 class Program:
@@ -80,7 +101,7 @@ class Program:
         self._forget()
         offset = self._log.size()
         try:
-            child = self._spawn(environment)
+            child = self._spawn(environment, await self._look_up_user())
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             return Outcome.FAILED, f"cannot run {self.resource.argv[0]}: {_reason(error)}"
         leader = identify(child.pid)
@@ -141,20 +162,18 @@ class Program:
             return Outcome.FAILED, f"the program ended, {self._last_words}; children are left ({self._members_text()})"
         return Outcome.NOT_RUNNING, f"ended, {self._last_words}" if self._last_words else "ended"
 
-    def _spawn(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    async def _look_up_user(self) -> _User | None:
+        """In a thread: the name service may ask a network that does not answer. Raises KeyError, OSError, TimeoutError."""
+        if self.resource.user is None:
+            return None
+        async with asyncio.timeout(_NAME_LIMIT / SECOND):
+            return await asyncio.get_running_loop().run_in_executor(None, _user, self.resource.user)
+
+    def _spawn(self, environment: Mapping[str, str], user: _User | None) -> subprocess.Popen[bytes]:
         resource = self.resource
-        variables = {**environment, **dict(resource.environment)}
+        variables = {**environment, **(user.variables if user is not None else {}), **dict(resource.environment)}
         output = self._log.open()
-        user: int | None = None
-        group: int | None = None
-        extra: list[int] | None = None
         try:
-            if resource.user is not None:
-                entry = pwd.getpwnam(resource.user)
-                user, group = entry.pw_uid, entry.pw_gid
-                extra = os.getgrouplist(entry.pw_name, entry.pw_gid) if os.geteuid() == 0 else None
-                variables = {**environment, "HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
-                variables.update(resource.environment)
             return subprocess.Popen(
                 list(resource.argv),
                 stdin=subprocess.DEVNULL,
@@ -164,9 +183,9 @@ class Program:
                 env=variables,
                 start_new_session=True,
                 umask=0o022,
-                user=user,
-                group=group,
-                extra_groups=extra,
+                user=None if user is None else user.number,
+                group=None if user is None else user.group,
+                extra_groups=None if user is None else user.others,
             )
         finally:
             os.close(output)
@@ -242,6 +261,8 @@ def _send(leader: Identity, number: int) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return "no such user"
+    if isinstance(error, TimeoutError) and not error.strerror:
+        return f"the name service did not say within {format_duration(_NAME_LIMIT)} who the user is"
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}"

@@ -53,16 +53,8 @@ class Client:
             connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})
             response = connection.getresponse()
             text = response.read()
-        except FileNotFoundError:
-            raise NotRunning(
-                f"no daemon answers at {self._path}",
-                'is it started ("understudy run", or "systemctl start understudy")? another --runtime-dir?',
-            ) from None
-        except ConnectionRefusedError:
-            raise NotRunning(
-                f"nobody listens at {self._path} now",
-                "its manager ended: it is started again within a second or so, if the daemon runs",
-            ) from None
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise _nobody(self._path, isinstance(error, FileNotFoundError)) from None
         except PermissionError:
             raise Refused(
                 f"{self._path} may not be used by you", "use sudo, or join the cluster's admin_group"
@@ -90,3 +82,29 @@ class Client:
             kind = _BY_STATUS.get(status, UnderstudyError)
             raise kind(str(answer.get("text", f"status {status}")), str(answer.get("hint", "")))
         return answer
+
+
+def _nobody(path: str, absent: bool) -> NotRunning:
+    """Why nobody answers at the socket, by the locks of those who should (``adapters.lockfile``)."""
+    directory = os.path.dirname(path)
+    text = f"no daemon answers at {path}" if absent else f"nobody listens at {path} now"
+    lock = os.path.join(directory, "supervisor.lock")
+    if not os.path.exists(lock):
+        return NotRunning(
+            text, 'is it started ("understudy run", or "systemctl start understudy")? another --runtime-dir?'
+        )
+    if not os.access(lock, os.R_OK | os.W_OK):
+        return NotRunning(text, "ask as root whether the daemon runs: systemctl status understudy")
+    from ..adapters import lockfile
+
+    if lockfile.holder(lock):
+        return NotRunning(text, "its manager is not ready: the supervisor starts a new one within a second or so")
+    if lockfile.holder(os.path.join(directory, "pulse.lock")):
+        rest = "the pulse runs on without it, and so may programs"
+    elif os.path.exists(os.path.join(directory, "at_rest")):
+        return NotRunning(
+            text, "the daemon was stopped, and nothing of its groups runs here: systemctl start understudy"
+        )
+    else:
+        rest = "programs may still run"
+    return NotRunning(f"{text}; the supervisor does not run: {rest}", "look with: systemctl status understudy")

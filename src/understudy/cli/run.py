@@ -84,12 +84,13 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
 
     from ..adapters import running
     from ..config.advice import advice
+    from ..config.validate import CLEAN_STOP, stop_time
     from ..model import Role
     from ..supervisor.place import occupy
-    from ..units import SECOND, parse_duration
+    from ..units import SECOND, format_duration, parse_duration
 
     try:
-        seconds = parse_duration(stop_limit) / SECOND
+        limit = parse_duration(stop_limit)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--stop-limit") from None
     cluster, fresh = _accepted(config, runtime_dir)
@@ -100,6 +101,10 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
         _keep(cluster, runtime_dir)
+    for group in cluster.groups:
+        if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
+            text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
+            click.echo(f"understudy: {text}", err=True)
     for sentence in advice(cluster):
         click.echo(f"understudy: {sentence}", err=True)
     sys.stderr.flush()
@@ -111,7 +116,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     python = sys.executable
     os.execv(
         python,
-        [python, "-P", "-s", "-m", "understudy.supervisor", *arguments, "--stop-limit", f"{seconds:.3f}"],
+        [python, "-P", "-s", "-m", "understudy.supervisor", *arguments, "--stop-limit", f"{limit / SECOND:.3f}"],
     )
 
 

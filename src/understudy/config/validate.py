@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ..errors import Problem
-from ..model import AddressResource, Cluster, Quorum, Role
+from ..model import AddressResource, Cluster, Group, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, Wrong, is_name, read_host
 from .digest import digest
@@ -21,6 +21,9 @@ from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
 
 DEFAULT_DEAD_TIME: Duration = SECOND
+CLEAN_STOP: Duration = 300 * SECOND
+"""How long ``understudy run`` takes for a clean stop unless it is told otherwise (``--stop-limit``)."""
+
 DEFAULT_PORT = 5694
 SHORTEST_DEAD_TIME: Duration = 20 * MILLISECOND
 """Below this the machine's own scheduling delays (16 to 23 ms were seen at real-time priority) look like dead machines."""
@@ -306,6 +309,11 @@ def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft],
             report.error(place, text, hint)
 
 
+def stop_time(group: Group) -> Duration:
+    """How long the group's programs may take to stop, one after the other; addresses take no time."""
+    return sum(item.limits.stop for item in group.resources if not isinstance(item, AddressResource))
+
+
 def _check_groups(report: Report, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
     if not groups:
         report.warning(
@@ -313,6 +321,15 @@ def _check_groups(report: Report, members: list[MemberDraft], groups: list[Group
         )
     names = [member.name for member in members]
     for draft in groups:
+        needed = stop_time(draft.group)
+        if needed > CLEAN_STOP:
+            text = (
+                f"the programs of {draft.group.name} may together take {format_duration(needed)} to stop, but stopping the "
+                f"daemon is forced after {format_duration(CLEAN_STOP)}"
+            )
+            report.warning(
+                draft.place, text, "Lower stop_timeout of the resources, or raise --stop-limit (and the unit's)."
+            )
         if draft.group.name in names:
             text = f'"{draft.group.name}" names both a machine and a group, which makes commands hard to read'
             report.warning(draft.place, text, "Rename one of them.")
