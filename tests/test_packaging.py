@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from understudy.cli import main as cli
+from understudy.cli.run import EXIT_REFUSED
 from understudy.cli.run import command as run_command
 from understudy.config.load import examine
 
@@ -53,6 +54,12 @@ def test_programs_of_groups_outlive_the_supervisor() -> None:
     assert found["OOMPolicy"] == "continue"
     assert found["RuntimeDirectoryPreserve"] == "yes"
     assert found["Restart"] == "always"
+
+
+def test_systemd_does_not_claim_to_reload_and_does_not_repeat_what_is_useless() -> None:
+    found = dict(settings(PACKAGING / "understudy.service"))
+    assert "ExecReload" not in found
+    assert found["RestartPreventExitStatus"].split() == [str(EXIT_REFUSED), "75"]
 
 
 def test_nothing_that_agents_inherit_shuts_them_in() -> None:
