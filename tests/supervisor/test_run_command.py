@@ -160,7 +160,14 @@ def test_a_witness_runs_and_ends_cleanly(witness: Witness) -> None:
         node_a.bind(("127.0.0.1", witness.port))
         node_a.settimeout(30)
         assert node_a.recv(2000).startswith(b"USDY"), "it sends heartbeats"
+    lock = witness.runtime / "manager.lock"
+    seen, until = lock.stat().st_mtime_ns, time.monotonic() + 30
+    while lock.stat().st_mtime_ns == seen:  # by which the supervisor knows that the manager does not hang
+        assert time.monotonic() < until, "the manager does not move"
+        time.sleep(0.01)
+    assert not (witness.runtime / "at_rest").exists()
     assert witness.stop() == 0
+    assert (witness.runtime / "at_rest").exists()
     assert "Safe: no two machines have the right to serve one group" in witness.log()
     assert "Traceback" not in witness.log()
 
