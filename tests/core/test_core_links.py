@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_parts import BEAT, OURS, state
 from hypothesis import given
@@ -193,11 +195,11 @@ def test_windows_of_recordings_do_not_pile_up() -> None:
 def test_own_name_from_a_stranger_is_a_rival_but_our_own_echo_is_not() -> None:
     found = links()
     assert found.receive("red", "ha01", OURS, 1, None, 0) == Verdict(Standing.DROPPED, Drop.OWN)
-    assert not found.rival_name_seen
+    assert found.rival_name_at is None
     assert found.receive("red", "ha01", OURS + 1, 1, None, 0) == Verdict(Standing.DROPPED, Drop.OWN)
-    assert found.rival_name_seen
+    assert found.rival_name_at is not None
     found.receive("red", "ha01", OURS, 2, None, 0)
-    assert found.rival_name_seen, "once seen it stays said"
+    assert found.rival_name_at is not None
 
 
 def test_unknown_member_is_dropped() -> None:
@@ -325,3 +327,22 @@ def test_current_comes_before_the_one_that_is_not_proven() -> None:
 
 def test_current_of_a_stranger_is_unknown() -> None:
     assert links().current("mallory") is None
+
+
+def naming(ours: int, number: int) -> NodeState:
+    """A state of ha02 that has heard our number ``ours``; we are ha01."""
+    return replace(said(number=number), heard=(Heard("ha01", OURS, 0, ours),))
+
+
+def test_after_a_relayed_introduction_a_recording_is_no_sign_of_life() -> None:
+    """The relay shows which incarnation lives; only a heartbeat that names what we said since then shows that it is heard."""
+    found = links()
+    found.said = 3
+    assert found.news(naming(3, number=1000), relayed=True).standing is Standing.ACCEPTED
+    assert receive(found, 12, said(names=None)).drop is Drop.UNPROVEN
+    assert receive(found, 13, None).drop is Drop.UNPROVEN
+    assert found.peers["ha02"].direct_at is None
+    found.said = 4
+    assert receive(found, 500, naming(4, number=1001), 7).standing is Standing.ACCEPTED
+    assert receive(found, 499, None, 8).drop is Drop.COPY, "sent before what is known to be fresh"
+    assert found.peers["ha02"].direct_at == 7

@@ -82,12 +82,13 @@ class _Part:
 class Fact:
     """What the node should know: ``announce`` these addresses, or a sentence.
 
-    ``gave_up_for``: this machine cannot run the group for so long (0: it still can).
+    ``gave_up_for``: this machine cannot run the group for so long (0: it still can). ``recovered``: what made it so is over.
     """
 
     why: str = ""
     gave_up_for: Duration = 0
     failed: bool = False
+    recovered: bool = False
     announce: tuple[AddressResource, ...] = ()
 
 
@@ -384,6 +385,8 @@ class Execution:
             part = self._part(resource)
             part.monitor_at = NEVER
             if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
+                if part.failed_stops >= FAILED_STOPS:
+                    self.facts.append(Fact(f"{resource.id} has stopped after all", recovered=True))
                 part.state, part.text, part.stop_pause, part.failed_stops = State.STOPPED, "", STOP_RETRY, 0
                 continue
             part.state, part.text = State.FAILED, f"stop: {text or outcome.value}"

@@ -69,6 +69,11 @@ class Window:
         self.seen = 0
         self.nothing_earlier = nothing_earlier
 
+    @property
+    def unproven(self) -> bool:
+        """Nothing was admitted yet, and only what shows that it is fresh may be the first."""
+        return self.nothing_earlier and self.newest < 0
+
     def seal(self) -> None:
         """Whatever was sent before the newest counter counts as seen: it is older than what we know to be fresh."""
         self.seen = (1 << WINDOW) - 1
@@ -109,6 +114,7 @@ class Peer:
     number: int = -1
     shown: int = 0
     floor: int = -1
+    relay_floor: int = -1
     direct_at: Instant | None = None
     link_newest: dict[str, int] = field(default_factory=dict)
     link_arrival: dict[str, Instant] = field(default_factory=dict)
@@ -124,7 +130,7 @@ class Links:
         self.heartbeat = heartbeat
         self.peers = {name: Peer(name) for name in others}
         self.dropped: dict[Drop, int] = {}
-        self.rival_name_seen = False
+        self.rival_name_at: Instant | None = None
         self.said = -1
 
     def receive(
@@ -132,7 +138,8 @@ class Links:
     ) -> Verdict:
         """Judge one datagram. ``state`` is its NodeState if it is a heartbeat; ``arrival`` the kernel's receive time."""
         if sender == self.me:
-            self.rival_name_seen |= incarnation != self.incarnation
+            if incarnation != self.incarnation:
+                self.rival_name_at = arrival
             return self._drop(Drop.OWN)
         peer = self.peers.get(sender)
         if peer is None:
@@ -140,7 +147,10 @@ class Links:
         if incarnation in peer.retired:
             return self._drop(Drop.RETIRED)
         if peer.current is not None and incarnation == peer.current:
-            return self._known(peer, peer.windows[incarnation], link, counter, arrival)
+            window = peer.windows[incarnation]
+            if window.unproven and not (state is not None and self._names_us(state, peer.relay_floor)):
+                return self._drop(Drop.UNPROVEN)
+            return self._known(peer, window, link, counter, arrival)
         return self._unknown(peer, link, incarnation, counter, state, arrival)
 
     def _known(self, peer: Peer, window: Window, link: str, counter: int, arrival: Instant) -> Verdict:
@@ -168,7 +178,7 @@ class Links:
             return self._drop(drop)
         if state is not None:
             peer.candidate_number = max(peer.candidate_number, state.number)
-        if state is not None and self._names_us(state, peer):
+        if state is not None and self._names_us(state, peer.floor):
             self._adopt(peer, incarnation)
             peer.windows[incarnation].seal()
             peer.link_newest = {link: counter}
@@ -192,7 +202,7 @@ class Links:
             return self._drop(Drop.RETIRED)
         fresh = False
         if state.incarnation != peer.current:
-            if not (relayed and self._names_us(state, peer)):
+            if not (relayed and self._names_us(state, peer.floor)):
                 if relayed and state.incarnation != peer.candidate:
                     if peer.candidate is not None:
                         peer.windows.pop(peer.candidate, None)
@@ -202,8 +212,9 @@ class Links:
                     peer.candidate_number = max(peer.candidate_number, state.number)
                 return self._drop(Drop.UNPROVEN)
             self._adopt(peer, state.incarnation)
-            # No counter shows what is fresh: what comes directly counts from its first datagram on.
+            # No counter shows yet what is fresh: a recording of its direct datagrams must not pass for a sign of life.
             peer.windows[state.incarnation] = Window(nothing_earlier=True)
+            peer.relay_floor = self.said
             fresh = True
         if state.number <= peer.number:
             return self._drop(Drop.OLD_NEWS)
@@ -227,10 +238,10 @@ class Links:
                 found.append(Heard(peer.name, peer.candidate, -1, peer.candidate_number))
         return tuple(found)
 
-    def _names_us(self, state: NodeState, peer: Peer) -> bool:
-        """Whether ``state`` was made after we last accepted anything of the incarnation that it would replace."""
+    def _names_us(self, state: NodeState, floor: int) -> bool:
+        """Whether ``state`` was made after we had said ``floor``."""
         return any(
-            item.node == self.me and item.incarnation == self.incarnation and item.number > peer.floor
+            item.node == self.me and item.incarnation == self.incarnation and item.number > floor
             for item in state.heard
         )
 

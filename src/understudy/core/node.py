@@ -331,12 +331,12 @@ class Node:
             holds=self.steward.claims.holds(),
             votes=self.voter.votes(now),
             heard=self.links.heard(now),
-            groups=self.steward.reports(self.carriers, self.manager) if self.role is Role.NODE else (),
+            groups=outlook.reports(self),
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
-        reports = self.steward.reports(self.carriers, self.manager) if self.role is Role.NODE else ()
+        reports = outlook.reports(self)
         words = tuple((item.group, item.phase, item.fit) for item in reports)
         return (self.steward.claims.holds(), words, self.standby, self.leaving)
 
@@ -357,7 +357,7 @@ class Node:
                 self.rivals[address] = (mac, now)
                 charge.announcements.burst(now)
                 self.steward.announce(charge, now, f"{mac} claims {address} on {device}")
-                if known is None or known[0] != mac or now - known[1] > 10 * SECOND:
+                if known is None or now - known[1] > 10 * SECOND:
                     why = f"{mac} claims {address} on {device}; announced again"
                     self.out.append(Note(why, Level.ERROR, name, self.me))
 

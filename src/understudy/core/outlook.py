@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..messages import NodeState
+from ..messages import GroupReport, NodeState
+from ..model import Role
 from ..units import Duration, Instant, format_duration
 from .membership import State
 from .placement import NodeView, View
@@ -91,6 +92,18 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         return NodeView(name, "it has just started and grants nothing yet")
     unfit = {item.group: item.why or "it says so" for item in state.groups if not item.fit}
     return NodeView(name, "", now - member.up_since, unfit)
+
+
+def reports(node: Node) -> tuple[GroupReport, ...]:
+    """Our word on every group: fit or not and why not; for what we hold, why it is here. A witness has none."""
+    if node.role is Role.WITNESS:
+        return ()
+    found = []
+    for name, charge in node.steward.charges.items():
+        why = node.steward.unfit(charge, node.carriers, node.manager)
+        here = charge.why_here if node.steward.claims.held(name) is not None else ""
+        found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
+    return tuple(found)
 
 
 def ready(node: Node, now: Instant) -> bool:

@@ -178,8 +178,12 @@ def _reported(node: Node, holder: str, name: str) -> tuple[str, int | None, str]
 
 def _warnings(node: Node, now: Instant) -> list[str]:
     found = []
-    if node.links.rival_name_seen:
-        found.append(f"another machine uses the name {node.me} and the key of this cluster")
+    rival_at = node.links.rival_name_at
+    if rival_at is not None and now - rival_at < RECENT:
+        found.append(
+            f"another machine uses the name {node.me} and the key of this cluster, or repeats what this one said in an "
+            f"earlier life; last {_ago(now - rival_at)} ago"
+        )
     for address, (count, at) in node.removed.items():
         if now - at < RECENT:
             times = "once" if count == 1 else f"{count} times"

@@ -18,7 +18,7 @@ from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome
-from ..messages import Bid, BidAnswer, GroupReport, Release
+from ..messages import Bid, BidAnswer, Release
 from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import probing
@@ -204,11 +204,18 @@ class Steward:
             for effect in charge.question.finished(self.cluster, outcome, text, peer, self.me, now):
                 self.emit(effect)
             if charge.question.refusal:
-                # Two that ask at the same moment hear each other: by chance one asks alone the next time.
-                pause = self.cluster.dead_time + self.claims.rng.randrange(self.cluster.dead_time)
-                self.claims.not_before[name] = now + pause
+                self.claims.not_before[name] = self._ask_again_at(name, now)
             return True
         return False
+
+    def _ask_again_at(self, group: str, now: Instant) -> Instant:
+        """When the peer's promise ends, its kernel may have let go of the addresses. After that at leisure, and by chance:
+        two that ask at the same moment hear each other.
+        """
+        promise = self.voter.promised(group, now)
+        if promise is not None and promise.holder != self.me:
+            return promise.until
+        return now + self.cluster.dead_time + self.claims.rng.randrange(self.cluster.dead_time)
 
     # Bids
 
@@ -381,6 +388,8 @@ class Steward:
         if fact.why:
             level = Level.ERROR if fact.gave_up_for else Level.WARNING if fact.failed else Level.INFO
             self.note(fact.why, charge.group.name, level)
+        if fact.recovered:
+            charge.unfit_until = 0
         if fact.gave_up_for:
             charge.give_up(fact.gave_up_for, fact.why, now)
 
@@ -483,15 +492,6 @@ class Steward:
         """Why the group cannot run on this machine now, or ""."""
         held = self.claims.held(charge.group.name) is not None
         return charge.unfit(carriers, manager or held)
-
-    def reports(self, carriers: Mapping[str, bool], manager: bool) -> tuple[GroupReport, ...]:
-        """Our word on every group: fit or not and why not; for what we hold, why it is here."""
-        found = []
-        for name, charge in self.charges.items():
-            why = self.unfit(charge, carriers, manager)
-            here = charge.why_here if self.claims.held(name) is not None else ""
-            found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
-        return tuple(found)
 
     def at_rest(self) -> bool:
         """Nothing is held and nothing runs: a clean stop may end."""
