@@ -69,7 +69,8 @@ class Safety(Observer):
     def happened(self, host: Host | None, text: str) -> None:
         if host is not None:
             self._stops.happened(host, text)
-            self.stop_failed |= text.startswith("stop ") and not text.endswith(": ok")
+            failed = text.startswith("stop ") and not text.endswith(": ok")
+            self.stop_failed |= failed or text.startswith("addresses were not removed")
 
     def wished(self, host: Host, effect: Effect) -> None:
         self._stops.wished(host, effect)

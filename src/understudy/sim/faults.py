@@ -2,9 +2,10 @@
 
 First trouble, in which nothing bad may happen; then everything is mended, and something good must happen
 (checks.Liveness). Each seed has its own mixture of troubles, because rare combinations are found sooner by runs that
-do few things often than by runs that do all things seldom. Two kinds are aimed on purpose: restarts within the dead
-time, also of voters (a voter that forgot a promise shows in no other way), and blows between two effects of one turn
-(an order that is wrong shows in no other way).
+do few things often than by runs that do all things seldom. Some kinds are aimed on purpose, because what they find
+shows in no other way: restarts within the dead time, also of voters (a forgotten promise); blows between two effects of
+one turn (a wrong order); two quick restarts with the last words of both daemons played again (an old incarnation that
+looks like the newer one); machines that are always late (a deadline that never comes).
 """
 
 from __future__ import annotations
@@ -41,8 +42,15 @@ DEVICES = {HEARTBEAT_NETWORK: "eth1", SERVICE_NETWORK: "eth0"}
 SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
 
 
-SIZES = ((2, 1), (2, 1), (2, 1), (2, 1), (3, 0), (3, 0), (3, 0), (3, 0), (3, 2), (5, 0))
-"""Nodes and witnesses: mostly the small clusters that people have."""
+SIZES = ((2, 0), (2, 0), (2, 1), (2, 1), (2, 1), (2, 1), (3, 0), (3, 0), (3, 0), (3, 2), (5, 0))
+"""Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the quorum policy ``pair``."""
+
+HARD_FOR_A_FILTERED_PAIR = frozenset({"blow", "cable", "netlink", "one-way", "partition", "weather"})
+"""Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
+(nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
+tells the two of each other. They see each other's announcements, and neither gives way to those."""
+
+PING_TARGET = "192.168.58.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +88,10 @@ def draw_shape(seed: int) -> Shape:
         key_file="cluster.key",
         heartbeat=heartbeat,
         dead_time=dead_time,
-        quorum=Quorum.MAJORITY,
+        quorum=Quorum.MAJORITY if node_count + witness_count > 2 else Quorum.PAIR,
         members=make_members(nodes, witnesses, random.choice((1, 2, 2))),
         groups=_draw_groups(random, nodes, dead_time),
+        ping=(PING_TARGET,) if node_count + witness_count == 2 and random.random() < 0.5 else (),
         digest="sim",
     )
     habits = Habits(
@@ -90,12 +99,16 @@ def draw_shape(seed: int) -> Shape:
         wake=random.choice((0, 200_000, 5 * MILLISECOND)),
         connect=random.choice((MILLISECOND, 20 * MILLISECOND)),
         rate_error=1000,
+        wrong_clocks=random.choice((0.0, 0.0, 0.5)),
+        stalled_last=random.random() < 0.2,
     )
     kinds = tuple(random.sample(sorted(KINDS), random.randint(2, 7)))
+    if cluster.quorum is Quorum.PAIR and "filter" in kinds:
+        kinds = tuple(kind for kind in kinds if kind not in HARD_FOR_A_FILTERED_PAIR)
     if random.random() < 0.5 and "restart" not in kinds:
         kinds += ("restart",)
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
-    return Shape(cluster, habits, kinds, interval, 40 * dead_time)
+    return Shape(cluster, habits, kinds, interval, 34 * dead_time)
 
 
 def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration) -> tuple[Group, ...]:
@@ -105,7 +118,9 @@ def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration) ->
     for number in range(random.choice((1, 1, 2))):
         name = ("site", "mail")[number]
         resources: list[Resource] = [
-            AddressResource(f"address-{name}", f"192.168.58.{100 - number}", 24, SERVICE_DEVICE)
+            AddressResource(
+                f"address-{name}", f"192.168.58.{100 - number}", 24, SERVICE_DEVICE, limits=limits, restarts=restarts
+            )
         ]
         if random.random() < 0.5:
             resources.append(CommandResource(f"httpd-{name}", ("httpd",), limits=limits, restarts=restarts))
@@ -128,7 +143,7 @@ def schedule(world: World, shape: Shape) -> None:
         KINDS[world.random.choice(shape.kinds)](world, shape.cluster.dead_time)
         world.after(int(world.random.expovariate(1.0) * shape.interval) + MILLISECOND, strike)
 
-    world.network.recording = "replay" in shape.kinds
+    world.network.recording = not {"replay", "resurrect"}.isdisjoint(shape.kinds)
     world.after(3 * shape.cluster.dead_time, strike)
     world.at(shape.trouble, lambda: mend_everything(world))
 
@@ -140,6 +155,9 @@ def mend_everything(world: World) -> None:
     world.network.recording = False
     for host in world.hosts.values():
         host.strike = None
+        host.relieve()
+        host.kernel.refusals = host.kernel.silences = 0
+        host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
         for temper in host.manager.tempers.values():
             for counts in (temper.fails, temper.loses, temper.hangs):
                 counts.clear()
@@ -228,12 +246,13 @@ def _one_way(world: World, dead_time: Duration) -> None:
 
 def _weather(world: World, dead_time: Duration) -> None:
     random = world.random
-    world.network.weather = Weather(
+    weather = Weather(
         loss=random.choice((0.0, 0.05, 0.2, 0.4)),
         delay=int(dead_time * random.choice((0.0, 0.05, 0.3, 0.7))),
         duplicates=random.choice((0.0, 0.1, 0.3)),
     )
-    world.tell(None, f"weather {world.network.weather}")
+    world.network.blow(weather)
+    world.tell(None, f"weather {weather}")
     world.after(_span(world, 1.0, 6.0, dead_time), world.network.calm)
 
 
@@ -303,20 +322,101 @@ def _replay(world: World, dead_time: Duration) -> None:
     world.network.replay(world.random.randint(1, 40))
 
 
+def _resurrect(world: World, dead_time: Duration) -> None:
+    """Two quick restarts, so quick that others may not have believed the first; then the last words of both come again."""
+    random, host = world.random, _some(world)
+    if host.core is None:
+        return
+    world.tell(host, "kill, twice in a moment, and its last words are played again")
+    host.kill_pulse()
+    gap = _span(world, 0.001, random.choice((0.01, 0.3)), dead_time)
+    life = int(random.choice((150_000, 400_000, MILLISECOND, 5 * MILLISECOND)) * random.uniform(0.5, 1.5))
+    world.after(gap, host.start_pulse)
+    world.after(gap + life, host.kill_pulse)
+    world.after(gap + life + _span(world, 0.001, 0.1, dead_time), host.start_pulse)
+    for _ in range(random.randint(2, 6)):
+        when = gap + life + _span(world, 0.0, random.choice((0.2, 3.0)), dead_time)
+        world.after(when, lambda: world.network.replay_ended(host.name, random.randint(1, 24)))
+
+
+def _starve(world: World, dead_time: Duration) -> None:
+    """A machine that has too much to do, or is sent too much, for a while: every wake-up late by a third of the dead time."""
+    host = _some(world)
+    span = _span(world, 1.0, 5.0, dead_time)
+    if world.random.random() < 0.3:
+        world.tell(host, f"flooded for {span // MILLISECOND} ms")
+        host.flood(span)
+    else:
+        lag = _span(world, 0.34, world.random.choice((0.45, 0.8)), dead_time)
+        world.tell(host, f"starved for {span // MILLISECOND} ms, late by {lag // MILLISECOND} ms")
+        host.starve(span, lag)
+    world.after(span, lambda: world.tell(host, "starving ends"))
+
+
+def _clock(world: World, dead_time: Duration) -> None:
+    """A time server sets a wall clock, right or wrong; mostly the daemon starts soon after that and looks at it."""
+    host = _some(world)
+    host.set_wall_clock()
+    if host.core is not None and world.random.random() < 0.6:
+        delay = _span(world, 0.02, 2.0, dead_time)
+        world.tell(host, f"kill, started again after {delay // MILLISECOND} ms")
+        host.kill_pulse()
+        world.after(delay, host.start_pulse)
+
+
+def _netlink(world: World, dead_time: Duration) -> None:
+    """The next changes of addresses on a machine fail, or nothing is heard of them."""
+    host = _some(world, nodes_only=True)
+    count = world.random.randint(1, 4)
+    if world.random.random() < 0.5:
+        host.kernel.refusals = count
+    else:
+        host.kernel.silences = count
+
+
+def _filter(world: World, dead_time: Duration) -> None:
+    """A packet filter drops all heartbeats between two machines; what is asked on the service network is answered."""
+    one, other = world.random.sample(world.cluster.names, 2)
+    world.tell(None, f"heartbeats between {one} and {other} are filtered")
+    world.network.block(one, other)
+    world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.unblock(one, other))
+
+
+def _ping(world: World, dead_time: Duration) -> None:
+    """Only the pair policy looks at ping targets."""
+    if not world.cluster.ping:
+        return
+    host = _some(world)
+    world.tell(host, "ping targets are silent")
+    host.neighbours.pings = dict.fromkeys(host.neighbours.pings, False)
+    host.neighbours.tell_pings()
+
+    def answer() -> None:
+        host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
+
+    world.after(_span(world, 0.5, 4.0, dead_time), answer)
+
+
 KINDS: dict[str, Callable[[World, Duration], None]] = {
     "address": _address,
     "blow": _blow,
     "cable": _cable,
+    "clock": _clock,
     "crash": _crash,
+    "filter": _filter,
     "freeze": _freeze,
     "manager": _manager,
+    "netlink": _netlink,
     "one-way": _one_way,
     "operator": _operator,
     "partition": _partition,
+    "ping": _ping,
     "power": _power,
     "program": _program,
     "replay": _replay,
     "restart": _restart,
+    "resurrect": _resurrect,
     "shutdown": _shutdown,
+    "starve": _starve,
     "weather": _weather,
 }

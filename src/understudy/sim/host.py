@@ -44,6 +44,8 @@ SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
 FACTS_IN_A_TURN = 200
 """More results fed back within one turn would mean that the core and the machine chase each other for ever."""
+MOST_IDLE_TIMERS = 4
+"""TimerDue in a row that leave the deadline where it was: the core does not progress."""
 WALL_CLOCK = 1_700_000_000_000
 WALL_ERRORS = (-WALL_CLOCK, -10 * YEAR, -YEAR // 8000, -2_000, 2_000, YEAR // 8000, 30 * YEAR)
 """Wrong wall clocks, in milliseconds: a battery that died (1970, or the year of the firmware), about an hour, 2 s, far ahead."""
@@ -88,6 +90,7 @@ class Host:
         self._unperformed: deque[wish.Effect] = deque()
         self._armed: Instant = NEVER
         self._alarm = 0
+        self._idle_timers = 0
         self._stalled_at: Instant = 0
         self._busy_until: WorldTime | None = None
         self._starved_until: WorldTime = 0
@@ -203,6 +206,7 @@ class Host:
         self._drain()
         if last:
             self._late(late)
+        self.neighbours.woken()
         self._arm(force=True)
 
     def starve(self, span: Duration, lag: Duration) -> None:
@@ -286,7 +290,7 @@ class Host:
             for told in self.world.listeners.told:
                 told(self, event)
             self._unperformed.extend(core.handle(event, self.reading))
-            self._charge()
+            self._charge(event)
             self._perform_all(events)
             if not self.awake:
                 self._facts.extend(events)
@@ -340,10 +344,12 @@ class Host:
             else:
                 self._turn(self._facts.popleft())
 
-    def _charge(self) -> None:
+    def _charge(self, event: Event) -> None:
         """The core has handled an event: everything else waits for as long as that takes."""
         habits, world = self.world.habits, self.world
-        cost = habits.event_cost + habits.group_cost * len(world.cluster.groups)
+        cost = habits.event_cost
+        if not isinstance(event, Received):
+            cost += habits.group_cost * len(world.cluster.groups)
         if cost:
             first = self._busy_until is None
             self._busy_until = (self._busy_until or world.now) + cost
@@ -406,7 +412,8 @@ class Host:
         due, self._armed = self._armed, NEVER
         self._turn(TimerDue())
         if self.awake and self.core is not None:
-            check(self.core.next_deadline() > due, f"{self.name}: TimerDue did not move the deadline that was due")
+            self._idle_timers = self._idle_timers + 1 if self.core.next_deadline() <= due else 0
+            check(self._idle_timers < MOST_IDLE_TIMERS, f"{self.name}: TimerDue does not move the deadline that is due")
 
     def _end_pulse(self) -> None:
         if self.core is not None:

@@ -38,6 +38,7 @@ class Neighbours:
     host: Host
     pings: dict[str, bool]
     _asking: list[_Question] = field(default_factory=list)
+    _waiting: list[_Question] = field(default_factory=list)
 
     def reached(self, device: str) -> list[Host]:
         """The other nodes that a frame leaving by ``device`` reaches now."""
@@ -55,6 +56,7 @@ class Neighbours:
         world = self.host.world
         for item in addresses:
             for other in self.reached(item.device):
+                other.neighbours.claimed(item.address, self.host.mac)
                 rival = RivalSeen(item.address, item.device, self.host.mac)
                 world.after(world.habits.packet, partial(other.fact, rival))
 
@@ -78,12 +80,12 @@ class Neighbours:
             for other in self.reached(item.device):
                 if question.over or world.random.random() < world.network.weather.loss:
                     continue
-                other.neighbours.asked(item.address, self.host.mac)
+                other.neighbours.claimed(item.address, self.host.mac)
                 if other.owns(item.address):
                     self._refused(question, item.address, other.mac)
 
-    def asked(self, address: str, mac: str) -> None:
-        """Another machine is about to take ``address``."""
+    def claimed(self, address: str, mac: str) -> None:
+        """A frame says that another machine has ``address`` or is about to take it."""
         for question in self._asking:
             if not question.over and any(item.address == address for item in question.effect.addresses):
                 self._refused(question, address, mac)
@@ -98,12 +100,16 @@ class Neighbours:
         return self.host.core is None or self.host.pulse_number != question.pulse
 
     def _ends(self, question: _Question) -> None:
-        """Silence is an answer only to a question that was asked: a daemon that was frozen asks once more."""
-        if question.missed and not question.over and not self._gone(question):
-            question.missed = False
-            self._ask(question)
-            self.host.world.after(question.effect.limit // PROBES, partial(self._ends, question))
-            return
+        """Silence is an answer only to a question that was asked, and only a daemon that is awake can have heard silence."""
+        if not question.over and not self._gone(question):
+            if not self.host.awake:
+                self._waiting.append(question)
+                return
+            if question.missed:
+                question.missed = False
+                self._ask(question)
+                self.host.world.after(question.effect.limit // PROBES, partial(self._ends, question))
+                return
         self._asking.remove(question)
         if question.over:
             return
@@ -111,6 +117,12 @@ class Neighbours:
         carrier = all(self.host.kernel.carriers.get(item.device, False) for item in question.effect.addresses)
         fact = Finished(op, Outcome.OK) if carrier else Finished(op, Outcome.UNKNOWN, "no carrier")
         self.host.fact(fact, question.pulse)
+
+    def woken(self) -> None:
+        """The daemon runs again and has heard all that was said meanwhile: on with the questions that had come to their end."""
+        waiting, self._waiting = self._waiting, []
+        for question in waiting:
+            self._ends(question)
 
     def watch_pings(self, pulse: int) -> None:
         """The manager tells which ping targets answer, each second, as long as this daemon lives."""

@@ -82,6 +82,8 @@ class Network:
         self.recording = False
         self._pair = names if world.cluster.quorum is Quorum.PAIR else ()
         self._apart_at: WorldTime | None = None
+        serving = {item.device for group in world.cluster.groups for item in group.addresses}
+        self._service = [name for name, device in devices.items() if device in serving]
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -95,11 +97,13 @@ class Network:
 
     def block(self, one: str, other: str, networks: Iterable[str] = ()) -> None:
         """A packet filter drops heartbeats both ways; address claims and probes still pass."""
+        self.before_change()
         for network in tuple(networks) or self.networks:
             self.blocks |= {(one, other, network), (other, one, network)}
 
     def unblock(self, one: str, other: str) -> None:
         """The opposite of ``block``."""
+        self.before_change()
         self.blocks -= {(a, b, network) for a, b in ((one, other), (other, one)) for network in self.networks}
 
     def mend(self, senders: Iterable[str], receivers: Iterable[str], networks: Iterable[str] = ()) -> None:
@@ -143,7 +147,8 @@ class Network:
     def last_apart(self) -> WorldTime | None:
         """When the two machines of a pair last could not reach each other, in one direction at least; None: never yet.
 
-        That means every path, the service network included; datagrams of a lossy network may all be lost.
+        That means that no heartbeat passes on any path, and no question on the service network is answered. On a lossy network
+        every datagram may be lost.
         """
         self.before_change()
         return self._apart_at
@@ -152,9 +157,15 @@ class Network:
         if self.weather.loss:
             return True
         one, other = (self.world.hosts[name] for name in self._pair)
+        if any(self._wired(one, other, name) and self._wired(other, one, name) for name in self._service):
+            return False
+        return not (self._heard(one, other) and self._heard(other, one))
+
+    def _heard(self, sender: Host, receiver: Host) -> bool:
         return any(
-            not any(self._wired(sender, receiver, path.network) for path in self._paths[sender.name])
-            for sender, receiver in ((one, other), (other, one))
+            self._wired(sender, receiver, path.network)
+            and (sender.name, receiver.name, path.network) not in self.blocks
+            for path in self._paths[sender.name]
         )
 
     def passes(self, sender: Host, receiver: Host, network: str) -> bool:

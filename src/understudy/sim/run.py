@@ -24,6 +24,24 @@ CALM = 6
 """A run has come to a good end when everything has run, and nothing has moved, for so many dead times."""
 
 
+FAULTS = (
+    "kill",
+    "power",
+    "freeze",
+    "manager",
+    "cable",
+    "operator",
+    "clean",
+    "the pulse",
+    "starved",
+    "flooded",
+    "wall clock",
+    "addresses were not",
+    "ping",
+)
+"""How those facts about a machine begin that are faults; all about no machine are."""
+
+
 class Coverage(Observer):
     """Counts what a run went through, so that a search that never gets anywhere does not look like success."""
 
@@ -31,9 +49,7 @@ class Coverage(Observer):
         self.counts: Counter[str] = Counter()
 
     def happened(self, host: Host | None, text: str) -> None:
-        if host is None or text.startswith(
-            ("kill", "power", "freeze", "manager", "cable", "operator", "clean", "the pulse")
-        ):
+        if host is None or text.startswith(FAULTS):
             words = text.split()
             name = " ".join(words[:4] if words[0] == "the" else words[:1])
             self.counts[f"fault: {name.rstrip(',:')}"] += 1

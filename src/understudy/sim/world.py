@@ -125,9 +125,11 @@ class Habits:
     stalled_last: bool = False
     """Whether a daemon that wakes up late hears of it only after what waited for it (a loop may learn of it at either time)."""
     event_cost: Duration = 0
-    """Processor time that the core takes for each event that it handles ..."""
+    """Processor time that the core takes for each event that it handles. Measured with 128 groups: 10 to 30 us for a bid or its
+    answer."""
     group_cost: Duration = 0
-    """... and so much more for each group that is configured. With both 0 machines are infinitely fast."""
+    """How much more an event other than a packet takes for each group that is configured, because the plan is made anew.
+    Measured with 128 groups: about 10 us. With both 0 machines are infinitely fast."""
 
 
 class World:
