@@ -179,4 +179,20 @@ def test_digest_is_the_same_on_every_machine_and_version() -> None:
     """A changed way of hashing would make a cluster complain of different files during an upgrade."""
     cluster = read(GOOD, "a.toml").cluster
     assert cluster is not None
-    assert cluster.digest == digest(cluster) == "e69844faba5960ce"
+    assert cluster.digest == digest(cluster) == "f8b38a36e69844fa"
+
+
+def test_the_first_half_of_the_digest_is_about_who_votes() -> None:
+    """Members that differ there exchange no votes; a changed group must not have that effect."""
+
+    def halves(text: str) -> tuple[str, str]:
+        cluster = read(text, "cluster.toml").cluster
+        assert cluster is not None
+        return cluster.digest[:8], cluster.digest[8:]
+
+    voters, rest = halves(GOOD)
+    changed_group = halves(GOOD.replace("[groups.", "[groups.other-"))
+    assert changed_group[0] == voters
+    assert changed_group[1] != rest
+    other_witness = halves(GOOD.replace("witness.arbiter", "witness.arbiter2"))
+    assert other_witness[0] != voters
