@@ -22,6 +22,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
     expect GROUP outage below 1030ms          expect nothing moved
     expect NAME sees NODE up|late|lost        expect GROUP is started on NAME
+    expect ADDRESS present on NAMES...|nowhere
 """
 
 from __future__ import annotations
@@ -417,6 +418,9 @@ class Script:
                 return self._runs(program, wanted)
             case [program, "runs", "nowhere"]:
                 return self._runs(program, [])
+            case [address, "present", "on", *wanted]:
+                found = [host.name for host in world.hosts.values() if address in host.kernel.addresses]
+                return None if found == ([] if wanted == ["nowhere"] else wanted) else f"present on {found}"
             case [group, "outage", "below", limit]:
                 world.cluster.group(group)
                 outage = self._outages.take(group, world.now)
