@@ -56,8 +56,8 @@ class Neighbours:
         world = self.host.world
         for item in addresses:
             for other in self.reached(item.device):
-                other.neighbours.claimed(item.address, self.host.mac)
                 rival = RivalSeen(item.address, item.device, self.host.mac)
+                world.after(world.habits.packet, partial(other.neighbours.claimed, item.address, self.host.mac))
                 world.after(world.habits.packet, partial(other.fact, rival))
 
     def probe(self, effect: ProbeAddresses) -> None:
@@ -65,7 +65,8 @@ class Neighbours:
         world = self.host.world
         question = _Question(effect, self.host.pulse_number)
         self._asking.append(question)
-        for shot in range(PROBES):
+        self._ask(question)
+        for shot in range(1, PROBES):
             world.after(effect.limit * shot // PROBES, partial(self._ask, question))
         world.after(effect.limit, partial(self._ends, question))
 
@@ -80,21 +81,22 @@ class Neighbours:
             for other in self.reached(item.device):
                 if question.over or world.random.random() < world.network.weather.loss:
                     continue
-                other.neighbours.claimed(item.address, self.host.mac)
+                packet = world.habits.packet
+                world.after(packet, partial(other.neighbours.claimed, item.address, self.host.mac))
                 if other.owns(item.address):
-                    self._refused(question, item.address, other.mac)
+                    world.after(2 * packet, partial(self._refused, question, item.address, other.mac))
 
     def claimed(self, address: str, mac: str) -> None:
         """A frame says that another machine has ``address`` or is about to take it."""
         for question in self._asking:
-            if not question.over and any(item.address == address for item in question.effect.addresses):
+            if any(item.address == address for item in question.effect.addresses):
                 self._refused(question, address, mac)
 
     def _refused(self, question: _Question, address: str, mac: str) -> None:
-        question.over = True
-        world = self.host.world
-        fact = Finished(question.effect.op, Outcome.FAILED, f"{address} is in use by {mac}")
-        world.after(2 * world.habits.packet, partial(self.host.fact, fact, question.pulse))
+        if not question.over:
+            question.over = True
+            fact = Finished(question.effect.op, Outcome.FAILED, f"{address} is in use by {mac}")
+            self.host.fact(fact, question.pulse)
 
     def _gone(self, question: _Question) -> bool:
         return self.host.core is None or self.host.pulse_number != question.pulse
