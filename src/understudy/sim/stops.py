@@ -87,6 +87,7 @@ class Stops:
         now = host.world.now
         holder, since = self._holder.get(group, ("", now))
         waited = now - since if holder == host.name else 0
+        # The machine waits by its own clock, which may run faster than the world's by as much as ``Cluster.margin`` covers.
         if waited >= host.world.cluster.group(group).stop_timeout * 99 // 100:
             return
         for name, runs in places.items():
