@@ -139,6 +139,9 @@ def test_a_bid_after_a_ballot_makes_that_ballot_over_for_its_holder() -> None:
     promise = core.node.voter.promised("site", core.now)
     assert promise is not None
     assert promise.holder == "ha02"
+    core.hear(Release("ha02", incarnation_of("ha02"), "site", old + 255, None, True), "ha02")
+    core.beat_of("ha03", holds=(Hold("site", old),))
+    assert core.node.voter.promised("site", core.now) is None, "given up for ever"
 
 
 def test_a_heartbeat_that_no_longer_names_a_group_frees_it() -> None:
@@ -165,6 +168,19 @@ def test_the_word_stopped_in_a_heartbeat_ends_what_a_voter_remembers() -> None:
     assert remembered() == [BALLOT]
     core.beat_of("ha02")
     assert remembered() == []
+
+
+def test_what_a_holder_that_was_overtaken_says_is_no_proof_of_stop() -> None:
+    core = Core(cluster(group("site", prefer=("ha02", "ha03")), nodes=("ha01", "ha02", "ha03"), witnesses=()))
+    core.settle("ha02", "ha03")
+    core.hear(Bid("ha02", incarnation_of("ha02"), "site", BALLOT, core.now), "ha02")
+    core.now += DEAD
+    core.hear(Bid("ha03", incarnation_of("ha03"), "site", BALLOT + 257, core.now), "ha03")
+    core.beat_of("ha02", holds=(Hold("site", BALLOT),))
+    remembered = core.node.voter.unfinished["site"].values()
+    assert BALLOT in [item.ballot for item in remembered], (
+        "it still names the group, so its word stopped is not the last"
+    )
 
 
 # Members that count other voters
@@ -269,6 +285,14 @@ def test_states_are_relayed_to_those_who_do_not_hear_them() -> None:
 
 
 # Greetings
+
+
+def test_nobody_is_introduced_by_anothers_words_about_itself() -> None:
+    core = Core(cluster())
+    core.start()
+    core.hear(Heartbeat(state("arbiter", 1, core.now, groups=())), "ha02")
+    assert core.node.links.current("ha02") is None
+    assert core.node.links.current("arbiter") is None
 
 
 def test_a_stranger_in_time_is_greeted_alone_and_believed_when_it_names_us() -> None:

@@ -163,6 +163,12 @@ def test_answers_to_an_earlier_bid_or_life_mean_nothing() -> None:
     assert of(KernelLease, core.grant(bid))
 
 
+def test_a_grant_in_the_name_of_another_voter_means_nothing() -> None:
+    core = settled()
+    bid = core.last_bid()
+    assert not of(KernelLease, core.hear(core.answer(bid, "ha02", True), "arbiter"))
+
+
 def test_a_bid_is_withdrawn_when_the_group_cannot_run_here_any_more() -> None:
     core = settled()
     found = core.carrier(False)
@@ -182,6 +188,13 @@ def test_the_kernel_is_told_when_the_right_has_grown_by_a_quarter_of_a_heartbeat
     assert all(later - sooner >= BEAT // 4 for sooner, later in pairwise(ends))
     assert ends[-1] > core.now + core.cluster.silence - 2 * BEAT - BEAT // 4
     assert ends[-1] <= right_of(core), "never longer than our right"
+
+
+def test_an_address_that_arrives_after_the_right_is_over_is_not_announced() -> None:
+    core = settled()
+    found = core.grant(core.last_bid(), "arbiter")
+    core.now = right_of(core)
+    assert not of(Announce, core.finish(of(AddAddresses, found)))
 
 
 def test_a_lapsed_right_is_never_taken_for_one() -> None:
@@ -246,6 +259,16 @@ def test_where_everybody_said_stopped_nothing_waits() -> None:
     core = exclusive()
     core.settle("ha02", "arbiter")
     assert started(core.hold("ha02", "arbiter")) == ["db"]
+
+
+def test_a_holder_that_only_the_voters_remember_is_waited_for() -> None:
+    """ha02 told us that it has stopped, and took the group after that, when we were cut off."""
+    core = exclusive()
+    core.settle("ha02", "arbiter")
+    core.finish_all(core.grant(core.last_bid(), "arbiter", highest=BALLOT))
+    assert core.node.steward.claims.held("site") is not None
+    assert not started(core.effects)
+    assert "no proof that they stopped on ha02" in notes(core.effects)
 
 
 def still_running() -> Core:

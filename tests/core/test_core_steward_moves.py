@@ -128,6 +128,36 @@ def test_what_was_moved_here_stays_although_another_is_preferred() -> None:
     assert "an operator moved it here" in core.node.decisions["site"].why
 
 
+def test_a_pin_ends_when_the_group_leaves() -> None:
+    core = preferring("ha02")
+    core.settle("ha02", "arbiter")
+    core.finish_all(core.grant(messages(Bid, named(core))[0]))
+    core.pass_time(BEAT, "ha02", "arbiter")
+    assert core.node.steward.charges["site"].pinned
+    core.finish_all(move(core))
+    assert not core.node.steward.charges["site"].pinned
+
+
+def test_the_word_stopped_in_a_release_is_proof_enough() -> None:
+    core = Core(cluster(group("site", address(1), program("db", exclusive=True), prefer=("ha02",))))
+    core.words["ha02"] = {"groups": (GroupReport("site", Phase.STARTED, True),), "holds": (Hold("site", BALLOT),)}
+    core.settle("ha02", "arbiter")
+    release = Release("ha02", incarnation_of("ha02"), "site", BALLOT, "ha01", True)
+    bid = messages(Bid, core.hear(release, "ha02"))[0]
+    found = core.grant(bid)
+    assert started([*found, *core.finish_all(found)]) == ["db"]
+
+
+def test_a_release_to_a_node_in_standby_changes_nothing_there() -> None:
+    core = preferring("ha02")
+    core.settle("ha02", "arbiter")
+    core.tell(AdminRequest(9, "standby", "", "ha01", "anna"))
+    core.node.steward.claims.not_before["site"] = core.now + DEAD
+    assert not messages(Bid, named(core))
+    assert core.node.steward.claims.not_before == {"site": core.now + DEAD}
+    assert core.node.steward.charges["site"].question.good_until == 0
+
+
 def test_what_came_here_by_failback_is_not_pinned() -> None:
     core = preferring("ha01")
     core.words["ha02"] = {"holds": (Hold("site", BALLOT),)}
@@ -285,6 +315,12 @@ def test_a_question_without_an_answer_is_given_up_and_asked_again() -> None:
     core.pass_time(10 * DEAD)
     assert len(of(ProbeAddresses, core.effects)) >= 2
     assert not messages(Bid, core.effects)
+
+
+def test_a_restart_does_not_take_up_alone_what_a_peer_that_was_not_heard_yet_may_have_taken() -> None:
+    core = Core(cluster(witnesses=(), quorum=Quorum.PAIR))
+    core.start(leases=(("site", 500 * MILLISECOND),), present=("192.0.2.100",))
+    assert not of(KernelLease, core.pass_time(400 * MILLISECOND))
 
 
 def test_after_a_healed_split_the_lower_ballot_lets_go_at_once() -> None:
