@@ -287,6 +287,22 @@ def test_states_are_relayed_to_those_who_do_not_hear_them() -> None:
 # Greetings
 
 
+def test_a_late_heartbeat_of_an_earlier_life_does_not_replace_the_living_one() -> None:
+    """It names us, but nothing that we said since the living one was last heard."""
+    core = settled()
+    core.pass_time(2 * BEAT, "ha02", "arbiter")
+    core.beat_of("ha02", turn=False)
+    earlier, number = 0xE, core.node.number
+    late = state("ha02", 1, core.now, incarnation=earlier, knows=number)
+    core.hear(Heartbeat(late), "ha02", incarnation=earlier)
+    assert core.node.links.current("ha02") == incarnation_of("ha02")
+    core.tell(LinkChanged("eth7", True))
+    assert core.node.number > number
+    later = state("ha02", 2, core.now, incarnation=earlier, knows=core.node.number)
+    core.hear(Heartbeat(later), "ha02", incarnation=earlier)
+    assert core.node.links.current("ha02") == earlier, "and this one was made after that"
+
+
 def test_nobody_is_introduced_by_anothers_words_about_itself() -> None:
     core = Core(cluster())
     core.start()

@@ -204,6 +204,10 @@ def test_a_group_that_another_holds_in_its_own_words() -> None:
 
 def test_a_new_hold_counts_from_when_it_was_first_seen() -> None:
     core = waiting()
+    core.beat_of("ha02", holds=(Hold("site", BALLOT, bidding=True),))
+    core.now += 3_000_000
+    core.beat_of("ha02", holds=(Hold("site", BALLOT),))
+    assert site(core).for_ms == 0.0, "not from the bid"
     core.beat_of("ha02", holds=(Hold("site", BALLOT),))
     core.now += 5_000_000
     core.beat_of("ha02", holds=(Hold("site", BALLOT + 256),))

@@ -271,6 +271,17 @@ def test_a_holder_that_only_the_voters_remember_is_waited_for() -> None:
     assert "no proof that they stopped on ha02" in notes(core.effects)
 
 
+def test_the_wait_for_proof_ends_with_the_lease() -> None:
+    core = exclusive()
+    core.settle("arbiter")
+    core.hold("arbiter")
+    core.serve(2 * DEAD)
+    assert core.node.steward.claims.held("site") is None
+    core.serve(6 * DEAD, "ha02", "arbiter")
+    assert core.node.steward.claims.held("site") is not None
+    assert started(core.effects) == ["db"], "now that ha02 has said it"
+
+
 def still_running() -> Core:
     """We hold the group; ha02 lives and says that parts of it have not stopped there; its stop timeout ends in a moment."""
     core = exclusive()

@@ -158,6 +158,19 @@ def test_a_release_to_a_node_in_standby_changes_nothing_there() -> None:
     assert core.node.steward.charges["site"].question.good_until == 0
 
 
+def test_a_release_is_no_invitation_for_ever() -> None:
+    core = preferring("ha02")
+    core.settle("ha02", "arbiter")
+    core.tell(AdminRequest(9, "standby", "", "ha01", "anna"))
+    named(core)
+    core.words["ha02"] = {"standby": True}
+    core.pass_time(2 * DEAD, "ha02", "arbiter")
+    assert not messages(Bid, core.effects)
+    core.tell(AdminRequest(9, "online", "", "ha01", "anna"))
+    core.pass_time(2 * DEAD, "ha02", "arbiter")
+    assert messages(Bid, core.effects)[0].after == 0
+
+
 def test_what_came_here_by_failback_is_not_pinned() -> None:
     core = preferring("ha01")
     core.words["ha02"] = {"holds": (Hold("site", BALLOT),)}
@@ -268,6 +281,17 @@ def test_a_group_that_fails_too_often_moves_and_says_why_not_here() -> None:
     assert core.node.steward.charges["site"].unfit_until == 0, "after a while it may run here again"
 
 
+def test_the_end_of_giving_up_is_a_deadline() -> None:
+    core = holding(address(100), program("httpd", most=0))
+    core.finish_all(core.tell(ResourceFailed("site", "httpd", "exit code 9")))
+    charge = core.node.steward.charges["site"]
+    core.now = charge.unfit_until - MILLISECOND
+    for name in ("ha02", "arbiter"):
+        core.beat_of(name)
+    core.tick()
+    assert core.node.next_deadline() == charge.unfit_until
+
+
 # Pair
 
 
@@ -323,6 +347,20 @@ def test_a_restart_does_not_take_up_alone_what_a_peer_that_was_not_heard_yet_may
     assert not of(KernelLease, core.pass_time(400 * MILLISECOND))
 
 
+def test_what_was_released_to_us_needs_no_question_to_the_network() -> None:
+    """The peer handed over and is gone: nobody is left who could answer for the address."""
+    core = preferring("ha02", quorum=Quorum.PAIR)
+    core.words["ha02"] = {"holds": (Hold("site", BALLOT),)}
+    core.settle("ha02")
+    release = Release("ha02", incarnation_of("ha02"), "site", BALLOT, "ha01", True)
+    found = core.hear(release, "ha02")
+    assert messages(Bid, found)[0].after == BALLOT
+    while core.node.membership.alive("ha02"):
+        found += core.pass_time(MILLISECOND)
+    assert not of(ProbeAddresses, found)
+    assert of(KernelLease, [*found, *core.tick()])
+
+
 def test_after_a_healed_split_the_lower_ballot_lets_go_at_once() -> None:
     core = alone()
     core.finish_all([asked(core)])
@@ -331,6 +369,8 @@ def test_after_a_healed_split_the_lower_ballot_lets_go_at_once() -> None:
     lower = (claim.ballot >> 8) - 1 << 8 | 1
     core.beat_of("ha02", holds=(Hold("site", lower),))
     assert core.node.steward.claims.held("site") is not None
+    core.beat_of("ha02", holds=(Hold("site", claim.ballot + 256, bidding=True),))
+    assert core.node.steward.claims.held("site") is not None, "a bid is no hold"
     found = core.beat_of("ha02", holds=(Hold("site", claim.ballot + 256),))
     assert core.node.steward.claims.held("site") is None
     assert of(RemoveAddresses, found)
