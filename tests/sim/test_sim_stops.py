@@ -185,3 +185,17 @@ def test_blocked_heartbeats_do_not_excuse_a_pair_nor_does_a_machine_that_was_off
     hold(one)
     hold(other)
     assert kinds(safety) == ["two-holders"]
+
+
+def test_two_holders_of_a_pair_that_is_apart_each_wait_for_themselves() -> None:
+    world, safety, one, other = watched(Quorum.PAIR)
+    world.network.part(("n1",), ("n2",))
+    other.manager.set_running("site", "disk", True)
+    hold(one)
+    world.run(SECOND // 2)
+    hold(other)
+    for _ in range(8):
+        hold(one)
+        world.run(world.now + STOP_TIMEOUT // 8)
+    one.manager.set_running("site", "disk", True)
+    assert not safety.findings

@@ -45,7 +45,7 @@ SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
 SIZES = ((2, 0), (2, 0), (2, 1), (2, 1), (2, 1), (2, 1), (3, 0), (3, 0), (3, 0), (3, 2), (5, 0))
 """Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the quorum policy ``pair``."""
 
-HARD_FOR_A_FILTERED_PAIR = frozenset({"blow", "cable", "netlink", "one-way", "partition", "weather"})
+HARD_FOR_A_FILTERED_PAIR = frozenset({"address", "blow", "cable", "netlink", "one-way", "partition", "weather"})
 """Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
 (nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
 tells the two of each other. They see each other's announcements, and neither gives way to those."""

@@ -8,7 +8,7 @@ Three checks, from outside the core and by what really happened:
    ``stop_timeout``, unless that machine has said, after its program ended, that everything of the group has stopped
    (DESIGN, "Proof of stop"). Nothing forgives this: neither a restart of the starter's daemon during the wait, nor that
    the other machine was frozen, nor that by luck its program was not running any more. The time counts from when the
-   starter became the group's last holder; letting go and taking again with nobody between does not begin it anew, as
+   starter became a holder of the group; letting go and taking again with nobody between does not begin it anew, as
    nobody else got the right to start anything.
 3. *A false word.* A release, or a heartbeat, says "stopped" while an address or a program of the group is there.
 """
@@ -49,7 +49,7 @@ class Stops:
         self._unable: dict[str, WorldTime] = {}
         self._ran: dict[tuple[str, str], WorldTime] = {}
         self._said: dict[tuple[str, str], WorldTime] = {}
-        self._holder: dict[str, tuple[str, WorldTime]] = {}
+        self._since: dict[str, dict[str, WorldTime]] = {}
 
     def happened(self, host: Host, text: str) -> None:
         if text.startswith(DISABLING) or "lost" in text or "unknown" in text or "failed" in text:
@@ -57,8 +57,10 @@ class Stops:
 
     def lease_begins(self, host: Host, group: str) -> None:
         """The machine's kernel serves the group from now on, after it did not."""
-        if self._holder.get(group, ("", 0))[0] != host.name:
-            self._holder[group] = (host.name, host.world.now)
+        since = self._since.setdefault(group, {})
+        since.setdefault(host.name, host.world.now)
+        for name in [name for name in since if name != host.name and not host.world.hosts[name].serves(group)]:
+            del since[name]
 
     def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
         cluster, now = host.world.cluster, host.world.now
@@ -85,8 +87,7 @@ class Stops:
 
     def _too_early(self, host: Host, group: str, resource: str, places: dict[str, bool]) -> None:
         now = host.world.now
-        holder, since = self._holder.get(group, ("", now))
-        waited = now - since if holder == host.name else 0
+        waited = now - self._since.get(group, {}).get(host.name, now)
         # The machine waits by its own clock, which may run faster than the world's by as much as ``Cluster.margin`` covers.
         if waited >= host.world.cluster.group(group).stop_timeout * 99 // 100:
             return
