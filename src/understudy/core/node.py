@@ -94,7 +94,8 @@ class Node:
     def handle(self, event: Event, now: Instant) -> list[Effect]:
         """Take one event in. ``now`` never runs backwards. Returns effects, to be done in order."""
         self.out = []
-        self.at = now
+        if self.gone or not (self.started and (self.dirty or self.steward.changed)):
+            self.at = now
         # Packets come in batches. The plan is made once after each batch, for the TimerDue that follows it in the same
         # turn: made for each packet it would cost a fail-over of many groups more than the dead time.
         batched = isinstance(event, Received)
@@ -111,9 +112,9 @@ class Node:
 
     def next_deadline(self) -> Instant:
         """When ``TimerDue`` is wanted, by this machine's clock."""
-        if not self.gone and (self.dirty or self.steward.changed):
-            return self.at
+        soon = self.at if not self.gone and (self.dirty or self.steward.changed) else NEVER
         return min(
+            soon,
             self.next_beat,
             self.membership.next_deadline(),
             self.steward.next_deadline(),
@@ -305,11 +306,18 @@ class Node:
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
         self._look_around(now)
+        before = len(self.out)
+        # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
+        # be no right that nobody heard of.
+        before = len(self.out)
         self.steward.renew_own(now)
+        renewals = self.out[before:]
+        del self.out[before:]
         self.number += 1
         self.links.said = self.number
         self.last_said = self._saying()
         self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
+        self.out += renewals
         self.next_beat, self.last_beat = now + self.cluster.heartbeat, now
 
     def _beat_to(self, node: str, link: str, now: Instant) -> None:

@@ -161,11 +161,8 @@ class Steward:
             place = decision.order.index(self.me)
             start = max(start, charge.vacant_since + place * self.cluster.dead_time)
         promise = self.voter.promised(name, now)
-        if (
-            promise is not None
-            and promise.holder != self.me
-            and (reserved is None or promise.ballot != reserved.ballot)
-        ):
+        released = reserved is not None and promise is not None and promise.ballot == reserved.ballot
+        if promise is not None and promise.holder != self.me and not released:
             start = max(start, promise.until)
         if start > now:
             self.wake(start)
@@ -241,8 +238,8 @@ class Steward:
         self.emit(Send(Bid(self.me, self.incarnation, claim.group, claim.ballot, now, claim.after), to))
 
     def answered(self, answer: BidAnswer, now: Instant) -> None:
-        claim = self.claims.claims.get(answer.group)
         self.claims.saw_ballot(answer.ballot)
+        claim = self.claims.claims.get(answer.group)
         if claim is None or claim.ballot != answer.ballot or answer.bidder_incarnation != self.incarnation:
             return
         self.claims.answered(claim, answer, now)
@@ -270,13 +267,16 @@ class Steward:
 
     def counted(self, group: str, now: Instant) -> None:
         """Echoes came in: has a bid won, has the right grown?"""
-        claim = self.claims.claims.get(group)
-        if claim is None:
-            return
-        until = self.claims.count(claim, needed(self.cluster, self.around, claim.stage is Stage.HELD))
-        if until <= now:
+        if (claim := self.claims.claims.get(group)) is None:
             return
         charge = self.charges[group]
+        votes = needed(self.cluster, self.around, claim.stage is Stage.HELD)
+        asked = charge.question.answered_well(now) or self.adopting(group, now)
+        if claim.stage is Stage.BIDDING and not asked and alone(self.cluster, self.around):
+            votes = len(self.cluster.members)  # it became a lone bid while it stood, and nobody asked the network
+        until = self.claims.count(claim, votes)
+        if until <= now:
+            return
         if claim.stage is Stage.BIDDING:
             claim.stage = Stage.HELD
             self.changed = True
@@ -412,7 +412,7 @@ class Steward:
     def expire(self, now: Instant) -> None:
         """For ``TimerDue`` only."""
         for claim in self.claims.lapsed(now):
-            late = format_duration(max(0, now - claim.until))
+            late = format_duration(now - claim.until)
             self.lost(claim, f"no majority has echoed in time; the lease ended {late} ago", now)
         for claim in list(self.claims.claims.values()):
             if claim.stage is Stage.BIDDING:
@@ -466,7 +466,8 @@ class Steward:
     def renew_own(self, now: Instant) -> None:
         """Our own vote for what we hold goes with every heartbeat that we send."""
         for claim in list(self.claims.claims.values()):
-            if self._renew_own(claim, now) and claim.stage is Stage.HELD:
+            lapsed = claim.stage is Stage.HELD and now >= claim.until  # our own vote must not bring it back
+            if not lapsed and self._renew_own(claim, now) and claim.stage is Stage.HELD:
                 self.counted(claim.group, now)
 
     def _renew_own(self, claim: Claim, now: Instant) -> bool:
