@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
+import pytest
 from config_helpers import GOOD, HERE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,8 @@ from understudy.model import (
     ScriptResource,
 )
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
+
+pytestmark = pytest.mark.slow
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 devices = st.from_regex(r"[a-z][a-z0-9.-]{0,14}", fullmatch=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count
 
+import pytest
 from core_parts import address, group, program, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from understudy.effects import Action, AddAddresses, Effect, RemoveAddresses, Ru
 from understudy.events import Outcome
 from understudy.model import AddressResource
 from understudy.units import HOUR, MINUTE, NEVER, SECOND, Instant
+
+pytestmark = pytest.mark.slow
 
 GROUPS = (
     group("site", address(1), address(2), program("disk"), script("httpd"), address(3)),

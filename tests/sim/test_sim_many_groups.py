@@ -13,6 +13,8 @@ from understudy.sim.run import make_world
 from understudy.sim.world import Habits, World
 from understudy.units import MICROSECOND, MILLISECOND, SECOND
 
+pytestmark = pytest.mark.slow
+
 GROUPS = 128
 DEAD_TIME = SECOND
 BUSY = Habits(event_cost=20 * MICROSECOND, group_cost=10 * MICROSECOND)

@@ -18,6 +18,8 @@ from understudy.adapters import lockfile, running
 from understudy.config.load import load
 from understudy.units import SECOND
 
+pytestmark = pytest.mark.slow
+
 RUN = [sys.executable, "-c", "from understudy.cli.run import command; command()"]
 
 

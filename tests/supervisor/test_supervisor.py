@@ -18,6 +18,8 @@ import pytest
 from understudy.adapters import lockfile
 from understudy.supervisor.child import FREE_FAILURES, LONGEST_DELAY, Child
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 
