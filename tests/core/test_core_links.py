@@ -282,6 +282,27 @@ def test_a_relayed_state_proves_its_incarnation_in_the_same_way() -> None:
     assert receive(found, 1, said(number=2)).standing is Standing.ACCEPTED
 
 
+def test_after_a_relayed_introduction_only_what_was_said_since_is_a_sign_of_life() -> None:
+    found = links()
+    found.said = 41
+    assert found.news(state("ha02", 1, incarnation=NEW, knows=40), relayed=True).fresh
+    recording = state("ha02", 1, incarnation=NEW, knows=41)
+    assert receive(found, 5, recording, incarnation=NEW).drop is Drop.UNPROVEN
+    assert receive(found, 6, None, incarnation=NEW).drop is Drop.UNPROVEN
+    assert found.peers["ha02"].direct_at is None
+    alive = state("ha02", 2, incarnation=NEW, knows=42)
+    assert receive(found, 7, alive, incarnation=NEW).standing is Standing.ACCEPTED
+    assert receive(found, 8, None, incarnation=NEW).standing is Standing.ACCEPTED
+    assert receive(found, 6, None, incarnation=NEW).drop is Drop.COPY, "sent before what we know to be fresh"
+
+
+def test_what_was_sent_before_the_proof_counts_as_seen() -> None:
+    found = links()
+    assert receive(found, 9, said()).fresh
+    assert receive(found, 8, said()).drop is Drop.COPY, "it may be a recording of this life"
+    assert receive(found, 10, said()).standing is Standing.ACCEPTED
+
+
 def test_a_direct_state_of_another_incarnation_is_not_news() -> None:
     found = known()
     assert found.news(said(NEW), relayed=False) == Verdict(Standing.DROPPED, Drop.UNPROVEN)

@@ -153,3 +153,14 @@ def test_a_single_long_stall_is_an_excuse_too() -> None:
     found.stalled(10 * DEAD)
     found.expire(10 * DEAD)
     assert found.alive("ha02")
+
+
+def test_each_silence_has_an_excuse_of_its_own() -> None:
+    found = up()
+    found.stalled(DEAD)
+    found.expire(DEAD)
+    found.heard("ha02", DEAD + 1, DEAD + 1)
+    found.stalled(10 * DEAD)
+    found.expire(10 * DEAD)
+    assert found.alive("ha02")
+    assert found.next_deadline() == 10 * DEAD + BEAT + BEAT // 2

@@ -210,6 +210,20 @@ def test_the_first_right_counts_from_the_bid() -> None:
     assert right_of(core) == lease.until
 
 
+def test_a_heartbeat_leaves_before_the_kernel_is_told_of_the_right_that_it_renews() -> None:
+    """Should the process die in between there must be no right that nobody heard of."""
+    core = Core(cluster(nodes=("ha01",), witnesses=()))
+    core.settle()
+    core.finish_all(core.effects)
+    seen = 0
+    for _ in range(10):
+        found = core.pass_time(BEAT)
+        kinds = [type(item).__name__ for item in found if isinstance(item, KernelLease) or messages(Heartbeat, [item])]
+        seen += kinds.count("KernelLease")
+        assert kinds[:2] in ([], ["Send"], ["Send", "KernelLease"])
+    assert seen, "our own vote renews the right with each heartbeat"
+
+
 def test_the_right_grows_with_the_echoes_of_a_majority_only() -> None:
     core = holding()
     before = right_of(core)

@@ -283,6 +283,8 @@ def test_another_machine_with_our_name_is_warned_of() -> None:
     core = settled()
     core.tell(Received("red", "ha01", OURS + 1, 1, Heartbeat(state("ha01", incarnation=OURS + 1)), core.now))
     assert any("another machine uses the name ha01" in text for text in shown(core).warnings)
+    core.now += RECENT
+    assert not [text for text in shown(core).warnings if "another machine" in text]
 
 
 def test_counters_and_refused_datagrams() -> None:

@@ -301,6 +301,26 @@ def test_the_timeout_is_no_proof_about_a_machine_that_lives_and_says_otherwise()
     assert started(core.pass_time(BEAT, "ha02", "arbiter")) == ["db"]
 
 
+def test_only_those_who_live_are_waited_for_after_the_timeout() -> None:
+    core = Core(
+        cluster(
+            group("site", address(1), program("db", exclusive=True), stop=5 * SECOND),
+            nodes=("ha01", "ha02", "ha03"),
+            witnesses=(),
+        )
+    )
+    core.words["ha02"] = {"groups": (GroupReport("site", Phase.FAILED, False, "db does not stop"),)}
+    core.settle("ha02")
+    core.hold("ha02")
+    charge = core.node.steward.charges["site"]
+    assert charge.waiting_for == ("ha02", "ha03")
+    core.serve(6 * SECOND, "ha02")
+    assert charge.waiting_for == ("ha02",), "ha03 was never heard: it has had its time"
+    core.words["ha02"] = {}
+    core.serve(DEAD, "ha02")
+    assert started(core.effects) == ["db"]
+
+
 def test_nor_is_it_when_another_event_comes_before_the_timer() -> None:
     core = still_running()
     core.now += 1

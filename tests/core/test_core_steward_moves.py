@@ -17,6 +17,7 @@ from core_parts import (
     notes,
     of,
     program,
+    right_of,
 )
 
 from understudy.effects import (
@@ -33,6 +34,8 @@ from understudy.effects import (
 from understudy.events import (
     AdminRequest,
     Finished,
+    LeaseRefused,
+    LinkChanged,
     ManagerChanged,
     Outcome,
     PingsSeen,
@@ -282,14 +285,28 @@ def test_a_group_that_fails_too_often_moves_and_says_why_not_here() -> None:
 
 
 def test_the_end_of_giving_up_is_a_deadline() -> None:
-    core = holding(address(100), program("httpd", most=0))
-    core.finish_all(core.tell(ResourceFailed("site", "httpd", "exit code 9")))
+    core = holding()
+    core.finish_all(core.tell(LeaseRefused("site", "no nf_tables here")))
     charge = core.node.steward.charges["site"]
     core.now = charge.unfit_until - MILLISECOND
     for name in ("ha02", "arbiter"):
         core.beat_of(name)
     core.tick()
     assert core.node.next_deadline() == charge.unfit_until
+
+
+def test_a_node_whose_stop_works_after_all_is_able_again() -> None:
+    core = holding(address(100), program("httpd"))
+    found = core.finish(move(core), Outcome.FAILED, "busy")
+    charge = core.node.steward.charges["site"]
+    for _ in range(2):
+        assert not charge.unfit_until
+        found = core.pass_time(3 * SECOND, "ha02", "arbiter")
+        core.finish(of(RunAgent, found), Outcome.FAILED, "busy")
+    assert charge.unfit_until, "three failed stops in a row"
+    found = of(RunAgent, core.pass_time(5 * SECOND, "ha02", "arbiter"))
+    assert "httpd has stopped after all" in notes(core.finish(found))
+    assert charge.unfit_until == 0
 
 
 # Pair
@@ -359,6 +376,33 @@ def test_what_was_released_to_us_needs_no_question_to_the_network() -> None:
         found += core.pass_time(MILLISECOND)
     assert not of(ProbeAddresses, found)
     assert of(KernelLease, [*found, *core.tick()])
+
+
+def test_a_bid_that_becomes_a_lone_one_while_it_stands_asks_the_network_first() -> None:
+    core = preferring("ha01", quorum=Quorum.PAIR)
+    core.settle("ha02")
+    bid = core.last_bid()
+    core.node.membership.members["ha02"].heard_at = core.now - core.cluster.silence
+    found = core.tick()
+    assert not core.node.membership.alive("ha02")
+    found += core.pass_time(2 * BEAT)
+    assert not of(KernelLease, found), "one vote is enough now, but nobody asked who serves the address"
+    assert bid.ballot
+    asked(core)
+
+
+def test_a_right_that_is_over_does_not_come_back_by_our_own_vote() -> None:
+    """Alone in a pair one vote is enough to keep a group; the kernel has let go of it all the same."""
+    core = alone()
+    core.finish_all([asked(core)])
+    until = right_of(core)
+    core.now = until + MILLISECOND
+    found = core.tell(LinkChanged("eth7", True))
+    assert messages(Heartbeat, found)
+    assert right_of(core) == until
+    assert not of(KernelLease, found)
+    found = core.tick()
+    assert of(RemoveAddresses, found)
 
 
 def test_after_a_healed_split_the_lower_ballot_lets_go_at_once() -> None:
