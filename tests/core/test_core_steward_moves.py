@@ -379,16 +379,17 @@ def test_what_was_released_to_us_needs_no_question_to_the_network() -> None:
 
 
 def test_a_bid_that_becomes_a_lone_one_while_it_stands_asks_the_network_first() -> None:
+    """The peer restarts meanwhile: it is quiet, so one vote is enough now, and its refusal makes us count."""
     core = preferring("ha01", quorum=Quorum.PAIR)
     core.settle("ha02")
     bid = core.last_bid()
-    core.node.membership.members["ha02"].heard_at = core.now - core.cluster.silence
-    found = core.tick()
-    assert not core.node.membership.alive("ha02")
-    found += core.pass_time(2 * BEAT)
-    assert not of(KernelLease, found), "one vote is enough now, but nobody asked who serves the address"
-    assert bid.ballot
-    asked(core)
+    core.beat_of("ha02", quiet=True, votes_for_us=False)
+    found = core.refuse(bid, "ha02", wait=DEAD)
+    assert not of(KernelLease, [*found, *core.effects])
+    core.words["ha02"] = {"quiet": True, "votes": ()}
+    probe = next(item for _ in range(20) for item in of(ProbeAddresses, core.pass_time(BEAT, "ha02")))
+    assert not of(KernelLease, core.effects)
+    assert of(KernelLease, core.tell(Finished(probe.op, Outcome.OK)))
 
 
 def test_a_right_that_is_over_does_not_come_back_by_our_own_vote() -> None:
