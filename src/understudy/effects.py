@@ -23,6 +23,13 @@ class Action(Enum):
     MONITOR = "monitor"
 
 
+class FenceAction(Enum):
+    """What a fence device is asked to do. ``OFF`` is confirmed by the device's own status afterwards."""
+
+    OFF = "off"
+    ON = "on"
+
+
 class Level(Enum):
     """How much a note matters to somebody woken at night."""
 
@@ -111,6 +118,36 @@ class RunAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """Have the manager ask all ``devices`` (names, in this order) to power ``node`` off or on.
+
+    ``Finished``: OK only if every device did it by its own word (for OFF: exit 0, and its status then says off); FAILED or
+    UNKNOWN (no answer in time: its process group was killed) otherwise. ``limit`` is for each device.
+    """
+
+    op: int
+    node: str
+    devices: tuple[str, ...]
+    action: FenceAction
+    limit: Duration
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedWatchdog:
+    """Feed the watchdog device once, if the clock does not say ``until`` or later: then the right behind it is over."""
+
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWatchdog:
+    """Stop the watchdog device (magic close): nothing that must not run twice is left on this machine, and we are leaving."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to ``AdminRequest(op)``. ``unknown``: nobody said whether it was done; then ``ok`` is False."""
 
@@ -152,6 +189,9 @@ Effect: TypeAlias = (
     | Announce
     | ProbeAddresses
     | RunAgent
+    | Fence
+    | FeedWatchdog
+    | CloseWatchdog
     | Reply
     | Note
     | SaveStandby

@@ -25,7 +25,9 @@ class Started:
 
     ``kernel_leases``: (group, time left) of leases still running in the kernel. ``addresses``: which virtual addresses are
     present now. ``carriers``: (device, has carrier) of the devices that resources use. ``standby``: as saved by the last run.
-    ``quiet``: the longest dead time that any earlier run may have promised with.
+    ``quiet``: the longest dead time that any earlier run may have promised with. ``watchdog``: the time-out of the watchdog
+    device as the device itself says it, 0 when none could be opened. ``watchdog_ran``: an earlier run since the machine
+    booted left it counting, so programs of that run may still be here.
     """
 
     incarnation: int
@@ -36,6 +38,8 @@ class Started:
     carriers: tuple[tuple[str, bool], ...] = ()
     standby: bool = False
     quiet: Duration = 0
+    watchdog: Duration = 0
+    watchdog_ran: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,9 @@ class PingsSeen:
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """An operator's wish: ``move`` (group, node), ``standby`` (node), ``online`` (node). ``by`` names who asked."""
+    """An operator's wish: ``move`` (group, node), ``standby``, ``online``, ``fence`` (node: power it off now), ``confirm-off``
+    (node: a human has seen that it is off). ``by`` names who asked.
+    """
 
     op: int
     verb: str

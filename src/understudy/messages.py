@@ -15,7 +15,10 @@ from .units import Duration, Instant
 
 
 class Phase(Enum):
-    """What a group is doing on one node, as that node says it."""
+    """What a group is doing on one node, as that node says it.
+
+    ``STUCK``: a part that must not run twice did not stop when asked; only fencing or a reset of the machine ends it.
+    """
 
     UNKNOWN = "unknown"
     STOPPED = "stopped"
@@ -23,6 +26,7 @@ class Phase(Enum):
     STARTED = "started"
     STOPPING = "stopping"
     FAILED = "failed"
+    STUCK = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,8 @@ class NodeState:
     """Everything one member says about itself; relayed unchanged by others.
 
     ``number`` grows with each state of one incarnation; a smaller one is old news. ``quiet`` is set while the sender has just
-    started and grants nothing.
+    started and grants nothing. ``watchdog``: the time-out of its armed watchdog device, 0 for none: it resets the machine
+    at most so long after a right to run exclusive parts has ended.
     """
 
     node: str
@@ -89,6 +94,7 @@ class NodeState:
     votes: tuple[Vote, ...] = ()
     heard: tuple[Heard, ...] = ()
     groups: tuple[GroupReport, ...] = ()
+    watchdog: Duration = 0
 
 
 @dataclass(frozen=True, slots=True)

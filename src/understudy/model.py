@@ -28,10 +28,47 @@ class LinkKind(Enum):
 
 
 class Quorum(Enum):
-    """Quorum policies of this version. ``PAIR`` is not safe by itself; see DESIGN and ``config.advice``."""
+    """Quorum policies of this version. ``PAIR`` is not safe by itself; see ``docs/safety.md`` and ``config.advice``.
+
+    ``FENCE``: two nodes with fencing devices; "confirmed off" counts as the other's vote.
+    """
 
     MAJORITY = "majority"
     PAIR = "pair"
+    FENCE = "fence"
+
+
+class FenceKind(Enum):
+    """How a fence device is spoken to: a fence agent (parameters on standard input), a legacy ``external/`` STONITH plugin
+    (parameters in the environment), or a command of one's own (``argv``, then the action and the node's name).
+    """
+
+    AGENT = "agent"
+    EXTERNAL = "external"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class FenceDevice:
+    """Something that can power nodes off and say so.
+
+    ``program``: the agent's name or path (``fence_ipmilan``), the plugin's (``external/ssh``), or for a command its argv[0].
+    ``arguments``: the rest of a command's argv. ``targets``: (node, plug) of the nodes that it can fence; plug "" where the
+    device takes none. All devices of one ``level`` (1 is tried first) must confirm; then the next level is tried.
+    ``timeout`` limits one action, ``retries`` how often a failed one is tried again. ``reboot``: switched on again after "off"
+    was confirmed.
+    """
+
+    name: str
+    kind: FenceKind
+    program: str
+    arguments: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    targets: tuple[tuple[str, str], ...] = ()
+    level: int = 1
+    timeout: Duration = 60 * SECOND
+    retries: int = 2
+    reboot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +95,8 @@ class Member:
     name: str
     role: Role
     links: tuple[Link, ...]
+    watchdog: str = ""
+    """Path of the watchdog device of this machine, "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +243,11 @@ class Cluster:
     source: str = ""
     admin_group: str | None = None
     """The Unix group that may use the control socket besides root."""
+    fences: tuple[FenceDevice, ...] = ()
+    fence_delay: Duration = 2 * SECOND
+    """Under ``FENCE``, when both nodes may want to fence each other, the second of the file waits so long."""
+    watchdog_timeout: Duration = 0
+    """What the watchdog devices are set to, whole seconds; 0: there are none."""
 
     @property
     def margin(self) -> Duration:
@@ -217,6 +261,12 @@ class Cluster:
         A margin shorter than the dead time, so that what a client sees, our own work included, is the dead time and not more.
         """
         return self.dead_time - self.margin
+
+    def fence_levels(self, node: str) -> tuple[tuple[FenceDevice, ...], ...]:
+        """The devices that can fence ``node``, grouped by level, the first to try first; empty when there are none."""
+        able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
+        levels = sorted({device.level for device in able})
+        return tuple(tuple(device for device in able if device.level == level) for level in levels)
 
     @property
     def nodes(self) -> tuple[Member, ...]:

@@ -23,7 +23,11 @@ class LinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """``state``: up, late, lost or unknown; ``via`` is "direct", the name of a relaying member, or null when unheard."""
+    """``state``: up, late, lost or unknown; ``via`` is "direct", the name of a relaying member, or null when unheard.
+
+    ``hears_us``: null when unknown. ``fencing``: what became of fencing it, a sentence, or "". ``watchdog_ms``: the time-out
+    of its armed watchdog, 0 for none.
+    """
 
     name: str
     role: str
@@ -34,6 +38,9 @@ class NodeStatus:
     standby: bool
     config_differs: bool
     links: tuple[LinkStatus, ...]
+    hears_us: bool | None = None
+    fencing: str = ""
+    watchdog_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,10 @@ class GroupStatus:
 
 @dataclass(frozen=True, slots=True)
 class QuorumStatus:
-    """``votes`` needed, ``of`` all, ``have``: members heard both ways now, this one included."""
+    """``votes`` needed, ``of`` all, ``have``: members heard both ways now, this one included; ``members`` names them.
+
+    ``text``: "partition with quorum" or "partition WITHOUT quorum", then whom this node hears through whom.
+    """
 
     policy: str
     votes: int
@@ -69,6 +79,7 @@ class QuorumStatus:
     have: int
     quorate: bool
     text: str
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

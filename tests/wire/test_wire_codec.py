@@ -120,7 +120,7 @@ def with_lists(**sections: bytes) -> bytes:
         {"votes": bytes(23)},
         {"heard": bytes(24) + b"\x02n"},
         {"heard": bytes(24)},
-        {"groups": b"\x06\x01\x01\x00\x00g"},
+        {"groups": b"\x07\x01\x01\x00\x00g"},
         {"groups": b"\x03\x02\x01\x00\x00g"},
         {"groups": b"\x03\x01\x01\x00\x01g"},
         {"groups": b"\x03"},

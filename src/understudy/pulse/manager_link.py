@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
-from ..effects import Note, Reply, RunAgent
+from ..effects import Fence, Note, Reply, RunAgent
 from ..events import AdminRequest, Event, Finished, ManagerChanged, Outcome, PingsSeen, ResourceFailed, ShutdownAsked
 from ..units import Instant
 
@@ -155,6 +155,20 @@ class ManagerLink:
                 "action": effect.action.value,
                 "limit_ns": effect.limit,
                 "ballot": effect.ballot,
+                "why": effect.why,
+            }
+        )
+
+    def fence(self, effect: Fence) -> bool:
+        """False: nobody is there to do it."""
+        return self._send(
+            {
+                "t": "fence",
+                "op": effect.op,
+                "node": effect.node,
+                "devices": list(effect.devices),
+                "action": effect.action.value,
+                "limit_ns": effect.limit,
                 "why": effect.why,
             }
         )

@@ -15,7 +15,10 @@ from ..adapters.udp import UdpLinks
 from ..effects import (
     AddAddresses,
     Announce,
+    CloseWatchdog,
     Effect,
+    FeedWatchdog,
+    Fence,
     KernelLease,
     Level,
     Note,
@@ -147,6 +150,13 @@ class Performer:
             case RunAgent():
                 if not self.manager.run_agent(effect):
                     self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
+            case Fence():
+                if not self.manager.fence(effect):
+                    self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
+            case FeedWatchdog():
+                pass
+            case CloseWatchdog():
+                pass
             case Reply():
                 self.manager.reply(effect)
             case Note():

@@ -444,6 +444,10 @@ class Host:
             case wish.RunAgent():
                 self.world.mark(f"{effect.op} {effect.resource} {effect.action.value}".encode())
                 return self.manager.run(effect, self.pulse_number)
+            case wish.Fence(op):
+                return Finished(op, Outcome.FAILED, "no such device")
+            case wish.FeedWatchdog() | wish.CloseWatchdog():
+                pass
             case wish.SaveStandby(standby):
                 self.saved_standby = standby
             case wish.Quit():

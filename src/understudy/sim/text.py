@@ -83,6 +83,12 @@ class Wording:
                 return f"probe {_names(addresses)} for {short(limit)}: {why}"
             case wish.RunAgent(_, _, resource, action, _, ballot, why):
                 return f"{action.value} {resource} ({self.ballot(ballot) if ballot else 'no ballot'}): {why}"
+            case wish.Fence(_, node, devices, action, _, why):
+                return f"fence {node} {action.value} with {' '.join(devices)}: {why}"
+            case wish.FeedWatchdog():
+                return None
+            case wish.CloseWatchdog(why):
+                return f"watchdog closed: {why}"
             case wish.Reply(_, ok, text):
                 return f"reply {'yes' if ok else 'no'}: {text}"
             case wish.Note(why, level, _, _):

@@ -21,6 +21,7 @@ from ..messages import (
     Release,
     Vote,
 )
+from ..units import Duration
 from .layout import (
     ANSWER_LAYOUT,
     ASK_LAYOUT,
@@ -55,8 +56,10 @@ from .layout import (
     SECTION_RELAYED,
     SECTION_STATE,
     SECTION_VOTES,
+    SECTION_WATCHDOG,
     STATE_LAYOUT,
     VOTE_LAYOUT,
+    WATCHDOG_LAYOUT,
 )
 from .reject import Reason, Reject
 
@@ -173,7 +176,17 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_votes(sections.get(SECTION_VOTES, b"")),
         _decode_heard(sections.get(SECTION_HEARD, b"")),
         _decode_reports(sections.get(SECTION_GROUPS, b"")),
+        _decode_watchdog(sections.get(SECTION_WATCHDOG)),
     )
+
+
+def _decode_watchdog(data: bytes | None) -> Duration:
+    if data is None:
+        return 0
+    (timeout,) = WATCHDOG_LAYOUT.unpack_from(data)
+    if timeout < 0:
+        raise _Malformed
+    return int(timeout)
 
 
 def _decode_holds(data: bytes) -> tuple[Hold, ...]:

@@ -58,9 +58,11 @@ from .layout import (
     SECTION_RELAYED,
     SECTION_STATE,
     SECTION_VOTES,
+    SECTION_WATCHDOG,
     STATE_LAYOUT,
     TEXT_LIMIT,
     VOTE_LAYOUT,
+    WATCHDOG_LAYOUT,
 )
 
 
@@ -136,6 +138,8 @@ def _encode_state(state: NodeState, text_limit: int) -> bytes:
     if state.groups:
         reports = [_encode_report(report, text_limit) for report in state.groups]
         parts.append(_section(SECTION_GROUPS, b"".join(reports)))
+    if state.watchdog:
+        parts.append(_section(SECTION_WATCHDOG, WATCHDOG_LAYOUT.pack(state.watchdog)))
     return b"".join(parts)
 
 

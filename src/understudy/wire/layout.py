@@ -29,6 +29,7 @@ SECTION_HEARD = 4
 SECTION_GROUPS = 5
 SECTION_STATE = 6
 SECTION_RELAYED = 7
+SECTION_WATCHDOG = 8
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -45,6 +46,7 @@ STATE_LAYOUT = Struct("!QQqqBBB")
 HOLD_LAYOUT = Struct("!QBB")
 VOTE_LAYOUT = Struct("!QQqBB")
 HEARD_LAYOUT = Struct("!QQqB")
+WATCHDOG_LAYOUT = Struct("!q")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")
 BID_LAYOUT = Struct("!QQQqBB")
@@ -60,6 +62,7 @@ PHASE_CODES = {
     Phase.STARTED: 3,
     Phase.STOPPING: 4,
     Phase.FAILED: 5,
+    Phase.STUCK: 6,
 }
 PHASES = {code: phase for phase, code in PHASE_CODES.items()}
 
