@@ -234,7 +234,11 @@ class Core:
     def serve(self, span: Duration, *alive: str) -> None:
         """Let ``span`` pass with everything that is asked for answered within half a heartbeat."""
         for _ in range(span // (BEAT // 2)):
-            self.finish_all(self.pass_time(BEAT // 2, *alive))
+            found = self.pass_time(BEAT // 2, *alive)
+            self.finish_all(found)
+            for bid in messages(Bid, found):
+                for name in alive:
+                    self.finish_all(self.grant(bid, name))
 
     # Being answered
 

@@ -1,8 +1,10 @@
-"""Proof of stop: on which machines exclusive parts may still run, and until when the new holder must wait for that."""
+"""Proof of stop: on which machines exclusive parts may still run, and what is known of their watchdogs."""
 
 from __future__ import annotations
 
-from core_parts import DEAD, address, group, program, state
+from dataclasses import replace
+
+from core_parts import address, group, program, state
 
 from understudy.core.proof import Proof
 from understudy.messages import GroupReport, Hold, Phase
@@ -11,7 +13,6 @@ from understudy.units import SECOND
 WAIT = 30 * SECOND
 DATABASE = group("db", address(1), program("mariadbd", exclusive=True), stop=WAIT)
 SITE = group("site", address(2), program("httpd"))
-AT = 1000 * SECOND
 
 
 def proof() -> Proof:
@@ -24,8 +25,7 @@ def says(found: Proof, node: str, phase: Phase, holds: tuple[Hold, ...] = ()) ->
 
 
 def waits(found: Proof) -> tuple[str, ...]:
-    until, machines = found.wait_until("db", AT)
-    assert until == (AT + WAIT if machines else 0)
+    machines = found.machines("db")
     assert found.missing("db") == bool(machines)
     return machines
 
@@ -69,7 +69,7 @@ def test_a_release_is_a_proof_when_it_says_so() -> None:
 
 def test_a_holder_that_voters_remember_must_be_waited_for() -> None:
     found = proof()
-    found.waited("db", ("ha02", "ha03"))
+    found.proved("db", ("ha02", "ha03"))
     found.unfinished("db", None)
     assert waits(found) == ()
     found.unfinished("db", "ha02")
@@ -78,11 +78,11 @@ def test_a_holder_that_voters_remember_must_be_waited_for() -> None:
 
 def test_the_wait_is_the_proof() -> None:
     found = proof()
-    found.waited("db", ("ha02",))
+    found.proved("db", ("ha02",))
     assert waits(found) == ("ha03",), "about those who were waited for"
     assert found.missing("db", "ha03")
     assert not found.missing("db", "ha02")
-    found.waited("db", ("ha03",))
+    found.proved("db", ("ha03",))
     assert waits(found) == ()
 
 
@@ -90,9 +90,9 @@ def test_groups_whose_programs_may_run_twice_are_not_waited_for() -> None:
     found = proof()
     found.released("site", "ha02", stopped=True)
     found.unfinished("site", "ha02")
-    found.waited("site", ("ha02",))
+    found.proved("site", ("ha02",))
     assert not found.missing("site", "ha02")
-    assert found.wait_until("site", AT) == (0, ())
+    assert found.machines("site") == ()
     assert not found.missing("site")
 
 
@@ -102,5 +102,12 @@ def test_words_about_groups_that_we_do_not_know_are_passed_over() -> None:
     assert waits(found) == ("ha02", "ha03")
 
 
-def test_the_wait_counts_from_the_lease() -> None:
-    assert proof().wait_until("db", DEAD)[0] == DEAD + WAIT
+def test_a_watchdog_is_a_proof_a_little_after_its_time_out() -> None:
+    found = proof()
+    assert found.watchdog("ha02") == 0, "a machine without one proves nothing by time"
+    found.heard(replace(state("ha02"), watchdog=10 * SECOND))
+    assert found.watchdog("ha02") == 11 * SECOND
+    found.heard(replace(state("ha02"), watchdog=600 * SECOND))
+    assert found.watchdog("ha02") == 606 * SECOND, "a clock may run one per cent slow"
+    found.heard(state("ha02"))
+    assert found.watchdog("ha02") == 0, "its newest word counts"

@@ -239,7 +239,7 @@ def test_waiting_for_proof_is_the_reason_shown() -> None:
     core = Core(cluster(group("site", address(1), program("db", exclusive=True), stop=30 * SECOND)))
     core.settle("arbiter")
     core.hold("arbiter")
-    assert site(core).why == "waits 30s for proof of stop of ha02"
+    assert site(core).why == "waits for proof of stop: ha02 (30s until its stop timeout has passed)"
 
 
 def test_a_witness_only_votes() -> None:

@@ -236,7 +236,8 @@ def test_exclusive_programs_wait_for_a_machine_that_was_never_heard() -> None:
     found = core.hold("arbiter")
     assert of(AddAddresses, found), "the address waits for nothing"
     assert not started(found)
-    assert "exclusive parts wait 30s: no proof that they stopped on ha02" in notes(core.effects)
+    wait = "exclusive parts wait: no proof that they stopped on ha02 (30s until its stop timeout has passed)"
+    assert wait in notes(core.effects)
     held_at = core.node.steward.charges["site"].since
     assert held_at is not None
     found = core.pass_time(held_at + 30 * SECOND - 1 - core.now, "arbiter")
@@ -288,7 +289,7 @@ def still_running() -> Core:
     core.words["ha02"] = {"groups": (GroupReport("site", Phase.FAILED, False, "db does not stop"),)}
     core.settle("ha02", "arbiter")
     core.hold("ha02", "arbiter")
-    until = core.node.steward.charges["site"].proof_until
+    until = core.node.steward.charges["site"].proof_due["ha02"]
     assert until == core.now + 30 * SECOND
     core.pass_time(until - core.now - 1, "ha02", "arbiter")
     return core

@@ -45,7 +45,9 @@ class Charge:
         self.unfit_why = ""
         self.gave_up = 0
         self.overdue = False
-        self.proof_until: Instant = 0
+        self.acquired_at: Instant = 0
+        self.proof_due: dict[str, Instant] = {}
+        self.unmet = False
         self.able_since: dict[str, Instant] = {}
         self.since: Instant | None = None
         self.question = Question(group.name, group.addresses)
@@ -70,6 +72,7 @@ class Charge:
     def let_start(self) -> None:
         """Nothing stands in the way of exclusive parts any more."""
         self.waiting_for, self.overdue = (), False
+        self.proof_due.clear()
         self.execution.hold_programs_until = 0
 
     def give_up(self, span: Duration, why: str, now: Instant) -> None:

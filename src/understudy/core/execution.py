@@ -75,6 +75,7 @@ class _Part:
     start_again_at: Instant = 0
     stop_pause: Duration = STOP_RETRY
     failed_stops: int = 0
+    touched: bool = False
     monitor_at: Instant = NEVER
 
 
@@ -117,6 +118,8 @@ class Execution:
 
     def phase(self) -> Phase:
         states = [part.state for part in self.parts]
+        if self.does_not_stop():
+            return Phase.STUCK
         if any(state is State.FAILED for state in states):
             return Phase.FAILED
         if all(state is State.STOPPED for state in states):
@@ -129,6 +132,19 @@ class Execution:
 
     def _empty_phase(self) -> Phase:
         return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
+
+    def does_not_stop(self) -> bool:
+        """A part that must not run twice was asked to stop, and did not."""
+        return any(part.resource.exclusive and part.failed_stops for part in self.parts)
+
+    def exclusive_may_run(self) -> bool:
+        """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
+        return any(part.resource.exclusive and part.touched and part.state is not State.STOPPED for part in self.parts)
+
+    def suspect(self) -> None:
+        """An earlier life of this process may have left exclusive parts running."""
+        for part in self.parts:
+            part.touched = True
 
     def stopped(self) -> bool:
         """All of it is over here, as far as its agents said so."""
@@ -336,6 +352,7 @@ class Execution:
         if action is not Action.MONITOR:
             for part in parts:
                 part.state = State.STARTING if action is Action.START else State.STOPPING
+                part.touched = True
         if isinstance(first, AddressResource):
             self.operation = _Operation(op, action, resources, now + ADDRESS_LIMIT)
             addresses = tuple(_address(part) for part in parts)
@@ -357,6 +374,7 @@ class Execution:
         if outcome is Outcome.UNKNOWN and not self.manager:
             return
         if part.state is State.UNKNOWN:
+            part.touched |= outcome is not Outcome.NOT_RUNNING
             if outcome is Outcome.OK:
                 self._runs(part, now, "was running already: adopted")
             elif outcome is Outcome.NOT_RUNNING:

@@ -10,6 +10,7 @@ from ..messages import Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Releas
 from ..model import Quorum
 from ..units import Duration, Instant
 from . import outlook
+from .leases import Stage
 from .links import Standing
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
         if report.phase is Phase.STOPPED and report.group not in named:
             index = node.steward.ordered.index(state.node)
             node.voter.stopped(report.group, index, state.incarnation, state.sent_at)
-    if node.cluster.quorum is Quorum.PAIR:
+    if node.cluster.quorum is not Quorum.MAJORITY:
         two_holders(node, state, now)
 
 
@@ -82,6 +83,9 @@ def compare(node: Node, before: NodeState | None, state: NodeState) -> None:
 def votes_of(node: Node, voter: str, votes: tuple[Vote, ...], dead_time: Duration, now: Instant) -> None:
     for vote in votes if node.agrees(voter) else ():
         if vote.holder == node.me and vote.incarnation == node.links.incarnation:
+            claim = node.steward.claims.claims.get(vote.group)
+            if claim is not None and claim.stage is Stage.BIDDING and voter not in claim.echoes:
+                continue  # only its answer to the bid tells whose programs may still run; the bid is repeated
             node.steward.claims.echo(vote.group, vote.ballot, voter, vote.echo, dead_time)
             node.steward.counted(vote.group, now)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import Effect, Level, Note, Quit, Reply, Send
+from ..effects import CloseWatchdog, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -35,7 +35,7 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, 
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import hearing, operators, outlook, status
+from . import asking, hearing, operators, outlook, status, wardens
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -73,6 +73,7 @@ class Node:
         self.answering: tuple[str, ...] = cluster.ping
         self.pings_at: Instant = 0
         self.manager = False
+        self.watchdog: Duration = 0
         self.standby = False
         self.leaving = False
         self.gone = False
@@ -141,7 +142,8 @@ class Node:
                     Level.WARNING,
                 )
             case Finished(op, outcome, text):
-                if not self.steward.probed(op, outcome, text, now):
+                asked = asking.answered(self.steward, op, outcome, text, now)
+                if not asked and not self.steward.fencing.finished(op, outcome, text, now):
                     for charge in self.steward.charges.values():
                         if charge.execution.finished(op, outcome, text, now):
                             self.steward.facts(charge, now)
@@ -195,6 +197,10 @@ class Node:
                 self.steward.charges[group].adopting_until = now + left
         self.carriers = dict(event.carriers)
         self.pings_at = now
+        self.watchdog = event.watchdog
+        if event.watchdog_ran:
+            for charge in self.steward.charges.values():
+                charge.execution.suspect()
         self.standby = event.standby
         self.ready_since = now + quiet
         self.patient_until = now + quiet + max(self.cluster.dead_time, SECOND)
@@ -227,6 +233,7 @@ class Node:
         if verdict.standing is Standing.DROPPED:
             return
         self.changed(self.membership.heard(event.sender, event.arrival, now), now)
+        self.steward.fencing.heard(event.sender, event.arrival, max(2 * self.cluster.dead_time, 2 * SECOND))
         self.dirty |= not isinstance(message, (Heartbeat, Echo))
         if verdict.fresh:
             self.fresh(event.sender, now)
@@ -251,7 +258,7 @@ class Node:
                     operators.asked(self, message, now)
             case Answer():
                 op = self.requests.answered(message) if message.to == self.me else None
-                if op is not None:
+                if op is not None and op >= 0:
                     self.out.append(Reply(op, message.ok, message.text))
 
     def agrees(self, node: str) -> bool:
@@ -271,6 +278,7 @@ class Node:
 
     def fresh(self, node: str, now: Instant) -> None:
         self.membership.restarted(node, now)
+        self.steward.fencing.returned(node, now)
         self.dirty = True
         self.note(f"{node} is here with a new incarnation", node=node)
 
@@ -299,7 +307,8 @@ class Node:
         for ask in again:
             self.out.append(Send(ask, ask.to))
         for op, text in over:
-            self.out.append(Reply(op, False, text, unknown=True))
+            if op >= 0:
+                self.out.append(Reply(op, False, text, unknown=True))
         if now >= self.next_beat:
             self.beat(now)
 
@@ -318,6 +327,8 @@ class Node:
         self.last_said = self._saying()
         self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
         self.out += renewals
+        if self.watchdog and (until := wardens.feed_until(self, now)) > now:
+            self.out.append(FeedWatchdog(until))
         self.next_beat, self.last_beat = now + self.cluster.heartbeat, now
 
     def _beat_to(self, node: str, link: str, now: Instant) -> None:
@@ -340,6 +351,7 @@ class Node:
             votes=self.voter.votes(now),
             heard=self.links.heard(now),
             groups=outlook.reports(self),
+            watchdog=self.watchdog,
         )
 
     def _saying(self) -> object:
@@ -384,15 +396,19 @@ class Node:
         self._look_around(now)
         if self.role is Role.NODE:
             self._pin()
+            wardens.told(self)
             holders = outlook.holders(self, now)
             self.decisions = plan(self.cluster, outlook.view(self, holders, now))
             self.steward.follow(self.decisions, holders, outlook.ready(self, now), now)
+            wardens.fence_stuck(self, holders, now)
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
         if self.leaving and self._at_rest():
             self.beat(now)
             self.gone = True
             self.next_beat = NEVER
+            if self.watchdog and not wardens.exclusive_may_run(self):
+                self.out.append(CloseWatchdog("nothing that must not run twice is left here"))
             self.out.append(Quit("everything was handed over or stopped"))
         elif self._saying() != self.last_said:
             again = self.last_beat + max(MILLISECOND, self.cluster.heartbeat // SPACING)
@@ -417,6 +433,9 @@ class Node:
         """What the quorum policy may look at, for the steward."""
         steward = self.steward
         steward.alive = frozenset(name for name in self.others if self.membership.alive(name))
+        steward.met = frozenset(self.states)
+        if self.cluster.quorum is Quorum.FENCE:
+            steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
         if self.cluster.quorum is Quorum.PAIR:
             peer = self.others[0]
             state = self.membership.state(peer)

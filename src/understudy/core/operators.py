@@ -16,7 +16,10 @@ from . import outlook
 if TYPE_CHECKING:
     from .node import Node
 
-VERBS = ("move", "standby", "online")
+NOBODY = -1
+"""The ``op`` of a request whose answer nobody waits for."""
+
+VERBS = ("move", "standby", "online", "fence", "confirm-off")
 
 
 def admin(node: Node, event: AdminRequest, now: Instant) -> None:
@@ -27,6 +30,14 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
     nodes = [member.name for member in node.cluster.nodes]
     if event.node not in nodes:
         node.out.append(Reply(event.op, False, f"{event.node} is not a node of this cluster ({', '.join(nodes)})"))
+        return
+    if event.verb == "fence":
+        refusal = node.steward.fencing.ask(event.node, event.op, event.by, now)
+        if refusal:
+            node.out.append(Reply(event.op, False, refusal))
+        return
+    if event.verb == "confirm-off":
+        confirm_off(node, event, now)
         return
     decider = event.node
     if event.verb == "move":
@@ -52,6 +63,28 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
         node.out.append(Send(ask, decider))
 
 
+def confirm_off(node: Node, event: AdminRequest, now: Instant) -> None:
+    """A human says that a machine is off. Everybody who is there is told, because each may wait for it."""
+    ok, text = take_word(node, event.node, event.by, now)
+    node.out.append(Reply(event.op, ok, text))
+    if not ok:
+        return
+    for member in node.cluster.nodes:
+        if member.name in node.others and member.name != event.node and node.membership.alive(member.name):
+            ask = node.requests.ask(NOBODY, member.name, event.verb, "", event.node, event.by, now)
+            node.out.append(Send(ask, member.name))
+
+
+def take_word(node: Node, target: str, by: str, now: Instant) -> tuple[bool, str]:
+    """Believe ``by`` that ``target`` is off, unless we know better."""
+    if target == node.me:
+        return False, f"{target} is the node that you ask, so it is not off"
+    if node.membership.alive(target):
+        return False, f"{target} is not off: {node.me} hears it"
+    node.steward.fencing.confirm(target, by, now)
+    return True, f"{target} counts as off, by the word of {by}"
+
+
 def asked(node: Node, ask: Ask, now: Instant) -> None:
     """Another member's operator wants something that this node decides. A repeated Ask gets the same Answer."""
     answer = node.requests.remembered(ask)
@@ -63,6 +96,8 @@ def asked(node: Node, ask: Ask, now: Instant) -> None:
 
 def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant) -> tuple[bool, str]:
     """Yes or no, and the sentence for the operator."""
+    if verb == "confirm-off":
+        return take_word(node, target, by, now)
     if verb in ("standby", "online"):
         on = verb == "standby"
         if not on:

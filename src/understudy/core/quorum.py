@@ -7,6 +7,9 @@ has just started and so helps nobody yet), and a ping target answers, when any a
 alone, as long as a ping target answers: by the time the other counts as lost, a right that rests on its echo is over
 already. What makes this bearable is the other's side: it asks the service network before it takes anything (``probing``).
 
+``fence``: to *take* a group, both machines, or one when the other was confirmed to be off. To *keep* a group, one alone:
+nobody can take it without this one's vote, or without switching this machine off.
+
 A policy never weakens a right that stands: it only says how many echoes the right is counted from.
 """
 
@@ -19,11 +22,15 @@ from ..model import Cluster, Quorum
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a policy may look at. ``peer_silent`` and ``peer_quiet`` are about the only other member of a pair."""
+    """What a policy may look at. ``peer_silent`` and ``peer_quiet`` are about the only other member of a pair.
+
+    ``peer_off``: confirmed by a fence device, and not heard since.
+    """
 
     peer_silent: bool = False
     peer_quiet: bool = False
     reaches_ping: bool = True
+    peer_off: bool = False
 
 
 def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int:
@@ -33,6 +40,8 @@ def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int
     """
     if cluster.quorum is Quorum.MAJORITY:
         return cluster.majority
+    if cluster.quorum is Quorum.FENCE:
+        return 1 if holding or around.peer_off else 2
     if holding:
         return 1 if around.reaches_ping else 2
     if not (around.peer_silent or around.peer_quiet):

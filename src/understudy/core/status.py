@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
+from . import awaiting
 from .membership import State
 from .quorum import needed
 
@@ -122,11 +123,7 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     ballot, since = None, charge.since
     if claim is not None:
         ballot = claim.ballot
-        if charge.overdue:
-            why = f"waits until {', '.join(charge.waiting_for)} says that it has stopped"
-        elif charge.waiting_for:
-            wait = format_duration(max(0, charge.proof_until - now))
-            why = f"waits {wait} for proof of stop of {', '.join(charge.waiting_for)}"
+        why = awaiting.sentence(node.steward, charge, now) or why
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)
         seen = node.seen_holds.get(name)

@@ -21,9 +21,10 @@ from ..events import Outcome
 from ..messages import Bid, BidAnswer, Release
 from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
-from . import probing
+from . import asking, awaiting
 from .charge import Charge, Reservation
 from .execution import Execution, Fact, State, Wanted
+from .fencing import Fencing
 from .leases import Claim, Claims, Stage
 from .placement import Decision
 from .proof import Proof
@@ -56,7 +57,12 @@ class Steward:
         self.charges = {group.name: Charge(group, Execution(group, next_op, present)) for group in cluster.groups}
         self.incarnation = 0
         self.around = Surroundings()
+        self.fencing = Fencing(cluster, me, next_op, emit)
         self.alive: frozenset[str] = frozenset()
+        self.met: frozenset[str] = frozenset()
+        """Members heard since we started; then the groups on which each is stuck, and what each held by its last word."""
+        self.stuck: dict[str, frozenset[str]] = {}
+        self.last_held: dict[str, frozenset[str]] = {}
         self.wake_at: Instant = NEVER
         self.changed = True
 
@@ -86,9 +92,7 @@ class Steward:
             self._advance(charge, now)
 
     def _follow_held(self, charge: Charge, claim: Claim, decision: Decision, now: Instant) -> None:
-        if charge.waiting_for and not self.proof.missing(charge.group.name):
-            self.note(f"{', '.join(charge.waiting_for)} said itself that it has stopped", charge.group.name)
-            charge.let_start()
+        awaiting.look(self, charge, now)
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
             if charge.moving_to in decision.order:
@@ -131,12 +135,17 @@ class Steward:
                 execution.want(Wanted.OBSERVE, now)
         if holder is not None and holder != self.me:
             charge.vacant_since = None
-            self._probe_early(charge, decision, now)
+            asking.early(self, charge, decision, now)
             return
         if charge.vacant_since is None or not ready:
             charge.vacant_since = now  # who comes second in the plan gives the first a dead time from here
         if self._my_turn(charge, decision, ready, now):
             self.bid(charge, now)
+
+    def votes_to_take(self, group: str, now: Instant) -> int:
+        """A group whose kernel lease of our earlier life still runs is kept rather than taken, as far as the policy goes."""
+        kept = self.cluster.quorum is Quorum.FENCE and self.adopting(group, now)
+        return needed(self.cluster, self.around, holding=kept)
 
     def adopting(self, group: str, now: Instant) -> bool:
         """A kernel lease of our earlier life still runs: this machine may be serving the group while it bids for it."""
@@ -147,8 +156,6 @@ class Steward:
         name = charge.group.name
         adopting = self.adopting(name, now)
         if not adopting and (not ready or self.me not in decision.order):
-            return False
-        if 1 + len(self.alive) < needed(self.cluster, self.around):
             return False
         start = self.claims.not_before.get(name, 0)
         if charge.reserved is not None and now >= charge.reserved.until:
@@ -167,52 +174,11 @@ class Steward:
         if start > now:
             self.wake(start)
             return False
-        return not alone(self.cluster, self.around) or self._asked_network(charge, now)
-
-    def _probe_early(self, charge: Charge, decision: Decision, now: Instant) -> None:
-        """Under ``pair``: ask shortly before the peer's promise ends."""
-        promise = self.voter.promised(charge.group.name, now)
-        if self.cluster.quorum is not Quorum.PAIR or promise is None or self.me not in decision.order:
-            return
-        begin = promise.until - probing.limit(self.cluster)
-        if now < begin:
-            self.wake(begin)
-        else:
-            self._asked_network(charge, now)
-
-    def _asked_network(self, charge: Charge, now: Instant) -> bool:
-        """Whether the service network said that nobody uses the addresses; asks it if need be."""
-        question = charge.question
-        if question.answered_well(now) or self.adopting(charge.group.name, now):
-            return True
-        if now >= self.claims.not_before.get(charge.group.name, 0):
-            for effect in question.ask(self.cluster, self.next_op, now):
-                self.emit(effect)
-        if question.op is not None:
-            self.wake(question.deadline)
-        return False
-
-    def probed(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
-        """The service network's answer; False if ``op`` is none of our questions."""
-        for name, charge in self.charges.items():
-            if charge.question.op != op:
-                continue
-            peer = next(member for member in self.cluster.names if member != self.me)
-            for effect in charge.question.finished(self.cluster, outcome, text, peer, self.me, now):
-                self.emit(effect)
-            if charge.question.refusal:
-                self.claims.not_before[name] = self._ask_again_at(name, now)
-            return True
-        return False
-
-    def _ask_again_at(self, group: str, now: Instant) -> Instant:
-        """When the peer's promise ends, its kernel may have let go of the addresses. After that at leisure, and by chance:
-        two that ask at the same moment hear each other.
-        """
-        promise = self.voter.promised(group, now)
-        if promise is not None and promise.holder != self.me:
-            return promise.until
-        return now + self.cluster.dead_time + self.claims.rng.randrange(self.cluster.dead_time)
+        if 1 + len(self.alive) < self.votes_to_take(name, now):
+            if self.cluster.quorum is Quorum.FENCE:
+                asking.for_a_vote(self, charge, now)
+            return False
+        return not alone(self.cluster, self.around) or asking.asked(self, charge, now)
 
     # Bids
 
@@ -244,7 +210,7 @@ class Steward:
             return
         self.claims.answered(claim, answer, now)
         self.counted(answer.group, now)
-        votes = needed(self.cluster, self.around)
+        votes = self.votes_to_take(answer.group, now)
         if claim.stage is not Stage.BIDDING or not self.claims.hopeless(claim, len(self.cluster.members), votes):
             return
         if not self.adopting(answer.group, now):
@@ -270,7 +236,8 @@ class Steward:
         if (claim := self.claims.claims.get(group)) is None:
             return
         charge = self.charges[group]
-        votes = needed(self.cluster, self.around, claim.stage is Stage.HELD)
+        held = claim.stage is Stage.HELD
+        votes = needed(self.cluster, self.around, True) if held else self.votes_to_take(group, now)
         asked = charge.question.answered_well(now) or self.adopting(group, now)
         if claim.stage is Stage.BIDDING and not asked and alone(self.cluster, self.around):
             votes = len(self.cluster.members)  # it became a lone bid while it stood, and nobody asked the network
@@ -294,11 +261,7 @@ class Steward:
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:
             self.proof.unfinished(name, self.bidder(ballot))
-        charge.proof_until, charge.waiting_for = self.proof.wait_until(name, now)
-        if charge.waiting_for:
-            charge.execution.hold_programs_until = NEVER  # until we say so: see _waited
-            wait, machines = format_duration(charge.group.stop_timeout), ", ".join(charge.waiting_for)
-            self.note(f"exclusive parts wait {wait}: no proof that they stopped on {machines}", name, Level.WARNING)
+        awaiting.begin(self, charge, claim, now)
         charge.adopting_until = 0
         charge.vacant_since = None
         charge.since = now
@@ -350,6 +313,8 @@ class Steward:
         charge.pinned = False
         charge.moving_to = None
         charge.since = None
+        for machine in charge.waiting_for:
+            self.fencing.unwant(machine, claim.group)
         charge.let_start()
         self.emit(KernelLease(claim.group, None, why))
 
@@ -419,35 +384,18 @@ class Steward:
                 self._expire_bid(claim, now)
         for charge in self.charges.values():
             self._expire_charge(charge, now)
+        self.fencing.expire(now)
 
     def _expire_charge(self, charge: Charge, now: Instant) -> None:
         charge.execution.expire(now)
         self.facts(charge, now)
         self.announce(charge, now)
-        if charge.waiting_for and now >= charge.proof_until:
-            self._waited(charge, now)
+        awaiting.expire(self, charge, now)
         if charge.unfit_until and now >= charge.unfit_until:
             charge.unfit_until = 0
             charge.execution.forget_failures()
         if charge.question.op is not None and now >= charge.question.deadline:
-            self.probed(charge.question.op, Outcome.UNKNOWN, "no answer in time", now)
-
-    def _waited(self, charge: Charge, now: Instant) -> None:
-        """The stop timeout has passed. It proves nothing about a machine that lives and has not said that it stopped."""
-        running = [
-            name for name in charge.waiting_for if name in self.alive and self.proof.missing(charge.group.name, name)
-        ]
-        if running:
-            if not charge.overdue:
-                names = ", ".join(running)
-                text = f"{names} lives and has not said that it stopped: exclusive parts wait until it does"
-                self.note(text, charge.group.name, Level.ERROR)
-            charge.waiting_for, charge.overdue = tuple(running), True
-            charge.proof_until = now + self.cluster.heartbeat
-            return
-        self.note("the stop timeout has passed: that is the proof of stop", charge.group.name)
-        self.proof.waited(charge.group.name, charge.waiting_for)
-        charge.let_start()
+            asking.answered(self, charge.question.op, Outcome.UNKNOWN, "no answer in time", now)
 
     def _expire_bid(self, claim: Claim, now: Instant) -> None:
         if now >= claim.give_up_at:
@@ -478,13 +426,12 @@ class Steward:
         return granted
 
     def next_deadline(self) -> Instant:
-        due = min(self.wake_at, self.claims.next_deadline())
+        due = min(self.wake_at, self.claims.next_deadline(), self.fencing.next_deadline())
         for charge in self.charges.values():
             due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
             if charge.unfit_until:
                 due = min(due, charge.unfit_until)
-            if charge.waiting_for:
-                due = min(due, charge.proof_until)
+            due = min(due, *charge.proof_due.values(), NEVER)
         return due
 
     # What others are told

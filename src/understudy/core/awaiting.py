@@ -1,0 +1,152 @@
+"""Waiting for proof of stop: exclusive parts of a group that we hold start when no other machine can still run them.
+
+Each machine that may still run the group is waited for in its own way, the first of these that comes:
+
+1. its own word that everything has stopped;
+2. a fence device (or a human) that confirms it is off, asked after the lease became ours;
+3. its watchdog: it was fed only while the former right stood, so it has reset the machine one time-out after our right began;
+4. only for a machine with neither device nor watchdog: the group's stop timeout.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..effects import Level
+from ..model import Quorum
+from ..units import MILLISECOND, NEVER, Instant, format_duration
+from .charge import Charge
+from .fencing import Confirmed
+from .leases import Claim
+
+if TYPE_CHECKING:
+    from .steward import Steward
+
+
+def begin(steward: Steward, charge: Charge, claim: Claim, now: Instant) -> None:
+    """The lease of the group has just become ours: whom must its exclusive parts wait for?"""
+    name = charge.group.name
+    known = steward.proof.machines(name)
+    machines = tuple(machine for machine in known if not _off_since(steward, name, machine, claim))
+    steward.proof.proved(name, set(known).difference(machines))
+    charge.waiting_for, charge.acquired_at = machines, now
+    charge.proof_due = {machine: _due(steward, charge, machine, now) for machine in machines}
+    if machines:
+        charge.execution.hold_programs_until = NEVER  # until we say so
+        words = "; ".join(_word(steward, charge, machine, now) for machine in machines)
+        steward.note(f"exclusive parts wait: no proof that they stopped on {words}", name, Level.WARNING)
+    look(steward, charge, now)
+
+
+def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool:
+    """Whether ``machine`` was confirmed off before our right began and has not held the group since.
+
+    Under ``fence`` it cannot have: it needs our vote. Else the voters would remember a newer ballot of it, and any majority
+    that could have given it one shares a voter with the majority that granted ours.
+    """
+    if not steward.fencing.off(machine):
+        return False
+    before = steward.fencing.targets[machine].ballots.get(group, 0)
+    newer = [ballot for ballot in claim.unfinished if ballot > before or steward.bidder(ballot) != machine]
+    return steward.cluster.quorum is Quorum.FENCE or not newer
+
+
+def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instant:
+    watchdog = steward.proof.watchdog(machine)
+    if watchdog:
+        return now + watchdog
+    return NEVER if steward.fencing.able(machine) else now + charge.group.stop_timeout
+
+
+def _word(steward: Steward, charge: Charge, machine: str, now: Instant) -> str:
+    """One machine, and what will prove that it has stopped."""
+    due = charge.proof_due.get(machine, NEVER)
+    ways = []
+    if steward.fencing.able(machine):
+        ways.append(steward.fencing.sentence(machine, now) or "until it is fenced")
+    if due != NEVER:
+        left = format_duration(max(0, due - now) // MILLISECOND * MILLISECOND)
+        what = "its watchdog has reset it" if steward.proof.watchdog(machine) else "its stop timeout has passed"
+        ways.append(f"{left} until {what}")
+    return f"{machine} ({', or '.join(ways) or 'until it says so'})"
+
+
+def sentence(steward: Steward, charge: Charge, now: Instant) -> str:
+    """What a group that we hold waits for, for people; "" when it waits for nothing."""
+    if not charge.waiting_for:
+        return ""
+    if charge.overdue:
+        return f"waits until {', '.join(charge.waiting_for)} says that it has stopped"
+    return "waits for proof of stop: " + "; ".join(_word(steward, charge, each, now) for each in charge.waiting_for)
+
+
+def look(steward: Steward, charge: Charge, now: Instant) -> None:
+    """Is the wait over, and is anybody to be fenced for it?"""
+    name = charge.group.name
+    if not charge.waiting_for:
+        return
+    said = [machine for machine in charge.waiting_for if not steward.proof.missing(name, machine)]
+    if said:
+        steward.note(f"{', '.join(said)} said itself that it has stopped", name)
+        _over(steward, charge, said)
+    for machine in charge.waiting_for:
+        if not steward.fencing.able(machine):
+            continue
+        if machine in steward.stuck.get(name, ()):
+            steward.fencing.want(machine, name, f"{name} does not stop on it", now)
+        elif machine not in steward.alive and machine in steward.met:
+            steward.fencing.want(machine, name, f"{name} may still run on it, and nothing is heard of it", now)
+        elif now >= charge.acquired_at + charge.group.stop_timeout:
+            steward.fencing.want(machine, name, f"it did not say within the stop timeout that {name} has stopped", now)
+        else:
+            steward.wake(charge.acquired_at + charge.group.stop_timeout)
+
+
+def _over(steward: Steward, charge: Charge, machines: list[str]) -> None:
+    """``machines`` need not be waited for any longer."""
+    for machine in machines:
+        charge.proof_due.pop(machine, None)
+        steward.fencing.unwant(machine, charge.group.name)
+    charge.waiting_for = tuple(machine for machine in charge.waiting_for if machine not in machines)
+    if not charge.waiting_for:
+        charge.let_start()
+
+
+def expire(steward: Steward, charge: Charge, now: Instant) -> None:
+    """For ``TimerDue``. Time proves nothing about a machine that lives and has not said that it stopped."""
+    due = [machine for machine, at in charge.proof_due.items() if now >= at]
+    if not due:
+        return
+    name = charge.group.name
+    running = [machine for machine in due if machine in steward.alive and steward.proof.missing(name, machine)]
+    passed = [machine for machine in due if machine not in running]
+    for machine in passed:
+        what = "its watchdog has reset it" if steward.proof.watchdog(machine) else "the stop timeout has passed"
+        steward.note(f"{machine}: {what}: that is the proof of stop", name)
+    if passed:
+        steward.proof.proved(name, passed)
+        _over(steward, charge, passed)
+    if not running:
+        return
+    if not charge.overdue:
+        text = f"{', '.join(running)} lives and has not said that it stopped: exclusive parts wait until it does"
+        steward.note(text, name, Level.ERROR)
+    charge.overdue = True
+    for machine in running:
+        charge.proof_due[machine] = now + steward.cluster.heartbeat
+
+
+def confirmed(steward: Steward, news: Confirmed) -> None:
+    """A node was confirmed to be off: proof for every group that was ours before that was asked for."""
+    index = steward.ordered.index(news.node)
+    for name, charge in steward.charges.items():
+        promised = steward.voter.unfinished.get(name, {}).get(index)
+        if promised is not None:
+            steward.fencing.targets[news.node].ballots[name] = promised.ballot
+        if steward.claims.held(name) is None or news.node not in charge.waiting_for:
+            continue
+        if news.began < charge.acquired_at:
+            continue
+        steward.note(f"{news.node} is off, by {news.by}: that is the proof of stop", name)
+        steward.proof.proved(name, (news.node,))
+        _over(steward, charge, [news.node])

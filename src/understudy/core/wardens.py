@@ -1,0 +1,68 @@
+"""What watches over programs that must not run twice: the watchdog of this machine, and the fencing of others that are stuck.
+
+The watchdog is fed with each heartbeat, and only while every group with exclusive parts that may be running here has a right that
+stands. So it fires at most its time-out after the last such right has ended, and others may count on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..messages import Phase
+from ..units import Instant
+from . import awaiting
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+def feed_until(node: Node, now: Instant) -> Instant:
+    """Until when the watchdog may be fed, by what is known now; 0: not at all."""
+    until = now + node.cluster.silence
+    for name, charge in node.steward.charges.items():
+        execution = charge.execution
+        if not execution.exclusive_may_run():
+            continue
+        claim = node.steward.claims.held(name)
+        right = claim.until if claim is not None else charge.adopting_until
+        until = 0 if execution.does_not_stop() else min(until, right)
+    return until
+
+
+def exclusive_may_run(node: Node) -> bool:
+    """Whether anything that must not run twice may be running on this machine."""
+    return any(charge.execution.exclusive_may_run() for charge in node.steward.charges.values())
+
+
+def told(node: Node) -> None:
+    """Pass on to the steward what became of fencing and what others say of their groups."""
+    steward = node.steward
+    news, steward.fencing.news = steward.fencing.news, []
+    for item in news:
+        awaiting.confirmed(steward, item)
+    stuck: dict[str, set[str]] = {}
+    for name, state in node.states.items():
+        steward.last_held[name] = frozenset(hold.group for hold in state.holds if not hold.bidding)
+        for report in state.groups:
+            if report.phase is Phase.STUCK:
+                stuck.setdefault(report.group, set()).add(name)
+    steward.stuck = {group: frozenset(names) for group, names in stuck.items()}
+    for name in steward.alive:
+        for reason in tuple(steward.fencing.wanted_by(name)) if name in steward.fencing.targets else ():
+            charge = steward.charges.get(reason)
+            if charge is not None and name not in charge.waiting_for and name not in stuck.get(reason, ()):
+                steward.fencing.unwant(name, reason)
+
+
+def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
+    """A holder that says it cannot stop its group is fenced by the node that would run the group next."""
+    steward = node.steward
+    for group, names in steward.stuck.items():
+        holder = holders.get(group)
+        decision = node.decisions.get(group)
+        if holder is None or holder not in names or decision is None:
+            continue
+        order = [name for name in decision.order if name != holder]
+        if order[:1] == [node.me] and steward.alive:
+            steward.fencing.want(holder, group, f"{group} does not stop on it", now)
