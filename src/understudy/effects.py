@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .messages import Message
 from .model import AddressResource
-from .units import Duration, Instant
+from .units import NEVER, Duration, Instant
 
 
 class Action(Enum):
@@ -105,7 +105,9 @@ class ProbeAddresses:
 class RunAgent:
     """Have the manager run ``action`` of a program; killed with its process group after ``limit``.
 
-    START and STOP: OK, FAILED or UNKNOWN. MONITOR: OK (runs), NOT_RUNNING, FAILED (runs badly) or UNKNOWN.
+    START and STOP: OK, FAILED or UNKNOWN. MONITOR: OK (runs), NOT_RUNNING, FAILED (runs badly) or UNKNOWN. A START is not begun
+    at ``until`` or later, by the clock at that moment, but answered with NOT_RUNNING: whoever was frozen with the order
+    in hand may have lost the right to it.
     """
 
     op: int
@@ -115,6 +117,7 @@ class RunAgent:
     limit: Duration
     ballot: int
     why: str
+    until: Instant = NEVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,15 @@ def test_a_stop_that_finds_nothing_running_is_a_stop() -> None:
     assert walk.end(NOT_RUNNING) == "stop httpd"
 
 
+def test_a_start_that_came_too_late_to_be_begun_is_no_failure() -> None:
+    walk = site()
+    walk.want(Wanted.RUN)
+    walk.end()
+    walk.end(NOT_RUNNING)
+    assert walk.end(NOT_RUNNING) == "start disk", "asked again, at once"
+    assert not walk.execution.parts[2].failures
+
+
 def test_what_runs_already_is_adopted_and_not_started_again() -> None:
     walk = Walk(address(1), program("httpd"), present=("192.0.2.1",))
     assert walk.states() == ["running", "unknown"]

@@ -28,7 +28,7 @@ from understudy.effects import (
 )
 from understudy.events import Event, Finished, ManagerChanged, Outcome
 from understudy.pulse.perform import SLICE
-from understudy.units import MILLISECOND, SECOND
+from understudy.units import MILLISECOND, NEVER, SECOND
 from understudy.wire.native import Envelope, Opener
 
 
@@ -210,6 +210,7 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
             "limit_ns": 5 * SECOND,
             "ballot": 77,
             "why": "moves",
+            "until_ns": NEVER,
         },
         {"t": "reply", "op": 3, "ok": False, "text": "no"},
         {"t": "reply", "op": 4, "ok": False, "text": "b did not answer", "unknown": True},
@@ -222,6 +223,16 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
 def test_without_a_manager_an_agents_outcome_is_unknown(parts: Rig, clock: HandClock) -> None:
     parts.loop.performer.perform(RunAgent(9, "web", "httpd", Action.START, SECOND, 1, "x"), clock.now)
     assert results(parts) == [Finished(9, Outcome.UNKNOWN, "no manager")]
+
+
+def test_a_start_whose_right_is_over_is_not_passed_on(parts: Rig, clock: HandClock, manager: Peer) -> None:
+    order = RunAgent(9, "web", "httpd", Action.START, SECOND, 1, "x", until=clock.now + 1)
+    parts.loop.performer.perform(order, clock.now)
+    assert [packet["op"] for packet in manager.receive()] == [9]
+    clock.now += 1
+    parts.loop.performer.perform(order, clock.now - 1)
+    assert manager.receive() == []
+    assert results(parts) == [Finished(9, Outcome.NOT_RUNNING, "not begun: the right to it may be over")]
 
 
 def test_quit_keeps_its_reason(parts: Rig, clock: HandClock) -> None:

@@ -101,6 +101,7 @@ class Execution:
         self.next_op = next_op
         self.wanted = Wanted.OBSERVE
         self.ballot = 0
+        self.right_until: Instant = NEVER
         self.manager = False
         self.hold_programs_until: Instant = 0
         self.stop_since: Instant | None = None
@@ -366,7 +367,8 @@ class Execution:
         }[action]
         self.operation = _Operation(op, action, resources, now + limit + SLACK)
         parts[0].monitor_at = NEVER
-        return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why)]
+        until = self.right_until if action is Action.START else NEVER
+        return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until)]
 
     # How operations end
 
@@ -392,6 +394,8 @@ class Execution:
             part = self._part(resource)
             if outcome is Outcome.OK:
                 self._runs(part, now, "")
+            elif outcome is Outcome.NOT_RUNNING:
+                part.state, part.text = State.STOPPED, text  # it came too late to be begun: no failure of the program
             else:
                 self._fail(part, f"start: {text or outcome.value}", now)
         if outcome is Outcome.OK and isinstance(operation.resources[0], AddressResource):

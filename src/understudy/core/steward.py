@@ -104,6 +104,7 @@ class Steward:
         if decision.wait:
             self.wake(now + decision.wait)
         execution = charge.execution
+        execution.right_until = claim.until
         if target == self.me:
             execution.want(Wanted.RUN, now, claim.ballot)
             charge.why_here = why
@@ -265,6 +266,7 @@ class Steward:
         charge.adopting_until = 0
         charge.vacant_since = None
         charge.since = now
+        charge.execution.right_until = claim.until
         charge.execution.want(Wanted.RUN, now, claim.ballot)
         # Addresses that are here already will not be added, yet clients may have learned another machine's.
         if self._running(charge):

@@ -160,6 +160,11 @@ class Manager:
             return
         group, resource = str(packet.get("group", "")), str(packet.get("resource", ""))
         outcome, text = Outcome.UNKNOWN, "the manager failed inside"
+        until = packet.get("until_ns")
+        if action is Action.START and isinstance(until, int) and time.clock_gettime_ns(time.CLOCK_BOOTTIME) >= until:
+            # This process was frozen, or starved, with the order in hand: another machine may have the group by now.
+            self._finished(op, Outcome.NOT_RUNNING, "not begun: the right to it may be over", peer)
+            return
         try:
             outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
         finally:

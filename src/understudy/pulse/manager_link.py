@@ -156,6 +156,7 @@ class ManagerLink:
                 "limit_ns": effect.limit,
                 "ballot": effect.ballot,
                 "why": effect.why,
+                "until_ns": effect.until,
             }
         )
 

@@ -13,6 +13,7 @@ from typing import Protocol, assert_never
 
 from ..adapters.udp import UdpLinks
 from ..effects import (
+    Action,
     AddAddresses,
     Announce,
     CloseWatchdog,
@@ -41,6 +42,8 @@ SLICE = 64
 
 PROBES = 3
 """Questions asked for each address before silence counts as an answer (RFC 5227 section 2.1.1, PROBE_NUM)."""
+
+TOO_LATE = "not begun: the right to it may be over"
 
 _MOST_TEXTS = 8
 
@@ -148,7 +151,9 @@ class Performer:
             case ProbeAddresses():
                 self._probe(effect, now)
             case RunAgent():
-                if not self.manager.run_agent(effect):
+                if effect.action is Action.START and self.clock() >= effect.until:
+                    self.results.append(Finished(effect.op, Outcome.NOT_RUNNING, TOO_LATE))
+                elif not self.manager.run_agent(effect):
                     self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
             case Fence():
                 if not self.manager.fence(effect):

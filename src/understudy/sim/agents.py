@@ -53,6 +53,7 @@ class Temper:
 class _Job:
     effect: RunAgent
     pulse: int
+    late: bool = False
 
 
 class Manager:
@@ -127,9 +128,11 @@ class Manager:
         temper = self.temper(*key)
         duration = temper.durations[effect.action]
         hangs = temper.take(temper.hangs, effect.action) or duration > effect.limit
-        if effect.action is Action.START:
+        late = effect.action is Action.START and self.host.reading >= effect.until
+        if effect.action is Action.START and not late:
             self.set_running(*key, True)
-        end = self.host.world.now + (effect.limit if hangs else duration)
+        job.late = late
+        end = self.host.world.now + (0 if late else effect.limit if hangs else duration)
         self.host.world.at(end, partial(self._end, key, job, hangs, (self.host.boots, self._life)))
 
     def _end(self, key: tuple[str, str], job: _Job, hung: bool, began: tuple[int, int]) -> None:
@@ -139,6 +142,8 @@ class Manager:
         effect = job.effect
         temper = self.temper(*key)
         outcome, text = self._result(key, effect, hung, temper)
+        if job.late:
+            outcome, text = Outcome.NOT_RUNNING, "not begun: the right to it may be over"
         if life != self._life:
             return
         queue = self._queues[key]
