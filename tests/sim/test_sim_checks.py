@@ -7,10 +7,11 @@ from fake_cores import Beating, Greedy, Raising, Stuck
 from test_sim_world import cluster
 
 from understudy.effects import KernelLease
-from understudy.model import AddressResource
+from understudy.model import AddressResource, Quorum
 from understudy.sim.checks import Safety
-from understudy.sim.faults import draw_shape
+from understudy.sim.faults import KINDS
 from understudy.sim.run import make_world, run_seed
+from understudy.sim.shapes import draw_shape
 from understudy.sim.world import Habits, World
 from understudy.units import SECOND
 
@@ -76,8 +77,12 @@ def test_power_ends_a_right() -> None:
     assert not safety.findings
 
 
-def test_shapes_vary_and_always_have_an_address() -> None:
-    shapes = [draw_shape(seed).cluster for seed in range(100)]
-    assert {len(shape.members) for shape in shapes} == {2, 3, 5}
-    assert all(any(isinstance(r, AddressResource) for r in g.resources) for s in shapes for g in s.groups)
+def test_shapes_vary() -> None:
+    shapes = [draw_shape(seed, tuple(KINDS)).cluster for seed in range(100)]
+    assert {len(shape.members) for shape in shapes} == {2, 3, 5, 7}
+    assert {shape.quorum for shape in shapes} == set(Quorum)
+    assert any(shape.fences for shape in shapes if shape.quorum is Quorum.MAJORITY)
+    assert any(node.watchdog for shape in shapes for node in shape.nodes)
+    with_address = [any(isinstance(r, AddressResource) for r in g.resources) for s in shapes for g in s.groups]
+    assert with_address.count(True) > 5 * with_address.count(False) > 0
     assert any(r.exclusive for s in shapes for g in s.groups for r in g.resources)

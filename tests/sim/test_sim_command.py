@@ -14,7 +14,7 @@ def test_json_has_one_trace_for_each_seed_and_says_how_to_repeat() -> None:
     found = json.loads(result.stdout)
     assert found["seeds"] == 2
     assert set(found["traces"]) == {"1000", "1001"}
-    assert found["coverage"]["datagrams sent"] > 0
+    assert found["coverage"]["datagrams: sent"] > 0
     assert result.exit_code == (1 if found["failed"] else 0)
 
 
@@ -37,5 +37,5 @@ def test_a_story_is_in_the_order_of_time_and_ends_with_the_verdict() -> None:
 
 def test_text_names_what_happened() -> None:
     result = CliRunner().invoke(command, ["--seed", "1000"])
-    assert "datagrams sent" in result.stdout
+    assert "datagrams: sent" in result.stdout
     assert "1 seeds" in result.stdout

@@ -215,10 +215,11 @@ def test_what_was_lost_on_its_way_was_heard_by_the_eavesdropper() -> None:
 
 def test_trouble_ends_for_good() -> None:
     """Whatever kinds a seed chose, nothing of them is left when it should be calm."""
-    from understudy.sim.faults import KINDS, Shape
+    from understudy.sim.faults import KINDS
+    from understudy.sim.shapes import Shape
 
     world, _, _ = started()
-    shape = Shape(world.cluster, world.habits, tuple(KINDS), 50 * MILLISECOND, 20 * SECOND)
+    shape = Shape(1, world.cluster, world.habits, tuple(KINDS), 50 * MILLISECOND, 20 * SECOND)
     schedule(world, shape)
     world.run(shape.trouble + 10 * SECOND)
     for host in world.hosts.values():

@@ -7,9 +7,9 @@ import pytest
 from understudy.core.node import Node
 from understudy.model import AddressResource, Cluster, Group, Quorum
 from understudy.sim.checks import Safety
-from understudy.sim.faults import SERVICE_DEVICE, make_members
 from understudy.sim.outages import Outages
 from understudy.sim.run import make_world
+from understudy.sim.shapes import SERVICE_DEVICE, make_members
 from understudy.sim.world import Habits, World
 from understudy.units import MICROSECOND, MILLISECOND, SECOND
 

@@ -11,9 +11,9 @@ from understudy.effects import AddAddresses, KernelLease, Send
 from understudy.messages import GroupReport, Heartbeat, Hold, NodeState, Phase, Release
 from understudy.model import AddressResource, Cluster, Group, Quorum, ScriptResource
 from understudy.sim.checks import Safety
-from understudy.sim.faults import SERVICE_DEVICE, make_members
 from understudy.sim.host import Host
 from understudy.sim.run import make_world
+from understudy.sim.shapes import SERVICE_DEVICE, make_members
 from understudy.sim.stops import settle_time
 from understudy.sim.world import Habits, World
 from understudy.units import MILLISECOND, SECOND

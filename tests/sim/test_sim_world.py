@@ -9,23 +9,21 @@ from fake_cores import Beating
 
 from understudy.effects import Action, KernelLease, ProbeAddresses, RunAgent, SaveStandby
 from understudy.events import Finished, LinkChanged, Outcome, Received, Stalled, Started, TimerDue
-from understudy.model import Cluster
-from understudy.sim.faults import draw_shape
+from understudy.model import AddressResource, Cluster, CommandResource, Group, Limits, Quorum
 from understudy.sim.host import Host, Strike
 from understudy.sim.network import Weather
 from understudy.sim.run import make_world, run_seed
+from understudy.sim.shapes import SERVICE_DEVICE, make_members
 from understudy.sim.world import Clock, Habits, World
 from understudy.units import MILLISECOND, SECOND
 
 
 def cluster() -> Cluster:
     """Two nodes and a witness, 200 ms and 1 s, with a group that has a program."""
-    for seed in range(1000):
-        shape = draw_shape(seed).cluster
-        programs = [item for group in shape.groups for item in group.resources if hasattr(item, "argv")]
-        if len(shape.nodes) == 2 and shape.dead_time == SECOND and shape.heartbeat == SECOND // 5 and programs:
-            return shape
-    raise AssertionError("no seed draws such a cluster any more")
+    program = CommandResource("httpd", ("httpd",), limits=Limits(2 * SECOND, 2 * SECOND, SECOND, 3 * SECOND))
+    site = Group("site", (AddressResource("address", "192.168.58.100", 24, SERVICE_DEVICE), program))
+    members = make_members(("n1", "n2"), ("w1",))
+    return Cluster("sim", "key", SECOND // 5, SECOND, Quorum.MAJORITY, members, (site,), digest="simulate0")
 
 
 def started(habits: Habits | None = None) -> tuple[World, Host, Host]:

@@ -329,7 +329,16 @@ class Node:
         self.out += renewals
         if self.watchdog and (until := wardens.feed_until(self, now)) > now:
             self.out.append(FeedWatchdog(until))
-        self.next_beat, self.last_beat = now + self.cluster.heartbeat, now
+        self.next_beat, self.last_beat = now + self._interval(), now
+
+    def _interval(self) -> Duration:
+        """Ours, or shorter while a member counts by a shorter dead time: it must hear us as often as it expects its like."""
+        shortest = min(
+            (self.states[name].dead_time for name in self.steward.alive if name in self.states), default=NEVER
+        )
+        if shortest >= self.cluster.silence:
+            return self.cluster.heartbeat
+        return min(self.cluster.heartbeat, max(MILLISECOND, shortest // 3))
 
     def _beat_to(self, node: str, link: str, now: Instant) -> None:
         """A heartbeat for one member only: it names that member's incarnation, so that ours can become current there."""

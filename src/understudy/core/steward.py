@@ -262,6 +262,9 @@ class Steward:
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:
             self.proof.unfinished(name, self.bidder(ballot))
+        if self.cluster.quorum is Quorum.PAIR and len(claim.echoes) == 1 and not charge.adopting_until:
+            # Nobody but the silent peer could say whether it has taken the group since its last word.
+            self.proof.unfinished(name, next(member for member in self.cluster.names if member != self.me))
         awaiting.begin(self, charge, claim, now)
         charge.adopting_until = 0
         charge.vacant_since = None

@@ -65,7 +65,8 @@ class Manager:
         self.running: dict[tuple[str, str], bool] = {}
         self.tempers: dict[tuple[str, str], Temper] = {}
         self._queues: dict[tuple[str, str], deque[_Job]] = {}
-        self._life = 0
+        self.life = 0
+        self._hangs_until = 0
 
     def temper(self, group: str, resource: str) -> Temper:
         return self.tempers.setdefault((group, resource), Temper())
@@ -75,14 +76,14 @@ class Manager:
         for group, resource in [key for key, running in self.running.items() if running]:
             self.set_running(group, resource, False)
         self._queues.clear()
-        self._life += 1
+        self.life += 1
 
     def crash(self) -> None:
         """The manager dies: what it runs goes on, what it was asked is forgotten, running actions answer nobody."""
         if not self.up:
             return
         self.up = False
-        self._life += 1
+        self.life += 1
         self.host.fact(ManagerChanged(False))
 
     def start(self) -> None:
@@ -98,10 +99,26 @@ class Manager:
         if self.up and self.host.pulse_number == pulse:
             self.host.fact(ManagerChanged(True))
 
+    def hang(self, span: Duration) -> None:
+        """It does nothing for ``span``: what arrives meanwhile waits."""
+        self._hangs_until = max(self._hangs_until, self.host.world.now + span)
+
     def run(self, effect: RunAgent, pulse: int) -> Finished | None:
         """Ask for an action. Actions of one program wait for each other."""
         if not self.up:
             return Finished(effect.op, Outcome.UNKNOWN, "no manager")
+        world = self.host.world
+        if world.now < self._hangs_until:
+            again = partial(self._later, effect, pulse, (self.host.boots, self.life))
+            world.at(self._hangs_until, again)
+            return None
+        return self._queue(effect, pulse)
+
+    def _later(self, effect: RunAgent, pulse: int, life: tuple[int, int]) -> None:
+        if life == (self.host.boots, self.life):
+            self._queue(effect, pulse)
+
+    def _queue(self, effect: RunAgent, pulse: int) -> Finished | None:
         key = (effect.group, effect.resource)
         queue = self._queues.setdefault(key, deque())
         queue.append(_Job(effect, pulse))
@@ -133,7 +150,7 @@ class Manager:
             self.set_running(*key, True)
         job.late = late
         end = self.host.world.now + (0 if late else effect.limit if hangs else duration)
-        self.host.world.at(end, partial(self._end, key, job, hangs, (self.host.boots, self._life)))
+        self.host.world.at(end, partial(self._end, key, job, hangs, (self.host.boots, self.life)))
 
     def _end(self, key: tuple[str, str], job: _Job, hung: bool, began: tuple[int, int]) -> None:
         boot, life = began
@@ -144,7 +161,7 @@ class Manager:
         outcome, text = self._result(key, effect, hung, temper)
         if job.late:
             outcome, text = Outcome.NOT_RUNNING, "not begun: the right to it may be over"
-        if life != self._life:
+        if life != self.life:
             return
         queue = self._queues[key]
         queue.popleft()
@@ -155,12 +172,14 @@ class Manager:
         if not lost:
             world = self.host.world
             fact = Finished(effect.op, outcome, text)
-            world.after(world.habits.answer, partial(self._answer, fact, job.pulse, life))
+            world.at(
+                max(world.now + world.habits.answer, self._hangs_until), partial(self._answer, fact, job.pulse, life)
+            )
         if queue:
             self._begin(key)
 
     def _answer(self, fact: Finished, pulse: int, life: int) -> None:
-        if life == self._life:
+        if life == self.life:
             self.host.fact(fact, pulse)
 
     def _result(self, key: tuple[str, str], effect: RunAgent, hung: bool, temper: Temper) -> tuple[Outcome, str]:

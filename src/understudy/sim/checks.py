@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.charge import REFUSED_PAUSE
 from ..effects import Action, Announce, Effect, RemoveAddresses, RunAgent
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
@@ -44,6 +45,7 @@ class Safety(Observer):
         self.findings: list[Finding] = []
         self.limit = limit
         self.stop_failed = False
+        self.lease_refused = False
         self._ends: dict[str, dict[str, WorldTime]] = {}
         self._stops = Stops(self._add)
 
@@ -70,6 +72,7 @@ class Safety(Observer):
         if host is not None:
             self._stops.happened(host, text)
             failed = text.startswith("stop ") and not text.endswith(": ok")
+            self.lease_refused |= text.startswith("kernel lease refused")
             self.stop_failed |= failed or text.startswith("addresses were not removed")
 
     def wished(self, host: Host, effect: Effect) -> None:
@@ -207,11 +210,20 @@ def _explain(world: World, name: str, group: str) -> str:
     return f"{status.state}, {status.not_on.get(name) or status.why}"
 
 
-def allowed_time(world: World, stop_failed: bool) -> Duration:
-    """How long after the end of trouble everything must have settled; a stop that failed is tried again only after up to 30 s."""
+def allowed_time(world: World, safety: Safety) -> Duration:
+    """How long after the end of trouble everything must have settled; a stop that failed is tried again only after up to 30 s,
+    and a node whose kernel refused a lease is not trusted with the group for a minute.
+    """
     cluster = world.cluster
     slowest = 0
     for group in cluster.groups:
         programs = [item for item in group.resources if not isinstance(item, AddressResource)]
         slowest = max(slowest, group.stop_timeout + sum(item.limits.start + item.limits.stop for item in programs))
-    return 15 * cluster.dead_time + slowest + (35 * SECOND if stop_failed else 0)
+    longest = max([cluster.dead_time, *(host.cluster.dead_time for host in world.hosts.values())])
+    return (
+        15 * longest
+        + slowest
+        + cluster.watchdog_timeout
+        + (35 * SECOND if safety.stop_failed else 0)
+        + (REFUSED_PAUSE if safety.lease_refused else 0)
+    )

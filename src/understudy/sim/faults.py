@@ -1,4 +1,4 @@
-"""A seed decides on a cluster and on a schedule of trouble.
+"""The schedule of trouble that a seed decides on, and every kind of trouble.
 
 First trouble, in which nothing bad may happen; then everything is mended, and something good must happen
 (checks.Liveness). Each seed has its own mixture of troubles, because rare combinations are found sooner by runs that
@@ -6,146 +6,48 @@ do few things often than by runs that do all things seldom. Some kinds are aimed
 shows in no other way: restarts within the dead time, also of voters (a forgotten promise); blows between two effects of
 one turn (a wrong order); two quick restarts with the last words of both daemons played again (an old incarnation that
 looks like the newer one); machines that are always late (a deadline that never comes).
+
+Every strike draws from a source of its own, so that leaving some out (``shrink``) does not change what the others do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from random import Random
 
 from ..effects import Action
-from ..model import (
-    AddressResource,
-    Cluster,
-    CommandResource,
-    Failback,
-    FailbackKind,
-    Group,
-    Limits,
-    Link,
-    Member,
-    Quorum,
-    Resource,
-    Restarts,
-    Role,
-    ScriptResource,
-)
-from ..units import MILLISECOND, SECOND, Duration
+from ..model import AddressResource, Cluster, Quorum, Role
+from ..units import MILLISECOND, Duration
 from .host import Host, Strike
 from .network import Weather
-from .world import Habits, World
-
-HEARTBEAT_NETWORK = "heartbeat"
-SERVICE_NETWORK = "service"
-DEVICES = {HEARTBEAT_NETWORK: "eth1", SERVICE_NETWORK: "eth0"}
-SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
-
-
-SIZES = ((2, 0), (2, 0), (2, 1), (2, 1), (2, 1), (2, 1), (3, 0), (3, 0), (3, 0), (3, 2), (5, 0))
-"""Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the quorum policy ``pair``."""
-
-HARD_FOR_A_FILTERED_PAIR = frozenset({"address", "blow", "cable", "netlink", "one-way", "partition", "weather"})
-"""Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
-(nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
-tells the two of each other. They see each other's announcements, and neither gives way to those."""
-
-PING_TARGET = "192.168.58.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a seed chose: ``trouble`` and ``calm`` are how long each part lasts."""
-
-    cluster: Cluster
-    habits: Habits
-    kinds: tuple[str, ...]
-    interval: Duration
-    trouble: Duration
-
-
-def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...], networks: int = 2) -> tuple[Member, ...]:
-    """Nodes on both networks (or on the service network only), witnesses on the service network only."""
-    members = []
-    for number, name in enumerate(nodes, 101):
-        links = (Link(HEARTBEAT_NETWORK, f"192.168.107.{number}"), Link(SERVICE_NETWORK, f"192.168.58.{number}"))
-        members.append(Member(name, Role.NODE, links[-networks:]))
-    for number, name in enumerate(witnesses, 9):
-        members.append(Member(name, Role.WITNESS, (Link(SERVICE_NETWORK, f"192.168.58.{number}"),)))
-    return tuple(members)
-
-
-def draw_shape(seed: int) -> Shape:
-    """The cluster and the mixture of troubles of this seed."""
-    random = Random(seed * 2 + 1)
-    node_count, witness_count = random.choice(SIZES)
-    nodes = tuple(f"n{number}" for number in range(1, node_count + 1))
-    witnesses = tuple(f"w{number}" for number in range(1, witness_count + 1))
-    dead_time = random.choice((SECOND, SECOND, SECOND, 300 * MILLISECOND, 2 * SECOND))
-    heartbeat = dead_time // random.choice((3, 4, 5))
-    cluster = Cluster(
-        name="sim",
-        key_file="cluster.key",
-        heartbeat=heartbeat,
-        dead_time=dead_time,
-        quorum=Quorum.MAJORITY if node_count + witness_count > 2 else Quorum.PAIR,
-        members=make_members(nodes, witnesses, random.choice((1, 2, 2))),
-        groups=_draw_groups(random, nodes, dead_time),
-        ping=(PING_TARGET,) if node_count + witness_count == 2 and random.random() < 0.5 else (),
-        digest="sim",
-    )
-    habits = Habits(
-        jitter=random.choice((0, MILLISECOND, heartbeat // 10)),
-        wake=random.choice((0, 200_000, 5 * MILLISECOND)),
-        connect=random.choice((MILLISECOND, 20 * MILLISECOND)),
-        rate_error=1000,
-        wrong_clocks=random.choice((0.0, 0.0, 0.5)),
-        stalled_last=random.random() < 0.2,
-    )
-    kinds = tuple(random.sample(sorted(KINDS), random.randint(2, 7)))
-    if cluster.quorum is Quorum.PAIR and "filter" in kinds:
-        kinds = tuple(kind for kind in kinds if kind not in HARD_FOR_A_FILTERED_PAIR)
-    if random.random() < 0.5 and "restart" not in kinds:
-        kinds += ("restart",)
-    interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
-    return Shape(cluster, habits, kinds, interval, 34 * dead_time)
-
-
-def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration) -> tuple[Group, ...]:
-    limits = Limits(start=2 * dead_time, stop=2 * dead_time, monitor=dead_time, interval=3 * dead_time)
-    restarts = Restarts(most=2, within=4 * dead_time)
-    groups = []
-    for number in range(random.choice((1, 1, 2))):
-        name = ("site", "mail")[number]
-        resources: list[Resource] = [
-            AddressResource(
-                f"address-{name}", f"192.168.58.{100 - number}", 24, SERVICE_DEVICE, limits=limits, restarts=restarts
-            )
-        ]
-        if random.random() < 0.5:
-            resources.append(CommandResource(f"httpd-{name}", ("httpd",), limits=limits, restarts=restarts))
-        if random.random() < 0.4:
-            exclusive = random.random() < 0.7
-            resources.append(ScriptResource(f"disk-{name}", "/disk", (), exclusive, limits=limits, restarts=restarts))
-        prefer = tuple(random.sample(nodes, random.randint(0, len(nodes))))
-        kind = random.choice((FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER, FailbackKind.AFTER))
-        failback = Failback(kind, 2 * dead_time if kind is FailbackKind.AFTER else 0)
-        groups.append(Group(name, tuple(resources), prefer, failback, stop_timeout=3 * dead_time))
-    return tuple(groups)
+from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
+from .world import World
 
 
 def schedule(world: World, shape: Shape) -> None:
     """Plan one trouble after another until ``shape.trouble``, and the mending of all of it at that time."""
-
-    def strike() -> None:
-        if world.now >= shape.trouble:
-            return
-        KINDS[world.random.choice(shape.kinds)](world, shape.cluster.dead_time)
-        world.after(int(world.random.expovariate(1.0) * shape.interval) + MILLISECOND, strike)
-
+    plan = Random(shape.seed * 3 + 7)
+    when, number = 3 * shape.cluster.dead_time, 0
+    while when < shape.trouble:
+        kind = plan.choice(shape.kinds)
+        if shape.only is None or number in shape.only:
+            world.at(when, partial(_strike, world, shape, number, kind))
+        when += int(plan.expovariate(1.0) * shape.interval) + MILLISECOND
+        number += 1
+    shape.strikes = number
     world.network.recording = not {"replay", "resurrect"}.isdisjoint(shape.kinds)
-    world.after(3 * shape.cluster.dead_time, strike)
+    world.trouble_until = shape.trouble
     world.at(shape.trouble, lambda: mend_everything(world))
+
+
+def _strike(world: World, shape: Shape, number: int, kind: str) -> None:
+    """One trouble, drawn from its own source of randomness."""
+    ordinary, world.random = world.random, Random(shape.seed * 1_000_003 + number)
+    world.kinds[kind] += 1
+    KINDS[kind](world, shape.cluster.dead_time)
+    world.random = ordinary
 
 
 def mend_everything(world: World) -> None:
@@ -153,8 +55,11 @@ def mend_everything(world: World) -> None:
     world.tell(None, "trouble ends")
     world.network.heal()
     world.network.recording = False
+    world.devices.fails = world.devices.hangs = world.devices.slow = 0
     for host in world.hosts.values():
         host.strike = None
+        host.kernel.lease_refusals = 0
+        host.change_file(world.cluster)
         host.relieve()
         host.kernel.refusals = host.kernel.silences = 0
         host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
@@ -244,6 +149,34 @@ def _one_way(world: World, dead_time: Duration) -> None:
     world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.mend((one,), (other,), networks))
 
 
+def _link(world: World, dead_time: Duration) -> None:
+    """One link between two machines: cut both ways, one way, or flapping."""
+    random = world.random
+    one, other = random.sample(world.cluster.names, 2)
+    networks = random.choice(((HEARTBEAT_NETWORK,), (SERVICE_NETWORK,), ()))
+    words = f"{one} and {other} on {' '.join(networks) or 'all networks'}"
+    if random.random() < 0.5:
+        world.tell(None, f"link cut between {words}")
+        world.network.part((one,), (other,), networks)
+        world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.heal_part((one,), (other,), networks))
+        return
+    world.tell(None, f"link flaps between {words}")
+    period, times = _span(world, 0.1, 2.0, dead_time), random.randint(2, 8)
+    one_way = random.random() < 0.3
+
+    def down() -> None:
+        if world.now >= world.trouble_until:
+            return
+        if one_way:
+            world.network.cut((one,), (other,), networks)
+        else:
+            world.network.part((one,), (other,), networks)
+
+    for turn in range(times):
+        world.after(2 * turn * period, down)
+        world.after((2 * turn + 1) * period, lambda: world.network.heal_part((one,), (other,), networks))
+
+
 def _weather(world: World, dead_time: Duration) -> None:
     random = world.random
     weather = Weather(
@@ -302,7 +235,12 @@ def _operator(world: World, dead_time: Duration) -> None:
     random = world.random
     asked, target = _some(world), _some(world, nodes_only=True)
     group = random.choice(world.cluster.groups).name
-    verb = random.choice(("move", "move", "standby", "online"))
+    verb = random.choice(("move", "move", "standby", "online", "fence", "confirm-off"))
+    if verb == "confirm-off" and target.power:
+        off = [host for host in world.hosts.values() if not host.power and host.member.role is Role.NODE]
+        if not off:
+            return  # a human who says so of a machine that is on is outside what can be promised
+        target = off[0]
     number = random.getrandbits(31)
     world.tell(asked, f"operator: {verb} {group if verb == 'move' else ''} {target.name}")
     asked.ask(number, verb, group if verb == "move" else "", target.name)
@@ -397,14 +335,92 @@ def _ping(world: World, dead_time: Duration) -> None:
     world.after(_span(world, 0.5, 4.0, dead_time), answer)
 
 
+def _disk(world: World, dead_time: Duration) -> None:
+    """The manager waits for a disk that hangs: whatever it is asked for meanwhile begins, or is answered, only then."""
+    host = _some(world, nodes_only=True)
+    if host.power and host.manager.up:
+        span = _span(world, 0.3, 3.0, dead_time)
+        world.tell(host, f"manager hangs for {span // MILLISECOND} ms")
+        host.manager.hang(span)
+
+
+def _stuck(world: World, dead_time: Duration) -> None:
+    """An exclusive program that does not stop, however often it is asked, for a long time or until the machine is reset."""
+    random = world.random
+    host = _some(world, nodes_only=True)
+    programs = [(g.name, r.id) for g in world.cluster.groups for r in g.resources if r.exclusive]
+    if not programs or not host.power:
+        return
+    group, resource = random.choice(programs)
+    misdeed = random.choice(("fails", "hangs"))
+    counts: dict[Action, int] = getattr(host.manager.temper(group, resource), misdeed)
+    counts[Action.STOP] = random.choice((1, 3, 1000))
+    world.tell(host, f"program {resource} does not stop ({misdeed})")
+    if random.random() < 0.6:
+        host.ask(random.getrandbits(31), "standby", "", host.name)
+        world.after(_span(world, 1.0, 8.0, dead_time), lambda: host.ask(1, "online", "", host.name))
+
+
+def _device(world: World, dead_time: Duration) -> None:
+    """The next orders to fence devices fail, hang, or are answered too late; mostly when they will be needed."""
+    random = world.random
+    misdeed = random.choice(("fails", "hangs", "slow"))
+    setattr(world.devices, misdeed, random.randint(1, 3))
+    world.tell(None, f"device {misdeed}")
+    if random.random() < 0.7:
+        _power(world, dead_time)
+
+
+def _lease(world: World, dead_time: Duration) -> None:
+    """The kernel refuses the next changes of leases: what runs goes on to its end, and no longer."""
+    host = _some(world, nodes_only=True)
+    world.tell(host, "kernel lease refused")
+    host.kernel.lease_refusals = world.random.randint(1, 6)
+
+
+def _reload(world: World, dead_time: Duration) -> None:
+    """A changed file, taken up by restarting one daemon after the other: preferences, or times; never the voters."""
+    random, cluster = world.random, world.cluster
+    nodes = [node.name for node in cluster.nodes]
+    if random.random() < 0.6:
+        groups = tuple(replace(g, prefer=tuple(random.sample(nodes, len(nodes)))) for g in cluster.groups)
+        changed = replace(cluster, groups=groups, digest="simulate1")
+    else:
+        factor = random.choice((2, 3))
+        changed = replace(
+            cluster, dead_time=factor * dead_time, heartbeat=factor * cluster.heartbeat, digest="simulate2"
+        )
+    if cluster.quorum is not Quorum.MAJORITY and changed.dead_time != cluster.dead_time:
+        return
+    at = 0
+    for name in cluster.names:
+        host = world.hosts[name]
+        at += _span(world, 0.1, 2.0, dead_time)
+        world.after(at, partial(_take_up, world, host, changed))
+    world.tell(None, "a changed file is taken up, one machine after the other")
+
+
+def _take_up(world: World, host: Host, changed: Cluster) -> None:
+    if host.core is None or world.now >= world.trouble_until:
+        return
+    world.tell(host, "kill, started again with the changed file")
+    host.kill_pulse()
+    host.change_file(changed)
+    world.after(MILLISECOND, host.start_pulse)
+
+
 KINDS: dict[str, Callable[[World, Duration], None]] = {
     "address": _address,
     "blow": _blow,
     "cable": _cable,
     "clock": _clock,
     "crash": _crash,
+    "device": _device,
+    "disk": _disk,
     "filter": _filter,
     "freeze": _freeze,
+    "lease": _lease,
+    "link": _link,
     "manager": _manager,
     "netlink": _netlink,
     "one-way": _one_way,
@@ -413,10 +429,12 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "ping": _ping,
     "power": _power,
     "program": _program,
+    "reload": _reload,
     "replay": _replay,
     "restart": _restart,
     "resurrect": _resurrect,
     "shutdown": _shutdown,
     "starve": _starve,
+    "stuck": _stuck,
     "weather": _weather,
 }

@@ -21,6 +21,7 @@ from ..events import (
     AdminRequest,
     Event,
     Finished,
+    LeaseRefused,
     LinkChanged,
     Outcome,
     Received,
@@ -30,15 +31,14 @@ from ..events import (
     TimerDue,
 )
 from ..messages import Message
-from ..model import AddressResource, Member, Role
+from ..model import AddressResource, Cluster, Member, Role
 from ..units import MILLISECOND, NEVER, Duration, Instant
 from ..wire.native import Opener, Reject, Sealer
 from .agents import Manager
 from .kernel import Kernel
 from .neighbours import Neighbours
-from .world import LAST, Clock, Core, World, WorldTime
-
-YEAR = 365 * 24 * 3600 * 1000
+from .watchdog import Watchdog
+from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
 
 SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
@@ -46,9 +46,6 @@ FACTS_IN_A_TURN = 200
 """More results fed back within one turn would mean that the core and the machine chase each other for ever."""
 MOST_IDLE_TIMERS = 4
 """TimerDue in a row that leave the deadline where it was: the core does not progress."""
-WALL_CLOCK = 1_700_000_000_000
-WALL_ERRORS = (-WALL_CLOCK, -10 * YEAR, -YEAR // 8000, -2_000, 2_000, YEAR // 8000, 30 * YEAR)
-"""Wrong wall clocks, in milliseconds: a battery that died (1970, or the year of the firmware), about an hour, 2 s, far ahead."""
 SLICE = 6 * MILLISECOND
 """How long a starved pulse runs when it gets its turn."""
 KEY = bytes(range(32))
@@ -74,6 +71,9 @@ class Host:
         self.boots = 0
         self.kernel = Kernel()
         self.manager = Manager(self)
+        self.cluster = world.cluster
+        """What this machine's file says; a rolling change makes it differ from the others' for a while."""
+        self.watchdog = Watchdog(self, world.cluster.watchdog_timeout if member.watchdog else 0)
         self.core: Core | None = None
         self.pulse_number = 0
         self.frozen_at: Instant | None = None
@@ -83,6 +83,7 @@ class Host:
         self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
+        self._longest: Duration = world.cluster.dead_time
         self._sealer: Sealer
         self._opener: Opener
         self._datagrams: deque[tuple[str, bytes, Instant]] = deque()
@@ -146,6 +147,7 @@ class Host:
         self._end_pulse()
         self._leases_ended()
         self.power = False
+        self.watchdog.close()
         self.manager.power_off()
         self.kernel = Kernel(carriers=self.kernel.carriers)
 
@@ -163,7 +165,8 @@ class Host:
         self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
         for queue in (self._datagrams, self._facts, self._unperformed):
             queue.clear()
-        self.core = world.make_core(world.cluster, self.name)
+        self.core = world.make_core(self.cluster, self.name)
+        watchdog_ran = self.watchdog.open()
         devices = {item.device for group in world.cluster.groups for item in group.addresses}
         event = Started(
             incarnation=incarnation,
@@ -173,14 +176,21 @@ class Host:
             addresses=tuple(sorted(self.kernel.addresses)),
             carriers=tuple(sorted((d, up) for d, up in self.kernel.carriers.items() if d in devices)),
             standby=self.saved_standby,
-            quiet=world.cluster.dead_time if self._ran_before else 0,
+            quiet=self._longest if self._ran_before else 0,
+            watchdog=self.watchdog.timeout,
+            watchdog_ran=watchdog_ran,
         )
+        self._longest = max(self._longest, self.cluster.dead_time) if self._ran_before else self.cluster.dead_time
         self._ran_before = True
         self._turn(event)
         if self.manager.up:
             world.after(world.habits.connect, partial(self.manager.connect, self.pulse_number))
         if world.cluster.ping and self.member.role is Role.NODE:
             world.after(world.habits.connect, partial(self.neighbours.watch_pings, self.pulse_number))
+
+    def change_file(self, cluster: Cluster) -> None:
+        """Another configuration file lies here; the next start of the pulse reads it."""
+        self.cluster = cluster
 
     def kill_pulse(self) -> None:
         """The pulse dies at once (``kill -9``). Kernel, programs and manager stay."""
@@ -444,10 +454,12 @@ class Host:
             case wish.RunAgent():
                 self.world.mark(f"{effect.op} {effect.resource} {effect.action.value}".encode())
                 return self.manager.run(effect, self.pulse_number)
-            case wish.Fence(op):
-                return Finished(op, Outcome.FAILED, "no such device")
-            case wish.FeedWatchdog() | wish.CloseWatchdog():
-                pass
+            case wish.Fence():
+                return self.world.devices.order(self, effect)
+            case wish.FeedWatchdog(until):
+                self.watchdog.feed(until)
+            case wish.CloseWatchdog():
+                self.watchdog.close()
             case wish.SaveStandby(standby):
                 self.saved_standby = standby
             case wish.Quit():
@@ -470,6 +482,10 @@ class Host:
         self.world.network.send(self, self._sealer.seal(message), to, link)
 
     def _lease(self, group: str, until: Instant | None) -> None:
+        if until is not None and self.kernel.lease_refusals:
+            self.kernel.lease_refusals -= 1
+            self.world.after(0, partial(self.fact, LeaseRefused(group, "Operation not permitted"), self.pulse_number))
+            return
         end = self.kernel.hold(group, until, self.reading)
         self.world.mark(end.to_bytes(8, "big"))
         for changed in self.world.listeners.lease_changed:

@@ -18,7 +18,8 @@ class Kernel:
     """``leases``: group to end. ``stubborn``: devices on which no address can be added or removed (for tests of failures).
 
     Counts are of the next so many requests. ``refusals``: address changes that end with EPERM. ``silences``: address
-    changes without any answer; every second one of those was carried out all the same.
+    changes without any answer; every second one of those was carried out all the same. ``lease_refusals``: leases that
+    are neither begun nor renewed.
     """
 
     carriers: dict[str, bool] = field(default_factory=dict)
@@ -27,6 +28,7 @@ class Kernel:
     stubborn: set[str] = field(default_factory=set)
     refusals: int = 0
     silences: int = 0
+    lease_refusals: int = 0
 
     def change(self, items: tuple[AddressResource, ...], add: bool) -> tuple[bool, str | None]:
         """Add or remove addresses, or fail to: whether there is an answer at all, and what failed."""

@@ -3,85 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .. import effects as wish
-from ..effects import Effect
-from ..events import Event, Outcome, Stalled, Started
-from ..events import Finished as FinishedEvent
-from ..messages import Bid, BidAnswer, Release
 from ..model import Cluster
 from ..units import Duration
 from .checks import Finding, Liveness, Movements, Safety, allowed_time
-from .faults import DEVICES, Shape, draw_shape, schedule
+from .coverage import Coverage
+from .faults import KINDS, schedule
 from .host import Host
 from .network import Network
+from .shapes import DEVICES, Shape, draw_shape
 from .world import Clock, Habits, MakeCore, Observer, World
 
 CALM = 6
 """A run has come to a good end when everything has run, and nothing has moved, for so many dead times."""
-
-
-FAULTS = (
-    "kill",
-    "power",
-    "freeze",
-    "manager",
-    "cable",
-    "operator",
-    "clean",
-    "the pulse",
-    "starved",
-    "flooded",
-    "wall clock",
-    "addresses were not",
-    "ping",
-)
-"""How those facts about a machine begin that are faults; all about no machine are."""
-
-
-class Coverage(Observer):
-    """Counts what a run went through, so that a search that never gets anywhere does not look like success."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def happened(self, host: Host | None, text: str) -> None:
-        if host is None or text.startswith(FAULTS):
-            words = text.split()
-            name = " ".join(words[:4] if words[0] == "the" else words[:1])
-            self.counts[f"fault: {name.rstrip(',:')}"] += 1
-
-    def told(self, host: Host, event: Event) -> None:
-        if isinstance(event, Started) and event.kernel_leases:
-            self.counts["started with a kernel lease"] += 1
-        elif isinstance(event, Stalled):
-            self.counts["stalled"] += 1
-        elif isinstance(event, FinishedEvent) and event.outcome is not Outcome.OK:
-            self.counts[f"operation {event.outcome.value}"] += 1
-
-    def wished(self, host: Host, effect: Effect) -> None:
-        match effect:
-            case wish.Send(Bid()):
-                self.counts["bid"] += 1
-            case wish.Send(BidAnswer(granted=granted)):
-                self.counts["grant" if granted else "refusal"] += 1
-            case wish.Send(Release(successor=successor)):
-                self.counts["release to a successor" if successor else "release"] += 1
-            case wish.KernelLease(group, until, _):
-                runs = host.kernel.serves(group, host.reading)
-                if until is not None and not runs:
-                    self.counts["lease begins"] += 1
-                elif until is None and runs:
-                    self.counts["lease ended"] += 1
-            case wish.ProbeAddresses():
-                self.counts["address probe"] += 1
-            case wish.RunAgent(action=action):
-                self.counts[f"agent {action.value}"] += 1
-            case _:
-                pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +31,7 @@ class Verdict:
     steps: int
     virtual: Duration
     shape: str
+    strikes: int
 
 
 def make_world(
@@ -109,9 +46,12 @@ def make_world(
     return world
 
 
-def run_seed(seed: int, make_core: MakeCore, observers: Sequence[Observer] = ()) -> Verdict:
-    """Run one seed to its end, or to the first exception of a core, which is a finding too."""
-    shape = draw_shape(seed)
+def run_seed(
+    seed: int, make_core: MakeCore, observers: Sequence[Observer] = (), only: frozenset[int] | None = None
+) -> Verdict:
+    """Run one seed to its end, or to the first exception of a core, which is a finding too. ``only``: deal these strikes."""
+    shape = draw_shape(seed, tuple(KINDS))
+    shape.only = only
     safety, coverage, movements = Safety(), Coverage(), Movements()
     world = make_world(shape.cluster, seed, make_core, shape.habits, (safety, coverage, movements, *observers))
     try:
@@ -120,10 +60,13 @@ def run_seed(seed: int, make_core: MakeCore, observers: Sequence[Observer] = ())
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} (at {frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
         safety.findings.append(Finding(world.now, "exception", text))
-    _count_datagrams(world, coverage)
+    coverage.finish(world)
     cluster = shape.cluster
-    text = f"{len(cluster.nodes)} nodes, {len(cluster.members) - len(cluster.nodes)} witnesses; {' '.join(shape.kinds)}"
-    return Verdict(seed, world.trace, tuple(safety.findings), dict(coverage.counts), world.steps, world.now, text)
+    witnesses = len(cluster.members) - len(cluster.nodes)
+    text = f"{cluster.quorum.value}, {len(cluster.nodes)} nodes, {witnesses} witnesses; {' '.join(shape.kinds)}"
+    return Verdict(
+        seed, world.trace, tuple(safety.findings), dict(coverage.counts), world.steps, world.now, text, shape.strikes
+    )
 
 
 def _live_through(world: World, shape: Shape, safety: Safety, liveness: Liveness) -> None:
@@ -134,23 +77,21 @@ def _live_through(world: World, shape: Shape, safety: Safety, liveness: Liveness
         world.after(dead_time, compare)
 
     for host in world.hosts.values():
+        if host.name == shape.slow_node:
+            host.change_file(
+                replace(
+                    shape.cluster, dead_time=3 * dead_time, heartbeat=3 * shape.cluster.heartbeat, digest="simulate3"
+                )
+            )
         world.at(int(world.random.random() * 2 * dead_time), host.power_on)
     schedule(world, shape)
     world.after(dead_time // 3, compare)
     world.run(shape.trouble)
     calm_since, moved = world.now, liveness.movements.count
-    while world.now < shape.trouble + allowed_time(world, safety.stop_failed) + CALM * dead_time:
+    while world.now < shape.trouble + allowed_time(world, safety) + CALM * dead_time:
         world.run(world.now + dead_time)
         if liveness.movements.count != moved or liveness.complaints(world):
             calm_since, moved = world.now, liveness.movements.count
         elif world.now - calm_since >= CALM * dead_time:
             return
     liveness.judge(world, (world.now - calm_since) // dead_time)
-
-
-def _count_datagrams(world: World, coverage: Coverage) -> None:
-    for host in world.hosts.values():
-        for reason, count in host.rejected.items():
-            coverage.counts[f"rejected {reason}"] += count
-    for name in ("sent", "lost", "cut", "duplicated", "replayed"):
-        coverage.counts[f"datagrams {name}"] += getattr(world.network.counts, name)

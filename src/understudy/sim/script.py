@@ -47,11 +47,11 @@ from ..model import (
 )
 from ..units import MILLISECOND, MINUTE, SECOND, parse_duration
 from .checks import Movements, Safety
-from .faults import DEVICES, SERVICE_DEVICE, make_members
 from .host import Host, Strike
 from .network import Weather
 from .outages import Outages
 from .run import make_world
+from .shapes import DEVICES, SERVICE_DEVICE, make_members
 from .text import Story, short
 from .world import Habits, MakeCore, World
 

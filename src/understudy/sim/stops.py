@@ -3,9 +3,11 @@
 Three checks, from outside the core and by what really happened:
 
 1. *Two programs.* A program is started while another machine runs it. Forgiven only if that machine was unable to stop it
-   lately: frozen, starved, without its daemon or manager, or its agent failed. Then nobody could give proof but a fence.
+   lately: frozen, starved, without its daemon or manager, or its agent failed, and only if it has neither a fence device nor
+   a watchdog: with one of them there is always proof, and nothing is forgiven.
 2. *Started too early.* A machine that became the holder of a group gives every machine that ran the program the group's
-   ``stop_timeout``, unless that machine has said, after its program ended, that everything of the group has stopped
+   ``stop_timeout`` (where it has neither device nor watchdog), unless that machine has said, after its program ended, that
+   everything of the group has stopped
    (DESIGN, "Proof of stop"). Nothing forgives this: neither a restart of the starter's daemon during the wait, nor that
    the other machine was frozen, nor that by luck its program was not running any more. The time counts from when the
    starter became a holder of the group; letting go and taking again with nobody between does not begin it anew, as
@@ -79,6 +81,8 @@ class Stops:
         self._too_early(host, group, resource, places)
 
     def _was_unable(self, world: World, name: str, group: str) -> bool:
+        if provable(world.cluster, name):
+            return False
         host, unable = world.hosts[name], self._unable.get(name)
         grace = 2 * world.cluster.group(group).stop_timeout
         if not host.awake or not host.manager.up or (unable is not None and world.now - unable < grace):
@@ -92,7 +96,7 @@ class Stops:
         if waited >= host.world.cluster.group(group).stop_timeout * 99 // 100:
             return
         for name, runs in places.items():
-            if name == host.name:
+            if name == host.name or provable(host.world.cluster, name):
                 continue
             ended, said = self._ran.get((group, name)), self._said.get((group, name))
             if runs or (ended is not None and (said is None or said < ended)):
@@ -129,6 +133,11 @@ class Stops:
                 self._report(
                     host.world, "false-word", f"{host.name} says that {group} has stopped, but {item.id} has not"
                 )
+
+
+def provable(cluster: Cluster, name: str) -> bool:
+    """Whether there is proof of stop for that machine even when it cannot speak: a fence device, or a watchdog."""
+    return bool(cluster.fence_levels(name)) or bool(cluster.member(name).watchdog and cluster.watchdog_timeout)
 
 
 def settle_time(cluster: Cluster) -> Duration:

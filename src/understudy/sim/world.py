@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -23,10 +24,17 @@ from ..events import Event
 from ..model import Cluster
 from ..snapshot import Snapshot
 from ..units import Duration, Instant
+from .devices import Devices
 
 if TYPE_CHECKING:
     from .host import Host
     from .network import Network
+
+YEAR = 365 * 24 * 3600 * 1000
+
+WALL_CLOCK = 1_700_000_000_000
+WALL_ERRORS = (-WALL_CLOCK, -10 * YEAR, -YEAR // 8000, -2_000, 2_000, YEAR // 8000, 30 * YEAR)
+"""Wrong wall clocks, in milliseconds: a battery that died (1970, or the year of the firmware), about an hour, 2 s, far ahead."""
 
 WorldTime: TypeAlias = int
 """Nanoseconds since the run began. Only the pretend world knows it."""
@@ -147,6 +155,10 @@ class World:
         self.steps = 0
         self.hosts: dict[str, Host] = {}
         self.network: Network
+        self.devices = Devices(self)
+        self.trouble_until: WorldTime = 0
+        self.kinds: Counter[str] = Counter()
+        """How often each kind of trouble struck."""
         self._heap: list[tuple[WorldTime, int, int, Callable[[], None]]] = []
         self._pushed = 0
         self._trace = hashlib.blake2b(digest_size=16)

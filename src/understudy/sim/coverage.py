@@ -1,0 +1,178 @@
+"""What a run went through: every kind of trouble, and every branch of the code that decides about leases and proofs.
+
+A search that never meets a case proves nothing about it. So what must be met is written down here (``EXPECTED``), and a
+search says what it missed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .. import effects as wish
+from ..effects import Effect, FenceAction
+from ..events import Event, LeaseRefused, Outcome, RivalSeen, Stalled, Started
+from ..events import Finished as FinishedEvent
+from ..messages import Bid, BidAnswer, Release
+from .host import Host
+from .world import Observer, World
+
+NOTES = {
+    "holds the lease": "lease: a bid won",
+    "took up again what": "lease: adopted after a restart",
+    "the lease ended": "lease: lapsed",
+    "holds it too, with the higher ballot": "lease: the lower ballot gave way",
+    "released ballot": "lease: released",
+    "released although parts did not stop": "lease: released with parts left that may run twice",
+    "failed: no majority answered": "bid failed: nobody answered",
+    "promised to": "bid failed: a promise stood",
+    "a higher ballot was granted": "bid failed: a higher ballot",
+    "has just started and may have promised": "bid failed: a voter was quiet",
+    "not taken over although": "pair: an address still answered",
+    "exclusive parts wait: no proof": "proof: missing",
+    "said itself that it has stopped": "proof: its own word",
+    "the stop timeout has passed: that is the proof": "proof: the stop timeout",
+    "its watchdog has reset it: that is the proof": "proof: its watchdog",
+    "that is the proof of stop": "proof: a fence device or a human",
+    "lives and has not said": "proof: not by time, it lives",
+    "is to be fenced": "fence: wished",
+    "need not be fenced any more": "fence: not needed any more",
+    "fencing of": "fence: failed",
+    "the next level follows": "fence: the next level",
+    "all levels have failed": "fence: all levels failed",
+    "came back while the device was": "fence: came back meanwhile",
+    "is off: confirmed by": "fence: confirmed",
+    "does not fence a": "fence: not one that it has not met",
+    "does not stop on it": "fence: a stop that hangs",
+    "needs its vote": "fence: for a vote",
+    "did not say within the stop timeout": "fence: no word in time",
+    "may still run on it, and nothing": "fence: lost with a group",
+    "confirm that it is off": "fence: heard after off",
+    "was late by": "membership: late itself",
+    "is lost: silent": "membership: lost",
+    "heard through": "membership: heard through another",
+    "is here with a new incarnation": "membership: a new incarnation",
+    "runs with another configuration": "membership: another file",
+    "counts other voters": "membership: other voters",
+    "was removed on": "address: put back",
+    "claims": "address: a rival",
+    "did not stop (": "stop: failed",
+    "this node gives up": "resource: gave up",
+    "restarted here": "resource: restarted",
+    "leaves": "placement: leaves",
+    "was asked to stop and hands": "operator: clean stop",
+    "moves it from": "operator: move",
+    "into standby": "operator: standby",
+    "refuses its lease": "lease: the kernel refused",
+}
+"""Parts of the sentences that nodes say, and what they show; the first that fits counts."""
+
+KEPT_OUT = frozenset({"membership: other voters", "fence: heard after off", "address: a rival"})
+"""Not to be met in the search: voters do not change in it, devices do not lie, and no stranger is there. Tests do these."""
+
+EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
+    "message: bid",
+    "message: grant",
+    "message: refusal: promised",
+    "message: refusal: quiet",
+    "message: refusal: higher ballot",
+    "message: release",
+    "message: release to a successor",
+    "lease begins",
+    "lease ends early",
+    "start: with a kernel lease",
+    "start: with a watchdog that ran",
+    "operation: failed",
+    "operation: unknown",
+    "operation: not running",
+    "fence: off",
+    "fence: on",
+    "watchdog: fed",
+    "watchdog: closed",
+    "watchdog: reset",
+    "address: asked",
+    "stalled",
+    "kernel lease refused",
+}
+
+
+class Coverage(Observer):
+    """Counts, by name."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def happened(self, host: Host | None, text: str) -> None:
+        if text.startswith("power off by its watchdog"):
+            self.counts["watchdog: reset"] += 1
+
+    def told(self, host: Host, event: Event) -> None:
+        match event:
+            case Started(kernel_leases=leases, watchdog_ran=ran):
+                self.counts["start: with a kernel lease"] += bool(leases)
+                self.counts["start: with a watchdog that ran"] += ran
+            case Stalled():
+                self.counts["stalled"] += 1
+            case FinishedEvent(_, outcome) if outcome is not Outcome.OK:
+                self.counts[f"operation: {outcome.value}"] += 1
+            case LeaseRefused():
+                self.counts["kernel lease refused"] += 1
+            case RivalSeen():
+                self.counts["address: a rival"] += 1
+            case _:
+                pass
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        match effect:
+            case wish.Note(why):
+                self._note(why)
+            case wish.Send(Bid()):
+                self.counts["message: bid"] += 1
+            case wish.Send(BidAnswer(granted=granted, why=why)):
+                self.counts["message: grant" if granted else f"message: refusal: {_reason(why)}"] += 1
+            case wish.Send(Release(successor=successor)):
+                self.counts["message: release to a successor" if successor else "message: release"] += 1
+            case wish.KernelLease(group, until, _):
+                runs = host.kernel.serves(group, host.reading)
+                if until is not None and not runs:
+                    self.counts["lease begins"] += 1
+                elif until is None and runs:
+                    self.counts["lease ends early"] += 1
+            case wish.ProbeAddresses():
+                self.counts["address: asked"] += 1
+            case wish.Fence(action=action):
+                self.counts["fence: off" if action is FenceAction.OFF else "fence: on"] += 1
+            case wish.FeedWatchdog():
+                self.counts["watchdog: fed"] += 1
+            case wish.CloseWatchdog():
+                self.counts["watchdog: closed"] += 1
+            case wish.RunAgent(action=action):
+                self.counts[f"agent: {action.value}"] += 1
+            case _:
+                pass
+
+    def _note(self, why: str) -> None:
+        for part, name in NOTES.items():
+            if part in why:
+                self.counts[name] += 1
+
+    def finish(self, world: World) -> None:
+        """Add what the world itself has counted."""
+        for host in world.hosts.values():
+            for reason, count in host.rejected.items():
+                self.counts[f"datagrams: rejected, {reason}"] += count
+        for name in ("sent", "lost", "cut", "duplicated", "replayed"):
+            self.counts[f"datagrams: {name}"] += getattr(world.network.counts, name)
+        for kind, count in world.kinds.items():
+            self.counts[f"trouble: {kind}"] += count
+
+
+def _reason(why: str) -> str:
+    if "promised to" in why:
+        return "promised"
+    return "quiet" if "has just started" in why else "higher ballot"
+
+
+def missed(counts: dict[str, int], kinds: tuple[str, ...]) -> list[str]:
+    """What a search of many seeds should have met and did not."""
+    wanted = EXPECTED | {f"trouble: {kind}" for kind in kinds}
+    return sorted(name for name in wanted if not counts.get(name))

@@ -1,0 +1,187 @@
+"""The cluster that a seed decides on: how many machines, which policy, which groups, devices, clocks and habits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+from ..model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    Failback,
+    FailbackKind,
+    FenceDevice,
+    FenceKind,
+    Group,
+    Limits,
+    Link,
+    Member,
+    Quorum,
+    Resource,
+    Restarts,
+    Role,
+    ScriptResource,
+)
+from ..units import MILLISECOND, SECOND, Duration
+from .world import Habits
+
+HEARTBEAT_NETWORK = "heartbeat"
+SERVICE_NETWORK = "service"
+DEVICES = {HEARTBEAT_NETWORK: "eth1", SERVICE_NETWORK: "eth0"}
+SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
+
+SIZES = (
+    *((2, 0),) * 6,
+    *((2, 1),) * 8,
+    *((3, 0),) * 8,
+    (3, 2),
+    (4, 1),
+    (5, 0),
+    (6, 1),
+    (7, 0),
+)
+"""Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the policy ``pair`` or ``fence``."""
+
+HARD_FOR_A_FILTERED_PAIR = frozenset(
+    {"address", "blow", "cable", "netlink", "one-way", "partition", "weather", "lease"}
+)
+"""Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
+(nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
+tells the two of each other. They see each other's announcements, and neither gives way to those."""
+
+ONLY_WITH_DEVICES = frozenset({"device"})
+ONLY_WITH_EXCLUSIVE = frozenset({"stuck"})
+
+PING_TARGET = "192.168.58.1"
+
+
+@dataclass(slots=True)
+class Shape:
+    """What a seed chose: ``trouble`` is how long the first part lasts. ``only``: which strikes are dealt, None for all."""
+
+    seed: int
+    cluster: Cluster
+    habits: Habits
+    kinds: tuple[str, ...]
+    interval: Duration
+    trouble: Duration
+    slow_node: str = ""
+    only: frozenset[int] | None = None
+    strikes: int = 0
+
+
+def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...], networks: int = 2) -> tuple[Member, ...]:
+    """Nodes on both networks (or on the service network only), witnesses on the service network only."""
+    members = []
+    for number, name in enumerate(nodes, 101):
+        links = (Link(HEARTBEAT_NETWORK, f"192.168.107.{number}"), Link(SERVICE_NETWORK, f"192.168.58.{number}"))
+        members.append(Member(name, Role.NODE, links[-networks:]))
+    for number, name in enumerate(witnesses, 9):
+        members.append(Member(name, Role.WITNESS, (Link(SERVICE_NETWORK, f"192.168.58.{number}"),)))
+    return tuple(members)
+
+
+def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
+    """The cluster and the mixture of troubles, out of ``kinds``, of this seed."""
+    random = Random(seed * 2 + 1)
+    node_count, witness_count = random.choice(SIZES)
+    nodes = tuple(f"n{number}" for number in range(1, node_count + 1))
+    witnesses = tuple(f"w{number}" for number in range(1, witness_count + 1))
+    dead_time = random.choice((SECOND, SECOND, SECOND, 300 * MILLISECOND, 2 * SECOND))
+    heartbeat = dead_time // random.choice((3, 4, 5))
+    policy = Quorum.MAJORITY
+    if node_count + witness_count == 2:
+        policy = random.choice((Quorum.PAIR, Quorum.FENCE))
+    cluster = Cluster(
+        name="sim",
+        key_file="cluster.key",
+        heartbeat=heartbeat,
+        dead_time=dead_time,
+        quorum=policy,
+        members=make_members(nodes, witnesses, random.choice((1, 2, 2))),
+        groups=_draw_groups(random, nodes, dead_time, policy),
+        ping=(PING_TARGET,) if policy is Quorum.PAIR and random.random() < 0.5 else (),
+        digest="simulate0",
+        fence_delay=2 * dead_time,
+    )
+    cluster = _draw_devices(random, cluster)
+    habits = Habits(
+        jitter=random.choice((0, MILLISECOND, heartbeat // 10)),
+        wake=random.choice((0, 200_000, 5 * MILLISECOND)),
+        connect=random.choice((MILLISECOND, 20 * MILLISECOND)),
+        rate_error=1000,
+        wrong_clocks=random.choice((0.0, 0.0, 0.5)),
+        stalled_last=random.random() < 0.2,
+    )
+    chosen = _draw_kinds(random, kinds, cluster)
+    interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
+    slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
+    return Shape(seed, cluster, habits, chosen, interval, 30 * dead_time, slow)
+
+
+def _draw_kinds(random: Random, kinds: tuple[str, ...], cluster: Cluster) -> tuple[str, ...]:
+    able = set(kinds)
+    if not cluster.fences:
+        able -= ONLY_WITH_DEVICES
+    if not any(group.exclusive for group in cluster.groups):
+        able -= ONLY_WITH_EXCLUSIVE
+    chosen = tuple(random.sample(sorted(able), random.randint(2, 7)))
+    if cluster.quorum is Quorum.PAIR and "filter" in chosen:
+        chosen = tuple(kind for kind in chosen if kind not in HARD_FOR_A_FILTERED_PAIR)
+    if random.random() < 0.5 and "restart" not in chosen:
+        chosen += ("restart",)
+    return chosen
+
+
+def _draw_devices(random: Random, cluster: Cluster) -> Cluster:
+    """Fence devices, one or two levels, for all nodes or for some; watchdogs likewise."""
+    needed = cluster.quorum is Quorum.FENCE
+    fences: list[FenceDevice] = []
+    if needed or random.random() < 0.3:
+        for node in cluster.nodes:
+            if not needed and random.random() < 0.2:
+                continue
+            for level in range(1, random.choice((1, 1, 2)) + 1):
+                limit, retries, reboot = 3 * cluster.dead_time, random.choice((0, 1)), random.random() < 0.5
+                name = f"device{level}-{node.name}"
+                targets = ((node.name, ""),)
+                fences.append(
+                    FenceDevice(name, FenceKind.AGENT, "fence", (), (), targets, level, limit, retries, reboot)
+                )
+    members = cluster.members
+    if random.random() < 0.3:
+        all_of_them = random.random() < 0.7
+        members = tuple(
+            replace(item, watchdog="/dev/watchdog" if all_of_them or random.random() < 0.6 else "")
+            if item.role is Role.NODE
+            else item
+            for item in members
+        )
+    timeout = max(2 * SECOND, 2 * cluster.dead_time)
+    return replace(cluster, fences=tuple(fences), members=members, watchdog_timeout=timeout)
+
+
+def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration, policy: Quorum) -> tuple[Group, ...]:
+    limits = Limits(start=2 * dead_time, stop=2 * dead_time, monitor=dead_time, interval=3 * dead_time)
+    restarts = Restarts(most=2, within=4 * dead_time)
+    groups = []
+    for number in range(random.choice((1, 1, 1, 2, 2, 3))):
+        name = ("site", "mail", "data")[number]
+        resources: list[Resource] = []
+        # Under pair a group without an address has nothing that the service network could be asked about.
+        if random.random() < 0.92 or policy is Quorum.PAIR:
+            address = f"192.168.58.{100 - number}"
+            resources.append(
+                AddressResource(f"address-{name}", address, 24, SERVICE_DEVICE, limits=limits, restarts=restarts)
+            )
+        if random.random() < 0.5:
+            resources.append(CommandResource(f"httpd-{name}", ("httpd",), limits=limits, restarts=restarts))
+        if random.random() < 0.4 or not resources:
+            exclusive = random.random() < 0.8
+            resources.append(ScriptResource(f"disk-{name}", "/disk", (), exclusive, limits=limits, restarts=restarts))
+        prefer = tuple(random.sample(nodes, random.randint(0, len(nodes))))
+        kind = random.choice((FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER, FailbackKind.AFTER))
+        failback = Failback(kind, 2 * dead_time if kind is FailbackKind.AFTER else 0)
+        groups.append(Group(name, tuple(resources), prefer, failback, stop_timeout=3 * dead_time))
+    return tuple(groups)
