@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("history", "Show what happened lately."),
     "lab": ("lab", "Run a whole cluster on this machine, with switches to pull."),
     "sim": ("sim", "Search the core for mistakes under simulated trouble."),
+    "exhaust": ("exhaust", "Try every order of events with three voters and one group."),
     "dump": ("dump", "Write the recorder of this node's pulse to a file."),
 }
 """Command name to module (under ``understudy.cli``, its attribute ``command``) and its line in ``--help``."""
