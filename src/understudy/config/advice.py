@@ -12,7 +12,8 @@ from ..units import format_duration
 
 def advice(cluster: Cluster) -> tuple[str, ...]:
     """Sentences for ``understudy check`` and the log: safety first, then speed."""
-    safety = _pair(cluster) if cluster.quorum is Quorum.PAIR else _majority(cluster)
+    policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
+    safety = policies[cluster.quorum](cluster)
     return (*safety, *_paths(cluster), *_outage(cluster), _planned(cluster), _frozen(cluster))
 
 
@@ -61,6 +62,25 @@ def _pair(cluster: Cluster) -> tuple[str, ...]:
     return text, probe, ping, remedy
 
 
+def _fence(cluster: Cluster) -> tuple[str, ...]:
+    one, other = cluster.names
+    text = (
+        f"Safe as long as fence devices tell the truth: of {one} and {other}, a node takes a group only with the other's vote, "
+        "or once a device has confirmed that the other is off."
+    )
+    keeps = (
+        "A holder keeps its groups when the other fails or cannot be reached. When a holder falls silent, the other asks the "
+        "service network whether anybody answers for its addresses, and only if nobody does has it switched off."
+    )
+    first = f"When both may want that, {one} goes first and {other} waits {format_duration(cluster.fence_delay)}."
+    met = (
+        "A node that has not met the other since it started fences nobody, so that a machine that was fenced does not shoot the "
+        "one that serves when it comes back. A start of one machine alone waits for the other, or for "
+        "`understudy confirm-off NODE` by somebody who has seen that it is off."
+    )
+    return text, keeps, first, met
+
+
 def _paths(cluster: Cluster) -> tuple[str, ...]:
     """How many separate paths the nodes have, for the pair with the fewest."""
     fewest: tuple[int, str] | None = None
@@ -89,17 +109,39 @@ def _outage(cluster: Cluster) -> tuple[str, ...]:
         f"When the serving machine loses power, its addresses are silent for at most the dead time ({dead_time}) plus "
         "a few milliseconds; programs of the group that are not already running elsewhere add the time they take to start."
     )
-    waits = [_wait(group) for group in cluster.groups if group.exclusive]
+    waits = [_wait(cluster, group) for group in cluster.groups if group.exclusive]
     return (text, *waits)
 
 
-def _wait(group: Group) -> str:
+def _wait(cluster: Cluster, group: Group) -> str:
+    """What happens when a machine falls silent that runs parts which must not run twice."""
+    fenced = [node.name for node in cluster.nodes if cluster.fence_levels(node.name)]
+    watched = [node.name for node in cluster.nodes if node.watchdog]
+    bare = [node.name for node in cluster.nodes if node.name not in fenced and node.name not in watched]
+    if len(bare) == len(cluster.nodes):
+        return _wait_by_time(group)
+    parts = _listed([resource.id for resource in group.resources if resource.exclusive])
+    ways = []
+    if fenced:
+        ways.append(f"until a fence device has confirmed that it is off ({_listed(fenced)})")
+    if watched:
+        ways.append(
+            f"until its watchdog has reset it, {format_duration(cluster.watchdog_timeout)} later ({_listed(watched)})"
+        )
+    text = f"{group.name}: {parts} must never run twice. When its machine falls silent, the next one waits {' or '.join(ways)}."
+    if bare:
+        span = format_duration(group.stop_timeout)
+        text += f" For {_listed(bare)} there is neither: the next machine waits stop_timeout ({span})."
+    return text
+
+
+def _wait_by_time(group: Group) -> str:
     parts = [resource.id for resource in group.resources if resource.exclusive]
     return (
         f"{group.name}: {_listed(parts)} must never run twice. When its machine falls silent and cannot say that "
         f"{'it is' if len(parts) == 1 else 'they are'} over, the next machine waits a further stop_timeout "
         f"({format_duration(group.stop_timeout)}) before it starts the group. If something of it should still run "
-        "after that, nothing in this version could stop it there."
+        "after that, nothing stops it there: a fence device or a watchdog would."
     )
 
 

@@ -9,6 +9,10 @@ from enum import Enum
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from ..model import Cluster
+from ..units import SECOND
+
+_SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
+"""Words that earlier versions do not know, with their defaults: left out then, so that versions agree about files without them."""
 
 _OWN_MATTER = ("key_file", "source", "digest")
 """Where a machine keeps its files is its own matter."""
@@ -22,6 +26,12 @@ def digest(cluster: Cluster) -> str:
     table and the way a value is written do not count; the order of members, groups and resources does, because it decides.
     """
     meaning = {word: value for word, value in asdict(cluster).items() if word not in _OWN_MATTER}
+    for word, default in _SINCE.items():
+        if meaning[word] == default:
+            del meaning[word]
+    for member in meaning["members"]:
+        if not member["watchdog"]:
+            del member["watchdog"]
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]
     return _hash(voters) + _hash(meaning)
 

@@ -30,7 +30,7 @@ DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 
 _LATER = {
     "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
-    "fence": "Fencing devices come later.",
+    "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
     "probe": "Until then an agent's own monitor judges the program, every interval.",
 }
 _WINDOW = re.compile(r"\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}", re.ASCII)

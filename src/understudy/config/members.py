@@ -14,7 +14,7 @@ MOST_MEMBERS = 15
 """More voters make a cluster slower and no safer; it also bounds the size of a heartbeat."""
 
 _LATER = {
-    "fence": 'Fencing devices come later. With two machines use a witness, or quorum = "pair".',
+    "fence": 'Fence devices have sections of their own: write [fence.NAME] with nodes = ["ha01"].',
     "weight": "Every member has one vote.",
 }
 
@@ -47,9 +47,14 @@ class MemberDraft:
     place: Place
     links: list[LinkDraft] = field(default_factory=list)
     whole: bool = True
+    watchdog: str | None = None
+    """The path of its own watchdog device, "" for none, None for that of [watchdog]."""
 
-    def finished(self) -> Member:
-        return Member(self.name, self.role, tuple(link.finished() for link in self.links))
+    def finished(self, watchdog: str = "") -> Member:
+        """``watchdog``: the device of [watchdog], "" without that section."""
+        device = watchdog if self.watchdog is None else self.watchdog
+        on = device if watchdog and self.role is Role.NODE else ""
+        return Member(self.name, self.role, tuple(link.finished() for link in self.links), on)
 
 
 def read_members(report: Report, top: Scope, port: int) -> list[MemberDraft]:
@@ -96,8 +101,23 @@ def _member(
                 draft.whole = False
             else:
                 draft.links.append(link)
+    if role is Role.NODE:
+        draft.watchdog = _watchdog(report, scope)
     scope.finish(later=_LATER)
     return draft
+
+
+def _watchdog(report: Report, scope: Scope) -> str | None:
+    value = scope.value("watchdog")
+    if value is None:
+        return None
+    if value.data is False:
+        return ""
+    if not isinstance(value.data, str) or not value.data.startswith("/"):
+        hint = 'Write watchdog = "/dev/watchdog1", or watchdog = false for a machine without one.'
+        report.error(value.place, '"watchdog" must be the path of a device, or false', hint)
+        return None
+    return value.data
 
 
 def _link(report: Report, item: Value, owner: str, port: int) -> LinkDraft | None:

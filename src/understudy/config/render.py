@@ -10,6 +10,8 @@ from ..model import (
     CommandResource,
     Failback,
     FailbackKind,
+    FenceDevice,
+    FenceKind,
     Group,
     Limits,
     Link,
@@ -22,6 +24,7 @@ from ..model import (
     ScriptResource,
 )
 from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
+from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
 from .groups import DEFAULT_STOP_TIMEOUT
 from .resources import EXCLUSIVE_AGENTS, derived_name
 from .validate import DEFAULT_PORT
@@ -39,11 +42,54 @@ def render(cluster: Cluster) -> str:
         lines.append(f"ping = {_texts(cluster.ping)}")
     if cluster.admin_group is not None:
         lines.append(f"admin_group = {_text(cluster.admin_group)}")
+    if cluster.fence_delay != DEFAULT_DELAY:
+        lines.append(f"fence_delay = {_span(cluster.fence_delay)}")
+    common = _common_watchdog(cluster)
     for member in cluster.members:
         lines += _member(member)
+        if cluster.watchdog_timeout and member.role is Role.NODE and member.watchdog != common:
+            lines.append(f"watchdog = {_text(member.watchdog) if member.watchdog else 'false'}")
+    if cluster.watchdog_timeout:
+        lines += _watchdog(cluster)
+    for device in cluster.fences:
+        lines += _fence(device)
     for group in cluster.groups:
         lines += _group(group)
     return "\n".join(lines) + "\n"
+
+
+def _common_watchdog(cluster: Cluster) -> str:
+    devices = [node.watchdog for node in cluster.nodes if node.watchdog]
+    return max(devices, key=devices.count) if devices else DEFAULT_DEVICE
+
+
+def _watchdog(cluster: Cluster) -> list[str]:
+    lines = ["", "[watchdog]"]
+    device = _common_watchdog(cluster)
+    if device != DEFAULT_DEVICE:
+        lines.append(f"device = {_text(device)}")
+    return [*lines, f"timeout = {_span(cluster.watchdog_timeout)}"]
+
+
+def _fence(device: FenceDevice) -> list[str]:
+    lines = ["", f"[fence.{_key(device.name)}]"]
+    if device.kind is FenceKind.COMMAND:
+        lines.append(f"command = {_texts((device.program, *device.arguments))}")
+    else:
+        lines.append(f"{device.kind.value} = {_text(device.program)}")
+    plugs = any(plug for _, plug in device.targets)
+    lines.append(f"nodes = {_table(device.targets) if plugs else _texts(name for name, _ in device.targets)}")
+    if device.parameters:
+        lines.append(f"parameters = {_table(device.parameters)}")
+    if device.level != 1:
+        lines.append(f"level = {device.level}")
+    if device.timeout != DEFAULT_TIMEOUT:
+        lines.append(f"timeout = {_span(device.timeout)}")
+    if device.retries != 2:
+        lines.append(f"retries = {device.retries}")
+    if device.reboot:
+        lines.append("reboot = true")
+    return lines
 
 
 def _member(member: Member) -> list[str]:

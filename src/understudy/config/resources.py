@@ -176,7 +176,7 @@ def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
     user = scope.text("user")
     if user is not None and not _USER.fullmatch(user):
         report.error(scope.at("user"), f'"{user}" cannot be the name of a user', "Write a name as in /etc/passwd.")
-    environment = _strings(report, scope, "environment", _VARIABLE, "the name of an environment variable")
+    environment = read_strings(report, scope, "environment", _VARIABLE, "the name of an environment variable")
     _check_reserved(report, scope)
     stop_signal = _signal(report, scope)
     settle = scope.duration("settle", 0, _LONGEST)
@@ -214,7 +214,7 @@ def _script(report: Report, scope: Scope, common: _Common) -> Resource | None:
 
 def _ocf(report: Report, scope: Scope, common: _Common) -> Resource | None:
     text = scope.text("ocf")
-    parameters = _strings(report, scope, "params", _PARAMETER, "the name of a parameter")
+    parameters = read_strings(report, scope, "params", _PARAMETER, "the name of a parameter")
     if text is None:
         return None
     parts = text.split(":")
@@ -286,7 +286,7 @@ def _warn_of_shell(report: Report, place: Place, word: str, text: str) -> None:
         report.warning(place, f'no shell reads "{word}": {found.group()} reaches the program as it stands', hint)
 
 
-def _strings(
+def read_strings(
     report: Report, scope: Scope, word: str, pattern: re.Pattern[str], what: str
 ) -> tuple[tuple[str, str], ...]:
     """A table of strings, whole numbers and booleans, as sorted pairs of strings (their order means nothing)."""

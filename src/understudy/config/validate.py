@@ -13,6 +13,7 @@ from ..model import AddressResource, Cluster, Group, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, Wrong, is_name, read_host
 from .digest import digest
+from .fences import DEFAULT_DELAY, check_fences, check_watchdog, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups
 from .members import MemberDraft, read_members
 from .pairing import find_networks
@@ -33,13 +34,11 @@ REAL_TIME_BELOW: Duration = 100 * MILLISECOND
 """Ordinary processes on a busy machine were seen to run 65 to 113 ms late."""
 
 _LATER = {
-    "fence": "Fencing devices come later.",
-    "fencing": "Fencing devices come later.",
+    "fencing": "Write [fence.NAME] for each fence device.",
     "vrrp": "Virtual routers come later.",
     "services": "Balancing over real servers comes later.",
 }
 _LATER_QUORUM = {
-    "fence": 'Until then use a witness (quorum = "majority"), or "pair" with its limits.',
     "etcd": 'Until then use three machines or a witness (quorum = "majority").',
 }
 _GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
@@ -70,6 +69,7 @@ class _Settings:
     port: int = DEFAULT_PORT
     ping: tuple[tuple[str, Place], ...] = ()
     admin_group: str | None = None
+    fence_delay: Duration = DEFAULT_DELAY
     place: Place = WHOLE_FILE
     dead_time_place: Place = WHOLE_FILE
     quorum_place: Place = WHOLE_FILE
@@ -89,10 +89,14 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     report = Report(file)
     top = Scope(report, tree, "the file", WHOLE_FILE)
     settings = _cluster(report, top)
+    watchdog = read_watchdog(report, top)
     members = read_members(report, top, settings.port)
     find_networks(report, members)
     groups = read_groups(report, top, members)
+    fences = read_fences(report, top, members)
     top.finish(later=_LATER)
+    check_watchdog(report, watchdog, settings.dead_time, [draft.group for draft in groups])
+    check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
     _check_quorum(report, settings, members, groups)
     _check_ping(report, settings, members, groups)
     _check_groups(report, members, groups)
@@ -104,11 +108,14 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
         heartbeat=settings.heartbeat,
         dead_time=settings.dead_time,
         quorum=settings.quorum,
-        members=tuple(member.finished() for member in members),
+        members=tuple(member.finished(watchdog.device) for member in members),
         groups=tuple(draft.group for draft in groups),
         ping=tuple(address for address, _ in settings.ping),
         source=source,
         admin_group=settings.admin_group,
+        fences=tuple(draft.device for draft in fences),
+        fence_delay=settings.fence_delay,
+        watchdog_timeout=watchdog.timeout,
     )
     return Reading(replace(cluster, digest=digest(cluster)), report.in_order(), settings.key_file, settings.key_place)
 
@@ -145,6 +152,7 @@ def _cluster(report: Report, top: Scope) -> _Settings:
         report.error(
             scope.at("admin_group"), f'"{admin_group}" cannot name a Unix group', "Write a name as in /etc/group."
         )
+    fence_delay = scope.duration("fence_delay", 0, MINUTE)
     settings = _Settings(
         name=name or "",
         key_file=key_file or "",
@@ -154,6 +162,7 @@ def _cluster(report: Report, top: Scope) -> _Settings:
         port=scope.integer("port", 1, 65535, DEFAULT_PORT),
         ping=_ping(report, scope),
         admin_group=admin_group,
+        fence_delay=DEFAULT_DELAY if fence_delay is None else fence_delay,
         place=scope.place,
         dead_time_place=scope.at("dead_time"),
         quorum_place=scope.at("quorum"),
@@ -252,6 +261,11 @@ def _check_quorum(report: Report, settings: _Settings, members: list[MemberDraft
             hint = 'With three or more votes write quorum = "majority": it is safe where "pair" is not.'
             report.error(where, text, hint)
         _warn_of_pair(report, settings, groups)
+    elif settings.quorum is Quorum.FENCE:
+        if count != 2 or len(nodes) != 2:
+            text = f'quorum "fence" is for exactly two nodes and no witness, but the file has {_census(members)}'
+            hint = 'With three or more votes write quorum = "majority"; fence devices serve there as well.'
+            report.error(where, text, hint)
     elif settings.quorum is Quorum.MAJORITY and count == 2:
         text = 'quorum "majority" needs at least three votes: of two, the loss of either stops everything'
         hint = (
@@ -284,6 +298,10 @@ def _warn_of_pair(report: Report, settings: _Settings, groups: list[GroupDraft])
             settings.quorum_place, text, 'Add ping = ["ADDRESS"], such as the router of the service network.'
         )
     for group in groups:
+        if group.drafts and not group.group.addresses:
+            text = f'{group.group.name} has no address: under quorum "pair" nothing can be asked before it is started'
+            hint = "When the heartbeat paths alone fail it then runs on both machines. Give it an address, or add a witness."
+            report.warning(group.place, text, hint)
         for draft in group.drafts:
             if draft.resource.exclusive:
                 text = (
@@ -294,8 +312,8 @@ def _warn_of_pair(report: Report, settings: _Settings, groups: list[GroupDraft])
 
 
 def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
-    if settings.ping and settings.quorum is Quorum.MAJORITY:
-        text = '"ping" has no effect with quorum "majority"'
+    if settings.ping and settings.quorum in (Quorum.MAJORITY, Quorum.FENCE):
+        text = f'"ping" has no effect with quorum "{settings.quorum.value}"'
         report.warning(settings.ping[0][1], text, "Take it away; the votes decide who may run groups.")
     own = {str(link.address): f"{member.name}'s own address" for member in members for link in member.links}
     for group in groups:

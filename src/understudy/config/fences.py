@@ -1,0 +1,213 @@
+"""Fence devices and watchdogs: [fence.NAME], [watchdog] and what nodes say of theirs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..model import FenceDevice, FenceKind, Group, Role
+from ..units import HOUR, MINUTE, SECOND, Duration, format_duration
+from .addresses import NAME_RULE, is_name
+from .members import MemberDraft
+from .report import Report, Scope, suggestion
+from .resources import read_strings
+from .tree import WHOLE_FILE, Place, Table
+
+DEFAULT_TIMEOUT: Duration = 60 * SECOND
+DEFAULT_DELAY: Duration = 2 * SECOND
+DEFAULT_WATCHDOG: Duration = 10 * SECOND
+DEFAULT_DEVICE = "/dev/watchdog"
+SHORTEST_WATCHDOG: Duration = 2 * SECOND
+
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
+_PROGRAM = re.compile(r"/[^\s]+|[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_PLUGIN = re.compile(r"(external/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,62}|/[^\s]+", re.ASCII)
+OURS = {
+    "action": "Understudy sets it for each call.",
+    "option": "Understudy sets the action for each call.",
+    "port": 'Write the plug with the node: nodes = { ha01 = "3" }.',
+    "plug": 'Write the plug with the node: nodes = { ha01 = "3" }.',
+    "nodename": "Understudy sets it for each call.",
+}
+"""Parameters that are not for the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FenceDraft:
+    place: Place
+    device: FenceDevice
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogDraft:
+    """``timeout`` 0: no [watchdog] section, so nodes have none."""
+
+    place: Place = WHOLE_FILE
+    device: str = ""
+    timeout: Duration = 0
+
+
+def read_fences(report: Report, top: Scope, members: list[MemberDraft]) -> list[FenceDraft]:
+    """All of [fence.*], in the order of the file."""
+    nodes = [member.name for member in members if member.role is Role.NODE]
+    found = []
+    for name, table, place, value_place in top.tables("fence"):
+        if not is_name(name):
+            report.error(place, f'"{name}" cannot name a fence device', NAME_RULE)
+        device = _device(report, Scope(report, table, f"[fence.{name}]", value_place), name, nodes)
+        if device is not None:
+            found.append(FenceDraft(place, device))
+    return found
+
+
+def _device(report: Report, scope: Scope, name: str, nodes: list[str]) -> FenceDevice | None:
+    kind, program, arguments = _program(report, scope)
+    targets = _targets(report, scope, nodes)
+    parameters = read_strings(report, scope, "parameters", _PARAMETER, "the name of a parameter")
+    for word, _ in parameters:
+        if word in OURS and kind is FenceKind.AGENT:
+            report.error(scope.at("parameters"), f'"{word}" is not a parameter for the file', OURS[word])
+    if parameters and kind is FenceKind.COMMAND:
+        report.error(scope.at("parameters"), "a command takes no parameters", "Write them into its list of words.")
+    level = scope.integer("level", 1, 9, 1)
+    timeout = scope.duration("timeout", SECOND, HOUR)
+    retries = scope.integer("retries", 0, 10, 2)
+    reboot = scope.boolean("reboot")
+    scope.finish()
+    if kind is None or program is None:
+        return None
+    limit = DEFAULT_TIMEOUT if timeout is None else timeout
+    return FenceDevice(name, kind, program, arguments, parameters, targets, level, limit, retries, bool(reboot))
+
+
+def _program(report: Report, scope: Scope) -> tuple[FenceKind | None, str | None, tuple[str, ...]]:
+    given = [kind for kind in FenceKind if kind.value in scope]
+    agent, external = scope.text("agent"), scope.text("external")
+    words = [text for text, _ in scope.texts("command", "words") or []]
+    if len(given) != 1:
+        text = f"{scope.name} needs one of agent, external and command" + (", not several" if given else "")
+        hint = 'Write agent = "fence_ipmilan", external = "external/ssh", or command = ["/usr/local/sbin/power"].'
+        report.error(scope.place, text, hint)
+        return None, None, ()
+    kind = given[0]
+    if kind is FenceKind.COMMAND:
+        if not words:
+            if "command" in scope:
+                report.error(scope.at("command"), '"command" is empty', 'Write command = ["/usr/local/sbin/power"].')
+            return kind, None, ()
+        if not words[0].startswith("/"):
+            hint = "Write the whole path: a daemon has no shell to look for it."
+            report.error(scope.at("command"), f'"{words[0]}" is not an absolute path', hint)
+        return kind, words[0], tuple(words[1:])
+    name, rule = (agent, _PROGRAM) if kind is FenceKind.AGENT else (external, _PLUGIN)
+    if name is None:
+        return kind, None, ()
+    if not rule.fullmatch(name):
+        hint = 'Write its name, as in "fence_ipmilan" or "external/ssh", or its whole path.'
+        report.error(scope.at(kind.value), f'"{name}" does not name a fence program', hint)
+        return kind, None, ()
+    return kind, name, ()
+
+
+def _targets(report: Report, scope: Scope, nodes: list[str]) -> tuple[tuple[str, str], ...]:
+    """``nodes``: a list of names, or a table from names to plugs."""
+    value = scope.value("nodes")
+    if value is None:
+        scope.missing(
+            "nodes", 'Write nodes = ["ha01"], or nodes = { ha01 = "PLUG" } for a device with several outlets.'
+        )
+        return ()
+    found: list[tuple[str, str, Place]] = []
+    if isinstance(value.data, Table):
+        for name, entry in value.data.entries.items():
+            plug = entry.value.data
+            if isinstance(plug, bool) or not isinstance(plug, str | int):
+                report.error(
+                    entry.value.place, f"the plug of {name} must be a string or a number, not {entry.value.kind}"
+                )
+                continue
+            found.append((name, str(plug), entry.place))
+    else:
+        found = [(name, "", place) for name, place in scope.texts("nodes", "names of nodes") or []]
+    targets: dict[str, str] = {}
+    for name, plug, place in found:
+        if name not in nodes:
+            report.error(place, f'unknown node "{name}" in "nodes"', suggestion(name, nodes, "The nodes are"))
+        elif name in targets:
+            report.error(place, f'"nodes" names {name} twice', "Name each node once.")
+        else:
+            targets[name] = plug
+    if not found:
+        report.error(value.place, f"{scope.name} can fence nobody", 'Write nodes = ["ha01"].')
+    return tuple(targets.items())
+
+
+def read_watchdog(report: Report, top: Scope) -> WatchdogDraft:
+    """The section [watchdog]; the time-out is judged by ``check_watchdog``, which knows the dead time."""
+    value = top.value("watchdog")
+    if value is None:
+        return WatchdogDraft()
+    if not isinstance(value.data, Table):
+        top.wrong("watchdog", "a section", value, "Write [watchdog], with its settings below.")
+        return WatchdogDraft()
+    scope = Scope(report, value.data, "[watchdog]", value.place)
+    device = scope.text("device")
+    if device is not None and not device.startswith("/"):
+        report.error(scope.at("device"), f'"{device}" is not an absolute path', 'Write device = "/dev/watchdog".')
+    timeout = scope.duration("timeout", 0, 10 * MINUTE)
+    place = scope.at("timeout")
+    scope.finish()
+    return WatchdogDraft(place, device or DEFAULT_DEVICE, DEFAULT_WATCHDOG if timeout is None else timeout)
+
+
+def check_watchdog(report: Report, draft: WatchdogDraft, dead_time: Duration, groups: list[Group]) -> None:
+    """Refuse a time-out that does not fit the lease."""
+    timeout = draft.timeout
+    if not timeout:
+        if draft.device:
+            report.error(
+                draft.place, 'the watchdog\'s "timeout" is 0', 'Write timeout = "10s", or take [watchdog] away.'
+            )
+        return
+    if timeout % SECOND:
+        text = f"the watchdog's timeout of {format_duration(timeout)} is not whole seconds"
+        report.error(draft.place, text, "Watchdog devices count whole seconds.")
+    least = max(SHORTEST_WATCHDOG, 2 * dead_time)
+    if timeout < least:
+        text = f"the watchdog's timeout of {format_duration(timeout)} does not fit the dead time of {format_duration(dead_time)}"
+        whole = -(-least // SECOND) * SECOND
+        hint = (
+            "It is fed with each heartbeat while the lease stands; a short hiccup, or a lease that is lost and won again, must "
+            f'not reset the machine: write timeout = "{format_duration(whole)}" or more.'
+        )
+        report.error(draft.place, text, hint)
+    for group in groups:
+        slowest = sum(resource.limits.stop for resource in group.resources if resource.exclusive)
+        if group.exclusive and slowest > timeout:
+            text = (
+                f"{group.name} may take {format_duration(slowest)} to stop, longer than the watchdog's timeout of "
+                f"{format_duration(timeout)}"
+            )
+            hint = "When its lease is lost meanwhile, the machine is reset before the stop is over. That is safe, but abrupt."
+            report.warning(draft.place, text, hint)
+
+
+def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberDraft], needed: Place | None) -> None:
+    """``needed``: where quorum "fence" stands, or None for another policy."""
+    able = {name for draft in drafts for name, _ in draft.device.targets}
+    nodes = [member for member in members if member.role is Role.NODE]
+    for node in nodes:
+        if node.name in able:
+            continue
+        if needed is not None:
+            text = f'quorum "fence" needs a fence device for {node.name}'
+            report.error(needed, text, f'Write [fence.NAME] with nodes = ["{node.name}"].')
+        elif able:
+            text = f"{node.name} has no fence device, though others have"
+            hint = "What must not run twice then waits for it by time only, after every loss of it."
+            report.warning(node.place, text, hint)
+
+
+def has_secret(device: FenceDevice) -> bool:
+    """Whether a password stands among its parameters."""
+    return any("passw" in word or word in ("passwd", "secret", "token") for word, _ in device.parameters)
