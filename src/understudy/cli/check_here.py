@@ -5,16 +5,30 @@ Looks and changes nothing. Everything here is a warning: a device may come later
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
 import socket
 from collections.abc import Iterator
 
+from ..adapters import fence_program
 from ..adapters.address_lifetime import too_coarse
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
+from ..adapters.fence_metadata import complaints, read_metadata
 from ..adapters.kernel_lease_setup import available
-from ..model import AddressResource, Cluster, CommandResource, Link, OcfResource, Resource, Role, ScriptResource
+from ..model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    FenceDevice,
+    FenceKind,
+    Link,
+    OcfResource,
+    Resource,
+    Role,
+    ScriptResource,
+)
 
 
 def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
@@ -25,6 +39,9 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
         for group in cluster.groups:
             found += [f"{group.name}: {text}" for resource in group.resources for text in _resource(resource)]
         found += _kernel(cluster)
+        for device in cluster.fences:
+            found += _fence(device)
+        found += _watchdog(member.watchdog)
     return tuple(dict.fromkeys(found))
 
 
@@ -81,6 +98,28 @@ def _command(resource: CommandResource) -> Iterator[str]:
             pwd.getpwnam(resource.user)
         except KeyError:
             yield f"there is no user {resource.user} ({resource.id})"
+
+
+def _fence(device: FenceDevice) -> Iterator[str]:
+    """A device's program, and what it says of the parameters in the file."""
+    if fence_program.program_path(device) is None:
+        yield f"{fence_program.missing(device)} ({device.name})"
+        return
+    text = asyncio.run(fence_program.metadata_of(device))
+    if text is None:
+        if device.kind is FenceKind.AGENT:
+            yield f"{device.program} does not say which parameters it takes ({device.name})"
+        return
+    metadata = read_metadata(text)
+    if metadata is None:
+        yield f"what {device.program} says of its parameters makes no sense ({device.name})"
+        return
+    yield from complaints(device, metadata)
+
+
+def _watchdog(device: str) -> Iterator[str]:
+    if device and not os.path.exists(device):
+        yield f"there is no watchdog device {device}: modprobe softdog makes one, where the hardware has none"
 
 
 def _kernel(cluster: Cluster) -> Iterator[str]:

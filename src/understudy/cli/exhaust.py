@@ -6,7 +6,9 @@ import click
 
 
 @click.command(name="exhaust", short_help="Try every order of events with three voters and one group.")
-@click.option("--states", default=1_200_000, show_default=True, type=click.IntRange(1), help="Stop after so many states.")
+@click.option(
+    "--states", default=1_200_000, show_default=True, type=click.IntRange(1), help="Stop after so many states."
+)
 @click.option("--depth", default=60, show_default=True, type=click.IntRange(1), help="Stop after so many steps.")
 @click.option(
     "--scope",

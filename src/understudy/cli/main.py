@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "move": ("move", "Move a group to another node."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
     "online": ("online", "Let a node run groups again."),
+    "fence": ("fence", "Switch a node off, or test the devices that would."),
+    "confirm-off": ("confirm_off", "Say that you have seen a node to be off."),
     "history": ("history", "Show what happened lately."),
     "lab": ("lab", "Run a whole cluster on this machine, with switches to pull."),
     "sim": ("sim", "Search the core for mistakes under simulated trouble."),

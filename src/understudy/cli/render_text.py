@@ -58,7 +58,9 @@ def headline(status: Mapping[str, Any], paint: Paint) -> str:
     default = "partition with quorum" if quorum["quorate"] else "partition WITHOUT quorum"
     word = paint(quorum["text"] or default, "green" if quorum["quorate"] else "red", bold=True)
     votes = f"{quorum['policy']}: hears {quorum['have']} of {quorum['of']} votes, needs {quorum['votes']}"
-    return f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}\n{word} ({votes})"
+    members = quorum.get("members") or []
+    inside = f": {' '.join(members)}" if members else ""
+    return f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}\n{word}{inside} ({votes})"
 
 
 def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
@@ -74,6 +76,10 @@ def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
         if node["config_differs"]:
             words.append(paint("other configuration", "red"))
         words.append(_how_heard(node, status["node"], paint))
+        if node.get("hears_us") is False:
+            words.append(paint(f"does not hear {status['node']}", "red"))
+        if node.get("fencing"):
+            words.append(paint(node["fencing"], "yellow"))
         lines.append(
             f"  {node['name'].ljust(width)}  {paint.state(node['state'], 7)}  {', '.join(word for word in words if word)}"
         )
@@ -88,7 +94,12 @@ def _how_heard(node: Mapping[str, Any], me: str, paint: Paint) -> str:
         age = span(link["age_ms"]) if link["up"] else paint(f"down {span(link['age_ms'])}", "red")
         links.append(f"{link['network']} {age}")
     via = node["via"]
-    start = f"through {via}" if via not in (None, "direct") else "" if via else "not heard"
+    if via == "direct":
+        start = "heard directly"
+    elif via is None:
+        start = "not heard"
+    else:
+        start = f"heard through {via}"
     return ": ".join(part for part in (start, " · ".join(links)) if part)
 
 

@@ -12,7 +12,7 @@ from ..model import Cluster
 from ..units import SECOND
 
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
-"""Words that earlier versions do not know, with their defaults: left out then, so that versions agree about files without them."""
+"""Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
 _OWN_MATTER = ("key_file", "source", "digest")
 """Where a machine keeps its files is its own matter."""

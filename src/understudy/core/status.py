@@ -59,13 +59,17 @@ def both_ways(node: Node) -> list[str]:
 
 
 def _quorum(node: Node) -> QuorumStatus:
-    have = 1 + len(both_ways(node))
+    partners = both_ways(node)
+    have = 1 + len(partners)
     votes = min(needed(node.cluster, node.steward.around), len(node.cluster.members))
     quorate = have >= needed(node.cluster, node.steward.around)
     text = "partition with quorum" if quorate else "partition WITHOUT quorum"
     if node.cluster.quorum is Quorum.PAIR and have == 1:
         text += ", alone: not safe if the other node lives and only the paths to it are cut"
-    return QuorumStatus(node.cluster.quorum.value, votes, len(node.cluster.members), have, quorate, text)
+    if node.cluster.quorum is Quorum.FENCE and have == 1 and not quorate:
+        text += f": keeps what it holds, and takes nothing until {node.others[0]} is heard or confirmed off"
+    members = tuple(name for name in node.cluster.names if name == node.me or name in partners)
+    return QuorumStatus(node.cluster.quorum.value, votes, len(node.cluster.members), have, quorate, text, members)
 
 
 def _node(node: Node, name: str, now: Instant) -> NodeStatus:
@@ -73,7 +77,8 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
     if name == node.me:
         standby = node.standby or node.leaving
         own = f"{node.links.incarnation:016x}"
-        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, ())
+        watchdog = _ms(node.watchdog)
+        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog)
     member = node.membership.members[name]
     peer = node.links.peers[name]
     state = node.states.get(name)
@@ -97,6 +102,9 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         state.standby if state is not None else False,
         state is not None and state.digest != node.cluster.digest,
         tuple(links),
+        None if unheard else name in both_ways(node),
+        node.steward.fencing.sentence(name, now),
+        0.0 if state is None else _ms(state.watchdog),
     )
 
 

@@ -96,6 +96,10 @@ class Control:
         application.router.add_post("/v1/standby", self._standby)
         application.router.add_post("/v1/online", self._standby)
         application.router.add_post("/v1/dump", self._dump)
+        application.router.add_get("/v1/fence", self._fence_devices)
+        application.router.add_post("/v1/fence", self._fence)
+        application.router.add_post("/v1/fence/test", self._fence_test)
+        application.router.add_post("/v1/confirm-off", self._fence)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, self._listen()).start()
@@ -176,6 +180,19 @@ class Control:
         node = read_fields(await request.read(), ("node",))["node"]
         self._check_node(node)
         return await self._decide(request.path.rpartition("/")[2], "", node, request)
+
+    async def _fence_devices(self, request: web.Request) -> web.Response:
+        return answer(200, {"ok": True, "devices": self._manager.fencer.rows()})
+
+    async def _fence(self, request: web.Request) -> web.Response:
+        node = read_fields(await request.read(), ("node",))["node"]
+        self._check_node(node)
+        return await self._decide(request.path.rpartition("/")[2], "", node, request)
+
+    async def _fence_test(self, request: web.Request) -> web.Response:
+        node = read_fields(await request.read(), ("node",))["node"]
+        self._check_node(node)
+        return answer(200, {"ok": True, "devices": await self._manager.fencer.test(node)})
 
     def _check_node(self, node: str) -> None:
         names = tuple(member.name for member in self._manager.cluster.nodes)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
-from ..effects import Action, Level
+from ..effects import Action, FenceAction, Level
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from .drift import Drift
+from .fencing import Fencer
 from .history import Entry, History
 from .ping import Pinger
 from .pulse_link import PulseLink
@@ -40,6 +41,8 @@ _SAVE_LIMIT: float = 2.0
 """Seconds that the answer to ``standby`` and ``online`` waits for the disk."""
 
 _ADMIN_LIMIT: Duration = 10 * SECOND
+_FENCE_LIMIT: Duration = 600 * SECOND
+"""Every level of devices may take its time; the operator is told before that when all have failed."""
 _DUMP_LIMIT: Duration = 10 * SECOND
 # What a pulse may ask for at most, whatever the packet says: a day.
 _LONGEST_LIMIT: Duration = 24 * 3600 * SECOND
@@ -57,6 +60,7 @@ class Manager:
         self.refused = RefusedLately()
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
+        self.fencer = Fencer(cluster, me, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -82,6 +86,7 @@ class Manager:
         self._background(self.agents.tend_logs())
         self._background(self._look_around())
         self._background(self._drift.run())
+        self._background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
@@ -141,6 +146,8 @@ class Manager:
         kind = packet["t"]
         if kind == "run_agent":
             self._background(self._run_agent(packet, peer))
+        elif kind == "fence":
+            self._background(self._fence(packet, peer))
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
@@ -169,6 +176,17 @@ class Manager:
             outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
         finally:
             # Only to the pulse that asked: another one counts its operations anew.
+            self._finished(op, outcome, text, peer)
+
+    async def _fence(self, packet: Packet, peer: Peer) -> None:
+        op, limit, names = packet.get("op"), packet.get("limit_ns"), packet.get("devices")
+        if not (isinstance(op, int) and isinstance(limit, int) and isinstance(names, list)):
+            return
+        outcome, text = Outcome.UNKNOWN, "the manager failed inside"
+        try:
+            action = FenceAction(packet.get("action"))
+            outcome, text = await self.fencer.order(str(packet.get("node", "")), [str(n) for n in names], action, limit)
+        finally:
             self._finished(op, outcome, text, peer)
 
     def _finished(self, op: int, outcome: Outcome, text: str, peer: Peer) -> None:
@@ -243,12 +261,13 @@ class Manager:
     async def admin(self, verb: str, group: str, node: str, by: str) -> tuple[bool, str]:
         """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
         op = self._next_number()
+        limit = _FENCE_LIMIT if verb == "fence" else _ADMIN_LIMIT
         packet = {"t": "admin", "op": op, "verb": verb, "group": group, "node": node, "by": by}
         try:
-            reply = await self.link.ask(packet, "reply", op, _ADMIN_LIMIT)
+            reply = await self.link.ask(packet, "reply", op, limit)
         except TimedOut:
             raise TimedOut(
-                f"no answer within {format_duration(_ADMIN_LIMIT)}; whether it happens is unknown",
+                f"no answer within {format_duration(limit)}; whether it happens is unknown",
                 "look with: understudy status",
             ) from None
         if reply.get("unknown") is True:

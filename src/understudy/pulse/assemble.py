@@ -20,6 +20,7 @@ from ..events import Started
 from ..model import Cluster, Role
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
+from .guard import Guard, take_guard
 from .kernel import KernelSide
 from .loop import Loop
 from .manager_link import ManagerLink
@@ -78,12 +79,13 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
+    guard = take_guard(cluster, arguments.node, arguments.runtime_dir)
     groups = {item.address: group.name for group in cluster.groups for item in group.addresses}
     loop = Loop(
         core=Node(cluster, arguments.node),
         links=links,
         opener=Opener(cluster.name, keys, cluster.names),
-        performer=Performer(sealer, links, kernel, manager, boot_clock, groups),
+        performer=Performer(sealer, links, kernel, manager, boot_clock, groups, guard),
         news=kernel,
         manager=manager,
         timer=Timer(),
@@ -94,22 +96,11 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     loop.wake_on_signals(reading)
-    started = Started(
-        incarnation=incarnation,
-        entropy=draw_entropy(),
-        wall_clock=time.time_ns() // 1_000_000,
-        kernel_leases=kernel.running_leases(),
-        addresses=kernel.present(),
-        carriers=kernel.carriers(),
-        standby=in_standby(arguments.state_dir),
-        quiet=quiet_time(
-            arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock(), lambda text: _say(text, "<4>")
-        ),
-    )
+    started = _started(arguments, cluster, incarnation, kernel, guard)
 
     def settle_in() -> None:
         loop.warnings = prepare().warnings(cluster.dead_time)
-        for warning in (*loop.warnings, *kernel.warnings):
+        for warning in (*loop.warnings, *kernel.warnings, *guard.troubles()):
             _say(warning, "<4>")
         _tell_ready(arguments.ready_fd)
 
@@ -129,6 +120,24 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         if refusal is not None:
             _say(f"the tables of the kernel leases stay: {refusal}", "<4>")
     return code
+
+
+def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard) -> Started:
+    """What this machine is like at the start, for the core."""
+    return Started(
+        incarnation=incarnation,
+        entropy=draw_entropy(),
+        wall_clock=time.time_ns() // 1_000_000,
+        kernel_leases=kernel.running_leases(),
+        addresses=kernel.present(),
+        carriers=kernel.carriers(),
+        standby=in_standby(arguments.state_dir),
+        quiet=quiet_time(
+            arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock(), lambda text: _say(text, "<4>")
+        ),
+        watchdog=guard.timeout,
+        watchdog_ran=guard.ran,
+    )
 
 
 def _note_rest(path: str) -> None:

@@ -35,6 +35,7 @@ from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
 from ..units import NEVER, Duration, Instant
 from ..wire.native import Sealer
+from .guard import Guard, no_guard
 from .manager_link import ManagerLink
 
 SLICE = 64
@@ -119,6 +120,7 @@ class Performer:
     manager: ManagerLink
     clock: Callable[[], Instant]
     groups: Mapping[str, str] = field(default_factory=dict)
+    guard: Guard = field(default_factory=no_guard)
     unannounced: int = 0
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
@@ -159,9 +161,9 @@ class Performer:
                 if not self.manager.fence(effect):
                     self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
             case FeedWatchdog():
-                pass
+                self.guard.feed(effect.until, self.clock)
             case CloseWatchdog():
-                pass
+                self.guard.close()
             case Reply():
                 self.manager.reply(effect)
             case Note():

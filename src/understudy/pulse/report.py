@@ -36,5 +36,5 @@ def complete(
         if counts.last_error:
             failing.append(f"link {network} cannot send: {counts.last_error}")
     troubles = (f"the kernel refused the lease of {group}: {why}" for group, why in performer.lease_troubles.items())
-    everything = (*known.warnings, *links.troubles, *failing, *troubles, *warnings)
+    everything = (*known.warnings, *links.troubles, *failing, *troubles, *performer.guard.troubles(), *warnings)
     return replace(known, rejected=rejected, counters=counters, warnings=tuple(dict.fromkeys(everything)))

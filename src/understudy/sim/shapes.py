@@ -44,7 +44,7 @@ SIZES = (
 """Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the policy ``pair`` or ``fence``."""
 
 HARD_FOR_A_FILTERED_PAIR = frozenset(
-    {"address", "blow", "cable", "netlink", "one-way", "partition", "weather", "lease"}
+    {"address", "blow", "cable", "lease", "link", "netlink", "one-way", "partition", "weather"}
 )
 """Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
 (nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
