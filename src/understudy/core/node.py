@@ -48,6 +48,9 @@ PINGS_KNOWN: Duration = 10 * SECOND
 """How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
 
 
+REMEMBERED = 512
+"""So many of our own states are remembered with the time at which they were said."""
+
 SPACING = 20
 """Heartbeats out of turn, for news, are at least this part of the heartbeat apart."""
 
@@ -78,6 +81,7 @@ class Node:
         self.leaving = False
         self.gone = False
         self.number = 0
+        self.said_at: dict[int, Instant] = {}
         self.next_beat: Instant = 0
         self.last_beat: Instant = 0
         self.ready_since: Instant = 0
@@ -322,8 +326,7 @@ class Node:
         self.steward.renew_own(now)
         renewals = self.out[before:]
         del self.out[before:]
-        self.number += 1
-        self.links.said = self.number
+        self._count(now)
         self.last_said = self._saying()
         self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
         self.out += renewals
@@ -342,9 +345,15 @@ class Node:
 
     def _beat_to(self, node: str, link: str, now: Instant) -> None:
         """A heartbeat for one member only: it names that member's incarnation, so that ours can become current there."""
+        self._count(now)
+        self.out.append(Send(Heartbeat(self._own_state(now)), node, link))
+
+    def _count(self, now: Instant) -> None:
+        """The next number of our state, and when it was said."""
         self.number += 1
         self.links.said = self.number
-        self.out.append(Send(Heartbeat(self._own_state(now)), node, link))
+        self.said_at[self.number] = now
+        self.said_at.pop(self.number - REMEMBERED, None)
 
     def _own_state(self, now: Instant) -> NodeState:
         return NodeState(

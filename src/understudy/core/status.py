@@ -34,7 +34,7 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
         role=node.role.value,
         cluster=node.cluster.name,
         digest=node.cluster.digest,
-        quorum=_quorum(node),
+        quorum=_quorum(node, now),
         nodes=tuple(_node(node, name, now) for name in node.cluster.names),
         groups=tuple(_group(node, group.name, now) for group in node.cluster.groups),
         warnings=tuple(_warnings(node, now)),
@@ -46,20 +46,24 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
     )
 
 
-def both_ways(node: Node) -> list[str]:
-    """Members that are up here and that say they hear us, directly or through another."""
+def both_ways(node: Node, now: Instant) -> list[str]:
+    """Members that are up here and that say they hear us, directly or through another: something that we said lately."""
     found = []
+    oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
     for name in node.others:
         state = node.states.get(name)
         if state is None or not node.membership.alive(name):
             continue
-        if any(item.node == node.me and item.incarnation == node.links.incarnation for item in state.heard):
+        ours = [
+            item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)
+        ]
+        if any(node.said_at.get(number, 0) >= oldest for number in ours):
             found.append(name)
     return found
 
 
-def _quorum(node: Node) -> QuorumStatus:
-    partners = both_ways(node)
+def _quorum(node: Node, now: Instant) -> QuorumStatus:
+    partners = both_ways(node, now)
     have = 1 + len(partners)
     votes = min(needed(node.cluster, node.steward.around), len(node.cluster.members))
     quorate = have >= needed(node.cluster, node.steward.around)
@@ -102,7 +106,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         state.standby if state is not None else False,
         state is not None and state.digest != node.cluster.digest,
         tuple(links),
-        None if unheard else name in both_ways(node),
+        None if unheard else name in both_ways(node, now),
         node.steward.fencing.sentence(name, now),
         0.0 if state is None else _ms(state.watchdog),
     )

@@ -231,7 +231,13 @@ class Bench:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the outage that a client sees.")
-    parser.add_argument("what", choices=("failover",), help="power off, planned move, killed processes, idle cost")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="failover",
+        choices=("failover",),
+        help="power off, planned move, killed processes, idle cost",
+    )
     parser.add_argument("--runs", type=int, default=10, help="runs of each contender (default 10)")
     parser.add_argument("--only", default="", metavar="PART", help=f"comma-separated, of: {', '.join(PARTS)}")
     parser.add_argument(

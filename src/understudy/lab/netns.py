@@ -159,6 +159,7 @@ class Room:
         self._bridges = {network: f"net{number}" for number, network in enumerate(networks)}
         self._control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._cuts: set[tuple[str, str, str]] = set()
+        self._one_way: set[tuple[str, str, str]] = set()
         self._generation = 0
         with contextlib.suppress(OSError), open("/proc/sys/net/bridge/bridge-nf-call-iptables", "w") as file:
             file.write("0")
@@ -305,6 +306,18 @@ class Room:
         self._apply_filters()
         return kernel.now()
 
+    def cut_one_way(self, sender: str, receiver: str, network: str, cut: bool) -> int:
+        """Drop (or let pass again) what ``sender`` sends to ``receiver`` on one network. Returns the moment."""
+        if network not in self._bridges:
+            raise LabError(f"there is no network {network!r}", f"there are: {', '.join(self._bridges)}")
+        way = (self.machine(sender).name, self.machine(receiver).name, network)
+        if cut:
+            self._one_way.add(way)
+        else:
+            self._one_way.discard(way)
+        self._apply_filters()
+        return kernel.now()
+
     def _apply_filters(self, dead: Sequence[str] = ()) -> None:
         run(["nft", "-f", "-"], self._filters(dead))
 
@@ -321,6 +334,10 @@ class Room:
             if cable.loss:
                 chance = f"numgen random mod 10000 < {round(cable.loss * 10000)} drop"
                 rules += [f'iifname "{cable.port}" {chance}', f'oifname "{cable.port}" {chance}']
+        for one, other, network in sorted(self._one_way):
+            senders = [cable.port for cable in cables if cable.machine == one and cable.network == network]
+            receivers = [cable.port for cable in cables if cable.machine == other and cable.network == network]
+            rules += [f'iifname "{a}" oifname "{b}" drop' for a in senders for b in receivers]
         for one, other, network in sorted(self._cuts):
             left = [cable.port for cable in cables if cable.machine == one and cable.network == network]
             right = [cable.port for cable in cables if cable.machine == other and cable.network == network]

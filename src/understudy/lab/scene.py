@@ -21,7 +21,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ..errors import UsageError
@@ -80,7 +80,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """``cluster`` and ``groups`` are the daemon's configuration as plain values."""
+    """``cluster``, ``groups`` and ``devices`` (whole sections, such as "fence.strip") are the daemon's configuration."""
 
     title: str
     networks: tuple[str, ...]
@@ -91,6 +91,7 @@ class Scene:
     observer: Watcher
     story: str = ""
     faults: tuple[Fault, ...] = ()
+    devices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -113,6 +114,8 @@ class Scene:
             lines += _table(f"{kind}.{player.name}", {"links": links})
         for name, values in self.groups.items():
             lines += _table(f"groups.{name}", values)
+        for name, values in self.devices.items():
+            lines += _table(name, values)
         return "\n".join(lines) + "\n"
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "silence": "silence NODE DEVICE both|to|from|no        the switch drops its frames; the carrier stays",
     "loss": "loss NODE DEVICE PERCENT%                  the switch drops some frames at random",
     "cut": "cut NODE NODE NETWORK on|off               two machines no longer hear each other there",
+    "one-way": "one-way NODE NODE NETWORK on|off       the second no longer hears the first there",
     "freeze": "freeze NODE [PART]                         SIGSTOP to the daemon (or its pulse, manager, supervisor)",
     "thaw": "thaw NODE [PART]                           SIGCONT",
     "kill": "kill NODE [PART]                           kill -9; the whole daemon stays dead until start",
@@ -98,7 +99,7 @@ class Stage:
         except ValueError as error:
             raise LabError(f"{line!r}: {error}") from error
         command: Callable[[Sequence[str]], str] | None = (
-            getattr(self, f"_do_{word}", None) if word in COMMANDS else None
+            getattr(self, f"_do_{word.replace('-', '_')}", None) if word in COMMANDS else None
         )
         if command is None:
             near = difflib.get_close_matches(word, COMMANDS, 1)
@@ -159,6 +160,13 @@ class Stage:
             raise ValueError(wanted)
         self.moment = self.room.cut(one, other, network, wanted == "on")
         return f"{one} and {other} {'no longer hear' if wanted == 'on' else 'hear'} each other on {network}"
+
+    def _do_one_way(self, arguments: Sequence[str]) -> str:
+        sender, receiver, network, wanted = arguments
+        if wanted not in ("on", "off"):
+            raise ValueError(wanted)
+        self.moment = self.room.cut_one_way(sender, receiver, network, wanted == "on")
+        return f"{receiver} {'no longer hears' if wanted == 'on' else 'hears'} {sender} on {network}"
 
     def _signalled(self, arguments: Sequence[str], number: signal.Signals, done: str) -> str:
         name, part = arguments[0], (arguments[1] if len(arguments) > 1 else "all")

@@ -1,0 +1,67 @@
+"""Stand-ins for watchdog devices: a FIFO for each machine, and a thread that resets a machine when nothing came for its time-out.
+
+As a real device it counts from the first byte on, goes on when the daemon has died, and stops only after the magic V.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from .inside import BASE
+from .netns import LabError
+from .stage import Stage
+
+
+def path(name: str) -> str:
+    """Where the device of a machine lies; all machines see it."""
+    return f"{BASE}/watchdog.{name}"
+
+
+class StandIns:
+    """``resets``: (moment by time.monotonic, machine) of each reset."""
+
+    def __init__(self, stage: Stage, machines: Sequence[str], timeout: float) -> None:
+        """``timeout`` in seconds. Call before the daemons start."""
+        self._stage = stage
+        self._timeout = timeout
+        self._ends: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self.resets: list[tuple[float, str]] = []
+        self._stop = threading.Event()
+        for name in machines:
+            os.mkfifo(path(name))
+            self._ends[name] = os.open(path(name), os.O_RDONLY | os.O_NONBLOCK)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def counting(self, name: str) -> bool:
+        """Whether the device was fed and not stopped since."""
+        return name in self._due
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.01):
+            now = time.monotonic()
+            for name, end in self._ends.items():
+                data = b""
+                with contextlib.suppress(BlockingIOError):
+                    data = os.read(end, 4096)
+                if data.endswith(b"V"):
+                    self._due.pop(name, None)
+                elif data:
+                    self._due[name] = now + self._timeout
+                if now > self._due.get(name, now):
+                    del self._due[name]
+                    self.resets.append((now, name))
+                    with contextlib.suppress(LabError):
+                        self._stage.do(f"power {name} off")
+                        self._stage.do(f"power {name} on")
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        for end in self._ends.values():
+            os.close(end)
