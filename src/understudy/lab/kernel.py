@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import resource
 import socket
 import struct
 import time
@@ -19,9 +20,11 @@ CLONE_NEWUSER = 0x1000_0000
 CLONE_NEWPID = 0x2000_0000
 CLONE_NEWNET = 0x4000_0000
 
+MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x4_0000
@@ -64,6 +67,11 @@ def set_interface(control: socket.socket, name: str, up: bool) -> None:
     flags = struct.unpack_from("H", request, 16)[0]
     struct.pack_into("H", request, 16, flags | _IFF_UP if up else flags & ~_IFF_UP)
     fcntl.ioctl(control, _SIOCSIFFLAGS, request)
+
+
+def limit_files(process: int, most: int) -> None:
+    """RLIMIT_NOFILE of a running process (prlimit(2))."""
+    resource.prlimit(process, resource.RLIMIT_NOFILE, (most, most))
 
 
 def real_time(priority: int) -> bool:
