@@ -45,6 +45,7 @@ LEASE = (
         "if self.quiet(now) and not (holder == self.me and group in self.kept):",
         "if False:",
         "a restarted voter promises by renewal what it may have promised to another",
+        "A second guard: only a member with a majority names a hold, and a bid is promised by bid(), which is quiet; so no renewal can be for another holder than the forgotten one.",
     ),
     Mutant(
         "quiet-for-itself-too",
@@ -66,6 +67,7 @@ LEASE = (
         "if promise.holder == holder and ballot < promise.ballot:",
         "if False:",
         "an old heartbeat brings back a ballot that was replaced",
+        "The promise stays with the same holder, and an echo with an old ballot counts for nothing: the right ends early at worst.",
     ),
     Mutant(
         "ballots-need-not-grow",
@@ -122,6 +124,7 @@ LEASE = (
         "echo = max(echo, promise.echo)",
         "echo = echo",
         "a late packet makes an echo older",
+        "An older echo makes a right shorter, never longer; the next heartbeat mends it.",
     ),
     Mutant(
         "waits-for-bids",
@@ -160,6 +163,7 @@ LEASE = (
         "if claim is None or claim.ballot != ballot:",
         "if claim is None:",
         "echoes of an earlier lease count for this one",
+        "A second guard: a vote counts for a bid only once it was granted, and what was sent before the bid began is too old to give a right.",
     ),
     Mutant(
         "older-echo-counts",
@@ -258,6 +262,7 @@ LEASE = (
         "        if behind >= WINDOW:\n            return Drop.REPLAYED",
         "        if behind >= WINDOW:\n            return None",
         "recordings count as signs of life",
+        "The window is 4 096 datagrams, more than a simulated run sends; unit tests see it.",
     ),
     Mutant(
         "copies-count",
@@ -286,6 +291,7 @@ LEASE = (
         "if state.number <= peer.number:",
         "if False:",
         "an older state replaces a newer one",
+        "A second guard behind the replay window; the state is put right by the next heartbeat, and votes do not rest on it. Unit tests see it.",
     ),
     Mutant(
         "retired-may-return",
@@ -294,4 +300,5 @@ LEASE = (
         "",
         "an incarnation that was replaced comes back",
     ),
+    "A second guard: an incarnation that was replaced must name our newest number again before it counts. Unit tests see it.",
 )

@@ -34,6 +34,7 @@ REST = (
         "if report.phase is Phase.STOPPED and report.group not in held:",
         "if report.phase is Phase.STOPPED:",
         "a holder that has not started yet counts as stopped",
+        "A second guard: a group that is held and not started yet says starting, not stopped.",
     ),
     Mutant(
         "release-always-proves",
@@ -41,6 +42,7 @@ REST = (
         "if stopped and group in self.may_run:",
         "if group in self.may_run:",
         "a release with parts still running counts as proof",
+        "A group with exclusive parts is released only when they have stopped; what may be left may run twice.",
     ),
     Mutant(
         "running-is-not-noted",
@@ -48,6 +50,7 @@ REST = (
         "                machines.add(state.node)\n",
         "                pass\n",
         "a node that says it runs the group is not waited for",
+        "A second guard: the voters remember the same holder by its ballot (unfinished), which is seen to matter.",
     ),
     Mutant(
         "unfinished-not-waited-for",

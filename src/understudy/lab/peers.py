@@ -1,6 +1,6 @@
 """The same faults against Debian's keepalived: ``python -m understudy.lab.peers [--json FILE]``.
 
-Two routers with one address, version 3, adverts every 100 ms, everything else at its default: what people have. The same lab, the same
+Two routers with one address, version 3, adverts every 100 ms, everything else at its default: what people have. The same lab and
 observer. Each fault in a world of its own, one after the other.
 """
 

@@ -3,7 +3,8 @@
 ``render`` runs a script and returns it with its output written anew: equal to the file, or the difference is what a change
 did. ``#`` begins a comment. Any command may end with ``quietly``: its output is left out. The commands:
 
-    cluster N nodes | NAMES... [witness NAME]... [quorum pair] [ping ADDRESS]... heartbeat 200ms dead 1s
+    cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
+            heartbeat 200ms dead 1s
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass
@@ -17,6 +18,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
     starve NAME for 5s late 400ms                            flood NAME for 5s
+    device fails|hangs|slow N    fence NODE at NAME         confirm-off NODE at NAME
     wall-clock NAME ahead|behind 8h                          kernel NAME refuses|ignores N
     status NAME
     expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
@@ -38,6 +40,7 @@ from ..model import (
     CommandResource,
     Failback,
     FailbackKind,
+    FenceDevice,
     Group,
     Limits,
     Quorum,
@@ -51,7 +54,7 @@ from .host import Host, Strike
 from .network import Weather
 from .outages import Outages
 from .run import make_world
-from .shapes import DEVICES, SERVICE_DEVICE, make_members
+from .shapes import DEVICES, SERVICE_DEVICE, make_members, script_devices
 from .text import Story, short
 from .world import Habits, MakeCore, World
 
@@ -116,6 +119,9 @@ class Script:
             "standby": self._standby,
             "online": self._standby,
             "agent": self._agent,
+            "device": self._device,
+            "fence": self._standby,
+            "confirm-off": self._standby,
             "kill": self._kill,
             "delete": self._delete,
             "rival": self._rival,
@@ -186,16 +192,24 @@ class Script:
     # -- shape
 
     def _cluster(self, words: list[str]) -> None:
-        options = _options(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead"))
+        options = _options(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog"))
         named = [word for word in options[""] if word != "nodes"]
         nodes = [f"ha{i:02}" for i in range(1, int(named[0]) + 1)] if named[0].isdigit() else named
+        members = make_members(tuple(nodes), tuple(options.get("witness", ())))
+        fences: tuple[FenceDevice, ...] = ()
+        if "watchdog" in options:
+            members = tuple(replace(item, watchdog="/dev/watchdog") for item in members)
+        if "fenced" in options:
+            fences = script_devices(nodes, "reboot" in options["fenced"])
         self._draft.cluster = Cluster(
             name="site",
             key_file="cluster.key",
             heartbeat=parse_duration(options["heartbeat"][0]),
             dead_time=parse_duration(options["dead"][0]),
             quorum=Quorum(options["quorum"][0]) if "quorum" in options else Quorum.MAJORITY,
-            members=make_members(tuple(nodes), tuple(options.get("witness", ()))),
+            members=members,
+            fences=fences,
+            watchdog_timeout=parse_duration(options["watchdog"][0]) if "watchdog" in options else 0,
             groups=(),
             ping=tuple(options.get("ping", ())),
             digest="same",
@@ -369,6 +383,10 @@ class Script:
             return
         counts = {"fails": temper.fails, "loses": temper.loses, "hangs": temper.hangs}[words[5]]
         counts[action] = int(words[6]) if len(words) > 6 else 1
+
+    def _device(self, words: list[str]) -> None:
+        """The next so many orders to fence devices fail, hang, or are answered too late."""
+        setattr(self.world.devices, {"fails": "fails", "hangs": "hangs", "slow": "slow"}[words[1]], int(words[2]))
 
     def _kill(self, words: list[str]) -> None:
         self._host(words[3]).manager.kill(*self._program(words[1]))

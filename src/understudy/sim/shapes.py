@@ -82,6 +82,15 @@ def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...], networks: i
     return tuple(members)
 
 
+def script_devices(nodes: list[str], reboot: bool) -> tuple[FenceDevice, ...]:
+    """Two devices for each node, on two levels, each tried once."""
+    return tuple(
+        FenceDevice(f"{kind}-{name}", FenceKind.AGENT, "fence", (), (), ((name, ""),), level, 2 * SECOND, 0, reboot)
+        for name in nodes
+        for level, kind in ((1, "ipmi"), (2, "pdu"))
+    )
+
+
 def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     """The cluster and the mixture of troubles, out of ``kinds``, of this seed."""
     random = Random(seed * 2 + 1)

@@ -1,0 +1,108 @@
+"""Watchdogs that really reset, and the kernel's lease, on the stock Debian kernel in virtual machines.
+
+Not part of ./dev test: each test boots machines, about a minute. ``pytest -v -rs tests/vm/vm_watchdog.py`` runs them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from guest_image import Image, NoImage, lacking, make_image
+from virtual_machine import ENDED, RESET, Machine, allowed
+
+COUNTS = "12"
+"""Seconds of the watchdog: more than twice the dead time of five that so slow a machine needs."""
+
+Boot = Callable[..., Machine]
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    if missing := lacking() + ([] if shutil.which("setpriv") else ["util-linux"]):
+        pytest.skip(f"missing here: {', '.join(missing)}; apt-get install --no-install-recommends {' '.join(missing)}")
+    if not allowed():
+        pytest.skip("only root can give a guest the whole of this machine's files to read")
+    try:
+        return make_image()
+    except NoImage as error:
+        pytest.skip(f"no kernel for the guests: {error}")
+
+
+@pytest.fixture
+def boot(tmp_path: Path, image: Image) -> Iterator[Boot]:
+    """Start a machine; all are switched off at the end, and what they said is printed."""
+    machines: list[Machine] = []
+
+    def begin(name: str = "ha01", **words: str) -> Machine:
+        machines.append(Machine(tmp_path, image, name, **words))
+        return machines[-1]
+
+    yield begin
+    for machine in machines:
+        machine.power_off()
+        told = [line for line in machine.lines() if line.startswith("guest ") or "dog" in line]
+        print(f"--- {machine.name}: {machine.ended or 'switched off'}", *told, sep="\n")
+
+
+def at(machine: Machine, words: str, after: str = "guest") -> float:
+    """The guest's time of the first line with ``words``, after the first with ``after``."""
+    lines = machine.lines()
+    first = next(number for number, line in enumerate(lines) if after in line)
+    for line in lines[first:]:
+        if line.startswith("guest ") and line.endswith(": " + words):
+            return float(line.split()[1].rstrip(":"))
+    raise AssertionError(f'{machine.name} never said "{words}" after "{after}"\n{machine.story()}')
+
+
+@pytest.mark.parametrize("driver", ["softdog", "i6300esb"])
+def test_a_frozen_pulse_ends_in_a_reset_and_the_kernel_ends_the_lease_before(boot: Boot, driver: str) -> None:
+    machine = boot(driver=driver, counts=COUNTS, plan="freeze")
+    machine.wait_said("frozen", 300.0)
+    assert machine.wait_ended() == RESET, machine.story()
+    assert not machine.said("survived")
+    assert ("WATCHDOG" in machine.events) == (driver == "i6300esb"), machine.events
+    frozen = at(machine, "frozen")
+    assert at(machine, "not served", "frozen") > frozen
+    assert not machine.said("data rests") or at(machine, "data runs") > at(machine, "data rests")
+
+
+def test_a_stop_that_hangs_ends_in_a_reset(boot: Boot) -> None:
+    machine = boot(driver="softdog", counts=COUNTS, plan="hang")
+    machine.wait_said("asked to stop", 300.0)
+    assert machine.wait_ended() == RESET, machine.story()
+    assert not machine.said("survived")
+
+
+@pytest.mark.parametrize("driver", ["softdog", "i6300esb"])
+def test_a_clean_stop_resets_nothing(boot: Boot, driver: str) -> None:
+    machine = boot(driver=driver, counts=COUNTS, plan="stop")
+    machine.wait_said("stopped with 0", 300.0)
+    assert machine.wait_ended() == ENDED, machine.story()
+    assert machine.said("survived")
+
+
+def test_a_killed_pulse_is_back_in_time(boot: Boot) -> None:
+    machine = boot(driver="softdog", counts="30", plan="kill")
+    machine.wait_said("killed", 300.0)
+    assert machine.wait_ended() == ENDED, machine.story()
+    at(machine, "data runs", "killed")
+
+
+def test_the_other_machine_starts_the_program_only_after_the_reset(boot: Boot) -> None:
+    holder = boot("ha01", peer="ha02", driver="softdog", counts=COUNTS, plan="freeze")
+    other = boot("ha02", peer="ha01", driver="softdog", counts=COUNTS, plan="serve")
+    holder.wait_said("frozen", 400.0)
+    assert not other.said("data runs"), other.story()
+    moved: list[bool] = []
+
+    def over() -> bool:
+        if other.said("data runs"):
+            moved.append(holder.running)
+        return bool(moved)
+
+    other.wait("data runs on ha02", over, 180.0)
+    assert moved == [False], "it ran on both"
+    assert holder.wait_ended() == RESET, holder.story()
