@@ -1,5 +1,7 @@
 """The deliberate faults, one at a time: leases, votes, quorum, freshness."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -299,6 +301,6 @@ LEASE = (
         "            peer.retired.add(peer.current)\n",
         "",
         "an incarnation that was replaced comes back",
+        "A second guard: an incarnation that was replaced must name our newest number again before it counts. Unit tests see it.",
     ),
-    "A second guard: an incarnation that was replaced must name our newest number again before it counts. Unit tests see it.",
 )
