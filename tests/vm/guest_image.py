@@ -28,7 +28,7 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 _INIT = """#!/bin/busybox sh
 # Process 1: the host's root read-only, memory over it, then the guest's part of the test (word guest= of the command line).
 b=/bin/busybox
-$b mkdir -p /proc /dev /host /memory /root
+$b mkdir -p /proc /dev /host /memory /whole
 $b mount -t proc proc /proc
 $b mount -t devtmpfs dev /dev
 for word in $($b cat /proc/cmdline); do case $word in guest.*) export "${word#guest.}" ;; esac; done
@@ -38,14 +38,14 @@ if [ -n "$driver" ]; then load "$driver" "$parameter"; fi
 $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || $b poweroff -f
 $b mount -t tmpfs memory /memory
 $b mkdir /memory/upper /memory/work
-$b mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /root || $b poweroff -f
-$b mount -t proc proc /root/proc
-$b mount -t sysfs sys /root/sys
-$b mount -t devtmpfs dev /root/dev
-$b mount -t tmpfs run /root/run
+$b mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /whole || $b poweroff -f
+$b mount -t proc proc /whole/proc
+$b mount -t sysfs sys /whole/sys
+$b mount -t devtmpfs dev /whole/dev
+$b mount -t tmpfs run /whole/run
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 # Process 1 must not end: the kernel would panic, which looks like a reset.
-exec $b switch_root /root /bin/sh -c '"$python" -B "$script"; echo "guest: the end"; echo o > /proc/sysrq-trigger; sleep 1000'
+exec $b switch_root /whole /bin/sh -c '"$python" -B "$script"; echo o > /proc/sysrq-trigger; while :; do :; done'
 """
 
 

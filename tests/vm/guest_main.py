@@ -2,7 +2,8 @@
 
 Runs as the only program of the guest, with words of the kernel's command line in its environment:
 ``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill or serve; ``counts`` the watchdog's time-out in seconds, "" for none;
-``alone`` 1 when the peer is not there. A line "guest TIME: WORDS" is for the test; everything else is for people.
+``patience`` the group's stop_timeout, for which a machine that never met its peer waits. A line "guest TIME: WORDS" is for the
+test; everything else is for people.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def network(name: str) -> None:
     shell(f"ip addr add 10.99.2.{number}/24 dev eth1; ip link set eth1 up")
 
 
-def configuration(counts: str) -> Path:
+def configuration(counts: str, patience: str) -> Path:
     HERE.mkdir(parents=True)
     (HERE / "data").write_text(SCRIPT)
     (HERE / "data").chmod(0o755)
@@ -82,7 +83,7 @@ links = ["10.99.2.2"]
 [groups.site]
 prefer = ["ha01", "ha02"]
 failback = "never"
-stop_timeout = "600s"
+stop_timeout = "{patience}"
 resources = [
   {{ address = "{ADDRESS}/24", device = "eth0" }},
   {{ script = "{HERE}/data", name = "data", exclusive = true, stop_timeout = "5s", interval = "0s" }},
@@ -188,7 +189,7 @@ def main() -> None:
     network(name)
     for identity in Path("/sys/class/watchdog").glob("*/identity"):
         say(f"watchdog {identity.read_text().strip()}")
-    daemon = start(name, configuration(counts))
+    daemon = start(name, configuration(counts, words.get("patience", "600s")))
     if plan == "serve":
         do(plan, daemon, 0)
         return

@@ -30,7 +30,9 @@ class Machine:
     def __init__(
         self, folder: Path, image: Image, name: str, driver: str = "", parameter: str = "", peer: str = "", **words: str
     ) -> None:
-        self.name, self.ended, self.events = name, "", []  # type: str, str, list[str]
+        self.name = name
+        self.ended = ""
+        self.events: list[str] = []
         self._console = folder / f"{name}.console"
         self._log = folder / f"{name}.qemu"
         settings = {"name": name, "driver": driver, "parameter": parameter, "script": str(GUEST), **words}
