@@ -273,6 +273,20 @@ class Node:
         state = self.states.get(node)
         return state is not None and state.digest[:8] == self.cluster.digest[:8]
 
+    def hears_us_not(self, name: str, now: Instant) -> bool:
+        """Whether a member that we hear has heard nothing that we said for longer than a dead time: it is no help to us.
+
+        Loss in one direction is loss. What the member holds it names itself, and our promise to it stands as before.
+        """
+        state = self.states.get(name)
+        oldest = now - self.cluster.dead_time - 2 * self.cluster.heartbeat
+        if state is None or not self.membership.alive(name) or oldest < self.ready_since:
+            return False
+        ours = [
+            item.number for item in state.heard if (item.node, item.incarnation) == (self.me, self.links.incarnation)
+        ]
+        return not any(self.said_at.get(number, 0) >= oldest for number in ours)
+
     def gave_up(self, group: str, holder: str, ballot: int) -> None:
         self.over[(group, holder)] = max(ballot, self.over.get((group, holder), 0))
 
@@ -461,4 +475,5 @@ class Node:
             quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
             known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
             reaches = not self.cluster.ping or (known and bool(self.answering))
-            steward.around = Surroundings(state is State.LOST or never, quiet, reaches)
+            deaf = self.hears_us_not(peer, now)
+            steward.around = Surroundings(state is State.LOST or never or deaf, quiet, reaches)

@@ -47,6 +47,8 @@ def verdict(item: Fault, row: dict[str, Any]) -> tuple[bool, str]:
         return row["two_ms"] > 0, "two were seen: the observer can see" if row["two_ms"] else "THE OBSERVER IS BLIND"
     if row["two_ms"] and row["policy"] not in item.not_promised:
         return False, f"BROKEN: {row['two_ms']} ms with two"
+    if row["expected"] == "stays" and row["moves"] and row["policy"] not in item.not_promised:
+        return False, f"BROKEN: moved {row['moves']} times, and should not have"
     if not row["as_expected"]:
         return False, f"BROKEN: {row['after'] or 'nobody'} serves at the end, expected: {row['expected']}"
     if row["policy"] in item.not_promised:
