@@ -193,7 +193,7 @@ def main() -> None:
     if plan == "serve":
         do(plan, daemon, 0)
         return
-    watch(SLOW, "data runs")
+    watch(max(SLOW, 400.0), "data runs")
     watch(SLOW, "served")
     watch(3.0 * DEAD_TIME)
     if not RUNS.exists() or not re.match(r"\d", counts or "0"):
