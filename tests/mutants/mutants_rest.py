@@ -177,7 +177,7 @@ REST = (
     Mutant(
         "stuck-not-fenced",
         "wardens.py",
-        "        if order[:1] == [node.me] and steward.alive:",
+        "        if order[:1] == [node.me] and 1 + len(steward.alive) >= steward.votes_to_take(group, now):",
         "        if False:",
         "a stop that hangs is never ended by fencing",
     ),

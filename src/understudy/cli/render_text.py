@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 _GOOD = frozenset({"started", "running", "up"})
-_BAD = frozenset({"failed", "lost"})
+_BAD = frozenset({"failed", "lost", "stuck"})
 _EM_DASH = "–"
 
 

@@ -64,5 +64,6 @@ def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
         if holder is None or holder not in names or decision is None:
             continue
         order = [name for name in decision.order if name != holder]
-        if order[:1] == [node.me] and steward.alive:
+        # Not in a partition that could not take the group anyway: whoever can take it will see to the rest.
+        if order[:1] == [node.me] and 1 + len(steward.alive) >= steward.votes_to_take(group, now):
             steward.fencing.want(holder, group, f"{group} does not stop on it", now)
