@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,9 +167,47 @@ case "$all$more" in
 *action=off*) exit 0 ;;
 *) exit 255 ;;
 esac"""
-    outcome, said = off(agent(program(tmp_path, text, "fence_x")))
+    outcome, said = off(agent(program(tmp_path, text, "fence_kdump")))
     assert outcome is Outcome.OK, said
     assert "it has no status to ask" in said
+    assert off(agent(program(tmp_path, text, "fence_x")))[0] is Outcome.FAILED, "only those that are known to mean it"
+
+
+def test_a_gate_proves_nothing(tmp_path: Path) -> None:
+    gate = replace(agent(program(tmp_path, "exit 0", "fence_heuristics_ping")), name="gate")
+    good = command(program(tmp_path, '[ "$1" = status ] && exit 2; exit 0', "good"), name="good")
+    desk, _ = fencer(gate, good)
+    outcome, text = asyncio.run(desk.order("ha02", ["gate"], FenceAction.OFF, LIMIT))
+    assert outcome is Outcome.FAILED
+    assert "no device of this level switches anything off" in text
+    assert asyncio.run(desk.order("ha02", ["gate", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.OK
+
+
+def test_an_unknown_outcome_of_one_device_is_no_success_of_the_level(tmp_path: Path) -> None:
+    good = command(program(tmp_path, '[ "$1" = status ] && exit 2; exit 0', "good"), name="good")
+    hangs = command(program(tmp_path, "sleep 60", "hangs"), name="hangs", timeout=SECOND)
+    desk, _ = fencer(hangs, good)
+    assert asyncio.run(desk.order("ha02", ["hangs", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.UNKNOWN
+
+
+def test_its_end_decides_not_that_of_a_helper_with_its_output_open(tmp_path: Path) -> None:
+    path = program(tmp_path, '[ "$1" = status ] && exit 2; sleep 5 & exit 0')
+    assert off(command(path), 3 * SECOND)[0] is Outcome.OK
+
+
+def test_a_command_gets_its_plug_and_an_agent_without_one_the_name_of_the_node(tmp_path: Path) -> None:
+    device = replace(command("/x"), targets=(("ha02", "7"),))
+    assert fence_program.call(device, "off", "ha02")[0] == ("/x", "off", "7")
+    assert fence_program.call(agent("/x"), "off", "ha02")[2] == "action=off\nnodename=ha02\n"
+    old = FenceDevice("old", FenceKind.EXTERNAL, "/x", targets=(("ha02", ""),))
+    assert fence_program.call(old, "off", "ha02")[1]["PATH"].endswith(fence_program.PLUGIN_HELPERS)
+
+
+def test_warnings_beside_the_metadata_do_no_harm(tmp_path: Path) -> None:
+    text = 'echo "<string>:1: DeprecationWarning" >&2; echo "<resource-agent><parameters/></resource-agent>"'
+    metadata = asyncio.run(fence_program.metadata_of(agent(program(tmp_path, text, "fence_x"))))
+    assert metadata is not None
+    assert read_metadata(metadata) is not None
 
 
 # Plugins of the old kind

@@ -26,7 +26,16 @@ PLUGINS = "/usr/lib/stonith/plugins"
 PLUGIN_HELPERS = "/usr/share/cluster-glue"
 """The plugins call ``ha_log.sh``, which lies here."""
 
+GATES = frozenset({"fence_heuristics_ping"})
+"""Programs that look like fence agents and switch nothing: they only permit the other devices of their level, or do not."""
+
+TRUSTED_WITHOUT_STATUS = frozenset({"fence_kdump", "fence_ovh", "fence_rcd_serial"})
+"""Agents (of fence-agents 4.12.1) that have no status to ask, and whose success means that the node is off or reboots."""
+
 MOST_OUTPUT = 64 * 1024
+LAST_WORDS: Duration = SECOND // 2
+"""How long output is waited for after the program has ended."""
+
 METADATA_LIMIT: Duration = 10 * SECOND
 
 
@@ -76,7 +85,7 @@ def call(device: FenceDevice, action: str, node: str) -> tuple[Sequence[str], Ma
     plug = dict(device.targets).get(node, "")
     base = {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
     if device.kind is FenceKind.AGENT:
-        pairs = [*device.parameters, ("action", action), *((("port", plug),) if plug else ())]
+        pairs = [*device.parameters, ("action", action), ("port", plug) if plug else ("nodename", node)]
         return (path,), base, "".join(f"{name}={value}\n" for name, value in pairs)
     if device.kind is FenceKind.EXTERNAL:
         words = (path, action) if action == "status" else (path, action, plug or node)
@@ -84,14 +93,21 @@ def call(device: FenceDevice, action: str, node: str) -> tuple[Sequence[str], Ma
     return (path, *device.arguments, action, *((plug or node,))), base, ""
 
 
-async def run(words: Sequence[str], environment: Mapping[str, str], stdin: str, limit: Duration) -> Said:
-    """Run a program to its end, at most for ``limit``. Never raises for what it does."""
+def is_gate(device: FenceDevice) -> bool:
+    """Whether it switches nothing itself."""
+    return device.kind is FenceKind.AGENT and os.path.basename(device.program) in GATES
+
+
+async def run(
+    words: Sequence[str], environment: Mapping[str, str], stdin: str, limit: Duration, errors: bool = True
+) -> Said:
+    """Run a program to its end, at most for ``limit``. Never raises for what it does. ``errors``: with what it says on stderr."""
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
             env=dict(environment),
             cwd="/",
             start_new_session=True,
@@ -100,30 +116,39 @@ async def run(words: Sequence[str], environment: Mapping[str, str], stdin: str, 
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Said(None, "", f"cannot run {words[0]}: {reason}", isinstance(error, FileNotFoundError))
     leader = identify(process.pid) or Identity(process.pid, 0, "")
+    kept = bytearray()
+    reading = asyncio.create_task(_read(process, kept))
     try:
         async with asyncio.timeout(max(limit, 0) / SECOND):
-            output = await _talk(process, stdin)
+            await _feed(process, stdin)
             status = await process.wait()
     except TimeoutError:
+        reading.cancel()
         await _kill(process, leader)
         return Said(None, "", f"{os.path.basename(words[0])} was killed: not done after {format_duration(limit)}")
     except asyncio.CancelledError:
+        reading.cancel()
         await _kill(process, leader)
         raise
-    return Said(status, output)
+    # Its end decides, not that of a helper that it left behind with its output open.
+    await asyncio.wait({reading}, timeout=LAST_WORDS / SECOND)
+    reading.cancel()
+    return Said(status, bytes(kept).decode("utf-8", "replace"))
 
 
-async def _talk(process: asyncio.subprocess.Process, stdin: str) -> str:
-    """Give it its input and read what it says, of which only the end is kept."""
+async def _feed(process: asyncio.subprocess.Process, stdin: str) -> None:
     if process.stdin is not None:
         with contextlib.suppress(ConnectionError, OSError):
             process.stdin.write(stdin.encode())
             await process.stdin.drain()
         process.stdin.close()
-    kept = b""
+
+
+async def _read(process: asyncio.subprocess.Process, kept: bytearray) -> None:
+    """What it says, of which only the end is kept."""
     while process.stdout is not None and (chunk := await process.stdout.read(4096)):
-        kept = (kept + chunk)[-MOST_OUTPUT:]
-    return kept.decode("utf-8", "replace")
+        kept += chunk
+        del kept[:-MOST_OUTPUT]
 
 
 async def _kill(process: asyncio.subprocess.Process, leader: Identity) -> None:
@@ -153,6 +178,8 @@ async def switch(device: FenceDevice, action: str, node: str, limit: Duration) -
         return Outcome.FAILED, f"{device.program} {action}: {said.sentence()}"
     if device.kind is FenceKind.EXTERNAL:
         return Outcome.OK, f"{device.program} says so"
+    if is_gate(device):
+        return Outcome.OK, f"{device.program} permits it"
     left = max(int((end - loop.time()) * SECOND), SECOND)
     status = await act(device, "status", node, left)
     wanted, other = (2, 0) if action == "off" else (0, 2)
@@ -163,7 +190,8 @@ async def switch(device: FenceDevice, action: str, node: str, limit: Duration) -
             Outcome.FAILED,
             f"{device.program} said that it is done, but its status says {'on' if other == 0 else 'off'}",
         )
-    if device.kind is FenceKind.AGENT and await _without_status(device):
+    trusted = os.path.basename(device.program) in TRUSTED_WITHOUT_STATUS
+    if device.kind is FenceKind.AGENT and trusted and await _without_status(device):
         return Outcome.OK, f"{device.program} says so (it has no status to ask)"
     if status.status is None:
         return Outcome.UNKNOWN, f"status after {action}: {status.sentence()}"
@@ -184,7 +212,7 @@ async def metadata_of(device: FenceDevice) -> str | None:
     if device.kind is not FenceKind.AGENT or path is None:
         return None
     base = {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
-    said = await run((path,), base, "action=metadata\n", METADATA_LIMIT)
+    said = await run((path,), base, "action=metadata\n", METADATA_LIMIT, errors=False)
     return said.output if said.status == 0 else None
 
 

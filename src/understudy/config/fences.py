@@ -22,6 +22,16 @@ SHORTEST_WATCHDOG: Duration = 2 * SECOND
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
 _PROGRAM = re.compile(r"/[^\s]+|[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _PLUGIN = re.compile(r"(external/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,62}|/[^\s]+", re.ASCII)
+REFUSED = {
+    "fence_sbd": "It confirms that its message was written, not that the node has read it. Use a watchdog, or a power switch.",
+    "fence_ack_manual": "It asks a human: that is `understudy confirm-off NODE`.",
+    "fence_watchdog": "A watchdog has a section of its own: [watchdog].",
+}
+"""Agents whose success is not that a node is off, and what to use instead."""
+
+GATES = frozenset({"fence_heuristics_ping"})
+"""Agents that only permit the other devices of their level."""
+
 OURS = {
     "action": "Understudy sets it for each call.",
     "option": "Understudy sets the action for each call.",
@@ -63,6 +73,9 @@ def read_fences(report: Report, top: Scope, members: list[MemberDraft]) -> list[
 def _device(report: Report, scope: Scope, name: str, nodes: list[str]) -> FenceDevice | None:
     kind, program, arguments = _program(report, scope)
     targets = _targets(report, scope, nodes)
+    if kind is FenceKind.AGENT and program is not None and program.rpartition("/")[2] in REFUSED:
+        name_there = program.rpartition("/")[2]
+        report.error(scope.at("agent"), f"{name_there} cannot be used here", REFUSED[name_there])
     parameters = read_strings(report, scope, "parameters", _PARAMETER, "the name of a parameter")
     for word, _ in parameters:
         if word in OURS and kind is FenceKind.AGENT:
@@ -194,7 +207,14 @@ def check_watchdog(report: Report, draft: WatchdogDraft, dead_time: Duration, gr
 
 def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberDraft], needed: Place | None) -> None:
     """``needed``: where quorum "fence" stands, or None for another policy."""
-    able = {name for draft in drafts for name, _ in draft.device.targets}
+    able = {
+        name
+        for draft in drafts
+        if draft.device.program.rpartition("/")[2] not in GATES
+        for name, _ in draft.device.targets
+    }
+    for draft in drafts:
+        _check_gate(report, draft, drafts)
     nodes = [member for member in members if member.role is Role.NODE]
     for node in nodes:
         if node.name in able:
@@ -206,6 +226,24 @@ def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberD
             text = f"{node.name} has no fence device, though others have"
             hint = "What must not run twice then waits for it by time only, after every loss of it."
             report.warning(node.place, text, hint)
+
+
+def _check_gate(report: Report, draft: FenceDraft, drafts: list[FenceDraft]) -> None:
+    """A gate needs a device on the same level that switches."""
+    if draft.device.program.rpartition("/")[2] not in GATES:
+        return
+    for node, _ in draft.device.targets:
+        others = [
+            other
+            for other in drafts
+            if other.device.level == draft.device.level
+            and node in dict(other.device.targets)
+            and other.device.program.rpartition("/")[2] not in GATES
+        ]
+        if not others:
+            level = draft.device.level
+            text = f"{draft.device.program} switches nothing off, and no other device of level {level} does for {node}"
+            report.error(draft.place, text, "Put it on the level of the device that it shall permit.")
 
 
 def has_secret(device: FenceDevice) -> bool:

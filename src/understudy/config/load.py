@@ -10,6 +10,7 @@ import stat
 
 from ..errors import ConfigError, Problem
 from ..model import Cluster
+from .fences import has_secret
 from .keys import parse_keys
 from .report import Report
 from .toml import decode
@@ -43,6 +44,13 @@ def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
     if mode & 0o022:
         hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
         report.warning(WHOLE_FILE, f"the file may be changed by others (mode {mode:04o})", hint)
+    if mode & 0o044 and reading.cluster is not None:
+        for device in reading.cluster.fences:
+            if has_secret(device):
+                text = (
+                    f"the file may be read by others (mode {mode:04o}), and [fence.{device.name}] has a password in it"
+                )
+                report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     if reading.key_file:
         key_file = os.path.join(os.path.dirname(path), reading.key_file)
         _judge_key_file(report, key_file, reading.key_place)

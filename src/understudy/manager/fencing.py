@@ -45,6 +45,12 @@ class Fencer:
     async def order(self, node: str, names: list[str], action: FenceAction, limit: Duration) -> tuple[Outcome, str]:
         """All devices of a level, one after the other. OK only if each of them says so."""
         texts = []
+        known = [self._devices[name] for name in names if name in self._devices]
+        if known and all(fence_program.is_gate(device) for device in known):
+            return (
+                Outcome.FAILED,
+                f"{' and '.join(names)} only permits fencing: no device of this level switches anything off",
+            )
         for name in names:
             device = self._devices.get(name)
             if device is None:
@@ -89,7 +95,9 @@ class Fencer:
         if not pairs:
             return
         await asyncio.sleep(random.uniform(0.1, FIRST))
+        for device, node in pairs:
+            await self._look(device, node)
         while True:
             for device, node in pairs:
-                await self._look(device, node)
                 await asyncio.sleep(EVERY / len(pairs))
+                await self._look(device, node)
