@@ -57,7 +57,7 @@ class FenceTrial(Trial):
         self.strip = PowerStrip(self.stage, ("ha01", "ha02"))
         self.stage.set_up()
         self.strip.start()
-        self.wait("ha01 serves", self._well, 40.0)
+        self.served_by("ha01")
         self.rest()
 
     def groups(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class WatchdogTrial(Trial):
         self.stage = Stage(WatchdogScene(**{name: getattr(shape, name) for name in shape.__slots__}))
         self.dogs = StandIns(self.stage, ("ha01", "ha02"), 2.0)
         self.stage.set_up()
-        self.wait("ha01 serves", self._well, 40.0)
+        self.served_by("ha01")
         self.rest()
 
 

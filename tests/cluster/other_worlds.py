@@ -57,10 +57,7 @@ class PairTrial(Trial):
         self.stage.room.add(ROUTER, [("eth0", "service", [f"{ROUTER_ADDRESS}/24"])])
         self.stage.room.power_on(ROUTER)
         self.stage.set_up()
-        self.wait("somebody serves", lambda: self.stage.watchers.who() != "" and not self.stage.well(), 40.0)
-        if self.stage.watchers.who() != "ha01":
-            self.stage.do("move site ha01")
-        self.wait("ha01 serves", self._well, 10.0)
+        self.served_by("ha01")
         self.rest()
 
 
@@ -86,7 +83,7 @@ class SmallDisksTrial(Trial):
             os.makedirs(directory, exist_ok=True)
             kernel.mount("none", directory, "tmpfs", 0, "size=512k,mode=755")
         self.stage.set_up()
-        self.wait("ha01 serves", self._well, 40.0)
+        self.served_by("ha01")
         self.rest()
 
 

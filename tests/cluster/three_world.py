@@ -48,10 +48,7 @@ class ThreeTrial(Trial):
         self.random = random.Random(self.spec.seed)
         self.stage = Stage(three_scene())
         self.stage.set_up()
-        self.wait("somebody serves", lambda: self.stage.watchers.who() != "" and not self.stage.well(), 40.0)
-        if self.stage.watchers.who() != "n1":
-            self.stage.do("move site n1")
-        self.wait("n1 serves", lambda: self.stage.watchers.who() == "n1" and not self.stage.well(), 10.0)
+        self.served_by("n1")
         self.rest()
 
 

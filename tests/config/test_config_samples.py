@@ -41,7 +41,7 @@ def directory(tmp_path, monkeypatch) -> Path:
 
 def _put(sample: Path, directory: Path) -> str:
     shutil.copyfile(sample, directory / sample.name)
-    (directory / sample.name).chmod(0o644)
+    (directory / sample.name).chmod(0o600)  # some have passwords in them
     return sample.name
 
 
@@ -87,3 +87,11 @@ def test_json_form(directory) -> None:
 def test_no_colour_and_no_wrapping_to_a_terminal_when_piped(directory) -> None:
     result = CliRunner().invoke(command, [_put(HERE / "samples/bad/everything.toml", directory)], color=True)
     assert "\x1b" not in result.output
+
+
+def test_a_password_in_a_file_that_others_may_read_is_said(directory) -> None:
+    sample = _put(HERE / "samples/good/fence-pair.toml", directory)
+    (directory / sample).chmod(0o644)
+    result = CliRunner().invoke(command, [sample])
+    assert "the file may be read by others (mode 0644), and [fence.ipmi-left] has a password in it" in result.output
+    assert f"chmod 600 {sample}" in result.output

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from understudy.adapters import fence_program
 from understudy.adapters.fence_metadata import complaints, read_metadata
@@ -37,7 +38,7 @@ def agent(path: str, **parameters: str) -> FenceDevice:
 
 
 def off(device: FenceDevice, limit: int = LIMIT) -> tuple[Outcome, str]:
-    return asyncio.run(fence_program.switch(device, "off", "ha02", limit))
+    return uvloop.run(fence_program.switch(device, "off", "ha02", limit))
 
 
 def lives(process: int) -> bool:
@@ -107,12 +108,12 @@ def test_fence_dummy_switches_off_and_on(tmp_path: Path) -> None:
     status = tmp_path / "status"
     status.write_text("on")
     device = agent("fence_dummy", status_file=str(status))
-    assert asyncio.run(fence_program.state(device, "ha02", LIMIT)) == (True, "on")
+    assert uvloop.run(fence_program.state(device, "ha02", LIMIT)) == (True, "on")
     outcome, text = off(device)
     assert outcome is Outcome.OK, text
     assert status.read_text() == "off"
-    assert asyncio.run(fence_program.state(device, "ha02", LIMIT)) == (True, "off")
-    assert asyncio.run(fence_program.switch(device, "on", "ha02", LIMIT))[0] is Outcome.OK
+    assert uvloop.run(fence_program.state(device, "ha02", LIMIT)) == (True, "off")
+    assert uvloop.run(fence_program.switch(device, "on", "ha02", LIMIT))[0] is Outcome.OK
     assert status.read_text() == "on"
 
 
@@ -128,7 +129,7 @@ def test_fence_dummy_that_fails(tmp_path: Path) -> None:
 def test_what_fence_dummy_says_of_its_parameters() -> None:
     needs_dummy()
     device = agent("fence_dummy", status_fil="x", type="file")
-    text = asyncio.run(fence_program.metadata_of(device))
+    text = uvloop.run(fence_program.metadata_of(device))
     assert text is not None
     metadata = read_metadata(text)
     assert metadata is not None
@@ -177,17 +178,28 @@ def test_a_gate_proves_nothing(tmp_path: Path) -> None:
     gate = replace(agent(program(tmp_path, "exit 0", "fence_heuristics_ping")), name="gate")
     good = command(program(tmp_path, '[ "$1" = status ] && exit 2; exit 0', "good"), name="good")
     desk, _ = fencer(gate, good)
-    outcome, text = asyncio.run(desk.order("ha02", ["gate"], FenceAction.OFF, LIMIT))
+    outcome, text = uvloop.run(desk.order("ha02", ["gate"], FenceAction.OFF, LIMIT))
     assert outcome is Outcome.FAILED
     assert "no device of this level switches anything off" in text
-    assert asyncio.run(desk.order("ha02", ["gate", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.OK
+    assert uvloop.run(desk.order("ha02", ["gate", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.OK
 
 
 def test_an_unknown_outcome_of_one_device_is_no_success_of_the_level(tmp_path: Path) -> None:
     good = command(program(tmp_path, '[ "$1" = status ] && exit 2; exit 0', "good"), name="good")
     hangs = command(program(tmp_path, "sleep 60", "hangs"), name="hangs", timeout=SECOND)
     desk, _ = fencer(hangs, good)
-    assert asyncio.run(desk.order("ha02", ["hangs", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.UNKNOWN
+    assert uvloop.run(desk.order("ha02", ["hangs", "good"], FenceAction.OFF, LIMIT))[0] is Outcome.UNKNOWN
+
+
+def test_a_program_that_does_not_read_what_it_is_given(tmp_path: Path) -> None:
+    """Many at once, on the manager's own event loop: with a pipe, writing to one that has ended already raised in uvloop."""
+    path = program(tmp_path, "exit 2", "fence_deaf")
+
+    async def many() -> list[tuple[bool, str]]:
+        device = agent(path, text="x" * 100_000)
+        return await asyncio.gather(*(fence_program.state(device, "ha02", LIMIT) for _ in range(20)))
+
+    assert uvloop.run(many()) == [(True, "off")] * 20
 
 
 def test_its_end_decides_not_that_of_a_helper_with_its_output_open(tmp_path: Path) -> None:
@@ -205,7 +217,7 @@ def test_a_command_gets_its_plug_and_an_agent_without_one_the_name_of_the_node(t
 
 def test_warnings_beside_the_metadata_do_no_harm(tmp_path: Path) -> None:
     text = 'echo "<string>:1: DeprecationWarning" >&2; echo "<resource-agent><parameters/></resource-agent>"'
-    metadata = asyncio.run(fence_program.metadata_of(agent(program(tmp_path, text, "fence_x"))))
+    metadata = uvloop.run(fence_program.metadata_of(agent(program(tmp_path, text, "fence_x"))))
     assert metadata is not None
     assert read_metadata(metadata) is not None
 
@@ -218,7 +230,7 @@ def test_a_plugin_gets_its_parameters_in_the_environment(tmp_path: Path) -> None
     path = program(tmp_path, f'echo "$hostlist $@" >> {log}; exit 0', "ssh")
     device = FenceDevice("old", FenceKind.EXTERNAL, path, (), (("hostlist", "ha01 ha02"),), (("ha02", ""),))
     assert off(device)[0] is Outcome.OK
-    assert asyncio.run(fence_program.state(device, "ha02", LIMIT)) == (True, "it answers")
+    assert uvloop.run(fence_program.state(device, "ha02", LIMIT)) == (True, "it answers")
     assert log.read_text() == "ha01 ha02 off ha02\nha01 ha02 status\n"
 
 
@@ -236,12 +248,12 @@ def test_all_devices_of_a_level_must_confirm(tmp_path: Path) -> None:
     good = command(program(tmp_path, '[ "$1" = status ] && exit 2; exit 0', "good"), name="good")
     bad = command(program(tmp_path, "exit 1", "bad"), name="bad")
     desk, said = fencer(good, bad)
-    assert asyncio.run(desk.order("ha02", ["good"], FenceAction.OFF, LIMIT))[0] is Outcome.OK
-    outcome, text = asyncio.run(desk.order("ha02", ["good", "bad"], FenceAction.OFF, LIMIT))
+    assert uvloop.run(desk.order("ha02", ["good"], FenceAction.OFF, LIMIT))[0] is Outcome.OK
+    outcome, text = uvloop.run(desk.order("ha02", ["good", "bad"], FenceAction.OFF, LIMIT))
     assert outcome is Outcome.FAILED
     assert text.startswith("bad: ")
     assert any(line.startswith("fence device good: off ha02: ok") for line in said)
-    assert asyncio.run(desk.order("ha02", ["nobody"], FenceAction.OFF, LIMIT))[0] is Outcome.FAILED
+    assert uvloop.run(desk.order("ha02", ["nobody"], FenceAction.OFF, LIMIT))[0] is Outcome.FAILED
 
 
 def test_a_device_that_stops_working_is_said_once_and_so_is_its_mending(tmp_path: Path) -> None:
@@ -250,12 +262,12 @@ def test_a_device_that_stops_working_is_said_once_and_so_is_its_mending(tmp_path
     desk, said = fencer(device)
     assert desk.rows()[0]["ok"] is None
     for _ in range(2):
-        assert asyncio.run(desk.test("ha02"))[0]["ok"] is True
+        assert uvloop.run(desk.test("ha02"))[0]["ok"] is True
     broken.touch()
     for _ in range(2):
-        assert asyncio.run(desk.test("ha02"))[0]["ok"] is False
+        assert uvloop.run(desk.test("ha02"))[0]["ok"] is False
     broken.unlink()
-    asyncio.run(desk.test("ha02"))
+    uvloop.run(desk.test("ha02"))
     assert said == [
         "fence device hand would not help against ha02: exit code 1",
         "fence device hand works again: ha02 is on",

@@ -102,25 +102,30 @@ async def run(
     words: Sequence[str], environment: Mapping[str, str], stdin: str, limit: Duration, errors: bool = True
 ) -> Said:
     """Run a program to its end, at most for ``limit``. Never raises for what it does. ``errors``: with what it says on stderr."""
+    heard, said = os.pipe()
+    given = _as_file(stdin)
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=given,
+            stdout=said,
             stderr=subprocess.STDOUT if errors else subprocess.DEVNULL,
             env=dict(environment),
             cwd="/",
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
+        os.close(heard)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Said(None, "", f"cannot run {words[0]}: {reason}", isinstance(error, FileNotFoundError))
+    finally:
+        os.close(said)
+        os.close(given)
     leader = identify(process.pid) or Identity(process.pid, 0, "")
     kept = bytearray()
-    reading = asyncio.create_task(_read(process, kept))
+    reading = asyncio.create_task(_read(heard, kept))
     try:
         async with asyncio.timeout(max(limit, 0) / SECOND):
-            await _feed(process, stdin)
             status = await process.wait()
     except TimeoutError:
         reading.cancel()
@@ -136,19 +141,27 @@ async def run(
     return Said(status, bytes(kept).decode("utf-8", "replace"))
 
 
-async def _feed(process: asyncio.subprocess.Process, stdin: str) -> None:
-    if process.stdin is not None:
-        with contextlib.suppress(ConnectionError, OSError):
-            process.stdin.write(stdin.encode())
-            await process.stdin.drain()
-        process.stdin.close()
+def _as_file(text: str) -> int:
+    """A descriptor that reads as ``text``. In memory, not a pipe: a program that ends without reading it then troubles nobody."""
+    descriptor = os.memfd_create("understudy-fence", os.MFD_CLOEXEC)
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
-async def _read(process: asyncio.subprocess.Process, kept: bytearray) -> None:
-    """What it says, of which only the end is kept."""
-    while process.stdout is not None and (chunk := await process.stdout.read(4096)):
-        kept += chunk
-        del kept[:-MOST_OUTPUT]
+async def _read(descriptor: int, kept: bytearray) -> None:
+    """What it says, of which only the end is kept. With a pipe of asyncio's, waiting for the program would wait for the pipe too."""
+    reader = asyncio.StreamReader()
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), file
+        )
+        try:
+            while chunk := await reader.read(4096):
+                kept += chunk
+                del kept[:-MOST_OUTPUT]
+        finally:
+            transport.close()
 
 
 async def _kill(process: asyncio.subprocess.Process, leader: Identity) -> None:

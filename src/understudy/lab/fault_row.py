@@ -81,10 +81,7 @@ class Row(Trial):
         self.strip = PowerStrip(self.stage, [name for name in self.stage.daemons if name.startswith("ha")])
         self.stage.set_up()
         self.strip.start()
-        self.wait("somebody serves", lambda: self.stage.watchers.who() != "" and not self.stage.well(), 40.0)
-        if self.stage.watchers.who() != "ha01":
-            self.stage.do("move site ha01")
-        self.wait("ha01 serves", self._well, 15.0)
+        self.served_by("ha01")
         self.rest()
         self.told = [*self.stage.told()]
 

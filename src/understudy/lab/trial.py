@@ -110,8 +110,17 @@ class Trial:
         if not ours:
             for name in self.stage.scene.nodes:
                 start_keepalived(self.stage.room.machine(name), spec.advert)
-        self.wait("ha01 serves", self._well, _UP_WITHIN)
+            self.wait("ha01 serves", self._well, _UP_WITHIN)
+        else:
+            self.served_by("ha01")
         self.rest()
+
+    def served_by(self, node: str) -> None:
+        """Wait until somebody serves, and have it moved to ``node`` if it is another one: whose daemon is up first may win."""
+        self.wait("somebody serves", lambda: self.stage.watchers.who() != "" and not self.stage.well(), _UP_WITHIN)
+        if self.stage.watchers.who() != node:
+            self.stage.do(f"move site {node}")
+        self.wait(f"{node} serves", lambda: self.stage.watchers.who() == node and not self.stage.well(), _UP_WITHIN)
 
     def _well(self) -> bool:
         if self.stage.watchers.who() != "ha01":
