@@ -150,7 +150,7 @@ def _as_file(text: str) -> int:
 
 
 async def _read(descriptor: int, kept: bytearray) -> None:
-    """What it says, of which only the end is kept. With a pipe of asyncio's, waiting for the program would wait for the pipe too."""
+    """What it says, of which only the end is kept. Asyncio would wait for its own pipe too, not only for the program."""
     reader = asyncio.StreamReader()
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(

@@ -66,6 +66,8 @@ NOTES = {
 }
 """Parts of the sentences that nodes say, and what they show; the first that fits counts."""
 
+_DATAGRAMS = ("sent", "lost", "cut", "duplicated", "overtaken", "replayed")
+
 KEPT_OUT = frozenset({"membership: other voters", "fence: heard after off", "address: a rival"})
 """Not to be met in the search: voters do not change in it, devices do not lie, and no stranger is there. Tests do these."""
 
@@ -92,6 +94,7 @@ EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "address: asked",
     "stalled",
     "kernel lease refused",
+    *(f"datagrams: {name}" for name in _DATAGRAMS),
 }
 
 
@@ -160,7 +163,7 @@ class Coverage(Observer):
         for host in world.hosts.values():
             for reason, count in host.rejected.items():
                 self.counts[f"datagrams: rejected, {reason}"] += count
-        for name in ("sent", "lost", "cut", "duplicated", "replayed"):
+        for name in _DATAGRAMS:
             self.counts[f"datagrams: {name}"] += getattr(world.network.counts, name)
         for kind, count in world.kinds.items():
             self.counts[f"trouble: {kind}"] += count

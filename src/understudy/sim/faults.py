@@ -23,6 +23,7 @@ from ..units import MILLISECOND, Duration
 from .host import Host, Strike
 from .network import Weather
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
+from .versions import VERSIONS
 from .world import World
 
 
@@ -409,6 +410,18 @@ def _take_up(world: World, host: Host, changed: Cluster) -> None:
     world.after(MILLISECOND, host.start_pulse)
 
 
+def _upgrade(world: World, dead_time: Duration) -> None:
+    """One machine's program is replaced by an older or a newer version, or by this one again."""
+    host = _some(world)
+    if host.core is None:
+        return
+    host.version = world.random.choice([name for name in VERSIONS if name != host.version])
+    delay = _span(world, 0.02, 0.9, dead_time)
+    world.tell(host, f"kill, {host.version} version started after {delay // MILLISECOND} ms")
+    host.kill_pulse()
+    world.after(delay, host.start_pulse)
+
+
 KINDS: dict[str, Callable[[World, Duration], None]] = {
     "address": _address,
     "blow": _blow,
@@ -436,5 +449,6 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "shutdown": _shutdown,
     "starve": _starve,
     "stuck": _stuck,
+    "upgrade": _upgrade,
     "weather": _weather,
 }

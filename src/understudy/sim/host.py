@@ -37,6 +37,7 @@ from ..wire.native import Opener, Reject, Sealer
 from .agents import Manager
 from .kernel import Kernel
 from .neighbours import Neighbours
+from .versions import VERSIONS
 from .watchdog import Watchdog
 from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
 
@@ -80,6 +81,7 @@ class Host:
         self.strike: Strike | None = None
         self.catching_up = False
         self.saved_standby = False
+        self.version = "this"
         self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
@@ -161,7 +163,7 @@ class Host:
         self.frozen_at = None
         self.strike = None
         self._stalled_at = 0
-        self._sealer = Sealer(world.cluster.name, (KEY,), self.name, incarnation)
+        self._sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
         self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
         for queue in (self._datagrams, self._facts, self._unperformed):
             queue.clear()

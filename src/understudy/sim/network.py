@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..config.paths import Path, paths
 from ..model import Quorum
-from ..units import Duration
+from ..units import Duration, Instant
 
 if TYPE_CHECKING:
     from .host import Host
@@ -62,6 +62,7 @@ class Counts:
     lost: int = 0
     cut: int = 0
     duplicated: int = 0
+    overtaken: int = 0
     replayed: int = 0
 
 
@@ -77,6 +78,7 @@ class Network:
         self.blocks: set[tuple[str, str, str]] = set()
         names = world.cluster.names
         self._paths: dict[str, tuple[Path, ...]] = {name: paths(world.cluster, name) for name in names}
+        self._latest: dict[tuple[str, str, str], Instant] = {}
         self._recorded: deque[Record] = deque(maxlen=RECORDED)
         self._buried: deque[Record] = deque(maxlen=BURIED)
         self.recording = False
@@ -235,7 +237,10 @@ class Network:
                 delay += int(random.random() * habits.jitter)
             if weather.delay:
                 delay += int(random.random() * weather.delay)
-            world.at(world.now + delay, partial(self._arrive, sender, receiver, network, data))
+            way, arrival = (sender.name, peer, network), world.now + delay
+            counts.overtaken += arrival < self._latest.get(way, 0)
+            self._latest[way] = max(arrival, self._latest.get(way, 0))
+            world.at(arrival, partial(self._arrive, sender, receiver, network, data))
 
     def _arrive(self, sender: Host, receiver: Host, network: str, data: bytes) -> None:
         if self.passes(sender, receiver, network):

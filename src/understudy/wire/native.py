@@ -82,6 +82,9 @@ class Sealer:
     Raises InternalError for a key of another length, no key, or a name that is empty or beyond 255 bytes.
     """
 
+    newest = VERSION
+    """The newest version that it speaks, and says that it does."""
+
     def __init__(
         self, cluster_name: str, keys: tuple[bytes, ...], sender: str, incarnation: int, *, counter: int = 0
     ) -> None:
@@ -96,7 +99,7 @@ class Sealer:
         self._key_id = master.id
         self._incarnation = incarnation
         self._room = SOFT_LIMIT - _HEADER.size - len(name) - _TAG
-        self._version = VERSION
+        self._version = self.newest
         self.counter = counter
 
     @property
@@ -106,7 +109,7 @@ class Sealer:
 
     @version.setter
     def version(self, wanted: int) -> None:
-        self._version = max(OLDEST, min(VERSION, wanted))
+        self._version = max(OLDEST, min(self.newest, wanted))
 
     def seal(self, message: Message) -> bytes:
         """One datagram, the same for all receivers and links: they recognise copies by its counter.
@@ -116,12 +119,12 @@ class Sealer:
         """
         counter = self.counter + 1
         check(counter <= LAST_COUNTER, "this incarnation has used up its counters")
-        body = encode(message, self._room, counter)
+        body = self.body(message, counter)
         self.counter = counter
         header = _HEADER.pack(
             _MAGIC,
             self._version,
-            VERSION,
+            self.newest,
             0,
             len(self._name),
             self._tag,
@@ -131,6 +134,10 @@ class Sealer:
         )
         header += self._name
         return header + self._cipher.encrypt(_NONCE_PREFIX + header[24:32], body, header)
+
+    def body(self, message: Message, counter: int) -> bytes:
+        """What is sealed. Another version of the program writes it differently (``sim/versions.py``)."""
+        return encode(message, self._room, counter)
 
 
 class Opener:
