@@ -122,6 +122,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--seeds", type=int, default=2000, help="at most so many seeds for each (2000)")
+    parser.add_argument(
+        "--seeds-known", type=int, default=500, help="for those that are known to survive, and why (500)"
+    )
     parser.add_argument("--seconds", type=float, default=1200, help="at most so long for each (1200)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--fresh", action="store_true", help="forget what caught each the last time")
@@ -142,7 +145,14 @@ def main() -> int:
         if not healthy(source):
             return 1
         waiting = [
-            pool.submit(trial, mutant, source, options.seeds, options.seconds, known.get(mutant.name))
+            pool.submit(
+                trial,
+                mutant,
+                source,
+                options.seeds_known if mutant.reason else options.seeds,
+                options.seconds,
+                known.get(mutant.name),
+            )
             for mutant in chosen
         ]
         for done in as_completed(waiting):

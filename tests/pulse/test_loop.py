@@ -263,9 +263,10 @@ def test_the_recorder_is_sent_in_parts(parts: Rig, clock: HandClock) -> None:
     parts_sent = packets[:-1]
     assert len(parts_sent) > 1, "one big packet would delay a heartbeat"
     lines = [json.loads(line) for packet in parts_sent for line in packet["lines"]]
-    assert len(lines) == 41
-    assert lines[0]["event"]["type"] == "Received"
-    assert lines[0]["event"]["message"]["state"]["node"] == "b"
+    assert len(lines) == 42
+    assert lines[0]["recording"] == 1
+    assert lines[1]["event"]["type"] == "Received"
+    assert lines[1]["event"]["message"]["state"]["node"] == "b"
     manager.close()
 
 
@@ -289,7 +290,9 @@ def test_our_own_bug_leaves_the_recorder_and_ends_with_70(
     crash = tmp_path / "crash"
     assert parts.loop.run(AddressGone("192.0.2.1"), str(crash)) == 70
     lines = [json.loads(line) for line in crash.read_text().splitlines()]
-    assert lines[0]["event"] == {"type": "AddressGone", "address": "192.0.2.1"}
+    assert lines[1]["event"] == {"type": "AddressGone", "address": "192.0.2.1"}
+    assert lines[-2]["event"] == {"type": "TimerDue"}, "what it was told last is what one wants to know"
+    assert lines[-2]["effects"] is None
     assert "impossible" in lines[-1]["crash"]
     assert crash.stat().st_mode & 0o777 == 0o600
     assert "a bug of ours" in capsys.readouterr().err

@@ -6,8 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from understudy.model import (
+    Cluster,
+    CommandResource,
+    FenceDevice,
+    FenceKind,
+    Group,
+    Link,
+    Member,
+    OcfResource,
+    Quorum,
+    Role,
+    ScriptResource,
+)
 from understudy.pulse import start
 from understudy.pulse.arguments import parse
+from understudy.pulse.assemble import without_secrets
 from understudy.pulse.start import draw_incarnation, in_standby
 from understudy.units import SECOND, Duration, Instant
 
@@ -87,3 +101,31 @@ def test_wrong_flags_end_with_2_and_the_usage(given: list[str], capsys: pytest.C
         parse(given, "understudy.pulse")
     assert caught.value.code == 2
     assert "usage: python -m understudy.pulse --config VALUE" in capsys.readouterr().err
+
+
+def test_the_core_is_not_told_what_programs_and_devices_are_told() -> None:
+    secret = "swordfish"
+    resources = (
+        OcfResource("db", "heartbeat", "pgsql", (("password", secret),)),
+        CommandResource("daemon", ("/usr/bin/daemon", f"--token={secret}"), environment=(("TOKEN", secret),)),
+        ScriptResource("script", "/usr/local/bin/script", (secret,)),
+    )
+    cluster = Cluster(
+        name="home",
+        key_file="key",
+        heartbeat=SECOND // 5,
+        dead_time=SECOND,
+        quorum=Quorum.FENCE,
+        members=tuple(
+            Member(name, Role.NODE, (Link("a", address),)) for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))
+        ),
+        groups=(Group("site", resources, ("a", "b")),),
+        fences=(
+            FenceDevice("ipmi", FenceKind.AGENT, "fence_ipmilan", (secret,), (("password", secret),), (("b", ""),)),
+        ),
+    )
+    bare = without_secrets(cluster)
+    assert secret in repr(cluster)
+    assert secret not in repr(bare)
+    assert [item.id for item in bare.groups[0].resources] == ["db", "daemon", "script"]
+    assert bare.fences[0].targets == (("b", ""),)

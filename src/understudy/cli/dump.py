@@ -13,8 +13,9 @@ from .options import json_option, runtime_dir_option
 def command(as_json: bool, runtime_dir: str) -> None:
     """Write what the pulse was told and what it wished lately to a file, and print the file's name.
 
-    One JSON object on each line: the time (nanoseconds of the boot clock), the event, the effects. For a report of a mistake.
-    It contains names and addresses of the cluster, never keys.
+    For a report of a mistake, or to look at a decision again: `understudy replay FILE`. One JSON object on each line: what it is,
+    a copy of the core as it was, then the time (nanoseconds of the boot clock), the event and the effects of each entry, at least
+    the last 2048. It contains names and addresses of the cluster, never keys, nor what programs and fence devices are told.
 
     \b
     Exit codes: 0 written, 3 no daemon answers here, 4 you may not ask, 5 no answer in time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError
 from ..events import Started
-from ..model import Cluster, Role
+from ..model import Cluster, CommandResource, OcfResource, Resource, Role, ScriptResource
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .guard import Guard, take_guard
@@ -26,7 +27,7 @@ from .loop import Loop
 from .manager_link import ManagerLink
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
-from .recorder import CRASH_PREFIX, CRASH_SUFFIX
+from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
 from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
 from .timer import Timer
 
@@ -81,8 +82,9 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
     guard = take_guard(cluster, arguments.node, arguments.runtime_dir)
     groups = {item.address: group.name for group in cluster.groups for item in group.addresses}
+    core = Node(without_secrets(cluster), arguments.node)
     loop = Loop(
-        core=Node(cluster, arguments.node),
+        core=core,
         links=links,
         opener=Opener(cluster.name, keys, cluster.names),
         performer=Performer(sealer, links, kernel, manager, boot_clock, groups, guard),
@@ -91,6 +93,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         timer=Timer(),
         clock=boot_clock,
         dead_time=cluster.dead_time,
+        recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
     loop.watch_all()
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -120,6 +123,28 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         if refusal is not None:
             _say(f"the tables of the kernel leases stay: {refusal}", "<4>")
     return code
+
+
+def without_secrets(cluster: Cluster) -> Cluster:
+    """What the core needs to know of it: which programs and devices there are, not what they are told.
+
+    So no password can get from the configuration into a recording, a crash file or a core dump of the pulse.
+    """
+
+    def bare(resource: Resource) -> Resource:
+        match resource:
+            case CommandResource():
+                return replace(resource, argv=resource.argv[:1], environment=())
+            case ScriptResource():
+                return replace(resource, arguments=())
+            case OcfResource():
+                return replace(resource, parameters=())
+            case _:
+                return resource
+
+    groups = tuple(replace(group, resources=tuple(map(bare, group.resources))) for group in cluster.groups)
+    fences = tuple(replace(device, arguments=(), parameters=()) for device in cluster.fences)
+    return replace(cluster, groups=groups, fences=fences)
 
 
 def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard) -> Started:

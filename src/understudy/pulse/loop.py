@@ -249,8 +249,9 @@ class Loop:
                     self._tell(said, now)
 
     def _tell(self, event: Event, now: Instant) -> None:
+        self.recorder.told(now, event)
         effects = self.core.handle(event, now)
-        self.recorder.add(now, event, effects)
+        self.recorder.wished(effects)
         for effect in effects:
             self.performer.perform(effect, now)
 

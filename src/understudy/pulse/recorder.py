@@ -2,41 +2,90 @@
 
 Adding an entry stores two references and formats nothing. Formatting happens when somebody asks, a few entries at a time, so
 that it never delays a heartbeat; or after a crash, when there is nothing left to delay.
+
+So that ``understudy replay`` can feed the entries to the same core once more, each half of the ring begins with a copy of the
+core as it was before: pickled, which takes 0.2 ms for three nodes and a few groups, once in 2048 entries (docs/decisions/0011).
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import os
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
+from .. import __version__
 from ..effects import Effect
 from ..events import Event
+from ..plain import plain
 from ..units import Instant
 
 ENTRIES = 4096
-"""About a minute of a three-node cluster at five heartbeats a second, in some megabytes at most."""
+"""About two minutes of a three-node cluster at five heartbeats a second, in some megabytes; at least half of them are there."""
+
+FORMAT = 1
+"""Of the file; the first line says which."""
+
+_LINE = 8192
+"""A copy of the core is written in lines of so many characters: they go to the manager in packets."""
 
 CRASH_PREFIX, CRASH_SUFFIX = "pulse-crash-", ".jsonl"
 CRASHES_KEPT = 3
 
 
 @dataclass(slots=True)
+class _Part:
+    """Half of the ring, and the core before its first entry."""
+
+    core: bytes = b""
+    entries: list[tuple[Instant, Event, list[Effect] | None]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Recorder:
-    """A ring of (now, event, effects)."""
+    """A ring of (now, event, effects), at most ``entries``. ``save`` copies the core as it is now; ``node`` is whose it is.
 
-    _ring: deque[tuple[Instant, Event, list[Effect]]] = field(default_factory=lambda: deque(maxlen=ENTRIES))
+    Nothing may happen to the core between ``told`` and ``wished``, and nothing between ``wished`` and the next ``told``.
+    """
 
-    def add(self, now: Instant, event: Event, effects: list[Effect]) -> None:
-        self._ring.append((now, event, effects))
+    node: str = ""
+    save: Callable[[], bytes] = bytes
+    entries: int = ENTRIES
+    _older: _Part | None = None
+    _newer: _Part = field(default_factory=lambda: _Part())
+
+    def told(self, now: Instant, event: Event) -> None:
+        """The core is about to be told ``event``."""
+        part = self._newer
+        if len(part.entries) >= self.entries // 2:
+            self._older, part = part, _Part()
+            self._newer = part
+        if not part.entries:
+            with contextlib.suppress(Exception):  # to lose a heartbeat for the sake of the recorder would be absurd
+                part.core = self.save()
+        part.entries.append((now, event, None))
+
+    def wished(self, effects: list[Effect]) -> None:
+        """What the core answered. Not called when it failed inside: then its last entry stays without."""
+        now, event, _ = self._newer.entries[-1]
+        self._newer.entries[-1] = (now, event, effects)
 
     def lines(self) -> Iterator[str]:
-        """One JSON object for each entry, oldest first, of the ring as it is now; formatted as it is consumed."""
-        return (line(*entry) for entry in tuple(self._ring))
+        """A heading, the core, then one JSON object for each entry, oldest first, as it is now; formatted as it is consumed."""
+        parts = (self._newer,) if self._older is None else (self._older, self._newer)
+        return self._format(parts[0].core, [entry for part in parts for entry in part.entries])
+
+    def _format(self, core: bytes, entries: list[tuple[Instant, Event, list[Effect] | None]]) -> Iterator[str]:
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        yield json.dumps({"recording": FORMAT, "version": __version__, "python": python, "node": self.node})
+        text = base64.b64encode(core).decode("ascii")
+        for at in range(0, len(text), _LINE):
+            yield json.dumps({"core": text[at : at + _LINE]})
+        for entry in entries:
+            yield line(*entry)
 
     def write(self, path: str, ending: str) -> None:
         """After a crash: everything, and ``ending`` (the traceback) as the last line, into a file of mode 0600.
@@ -68,18 +117,6 @@ def earlier_crashes(path: str) -> list[str]:
     return sorted((item for item in found if item != path), key=os.path.getmtime, reverse=True)
 
 
-def line(now: Instant, event: Event, effects: list[Effect]) -> str:
-    return json.dumps({"at": now, "event": plain(event), "effects": [plain(effect) for effect in effects]})
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses as objects that name their type, enums as their values; anything unknown by its ``repr``."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__} | {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return repr(value)
+def line(now: Instant, event: Event, effects: list[Effect] | None) -> str:
+    wished = None if effects is None else [plain(effect) for effect in effects]
+    return json.dumps({"at": now, "event": plain(event), "effects": wished})
