@@ -13,6 +13,7 @@ import pytest
 from lab_world import in_lab, missing
 
 from understudy.lab import kernel
+from understudy.lab.few_processes import FewProcesses
 from understudy.lab.netns import LabError, Machine, Room
 from understudy.lab.trial import ADDRESS, scene
 from understudy.lab.watch import Watchers
@@ -131,6 +132,42 @@ def test_one_way_silence() -> None:
 
 
 @in_lab
+def test_a_slow_cable_delays_and_loses_nothing() -> None:
+    room = two_machines()
+    one, two = room.machine("m1"), room.machine("m2")
+    ears = Ear(one), Ear(two)
+    assert until(lambda: (send(one, "10.0.0.2", "hello"), ears[1].heard("hello") > 0)[1])
+    room.slow("m1", "eth0", 400)
+    began = time.monotonic()
+    send(one, "10.0.0.2", "late", 5)
+    send(two, "10.0.0.1", "late too", 5)
+    assert until(lambda: ears[1].heard("late") == 5 and ears[0].heard("late too") == 5)
+    assert time.monotonic() - began >= 0.4, "a cable is never faster than it is told to be"
+    room.close()
+
+
+@in_lab
+def test_a_machine_that_can_start_no_process() -> None:
+    room = two_machines()
+    machine = room.machine("m1")
+    script = "until [ -e /run/lab/go ]; do :; done; /bin/true && : > /run/lab/"
+    free, bound = (machine.spawn(["sh", "-c", f"{script}{name}"]) for name in ("free", "bound"))
+    assert until(lambda: len(machine.processes()) == 2)
+    chosen = [process.pid for process in machine.processes() if process.argv[-1].endswith("bound")]
+    full = FewProcesses(f"understudy-lab-test-{os.getpid()}")
+    try:
+        full.take(chosen)
+        machine.run(["touch", "/run/lab/go"])
+        assert free.wait(10) == 0
+        assert bound.wait(10) != 0, "it started a process"
+        assert os.path.exists("/run/lab/free")
+        assert not os.path.exists("/run/lab/bound")
+    finally:
+        room.close()
+        full.close()
+
+
+@in_lab
 def test_loss_and_cut() -> None:
     room = two_machines()
     one = room.machine("m1")
@@ -221,6 +258,7 @@ def test_watchers_see_who_answers_an_outage_and_two_at_once() -> None:
 HOLD = """
 import sys, time
 from lab_world import nothing
+from understudy.lab.few_processes import FewProcesses
 from understudy.lab.netns import Room
 room = Room(["service"]); room.add("m1", [("eth0", "service", ["10.0.0.1/24"])]); room.power_on("m1")
 room.machine("m1").spawn(["sleep", "4242.4242"])

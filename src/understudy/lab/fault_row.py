@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ..errors import check
 from ..units import MILLISECOND, SECOND, parse_duration
 from . import inside, kernel, power_strip
+from .cluster import CONFIGURATION
 from .faults import PROGRAMS, Fault, fault
+from .few_processes import FewProcesses
 from .power_strip import PowerStrip
 from .scene import Interface, Player, Scene
 from .stage import Stage
@@ -77,6 +80,7 @@ class Row(Trial):
         if policy == "pair":
             self.stage.room.add(ROUTER, [("eth0", "service", [f"{ROUTER_ADDRESS}/24"])])
             self.stage.room.power_on(ROUTER)
+        self.full: FewProcesses | None = None
         self._disks()
         self.strip = PowerStrip(self.stage, [name for name in self.stage.daemons if name.startswith("ha")])
         self.stage.set_up()
@@ -99,6 +103,9 @@ class Row(Trial):
             "few-descriptors": self._few_descriptors,
             "burn": self._burn,
             "restart-all": self._restart_all,
+            "no-fork": lambda: self._no_fork(tuple(self.stage.daemons)),
+            "no-fork-there": lambda: self._no_fork(("ha01",)),
+            "changed-file": self._changed_file,
             "standby": self._standby,
         }
         if name in deeds:
@@ -137,6 +144,21 @@ class Row(Trial):
             for _ in range(2):
                 self.stage.room.machine(name).spawn(["timeout", "4", "sh", "-c", "while :; do :; done"])
 
+    def _no_fork(self, names: tuple[str, ...]) -> None:
+        self.full = FewProcesses(f"understudy-lab-{os.getpid()}")
+        self.full.take([process.pid for name in names for process in self.stage.daemons[name].processes()])
+
+    def _changed_file(self) -> None:
+        """ha02's daemon is killed and started with a file in which another node is preferred."""
+        with open(CONFIGURATION, encoding="utf-8") as file:
+            text = file.read()
+        changed = text.replace('prefer = ["ha01", "ha02"]', 'prefer = ["ha02", "ha01"]')
+        check(changed != text, "the file has no such line")
+        with open(CONFIGURATION, "w", encoding="utf-8") as file:
+            file.write(changed)
+        self.stage.do("kill ha02")
+        self.stage.do("start ha02")
+
     def _restart_all(self) -> None:
         for name in self.stage.daemons:
             self.stage.do(f"power {name} off")
@@ -160,7 +182,7 @@ class Row(Trial):
             return who == "ha01"
         if after == "moves":
             return who not in ("", "ha01")
-        return who != "" if after == "any" else who == ""
+        return after == "either" or (who != "") == (after == "any")
 
 
 def measure(item: Fault, policy: str) -> dict[str, Any]:
@@ -190,6 +212,8 @@ def measure(item: Fault, policy: str) -> dict[str, Any]:
     finally:
         row.strip.close()
         row.stage.close()
+        if row.full is not None:
+            row.full.close()
     gap = seen.address
     return {
         "fault": item.name,

@@ -1,43 +1,24 @@
-"""The faults of the matrix, as data: what is done, to whom, what must come of it, and where that is not promised.
-
-``do``: commands of ``stage``, a number to wait for so many dead times, or "!name" for a deed of ``fault_row``. ``{peers}``
-stands for a command for each other member. ``after``: who must serve at the end: "stays" (ha01), "moves" (another), "any",
-"nobody". ``not_promised``: policies that cannot promise that never two serve, with this fault.
-"""
+"""The faults of the matrix. ``fault.py`` says what the fields mean; ``link_faults.py`` adds the cuts of links."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from .fault import POLICIES, Fault
+from .link_faults import link_faults
 
-POLICIES = ("majority", "witness", "pair", "fence")
-"""Three nodes; two nodes and a witness; two nodes that ping a router; two nodes with a power strip."""
-
-Step = str | float
+__all__ = ["FAULTS", "NOT_HERE", "POLICIES", "PROGRAMS", "Fault", "fault"]
 
 PROGRAMS = frozenset(
-    {"agent-start-fails", "agent-start-hangs", "agent-stop-fails", "agent-stop-hangs", "agent-monitor-fails"}
+    {
+        "agent-start-fails",
+        "agent-start-hangs",
+        "agent-stop-fails",
+        "agent-stop-hangs",
+        "agent-monitor-fails",
+        "agent-monitor-hangs",
+        "fork-refused",
+    }
 )
 """Faults whose group has a program besides its address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    name: str
-    says: str
-    do: tuple[Step, ...]
-    after: str
-    watch: float = 6.0
-    """Dead times to watch at least, after the last step."""
-    otherwise: Mapping[str, str] = field(default_factory=dict)
-    """What ``after`` is for other policies."""
-    not_promised: frozenset[str] = frozenset()
-    only: tuple[str, ...] = POLICIES
-    proof: bool = False
-    """A counter-proof: two must be seen, or the observer is blind."""
-
-    def expected(self, policy: str) -> str:
-        return self.otherwise.get(policy, self.after)
 
 
 BOTH_LINKS = ("silence ha01 eth1 {way}", "silence ha01 eth0 {way}")
@@ -47,7 +28,7 @@ def _both(way: str) -> tuple[str, ...]:
     return tuple(text.format(way=way) for text in BOTH_LINKS)
 
 
-FAULTS = (
+_WRITTEN = (
     Fault("power-off", "the serving machine loses power", ("power ha01 off",), "moves"),
     Fault("daemon-killed", "kill -9 of the whole daemon, which stays dead", ("kill ha01",), "moves"),
     Fault("pulse-killed", "kill -9 of the pulse", ("kill ha01 pulse",), "stays"),
@@ -96,6 +77,14 @@ FAULTS = (
         "disk-full", "no room on the state directory's disk, then power off", ("!fill-disk", "power ha01 off"), "moves"
     ),
     Fault("state-read-only", "read-only state directories, then power off", ("!read-only", "power ha01 off"), "moves"),
+    Fault(
+        "no-fork",
+        "no machine can start a process any more, then power off",
+        ("!no-fork", "power ha01 off"),
+        "moves",
+        otherwise={"fence": "nobody"},
+    ),
+    Fault("fork-refused", "a program's machine can start none any more", ("!no-fork-there",), "any", watch=40.0),
     Fault("few-descriptors", "256 file descriptors, then power off", ("!few-descriptors", "power ha01 off"), "moves"),
     Fault("cpu-burners", "four programs that burn both processors", ("!burn", 8.0), "stays"),
     Fault(
@@ -106,10 +95,27 @@ FAULTS = (
         otherwise={"fence": "nobody"},
         watch=15.0,
     ),
+    Fault(
+        "delay-300",
+        "every frame of ha01 takes 300 ms, there and back",
+        ("slow ha01 eth0 300ms", "slow ha01 eth1 300ms"),
+        "any",
+        not_promised=frozenset({"pair"}),
+        watch=30.0,
+    ),
+    Fault(
+        "changed-file-in-take-over",
+        "power off, and the other is started anew with a changed file in the take-over",
+        ("power ha01 off", 0.9, "!changed-file"),
+        "moves",
+        otherwise={"fence": "nobody"},
+        watch=15.0,
+    ),
     Fault("both-started", "all machines lose power and start at once", ("!restart-all",), "any", watch=25.0),
     Fault("agent-start-fails", "a program cannot be started on ha01 any more", ("!start-fails",), "moves", watch=25.0),
     Fault("agent-start-hangs", "its start hangs on ha01", ("!start-hangs",), "moves", watch=40.0),
     Fault("agent-monitor-fails", "its monitor fails once", ("!monitor-fails",), "any", watch=25.0),
+    Fault("agent-monitor-hangs", "its monitor hangs on ha01", ("!status-hangs",), "moves", watch=40.0),
     Fault(
         "agent-stop-fails",
         "its stop fails, and the node is put to standby",
@@ -135,11 +141,11 @@ FAULTS = (
     ),
 )
 
+FAULTS = (*_WRITTEN[:-1], *link_faults(), _WRITTEN[-1])
+"""The counter-proof comes last."""
+
 NOT_HERE = {
-    "delay-300": "300 ms delay needs netem, which this kernel lacks; the simulator delays packets by up to 0.7 dead times",
-    "clock-a-day": "the wall clock is one for all namespaces; the simulator's are wrong by seconds to decades, and jump",
-    "fork-refused": "not tried: it wants a pids control group for each machine",
-    "reload-during-take-over": "reload comes later; the simulator restarts daemons with changed files at any time",
+    "clock-a-day": "namespaces share the wall clock; `./dev test-vm` sets it back and ahead, the simulator too",
 }
 """Faults of the list that namespaces cannot make, and where they are tried instead."""
 

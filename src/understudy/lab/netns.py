@@ -161,6 +161,7 @@ class Room:
         self._cuts: set[tuple[str, str, str]] = set()
         self._one_way: set[tuple[str, str, str]] = set()
         self._generation = 0
+        self._slow: list[subprocess.Popen[bytes]] = []
         with contextlib.suppress(OSError), open("/proc/sys/net/bridge/bridge-nf-call-iptables", "w") as file:
             file.write("0")
         lines = ["link set lo up"]
@@ -294,6 +295,19 @@ class Room:
         self._apply_filters()
         return kernel.now()
 
+    def slow(self, name: str, device: str, milliseconds: int) -> int:
+        """Each frame to and from the machine takes so long from now on, until the end of the world. Returns the moment."""
+        cable = self.cable(name, device)
+        others = [
+            f"{other.port}={other.mac}"
+            for machine in self.machines.values()
+            for other in machine.cables.values()
+            if other.network == cable.network and other is not cable and other.port
+        ]
+        words = [sys.executable, "-m", "understudy.lab.slow_cable", str(milliseconds), cable.port, cable.mac, *others]
+        self._slow.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True))
+        return self.silence(name, device, to=True, from_=True)
+
     def cut(self, one: str, other: str, network: str, cut: bool) -> int:
         """Drop (or let pass again) what two machines send each other on one network. Returns the moment."""
         if network not in self._bridges:
@@ -351,4 +365,7 @@ class Room:
         """Cut the power of everything; the rest ends with the director."""
         for name in self.machines:
             self.power_off(name)
+        for process in self._slow:
+            process.kill()
+            process.wait()
         self._control.close()

@@ -10,7 +10,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 
-from ..units import Instant, format_duration
+from ..units import MILLISECOND, Instant, format_duration, parse_duration
 from . import kernel, site
 from .cluster import Daemon, Told, holder, write_configuration
 from .netns import LabError, Room
@@ -22,6 +22,7 @@ COMMANDS = {
     "cable": "cable NODE DEVICE in|out                   pull a cable: the machine sees its carrier go",
     "silence": "silence NODE DEVICE both|to|from|no        the switch drops its frames; the carrier stays",
     "loss": "loss NODE DEVICE PERCENT%                  the switch drops some frames at random",
+    "slow": "slow NODE DEVICE DURATION                  every frame there takes so long",
     "cut": "cut NODE NODE NETWORK on|off               two machines no longer hear each other there",
     "one-way": "one-way NODE NODE NETWORK on|off       the second no longer hears the first there",
     "freeze": "freeze NODE [PART]                         SIGSTOP to the daemon (or its pulse, manager, supervisor)",
@@ -153,6 +154,12 @@ class Stage:
         name, device, percent = arguments
         self.moment = self.room.lose(name, device, float(percent.removesuffix("%")) / 100)
         return f"the switch drops {percent.removesuffix('%')} % of the frames of {name} {device}"
+
+    def _do_slow(self, arguments: Sequence[str]) -> str:
+        name, device, delay = arguments
+        milliseconds = parse_duration(delay) // MILLISECOND
+        self.moment = self.room.slow(name, device, milliseconds)
+        return f"every frame to and from {name} {device} takes {milliseconds} ms from now on"
 
     def _do_cut(self, arguments: Sequence[str]) -> str:
         one, other, network, wanted = arguments
