@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core_parts import BEAT, DEAD, Core, address, cluster, group, notes, of, program, state
+from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, notes, of, program, state
 
 from understudy.core import awaiting
 from understudy.core.fencing import PAUSE, SLACK
@@ -204,6 +204,45 @@ def test_proof_that_was_asked_for_before_the_lease_is_used_only_if_nobody_held_i
     claim.unfinished = {known + 256}
     awaiting.begin(steward, charge, claim, core.now)
     assert charge.waiting_for == ("ha02",), "it held the group after it was switched on again"
+
+
+def two_groups_of_a_lost_holder() -> Core:
+    """The second group becomes ours while the device is at work for the first."""
+    mail = group("mail", address(2), program("spool", exclusive=True), stop=60 * SECOND)
+    core = Core(replace(cluster(database(), mail), fences=(device("ipmi2", "ha02"),)))
+    holds = (Hold("site", HIS), Hold("mail", HIS + 256))
+    reports = tuple(GroupReport(name, Phase.STARTED, True) for name in ("site", "mail"))
+    core.words["ha02"] = {"holds": holds, "groups": reports}
+    core.settle("ha02", "arbiter")
+    core.pass_time(2 * DEAD, "ha02", "arbiter")
+    core.effects.clear()
+    while not messages(Bid, core.effects):
+        core.pass_time(BEAT // 2, "arbiter")
+    for bid in messages(Bid, core.effects):
+        core.finish_all(core.grant(bid, "arbiter"))
+        core.now += MILLISECOND
+    return core
+
+
+def test_one_fencing_does_for_all_groups_of_a_machine() -> None:
+    core = two_groups_of_a_lost_holder()
+    assert len(fences(core)) == 1
+    answer(core)
+    assert {effect.resource for effect in of(RunAgent, core.effects) if effect.action is Action.START} == {
+        "db",
+        "spool",
+    }
+    assert len(fences(core)) == 1
+
+
+def test_an_answer_to_a_question_of_before_is_no_proof_if_the_machine_held_the_group_since() -> None:
+    core = two_groups_of_a_lost_holder()
+    claim = core.node.steward.claims.held("mail")
+    assert claim is not None
+    claim.unfinished = {HIS + 512}
+    answer(core)
+    assert core.node.steward.charges["site"].waiting_for == ()
+    assert core.node.steward.charges["mail"].waiting_for == ("ha02",)
 
 
 def test_a_vote_without_its_answer_is_not_counted() -> None:

@@ -91,6 +91,7 @@ LEASE = (
         "if promise is None or promise.holder != holder or promise.ballot != ballot:",
         "if promise is None or promise.holder != holder:",
         "an old release frees the promise behind a newer lease",
+        "the release of an older lease has to come within microseconds of the next one; tests/core/test_core_lease_safety.py sees it",
     ),
     Mutant(
         "not-named-by-any-life",
@@ -112,6 +113,7 @@ LEASE = (
         "before = max((item.ballot for member, item in others.items() if member != ballot & 0xFF), default=0)",
         "before = 0",
         "voters do not say whose programs may still run",
+        "it takes a holder that the next one never heard of, and that hides its programs; tests/core/test_core_votes.py sees it",
     ),
     Mutant(
         "stopped-by-old-word",
@@ -119,6 +121,7 @@ LEASE = (
         "if last is not None and (last.incarnation != incarnation or sent_at > last.echo):",
         "if last is not None:",
         "a word from before the bid counts as proof of stop",
+        "a heartbeat has to overtake the bid that it was sent before, and its sender to fail at once; tests/core/test_core_votes.py sees it",
     ),
     Mutant(
         "echo-goes-back",

@@ -93,13 +93,16 @@ REST = (
         "return steward.cluster.quorum is Quorum.FENCE or not newer",
         "return True",
         "a machine that was switched on again and held the group since counts as off",
+        "no seed lets a machine that we do not hear again take the group from a majority without us; tests/core/test_core_fencing.py "
+        "sees it",
     ),
     Mutant(
         "confirmation-of-before-the-lease",
         "awaiting.py",
-        "        if news.began < charge.acquired_at:\n            continue\n",
+        "        if news.began < charge.acquired_at and not _off_since(steward, name, news.node, claim):\n            continue\n",
         "",
-        "an answer to an earlier question counts",
+        "an answer to an earlier question counts, though the machine may have taken the group in between",
+        "the simulator's devices switch off at the end of their time; tests/core/test_core_fencing.py sees it",
     ),
     Mutant(
         "nobody-is-fenced-for-proof",

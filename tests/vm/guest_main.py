@@ -1,7 +1,7 @@
 """The guest's part of the tests: runs a real daemon in this virtual machine, does the plan, says on the console what happens.
 
 Runs as the only program of the guest, with words of the kernel's command line in its environment:
-``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill or serve; ``counts`` the watchdog's time-out in seconds, "" for none;
+``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill, clock or serve; ``counts`` the watchdog's time-out in seconds, "" for none;
 ``patience`` the group's stop_timeout, for which a machine that never met its peer waits. A line "guest TIME: WORDS" is for the
 test; everything else is for people.
 """
@@ -176,6 +176,11 @@ def do(plan: str, daemon: subprocess.Popen[bytes], counts: int) -> None:
         daemon.send_signal(signal.SIGTERM)
         say(f"stopped with {daemon.wait(SLOW)}")
         watch(counts * 2 + 5)
+    elif plan == "clock":
+        for days in (1, -2, 1):
+            time.clock_settime(time.CLOCK_REALTIME, time.time() + days * 86400)
+            say(f"clock set by {days} days")
+            watch(1.5 * DEAD_TIME)
     else:
         watch(300.0)
     say("survived")
@@ -195,7 +200,7 @@ def main() -> None:
         return
     watch(max(SLOW, 400.0), "data runs")
     watch(SLOW, "served")
-    watch(3.0 * DEAD_TIME)
+    watch(1.2 * DEAD_TIME)
     if not RUNS.exists() or not re.match(r"\d", counts or "0"):
         say("the machine does not serve")
         return

@@ -51,6 +51,7 @@ class Machine:
             "-cpu",
             "max,la57=off",
         ]
+        # Not kvm, even where there is a /dev/kvm: nested ones are often broken, and a guest that hangs would fail the test.
         command += ["-accel", "tcg,tb-size=128", "-m", str(MEMORY_MIB), "-name", name]
         command += ["-kernel", str(image.kernel), "-initrd", str(image.initial), "-append", line]
         command += ["-serial", f"file:{self._console}", "-qmp", f"unix:{folder}/{name}.qmp,server=on,wait=off"]

@@ -87,10 +87,20 @@ def test_a_clean_stop_resets_nothing(boot: Boot, driver: str) -> None:
 
 
 def test_a_killed_pulse_is_back_in_time(boot: Boot) -> None:
-    machine = boot(driver="softdog", counts="30", plan="kill")
+    machine = boot(driver="softdog", counts="20", plan="kill")
     machine.wait_said("killed", 300.0)
     assert machine.wait_ended() == ENDED, machine.story()
     at(machine, "data runs", "killed")
+
+
+def test_a_clock_that_is_set_by_days_changes_nothing(boot: Boot) -> None:
+    machine = boot(driver="softdog", counts=COUNTS, plan="clock")
+    machine.wait_said("clock set by -2 days", 300.0)
+    assert machine.wait_ended() == ENDED, machine.story()
+    lines = machine.lines()
+    after = lines[next(number for number, line in enumerate(lines) if "clock set" in line) :]
+    assert not [line for line in after if "not served" in line or "data rests" in line], machine.story()
+    at(machine, "survived", "clock set by -2 days")
 
 
 def test_the_other_machine_starts_the_program_only_after_the_reset(boot: Boot) -> None:

@@ -39,7 +39,7 @@ def begin(steward: Steward, charge: Charge, claim: Claim, now: Instant) -> None:
 
 
 def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool:
-    """Whether ``machine`` was confirmed off before our right began and has not held the group since.
+    """Whether ``machine`` was confirmed off and has not held the group since.
 
     Under ``fence`` it cannot have: it needs our vote. Else the voters would remember a newer ballot of it, and any majority
     that could have given it one shares a voter with the majority that granted ours.
@@ -137,15 +137,20 @@ def expire(steward: Steward, charge: Charge, now: Instant) -> None:
 
 
 def confirmed(steward: Steward, news: Confirmed) -> None:
-    """A node was confirmed to be off: proof for every group that was ours before that was asked for."""
+    """A node was confirmed to be off: proof for every group that was ours before that was asked for.
+
+    And for one that became ours while the device was at it, when nobody knows of a newer right of that node: the bids for the
+    groups of one lost machine are answered some microseconds apart, and one fencing is to do for all of them.
+    """
     index = steward.ordered.index(news.node)
     for name, charge in steward.charges.items():
         promised = steward.voter.unfinished.get(name, {}).get(index)
         if promised is not None:
             steward.fencing.targets[news.node].ballots[name] = promised.ballot
-        if steward.claims.held(name) is None or news.node not in charge.waiting_for:
+        claim = steward.claims.held(name)
+        if claim is None or news.node not in charge.waiting_for:
             continue
-        if news.began < charge.acquired_at:
+        if news.began < charge.acquired_at and not _off_since(steward, name, news.node, claim):
             continue
         steward.note(f"{news.node} is off, by {news.by}: that is the proof of stop", name)
         steward.proof.proved(name, (news.node,))
