@@ -1,7 +1,7 @@
 """The guest's part of the tests: runs a real daemon in this virtual machine, does the plan, says on the console what happens.
 
 Runs as the only program of the guest, with words of the kernel's command line in its environment:
-``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill, clock or serve; ``counts`` the watchdog's time-out in seconds, "" for none;
+``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill, clock or serve; ``counts`` the watchdog's seconds, "" for none;
 ``patience`` the group's stop_timeout, for which a machine that never met its peer waits. A line "guest TIME: WORDS" is for the
 test; everything else is for people.
 """

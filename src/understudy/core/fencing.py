@@ -86,6 +86,10 @@ class Fencing:
         """Whether there is any device for ``node``."""
         return node in self.targets and bool(self.targets[node].levels)
 
+    def comes_back(self, node: str) -> bool:
+        """Whether a device switches ``node`` on again after it has switched it off."""
+        return node in self.targets and any(one.reboot for level in self.targets[node].levels for one in level)
+
     def off(self, node: str) -> bool:
         """Whether ``node`` was confirmed to be off and was not heard again since."""
         return node in self.targets and self.targets[node].confirmed_at is not None

@@ -237,7 +237,8 @@ class Node:
         if verdict.standing is Standing.DROPPED:
             return
         self.changed(self.membership.heard(event.sender, event.arrival, now), now)
-        self.steward.fencing.heard(event.sender, event.arrival, max(2 * self.cluster.dead_time, 2 * SECOND))
+        if not verdict.fresh:
+            self.steward.fencing.heard(event.sender, event.arrival, max(2 * self.cluster.dead_time, 2 * SECOND))
         self.dirty |= not isinstance(message, (Heartbeat, Echo))
         if verdict.fresh:
             self.fresh(event.sender, now)

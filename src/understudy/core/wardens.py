@@ -45,7 +45,7 @@ def told(node: Node) -> None:
     for name, state in node.states.items():
         steward.last_held[name] = frozenset(hold.group for hold in state.holds if not hold.bidding)
         for report in state.groups:
-            if report.phase is Phase.STUCK:
+            if report.phase is Phase.STUCK and not steward.fencing.off(name):
                 stuck.setdefault(report.group, set()).add(name)
     steward.stuck = {group: frozenset(names) for group, names in stuck.items()}
     for name in steward.alive:
@@ -64,6 +64,7 @@ def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
         if holder is None or holder not in names or decision is None:
             continue
         order = [name for name in decision.order if name != holder]
-        # Not in a partition that could not take the group anyway: whoever can take it will see to the rest.
-        if order[:1] == [node.me] and 1 + len(steward.alive) >= steward.votes_to_take(group, now):
+        # Not in a partition that could not take the group without it: whoever can will see to the rest, or nobody would serve.
+        left = 1 + len(steward.alive - {holder}) + steward.fencing.comes_back(holder)
+        if order[:1] == [node.me] and left >= steward.votes_to_take(group, now):
             steward.fencing.want(holder, group, f"{group} does not stop on it", now)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.charge import REFUSED_PAUSE
-from ..effects import Action, Announce, Effect, RemoveAddresses, RunAgent
+from ..effects import Action, Announce, Effect, Note, RemoveAddresses, RunAgent
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
 from ..snapshot import GroupStatus
@@ -88,6 +88,8 @@ class Safety(Observer):
         elif isinstance(effect, RunAgent) and effect.action is Action.START and not _entitled(host, effect.group):
             text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
             self._add(host.world, "started-without-right", text)
+        elif isinstance(effect, Note) and "is alive although" in effect.why:
+            self._add(host.world, "false-accusation", f"{host.name} says, though no device lies here: {effect.why}")
 
     def compare_claims(self, world: World) -> None:
         """Ask every core what it holds; at most one may say that it has a lease that has not ended."""

@@ -253,7 +253,15 @@ def _shutdown(world: World, dead_time: Duration) -> None:
     host = _some(world)
     world.tell(host, "clean stop of the daemon")
     host.shut_down()
-    world.after(_span(world, 0.5, 5.0, dead_time), host.start_pulse)
+    life = host.pulse_number
+
+    def start_again() -> None:
+        if host.core is not None and host.pulse_number == life:
+            world.after(dead_time, start_again)  # it is not done with its stops yet
+        else:
+            host.start_pulse()
+
+    world.after(_span(world, 0.5, 5.0, dead_time), start_again)
 
 
 def _replay(world: World, dead_time: Duration) -> None:
