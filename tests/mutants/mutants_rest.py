@@ -180,9 +180,30 @@ REST = (
     Mutant(
         "stuck-not-fenced",
         "wardens.py",
-        "        if order[:1] == [node.me] and 1 + len(steward.alive) >= steward.votes_to_take(group, now):",
+        "        if order[:1] == [node.me] and left >= steward.votes_to_take(group, now):",
         "        if False:",
         "a stop that hangs is never ended by fencing",
+    ),
+    Mutant(
+        "stuck-fenced-without-majority",
+        "wardens.py",
+        "left = 1 + len(steward.alive - {holder}) + steward.fencing.comes_back(holder)",
+        "left = 99",
+        "a stop that hangs is ended by fencing although nobody could take the group then",
+    ),
+    Mutant(
+        "stuck-by-old-word",
+        "wardens.py",
+        "if report.phase is Phase.STUCK and not steward.fencing.off(name):",
+        "if report.phase is Phase.STUCK:",
+        "a machine that was confirmed off is fenced again for what it said before",
+    ),
+    Mutant(
+        "who-comes-back-was-never-off",
+        "node.py",
+        "        if not verdict.fresh:\n",
+        "        if True:\n",
+        "a machine that was off and is on again makes its fence device a liar",
     ),
     Mutant(
         "starts-unknown",

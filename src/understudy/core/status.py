@@ -64,10 +64,13 @@ def both_ways(node: Node, now: Instant) -> list[str]:
 
 def _quorum(node: Node, now: Instant) -> QuorumStatus:
     partners = both_ways(node, now)
-    have = 1 + len(partners)
+    strangers = [name for name in partners if not node.agrees(name)]
+    have = 1 + len(partners) - len(strangers)
     votes = min(needed(node.cluster, node.steward.around), len(node.cluster.members))
     quorate = have >= needed(node.cluster, node.steward.around)
     text = "partition with quorum" if quorate else "partition WITHOUT quorum"
+    if strangers:
+        text += f": {' and '.join(strangers)} counts other voters, so its vote does not count"
     if node.cluster.quorum is Quorum.PAIR and have == 1:
         text += ", alone: not safe if the other node lives and only the paths to it are cut"
     if node.cluster.quorum is Quorum.FENCE and have == 1 and not quorate:
@@ -150,6 +153,12 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
         refusals = node.steward.claims.claims.get(name)
         if refusals is not None:
             why = f"bidding: {'; '.join(refusals.refusals.values()) or 'asking for votes'}"
+        elif (
+            decision is not None
+            and node.cluster.quorum is Quorum.MAJORITY
+            and not (quorum := _quorum(node, now)).quorate
+        ):
+            why = f"waits for {quorum.votes} votes, {quorum.have} can be had: {quorum.text}"
     return GroupStatus(
         name=name,
         holder=holder,

@@ -20,7 +20,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     starve NAME for 5s late 400ms                            flood NAME for 5s
     device fails|hangs|slow N    fence NODE at NAME         confirm-off NODE at NAME
     wall-clock NAME ahead|behind 8h                          kernel NAME refuses|ignores N
-    status NAME
+    status NAME                 other-voters NAME (by the file that its next start reads)
     expect GROUP on NAME|nobody|somebody            expect P runs on NAMES...|nowhere
     expect GROUP outage below 1030ms          expect nothing moved
     expect NAME sees NODE up|late|lost        expect GROUP is started on NAME
@@ -103,6 +103,7 @@ class Script:
             "advance": self._advance,
             "power": self._power,
             "crash": self._crash,
+            "other-voters": self._other_voters,
             "stop": self._stop,
             "freeze": self._freeze,
             "thaw": self._thaw,
@@ -267,6 +268,9 @@ class Script:
         host.kill_pulse()
         if len(words) > 3:
             self.world.after(parse_duration(words[3]), host.start_pulse)
+
+    def _other_voters(self, words: list[str]) -> None:
+        self._host(words[1]).change_file(replace(self.world.cluster, digest="otherone"))
 
     def _stop(self, words: list[str]) -> None:
         self._host(words[1]).shut_down()
