@@ -394,6 +394,8 @@ REST = (
         "quiet = max(event.quiet, self.cluster.dead_time)",
         "quiet = self.cluster.dead_time",
         "a voter that promised with a longer dead time before forgets that",
+        "the file of a voter has to become shorter within the promise, and a holder to be lost just then; tests/core/test_core_node.py "
+        "sees it",
     ),
     Mutant(
         "over-ballots-renew",
@@ -401,6 +403,7 @@ REST = (
         "if node.agrees(state.node) and not node.is_over(hold.group, state.node, hold.ballot):",
         "if node.agrees(state.node):",
         "a late heartbeat renews a ballot that was given up",
+        "it costs at most one promise, within the time that the checks allow; tests/core/test_core_node_messages.py sees it",
     ),
     Mutant(
         "two-holders-go-on",

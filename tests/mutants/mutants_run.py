@@ -100,7 +100,16 @@ def trial(mutant: Mutant, source: Path, most: int, seconds: float, hint: str | N
     return Result(mutant, answer["by"], answer["seeds"], seconds_used)
 
 
+def known_rows() -> dict[str, str]:
+    """The rows of the page as it is, by mutant; of those that are still in the list."""
+    names = {mutant.name for mutant in MUTANTS}
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    rows = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    return {name: row for name, row in rows.items() if name in names}
+
+
 def table(results: list[Result]) -> str:
+    """The page; rows of mutants that were not tried this time stay as they are."""
     lines = [
         "# Mutants",
         "",
@@ -110,11 +119,14 @@ def table(results: list[Result]) -> str:
         "| mutant | in | what it breaks | noticed by |",
         "|---|---|---|---|",
     ]
-    for result in sorted(results, key=lambda item: (item.mutant.file, item.mutant.name)):
+    rows = known_rows()
+    for result in results:
         by = result.by or f"**survived** {result.seeds} seeds: {result.mutant.reason or 'no reason known'}"
-        lines.append(f"| `{result.mutant.name}` | {result.mutant.file} | {result.mutant.breaks} | {by} |")
-    caught = sum(1 for result in results if result.by)
-    lines += ["", f"{len(results)} mutants, {caught} caught, {len(results) - caught} survived."]
+        rows[result.mutant.name] = f"| `{result.mutant.name}` | {result.mutant.file} | {result.mutant.breaks} | {by} |"
+    order = sorted(MUTANTS, key=lambda mutant: (mutant.file, mutant.name))
+    lines += [rows[mutant.name] for mutant in order if mutant.name in rows]
+    survived = sum("| **survived**" in row for row in rows.values())
+    lines += ["", f"{len(rows)} mutants, {len(rows) - survived} caught, {survived} survived."]
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +175,7 @@ def main() -> int:
             )
             print(f"{len(results)}/{len(chosen)} {result.mutant.name}: {said}, {result.seconds:.0f} s", flush=True)
     survivors = [result for result in results if result.by is None]
-    if not options.only and not options.no_write:
+    if not options.no_write:
         RESULTS.write_text(table(results))
     print(f"{len(results)} mutants, {len(results) - len(survivors)} caught")
     for result in survivors:
