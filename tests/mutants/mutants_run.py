@@ -100,16 +100,15 @@ def trial(mutant: Mutant, source: Path, most: int, seconds: float, hint: str | N
     return Result(mutant, answer["by"], answer["seeds"], seconds_used)
 
 
-def known_rows() -> dict[str, str]:
-    """The rows of the page as it is, by mutant; of those that are still in the list."""
+def known_rows(page: str) -> dict[str, str]:
+    """The rows of a page, by mutant; of those that are still in the list."""
     names = {mutant.name for mutant in MUTANTS}
-    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
-    rows = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     return {name: row for name, row in rows.items() if name in names}
 
 
-def table(results: list[Result]) -> str:
-    """The page; rows of mutants that were not tried this time stay as they are."""
+def table(results: list[Result], rows: dict[str, str]) -> str:
+    """The page; ``rows`` of mutants that were not tried this time stay as they are."""
     lines = [
         "# Mutants",
         "",
@@ -119,7 +118,7 @@ def table(results: list[Result]) -> str:
         "| mutant | in | what it breaks | noticed by |",
         "|---|---|---|---|",
     ]
-    rows = known_rows()
+    rows = dict(rows)
     for result in results:
         by = result.by or f"**survived** {result.seeds} seeds: {result.mutant.reason or 'no reason known'}"
         rows[result.mutant.name] = f"| `{result.mutant.name}` | {result.mutant.file} | {result.mutant.breaks} | {by} |"
@@ -176,7 +175,7 @@ def main() -> int:
             print(f"{len(results)}/{len(chosen)} {result.mutant.name}: {said}, {result.seconds:.0f} s", flush=True)
     survivors = [result for result in results if result.by is None]
     if not options.no_write:
-        RESULTS.write_text(table(results))
+        RESULTS.write_text(table(results, known_rows(RESULTS.read_text() if RESULTS.exists() else "")))
     print(f"{len(results)} mutants, {len(results) - len(survivors)} caught")
     for result in survivors:
         print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mutants_run import MUTANTS, problems, table
+from mutants_run import MUTANTS, RESULTS, known_rows, problems, table
 from mutants_run import Result as MutantResult
 
 
@@ -35,7 +35,19 @@ def test_a_text_that_moved_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_survivors_are_shown_with_their_reason_or_without() -> None:
-    text = table([MutantResult(MUTANTS[0], "seed 7", 8, 1.0), MutantResult(MUTANTS[1], None, 2000, 9.0)])
+    text = table([MutantResult(MUTANTS[0], "seed 7", 8, 1.0), MutantResult(MUTANTS[1], None, 2000, 9.0)], {})
     assert "| seed 7 |" in text
     assert "**survived** 2000 seeds: no reason known" in text
     assert "2 mutants, 1 caught, 1 survived." in text
+    again = table([MutantResult(MUTANTS[1], "scenario some", 0, 1.0)], known_rows(text))
+    assert "2 mutants, 2 caught, 0 survived." in again
+    assert "| seed 7 |" in again
+
+
+def test_every_mutant_was_tried_and_no_survivor_is_without_a_reason() -> None:
+    rows = known_rows(RESULTS.read_text())
+    assert set(rows) == {mutant.name for mutant in MUTANTS}
+    for mutant in MUTANTS:
+        row = rows[mutant.name]
+        assert "no reason known" not in row, mutant.name
+        assert "**survived**" not in row or mutant.reason in row, mutant.name
