@@ -6,6 +6,7 @@ read-only over 9p, under a file system in memory; so the guest has the Python an
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import re
@@ -70,6 +71,12 @@ def lacking() -> list[str]:
 def make_image() -> Image:
     """The image, from the cache or made now. Raises NoImage where the packages cannot be fetched."""
     folder = _cache()
+    with open(folder / "lock", "w") as lock:  # closed, and so released, at the end
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _make_image(folder)
+
+
+def _make_image(folder: Path) -> Image:
     kernel_package = _run(folder, "apt-cache", "depends", "linux-image-amd64")
     found = re.search(r"Depends: (linux-image-(\S+))", kernel_package)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -68,8 +69,14 @@ def _verdicts(numbers: Iterable[int], processes: int) -> Iterator[Verdict]:
     if processes == 1:
         yield from map(one, numbers)
         return
-    with multiprocessing.Pool(processes) as pool:
+    with multiprocessing.Pool(processes, _collect_less) as pool:
         yield from pool.imap_unordered(one, numbers, chunksize=2)
+
+
+def _collect_less() -> None:
+    """A seed leaves little garbage and much that lives: with the usual thresholds looking for it takes 8 % of the time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 def _coverage(verdicts: list[Verdict]) -> dict[str, int]:

@@ -165,15 +165,18 @@ class Execution:
 
     def next_deadline(self) -> Instant:
         """When ``expire`` or ``advance`` may have something to do, or NEVER. What is past waits for something else."""
-        times = [NEVER]
+        times = [self.hold_programs_until]
         if self.operation is not None:
             times.append(self.operation.deadline)
         for part in self.parts:
             times += (part.monitor_at, part.stop_again_at, part.start_again_at)
-        times.append(self.hold_programs_until)
         if self.stop_since is not None:
             times.append(self.stop_since + self.group.stop_timeout)
-        return min(at for at in times if at > self.at)
+        due, past = NEVER, self.at
+        for at in times:
+            if past < at < due:
+                due = at
+        return due
 
     # What the node tells
 

@@ -436,7 +436,8 @@ class Steward:
             due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
             if charge.unfit_until:
                 due = min(due, charge.unfit_until)
-            due = min(due, *charge.proof_due.values(), NEVER)
+            if charge.proof_due:
+                due = min(due, *charge.proof_due.values())
         return due
 
     # What others are told

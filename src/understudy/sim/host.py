@@ -33,10 +33,11 @@ from ..events import (
 from ..messages import Message
 from ..model import AddressResource, Cluster, Member, Role
 from ..units import MILLISECOND, NEVER, Duration, Instant
-from ..wire.native import Opener, Reject, Sealer
+from ..wire.native import Reject, Sealer
 from .agents import Manager
 from .kernel import Kernel
 from .neighbours import Neighbours
+from .network import KEY
 from .versions import VERSIONS
 from .watchdog import Watchdog
 from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
@@ -49,7 +50,6 @@ MOST_IDLE_TIMERS = 4
 """TimerDue in a row that leave the deadline where it was: the core does not progress."""
 SLICE = 6 * MILLISECOND
 """How long a starved pulse runs when it gets its turn."""
-KEY = bytes(range(32))
 
 
 @dataclass(slots=True)
@@ -87,7 +87,6 @@ class Host:
         self._ran_before = False
         self._longest: Duration = world.cluster.dead_time
         self._sealer: Sealer
-        self._opener: Opener
         self._datagrams: deque[tuple[str, bytes, Instant]] = deque()
         self._facts: deque[Event] = deque()
         self._unperformed: deque[wish.Effect] = deque()
@@ -164,7 +163,6 @@ class Host:
         self.strike = None
         self._stalled_at = 0
         self._sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
-        self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
         for queue in (self._datagrams, self._facts, self._unperformed):
             queue.clear()
         self.core = world.make_core(self.cluster, self.name)
@@ -284,7 +282,7 @@ class Host:
     # -- the pulse's loop
 
     def _open(self, network: str, data: bytes, arrival: Instant) -> None:
-        envelope = self._opener.open(data)
+        envelope = self.world.network.open(data)
         if isinstance(envelope, Reject):
             self.rejected[envelope.reason] += 1
             return

@@ -18,11 +18,15 @@ from typing import TYPE_CHECKING
 from ..config.paths import Path, paths
 from ..model import Quorum
 from ..units import Duration, Instant
+from ..wire.native import Envelope, Opener, Reject
 
 if TYPE_CHECKING:
     from .host import Host
     from .world import World, WorldTime
 
+KEY = bytes(range(32))
+OPENED = 1024
+"""So many opened datagrams are remembered: each is opened by several machines, from several links."""
 RECORDED = 256
 """How many of the last datagrams an eavesdropper keeps, to play them again."""
 LAST_WORDS = 12
@@ -79,6 +83,8 @@ class Network:
         names = world.cluster.names
         self._paths: dict[str, tuple[Path, ...]] = {name: paths(world.cluster, name) for name in names}
         self._latest: dict[tuple[str, str, str], Instant] = {}
+        self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
+        self._opened: dict[bytes, Envelope | Reject] = {}
         self._recorded: deque[Record] = deque(maxlen=RECORDED)
         self._buried: deque[Record] = deque(maxlen=BURIED)
         self.recording = False
@@ -241,6 +247,15 @@ class Network:
             counts.overtaken += arrival < self._latest.get(way, 0)
             self._latest[way] = max(arrival, self._latest.get(way, 0))
             world.at(arrival, partial(self._arrive, sender, receiver, network, data))
+
+    def open(self, data: bytes) -> Envelope | Reject:
+        """What a machine makes of a datagram: all have one key, and each datagram comes over several links to several of them."""
+        found = self._opened.get(data)
+        if found is None:
+            if len(self._opened) > OPENED:
+                self._opened.clear()
+            found = self._opened[data] = self._opener.open(data)
+        return found
 
     def _arrive(self, sender: Host, receiver: Host, network: str, data: bytes) -> None:
         if self.passes(sender, receiver, network):
