@@ -68,13 +68,27 @@ def test_the_page_gets_the_table_and_keeps_the_rest(tmp_path: Path) -> None:
     page = tmp_path / "faults.md"
     page.write_text("before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n")
     write_page(
-        page, table([GOOD], [{"tool": "x", "version": "1", "fault": "f", "outage_ms": 3, "two_ms": 4, "endless": True}])
+        page,
+        table(
+            [GOOD],
+            [
+                {
+                    "tool": "x",
+                    "version": "1",
+                    "settings": "fast",
+                    "fault": "f",
+                    "outage_ms": 3,
+                    "two_ms": 4,
+                    "endless": True,
+                }
+            ],
+        ),
     )
     text = page.read_text()
     assert text.startswith("before\n<!-- table -->\n| fault |")
     assert text.endswith("<!-- end of table -->\nafter\n")
     assert "| power-off: the serving machine loses power | majority | 282 | 0 | 1 | as promised |" in text
-    assert "| x 1 | f | 3 | 4 | without end |" in text
+    assert "| x 1 (fast) | f | 3 | 4 | without end |" in text
     assert "old" not in text
 
 

@@ -180,7 +180,7 @@ REST = (
     Mutant(
         "stuck-not-fenced",
         "wardens.py",
-        "        if order[:1] == [node.me] and left >= steward.votes_to_take(group, now):",
+        "        if order[:1] == [node.me] and left >= needed(node.cluster, without):",
         "        if False:",
         "a stop that hangs is never ended by fencing",
     ),
@@ -190,6 +190,13 @@ REST = (
         "left = 1 + len(steward.alive - {holder}) + steward.fencing.comes_back(holder)",
         "left = 99",
         "a stop that hangs is ended by fencing although nobody could take the group then",
+    ),
+    Mutant(
+        "stuck-holder-counts-as-vote",
+        "wardens.py",
+        "without = replace(steward.around, peer_silent=True, peer_off=True)",
+        "without = steward.around",
+        "of two machines one that does not stop is never fenced, because its vote would be missing",
     ),
     Mutant(
         "stuck-by-old-word",

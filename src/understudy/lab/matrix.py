@@ -75,9 +75,10 @@ def table(rows: Sequence[dict[str, Any]], peers: Sequence[dict[str, Any]]) -> st
         lines += ["", "| tool | fault | outage, ms | ms with two | |", "|---|---|---|---|---|"]
         for peer in peers:
             end = "without end" if peer.get("endless") else ""
-            lines.append(
-                f"| {peer['tool']} {peer['version']} | {peer['fault']} | {peer['outage_ms']} | {peer['two_ms']} | {end} |"
-            )
+            tool = f"{peer['tool']} {peer['version']} ({peer['settings']})"
+            outage = "-" if peer["outage_ms"] is None else f"{peer['outage_ms']:.0f}"
+            outage += "" if peer.get("mended", True) else " and on"
+            lines.append(f"| {tool} | {peer['fault']} | {outage} | {peer['two_ms']} | {end} |")
     return "\n".join(lines) + "\n"
 
 

@@ -101,7 +101,8 @@ def start_keepalived(machine: Machine, advert: str) -> None:
 class Trial:
     """A stage with a contender on it that serves."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, start: Callable[[Machine], None] | None = None) -> None:
+        """``start`` starts another contender on a machine; by default that is keepalived."""
         self.spec = spec
         self.random = random.Random(spec.seed)
         ours = spec.contender == "understudy"
@@ -109,7 +110,8 @@ class Trial:
         self.stage.set_up()
         if not ours:
             for name in self.stage.scene.nodes:
-                start_keepalived(self.stage.room.machine(name), spec.advert)
+                machine = self.stage.room.machine(name)
+                start_keepalived(machine, spec.advert) if start is None else start(machine)
             self.wait("ha01 serves", self._well, _UP_WITHIN)
         else:
             self.served_by("ha01")
