@@ -7,9 +7,10 @@ with its carrier kept, nobody but the clients can know; whether a policy moves t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
-from .fault import Fault
+from .fault import POLICIES, Fault
 
 _NETWORKS = {"eth0": "service", "eth1": "heartbeat"}
 _WAYS = {"both": "is silent", "from": "sends nothing", "to": "receives nothing"}
@@ -84,8 +85,12 @@ def _pair(one: Link, other: Link, only: tuple[str, ...]) -> Fault:
     name = "+".join(f"{link[0]}-{_NETWORKS[link[1]]}" for link in (one, other))
     says = f"{_says(one)} and {_says(other)} are silent"
     do = (_silence(one), _silence(other))
-    expected = _expected(frozenset((one, other)))
-    return Fault(name, says, do, expected, watch=10.0, **({"only": only} if only else {}))  # type: ignore[arg-type]
+    fault = Fault(name, says, do, _expected(frozenset((one, other))), watch=10.0, only=only or POLICIES)
+    between = {link[1] for link in (one, other) if link in _NODES}
+    if between != set(_NETWORKS):
+        return fault
+    # Nothing passes between the two any more: a pair cannot know, and who has a device may use it.
+    return replace(fault, otherwise={"fence": "either", "pair": "either"}, not_promised=frozenset({"pair"}))
 
 
 def link_faults() -> tuple[Fault, ...]:
