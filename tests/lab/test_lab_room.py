@@ -154,7 +154,12 @@ def test_a_machine_that_can_start_no_process() -> None:
     free, bound = (machine.spawn(["sh", "-c", f"{script}{name}"]) for name in ("free", "bound"))
     assert until(lambda: len(machine.processes()) == 2)
     chosen = [process.pid for process in machine.processes() if process.argv[-1].endswith("bound")]
-    full = FewProcesses(f"understudy-lab-test-{os.getpid()}")
+    try:
+        full = FewProcesses(f"understudy-lab-test-{os.getpid()}")
+    except LabError as error:  # a container may hide the control groups; then the fault matrix says so
+        assert "no control group for processes" in str(error)
+        room.close()
+        return
     try:
         full.take(chosen)
         machine.run(["touch", "/run/lab/go"])
