@@ -52,7 +52,7 @@ class FenceKind(Enum):
 class FenceDevice:
     """Something that can power nodes off and say so.
 
-    ``program``: the agent's name or path (``fence_ipmilan``), the plugin's (``external/ssh``), or for a command its argv[0].
+    ``program``: the agent's name or path (``fence_ipmilan``), the plugin's (``external/ipmi``), or for a command its argv[0].
     ``arguments``: the rest of a command's argv. ``targets``: (node, plug) of the nodes that it can fence; plug "" where the
     device takes none. All devices of one ``level`` (1 is tried first) must confirm; then the next level is tried.
     ``timeout`` limits one action, ``retries`` how often a failed one is tried again. ``reboot``: switched on again after "off"

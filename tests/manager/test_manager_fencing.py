@@ -134,3 +134,12 @@ def test_a_test_asks_and_switches_nothing(pulse: FakePulse, manager: RunningMana
     assert post(manager, "/v1/fence/test", {"node": "a"})[1]["devices"] == []
     rows = ask(manager.runtime_dir, "GET", "/v1/fence")[1]["devices"]
     assert [(item["device"], item["node"], item["ok"]) for item in rows] == [("strip", "b", True)]
+
+
+def test_a_device_that_would_not_help_is_a_warning_in_status(
+    pulse: FakePulse, manager: RunningManager, strip: Strip
+) -> None:
+    strip.path.unlink()
+    assert post(manager, "/v1/fence/test", {"node": "b"})[1]["devices"][0]["ok"] is False
+    warnings = ask(manager.runtime_dir, "GET", "/v1/status")[1]["warnings"]
+    assert [line for line in warnings if line.startswith("fence device strip would not help against b: ")], warnings

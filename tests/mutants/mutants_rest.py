@@ -76,9 +76,17 @@ REST = (
     Mutant(
         "time-proves-despite-devices",
         "awaiting.py",
-        "return NEVER if steward.fencing.able(machine) else now + charge.group.stop_timeout",
-        "return now + charge.group.stop_timeout",
+        "    if steward.fencing.able(machine):\n        return NEVER\n",
+        "",
         "a machine that could be fenced is waited out instead",
+    ),
+    Mutant(
+        "unheard-has-no-watchdog",
+        "awaiting.py",
+        "unheard = machine not in steward.proof.watchdogs and bool(steward.cluster.member(machine).watchdog)",
+        "unheard = False",
+        "a machine that was never heard is waited for by its stop timeout, though its watchdog may still count",
+        "nobody in the simulator is unheard and runs for longer than a stop timeout; tests/core/test_core_fencing_groups.py sees it",
     ),
     Mutant(
         "watchdog-proves-at-once",

@@ -23,7 +23,7 @@ def command(node: str | None, test: bool, listing: bool, yes: bool, as_json: boo
     """Switch NODE off with its fence devices, now.
 
     The node that you ask has its devices do it, level by level, and waits until one level has confirmed it; what waits for proof
-    that NODE has stopped goes on then. It is not switched on again unless a device is set to "reboot".
+    that NODE has stopped goes on then on the node that was asked. It is not switched on again unless a device is set to "reboot".
 
     \b
     Exit codes: 0 NODE is off (with --test: every device works), 1 --test found a device that does not, 2 unknown node,

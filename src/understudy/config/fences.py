@@ -29,6 +29,9 @@ REFUSED = {
 }
 """Agents whose success is not that a node is off, and what to use instead."""
 
+REFUSED_PLUGINS = {"ssh": "Its `off` does nothing but fail. Use external/ipmi, external/rackpdu or a fence agent."}
+"""STONITH plugins of the old kind that cannot switch off."""
+
 GATES = frozenset({"fence_heuristics_ping"})
 """Agents that only permit the other devices of their level."""
 
@@ -76,6 +79,9 @@ def _device(report: Report, scope: Scope, name: str, nodes: list[str]) -> FenceD
     if kind is FenceKind.AGENT and program is not None and program.rpartition("/")[2] in REFUSED:
         name_there = program.rpartition("/")[2]
         report.error(scope.at("agent"), f"{name_there} cannot be used here", REFUSED[name_there])
+    if kind is FenceKind.EXTERNAL and program is not None and program.rpartition("/")[2] in REFUSED_PLUGINS:
+        name_there = program.rpartition("/")[2]
+        report.error(scope.at("external"), f"{program} cannot be used here", REFUSED_PLUGINS[name_there])
     parameters = read_strings(report, scope, "parameters", _PARAMETER, "the name of a parameter")
     for word, _ in parameters:
         if word in OURS and kind is FenceKind.AGENT:
@@ -99,7 +105,7 @@ def _program(report: Report, scope: Scope) -> tuple[FenceKind | None, str | None
     words = [text for text, _ in scope.texts("command", "words") or []]
     if len(given) != 1:
         text = f"{scope.name} needs one of agent, external and command" + (", not several" if given else "")
-        hint = 'Write agent = "fence_ipmilan", external = "external/ssh", or command = ["/usr/local/sbin/power"].'
+        hint = 'Write agent = "fence_ipmilan", external = "external/ipmi", or command = ["/usr/local/sbin/power"].'
         report.error(scope.place, text, hint)
         return None, None, ()
     kind = given[0]
@@ -116,7 +122,7 @@ def _program(report: Report, scope: Scope) -> tuple[FenceKind | None, str | None
     if name is None:
         return kind, None, ()
     if not rule.fullmatch(name):
-        hint = 'Write its name, as in "fence_ipmilan" or "external/ssh", or its whole path.'
+        hint = 'Write its name, as in "fence_ipmilan" or "external/ipmi", or its whole path.'
         report.error(scope.at(kind.value), f'"{name}" does not name a fence program', hint)
         return kind, None, ()
     return kind, name, ()

@@ -55,7 +55,12 @@ def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instan
     watchdog = steward.proof.watchdog(machine)
     if watchdog:
         return now + watchdog
-    return NEVER if steward.fencing.able(machine) else now + charge.group.stop_timeout
+    if steward.fencing.able(machine):
+        return NEVER
+    # One that we have not heard may have a watchdog armed: the file says so, and its word is missing.
+    unheard = machine not in steward.proof.watchdogs and bool(steward.cluster.member(machine).watchdog)
+    slow = steward.proof.slack(steward.cluster.watchdog_timeout) if unheard else 0
+    return now + max(charge.group.stop_timeout, slow)
 
 
 def _word(steward: Steward, charge: Charge, machine: str, now: Instant) -> str:

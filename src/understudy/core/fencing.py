@@ -25,7 +25,8 @@ PAUSE: Duration = 2 * SECOND
 PAUSE_MOST: Duration = MINUTE
 """After all levels have failed they are tried again after two seconds, then after twice as long each time, up to a minute."""
 
-OPERATOR = "operator"
+OPERATOR = " operator"
+"""A reason that is no group's name."""
 
 
 @dataclass(slots=True)
@@ -113,6 +114,7 @@ class Fencing:
         """The reason is gone. What a device was told already is not taken back."""
         target = self.targets.get(node)
         if target is not None and target.reasons.pop(key, None) is not None and not target.reasons:
+            target.trouble = ""
             self._note(target, f"{node} need not be fenced any more", Level.INFO)
 
     def wanted_by(self, node: str) -> Iterable[str]:
@@ -125,7 +127,7 @@ class Fencing:
         if target is None:
             return f"{node} cannot fence itself; ask another node" if node == self.me else f"{node} is not a node"
         if not target.levels:
-            return f"there is no fence device for {node} in the configuration"
+            return f"there is no fence device for {node} in the configuration; {_by_hand(node)}"
         target.replies.append(op)
         target.not_before = 0
         self.want(node, OPERATOR, f"{by} asked for it", now)
@@ -188,7 +190,7 @@ class Fencing:
             target.not_before = now + target.pause
             then = f"all levels have failed, tried again in {format_duration(target.pause)}"
             target.pause = min(2 * target.pause, PAUSE_MOST)
-            self._reply(target, False, f"{target.node} could not be fenced: {target.trouble}")
+            self._reply(target, False, f"{target.node} could not be fenced: {target.trouble}; {_by_hand(target.node)}")
             target.reasons.pop(OPERATOR, None)
         self._note(target, f"fencing of {target.node} failed ({target.trouble}); {then}", Level.ERROR)
         self._go(target, now)
@@ -230,7 +232,7 @@ class Fencing:
             return
         by = target.confirmed_by
         target.confirmed_at = None
-        text = f"{node} is alive although {by} confirmed that it is off: do not trust that until it is mended"
+        text = f"{node} is alive although {by} confirmed that it is off: do not rely on that again before you know why"
         target.trouble = text
         self._note(target, text, Level.ERROR)
 
@@ -269,6 +271,10 @@ class Fencing:
 
     def _note(self, target: Target, why: str, level: Level) -> None:
         self.emit(Note(why, level, "", target.node))
+
+
+def _by_hand(node: str) -> str:
+    return f"switch it off by hand, look, then `understudy confirm-off {node}`"
 
 
 def _ago(span: Duration) -> str:

@@ -80,7 +80,8 @@ def take_word(node: Node, target: str, by: str, now: Instant) -> tuple[bool, str
     if target == node.me:
         return False, f"{target} is the node that you ask, so it is not off"
     if node.membership.alive(target):
-        return False, f"{target} is not off: {node.me} hears it"
+        then = f"wait a dead time after its power is off, or have it switched off: `understudy fence {target}`"
+        return False, f"{target} is not off: {node.me} hears it; {then}"
     node.steward.fencing.confirm(target, by, now)
     return True, f"{target} counts as off, by the word of {by}"
 

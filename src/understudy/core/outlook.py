@@ -102,6 +102,8 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
         here = charge.why_here if node.steward.claims.held(name) is not None else ""
+        if here and charge.waiting_for:  # no times: a report that changes always would be news always
+            here = f"waits for proof of stop: {' and '.join(charge.waiting_for)}"
         found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
     return tuple(found)
 

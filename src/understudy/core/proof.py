@@ -61,7 +61,12 @@ class Proof:
     def watchdog(self, node: str) -> Duration:
         """How long after its last right the watchdog of ``node`` has reset it, by its last word; 0 when it has none."""
         timeout = self.watchdogs.get(node, 0)
-        return timeout + max(WATCHDOG_SLACK, timeout // 100) if timeout else 0
+        return self.slack(timeout) if timeout else 0
+
+    @staticmethod
+    def slack(timeout: Duration) -> Duration:
+        """A watchdog's time-out, and how late it may be."""
+        return timeout + max(WATCHDOG_SLACK, timeout // 100)
 
     def missing(self, group: str, node: str | None = None) -> bool:
         """Whether the proof of ``node`` (None: of any machine) is still missing."""

@@ -153,12 +153,8 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
         refusals = node.steward.claims.claims.get(name)
         if refusals is not None:
             why = f"bidding: {'; '.join(refusals.refusals.values()) or 'asking for votes'}"
-        elif (
-            decision is not None
-            and node.cluster.quorum is Quorum.MAJORITY
-            and not (quorum := _quorum(node, now)).quorate
-        ):
-            why = f"waits for {quorum.votes} votes, {quorum.have} can be had: {quorum.text}"
+        elif decision is not None:
+            why = _missing(node, now) or why
     return GroupStatus(
         name=name,
         holder=holder,
@@ -173,6 +169,20 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
             for resource, state, text in charge.execution.states()
         ),
     )
+
+
+def _missing(node: Node, now: Instant) -> str:
+    """Why a group that nobody holds cannot be taken from here, or ""."""
+    if node.cluster.quorum is Quorum.PAIR or (quorum := _quorum(node, now)).quorate:
+        return ""
+    if node.cluster.quorum is Quorum.FENCE:
+        peer = node.others[0]
+        fencing = node.steward.fencing.sentence(peer, now)
+        said = f"; {peer}: {fencing}" if fencing else ""
+        return (
+            f"waits for {peer}, or for proof that it is off{said}; if you see that it is: understudy confirm-off {peer}"
+        )
+    return f"waits for {quorum.votes} votes, {quorum.have} can be had: {quorum.text}"
 
 
 def _holder(node: Node, name: str, now: Instant) -> str | None:

@@ -82,12 +82,21 @@ class Fencer:
         look = self._looks.get((device.name, node))
         row: dict[str, Any] = {"device": device.name, "node": node, "level": device.level, "program": device.program}
         if look is None:
-            return {**row, "ok": None, "text": "not asked yet", "age_s": None}
+            text = "asked by the other nodes" if node == self._me else "not asked yet"
+            return {**row, "ok": None, "text": text, "age_s": None}
         return {**row, "ok": look.ok, "text": look.text, "age_s": round(time.time() - look.at, 1)}
 
     def rows(self) -> list[dict[str, Any]]:
         """Every device with every node of it, and what it last said."""
         return [self._row(device, node) for device in self._devices.values() for node, _ in device.targets]
+
+    def warnings(self) -> list[str]:
+        """What would not help if it were needed now."""
+        return [
+            f"fence device {row['device']} would not help against {row['node']}: {row['text']}"
+            for row in self.rows()
+            if row["ok"] is False and row["node"] != self._me
+        ]
 
     async def look_around(self) -> None:
         """Ask all devices again and again, except about this very node; runs until cancelled."""

@@ -86,7 +86,8 @@ class Manager:
         self._background(self.agents.tend_logs())
         self._background(self._look_around())
         self._background(self._drift.run())
-        self._background(self.fencer.look_around())
+        if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
+            self._background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
@@ -252,6 +253,7 @@ class Manager:
         unsaved = self.standby.warning()
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
+        warnings += self.fencer.warnings()
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":

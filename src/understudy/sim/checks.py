@@ -88,7 +88,7 @@ class Safety(Observer):
         elif isinstance(effect, RunAgent) and effect.action is Action.START and not _entitled(host, effect.group):
             text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
             self._add(host.world, "started-without-right", text)
-        elif isinstance(effect, Note) and "is alive although" in effect.why:
+        elif isinstance(effect, Note) and "is alive although" in effect.why and not _may_be_deceived(host, effect.why):
             self._add(host.world, "false-accusation", f"{host.name} says, though no device lies here: {effect.why}")
 
     def compare_claims(self, world: World) -> None:
@@ -107,6 +107,11 @@ class Safety(Observer):
     def _add(self, world: World, kind: str, text: str) -> None:
         if len(self.findings) < self.limit:
             self.findings.append(Finding(world.now, kind, text))
+
+
+def _may_be_deceived(host: Host, why: str) -> bool:
+    """A datagram that was lost and is played later is the word of a machine that lived; and operators here confirm at random."""
+    return "operator" in why or bool({"replay", "resurrect"}.intersection(host.world.kinds))
 
 
 def _entitled(host: Host, group: str) -> bool:

@@ -1,0 +1,75 @@
+"""Fencing and proof of stop where more than one group, or a machine that was never heard, is concerned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, of, program
+from test_core_fencing import HIS, answer, database, device, fences, started
+
+from understudy.effects import Action, Reply, RunAgent
+from understudy.events import AdminRequest, Outcome
+from understudy.messages import Bid, GroupReport, Hold, Phase
+from understudy.units import MILLISECOND, SECOND
+
+
+def two_groups_of_a_lost_holder() -> Core:
+    """The second group becomes ours while the device is at work for the first."""
+    mail = group("mail", address(2), program("spool", exclusive=True), stop=60 * SECOND)
+    core = Core(replace(cluster(database(), mail), fences=(device("ipmi2", "ha02"),)))
+    holds = (Hold("site", HIS), Hold("mail", HIS + 256))
+    reports = tuple(GroupReport(name, Phase.STARTED, True) for name in ("site", "mail"))
+    core.words["ha02"] = {"holds": holds, "groups": reports}
+    core.settle("ha02", "arbiter")
+    core.pass_time(2 * DEAD, "ha02", "arbiter")
+    core.effects.clear()
+    while not messages(Bid, core.effects):
+        core.pass_time(BEAT // 2, "arbiter")
+    for bid in messages(Bid, core.effects):
+        core.finish_all(core.grant(bid, "arbiter"))
+        core.now += MILLISECOND
+    return core
+
+
+def test_one_fencing_does_for_all_groups_of_a_machine() -> None:
+    core = two_groups_of_a_lost_holder()
+    assert len(fences(core)) == 1
+    answer(core)
+    assert {effect.resource for effect in of(RunAgent, core.effects) if effect.action is Action.START} == {
+        "db",
+        "spool",
+    }
+    assert len(fences(core)) == 1
+
+
+def test_an_answer_to_a_question_of_before_is_no_proof_if_the_machine_held_the_group_since() -> None:
+    core = two_groups_of_a_lost_holder()
+    claim = core.node.steward.claims.held("mail")
+    assert claim is not None
+    claim.unfinished = {HIS + 512}
+    answer(core)
+    assert core.node.steward.charges["site"].waiting_for == ()
+    assert core.node.steward.charges["mail"].waiting_for == ("ha02",)
+
+
+def test_a_machine_that_was_never_heard_may_have_the_watchdog_of_the_file() -> None:
+    found = replace(cluster(database(stop=5 * SECOND)), watchdog_timeout=10 * SECOND)
+    members = tuple(replace(item, watchdog="/dev/watchdog") if item.name == "ha02" else item for item in found.members)
+    core = Core(replace(found, members=members))
+    core.settle("arbiter")
+    core.hold("arbiter")
+    core.serve(9 * SECOND, "arbiter")
+    assert not started(core), "its watchdog may still be counting"
+    core.serve(3 * SECOND, "arbiter")
+    assert started(core)
+
+
+def test_a_group_may_be_called_operator() -> None:
+    core = Core(replace(cluster(replace(database(), name="operator")), fences=(device("ipmi2", "ha02", retries=1),)))
+    core.settle("ha02", "arbiter")
+    core.tell(AdminRequest(5, "fence", "", "ha02", "root"))
+    core.pass_time(BEAT, "ha02", "arbiter")
+    answer(core, Outcome.FAILED, "login denied")
+    assert len(fences(core)) == 2, "it is tried again"
+    answer(core, Outcome.FAILED, "login denied")
+    assert not of(Reply, core.effects)[-1].ok
