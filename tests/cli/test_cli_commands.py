@@ -248,7 +248,12 @@ def test_watch_shows_again_and_ends_with_ctrl_c(pulse: FakePulse, manager: Runni
 
     command = [sys.executable, "-m", "understudy.cli.main", "status", "--watch", "--every", "0.1", "--json"]
     variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(manager.runtime_dir)}
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell lets what it starts in the background ignore Ctrl-C; here it is what is tested.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["groups"][0]["holder"] == "a"
     pulse.snapshot = a_snapshot(holder="b")

@@ -440,7 +440,9 @@ def test_the_watchdog_of_a_lost_machine_is_the_proof() -> None:
         replace(
             state("ha02", holds=(Hold("site", HIS),), groups=(GroupReport("site", Phase.STARTED, True),)),
             watchdog=10 * SECOND,
-        )
+        ),
+        0,
+        core.now,
     )
     core.pass_time(2 * DEAD, "arbiter")
     core.effects.clear()

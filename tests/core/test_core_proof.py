@@ -21,7 +21,7 @@ def proof() -> Proof:
 
 def says(found: Proof, node: str, phase: Phase, holds: tuple[Hold, ...] = ()) -> None:
     reports = (GroupReport("site", Phase.STOPPED, True), GroupReport("db", phase, True))
-    found.heard(state(node, holds=holds, groups=reports))
+    found.heard(state(node, holds=holds, groups=reports), 0, 0)
 
 
 def waits(found: Proof) -> tuple[str, ...]:
@@ -60,10 +60,10 @@ def test_a_machine_that_begins_again_must_say_stopped_again() -> None:
 
 def test_a_release_is_a_proof_when_it_says_so() -> None:
     found = proof()
-    found.released("db", "ha02", stopped=False)
+    found.released("db", "ha02", stopped=False, now=0)
     assert waits(found) == ("ha02", "ha03")
-    found.released("db", "ha02", stopped=True)
-    found.released("db", "ha02", stopped=True)
+    found.released("db", "ha02", stopped=True, now=0)
+    found.released("db", "ha02", stopped=True, now=0)
     assert waits(found) == ("ha03",)
 
 
@@ -88,7 +88,7 @@ def test_the_wait_is_the_proof() -> None:
 
 def test_groups_whose_programs_may_run_twice_are_not_waited_for() -> None:
     found = proof()
-    found.released("site", "ha02", stopped=True)
+    found.released("site", "ha02", stopped=True, now=0)
     found.unfinished("site", "ha02")
     found.proved("site", ("ha02",))
     assert not found.missing("site", "ha02")
@@ -98,16 +98,16 @@ def test_groups_whose_programs_may_run_twice_are_not_waited_for() -> None:
 
 def test_words_about_groups_that_we_do_not_know_are_passed_over() -> None:
     found = proof()
-    found.heard(state("ha02", groups=(GroupReport("other", Phase.STARTED, True),)))
+    found.heard(state("ha02", groups=(GroupReport("other", Phase.STARTED, True),)), 0, 0)
     assert waits(found) == ("ha02", "ha03")
 
 
 def test_a_watchdog_is_a_proof_a_little_after_its_time_out() -> None:
     found = proof()
     assert found.watchdog("ha02") == 0, "a machine without one proves nothing by time"
-    found.heard(replace(state("ha02"), watchdog=10 * SECOND))
+    found.heard(replace(state("ha02"), watchdog=10 * SECOND), 0, 0)
     assert found.watchdog("ha02") == 11 * SECOND
-    found.heard(replace(state("ha02"), watchdog=600 * SECOND))
+    found.heard(replace(state("ha02"), watchdog=600 * SECOND), 0, 0)
     assert found.watchdog("ha02") == 606 * SECOND, "a clock may run one per cent slow"
-    found.heard(state("ha02"))
+    found.heard(state("ha02"), 0, 0)
     assert found.watchdog("ha02") == 0, "its newest word counts"

@@ -251,6 +251,8 @@ def test_a_machines_own_word_ends_the_wait() -> None:
     core = exclusive()
     core.settle("arbiter")
     core.hold("arbiter")
+    assert started(core.beat_of("ha02")) == [], "it may have said so before we had begun to wait"
+    core.serve(2 * BEAT, "arbiter")
     found = core.beat_of("ha02")
     assert started(found) == ["db"]
     assert "ha02 said itself that it has stopped" in notes(found)

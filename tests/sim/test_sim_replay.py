@@ -191,6 +191,15 @@ def test_a_strangers_core_calls_nothing(evil: Any) -> None:
         load_core(base64.b64encode(pickle.dumps(evil, 5)).decode())
 
 
+def test_a_strangers_core_changes_no_class() -> None:
+    """GLOBAL Node, then BUILD with a state for its slots: set as attributes of the class."""
+    before = Node.handle
+    build = b"\x80\x02cunderstudy.core.node\nNode\n(N}(X\x06\x00\x00\x00handlec__builtin__\nset\nut" + b"b."
+    with pytest.raises(BadRecording, match=r"may not be changed|cannot be loaded"):
+        load_core(base64.b64encode(build).decode())
+    assert Node.handle is before
+
+
 # The command
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 from dataclasses import dataclass
 
@@ -71,16 +72,20 @@ def open_watchdog(path: str, timeout: Duration) -> Watchdog | str:
         if error.errno not in (errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP):
             os.close(descriptor)
             return f"the watchdog {path} does not take a time-out of {seconds}s: {error.strerror}"
-        seconds = _given(descriptor, seconds)
+        given = _given(descriptor)
+        if given is None and stat.S_ISCHR(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return f"the watchdog {path} does not say its time-out, so nobody could rely on it: use another driver"
+        seconds = seconds if given is None else given
     return Watchdog(path, descriptor, seconds * SECOND, _stoppable(descriptor))
 
 
-def _given(descriptor: int, seconds: int) -> int:
-    """A device with a fixed time-out says which; what is no device at all is taken at our word."""
+def _given(descriptor: int) -> int | None:
+    """A device with a fixed time-out says which. Only what is no device at all (a test's pipe) is taken at our word."""
     try:
         (found,) = struct.unpack("i", fcntl.ioctl(descriptor, WDIOC_GETTIMEOUT, struct.pack("i", 0)))
     except OSError:
-        return seconds
+        return None
     return int(found)
 
 

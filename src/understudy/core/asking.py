@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..effects import Level
 from ..events import Outcome
 from ..model import Quorum
-from ..units import Instant
+from ..units import Duration, Instant
 from . import probing
 from .charge import Charge
 from .placement import Decision
@@ -86,14 +86,23 @@ def for_a_vote(steward: Steward, charge: Charge, now: Instant) -> None:
                 Level.WARNING,
             )
         return
-    if name in steward.fencing.wanted_by(peer) or not asked(steward, charge, now):
+    if name in steward.fencing.wanted_by(peer):
         return
-    delay = steward.cluster.fence_delay if _second(steward, peer) else 0
-    steward.fencing.want(peer, name, f"{name} needs its vote, and nothing is heard of it", now, delay)
+    # It may hold another group still, and answer for that one's addresses.
+    held = [steward.charges[other] for other in steward.last_held.get(peer, ()) if other in steward.charges]
+    answers = [asked(steward, item, now) for item in (charge, *held)]  # all are asked, not only up to the first
+    if not all(answers):
+        return
+    steward.fencing.want(peer, name, f"{name} needs its vote, and nothing is heard of it", now, _delay(steward, peer))
 
 
-def _second(steward: Steward, peer: str) -> bool:
-    """Whether both nodes may want to fence each other now, and the other goes first."""
+def _delay(steward: Steward, peer: str) -> Duration:
+    """How long to wait before the peer is fenced, so that two that want to fence each other do not do it at once.
+
+    No time where it held everything by its last word: then it has no reason to fence us. What it may have given up since, we
+    cannot know; so the first of the file waits too, and who has just handed something over comes after the one it was for.
+    """
+    if steward.last_held.get(peer, frozenset()) == frozenset(steward.charges):
+        return 0
     names = [member.name for member in steward.cluster.nodes]
-    held = steward.last_held.get(peer, frozenset())
-    return held != frozenset(steward.charges) and names.index(steward.me) > names.index(peer)
+    return steward.cluster.fence_delay * (2 if names.index(steward.me) > names.index(peer) else 1)

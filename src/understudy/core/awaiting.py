@@ -10,6 +10,7 @@ Each machine that may still run the group is waited for in its own way, the firs
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..effects import Level
@@ -18,6 +19,7 @@ from ..units import MILLISECOND, NEVER, Instant, format_duration
 from .charge import Charge
 from .fencing import Confirmed
 from .leases import Claim
+from .quorum import needed
 
 if TYPE_CHECKING:
     from .steward import Steward
@@ -26,16 +28,46 @@ if TYPE_CHECKING:
 def begin(steward: Steward, charge: Charge, claim: Claim, now: Instant) -> None:
     """The lease of the group has just become ours: whom must its exclusive parts wait for?"""
     name = charge.group.name
+    if not charge.adopting_until:
+        _doubt(steward, name, claim)
     known = steward.proof.machines(name)
     machines = tuple(machine for machine in known if not _off_since(steward, name, machine, claim))
     steward.proof.proved(name, set(known).difference(machines))
     charge.waiting_for, charge.acquired_at = machines, now
     charge.proof_due = {machine: _due(steward, charge, machine, now) for machine in machines}
     if machines:
+        steward.proof.floors[name] = steward.proof.said
         charge.execution.hold_programs_until = NEVER  # until we say so
         words = "; ".join(_word(steward, charge, machine, now) for machine in machines)
         steward.note(f"exclusive parts wait: no proof that they stopped on {words}", name, Level.WARNING)
     look(steward, charge, now)
+
+
+def _doubt(steward: Steward, group: str, claim: Claim) -> None:
+    """Whose old word "stopped" does not count any more, because nobody vouches that it took nothing since.
+
+    What a machine took after its last word to us, a voter of ours has granted; but a voter that has started since then has
+    forgotten it, and one that remembers names only the newest of several holders that were lost.
+    """
+    for machine in steward.proof.may_run.get(group, set()).symmetric_difference(
+        name for name in steward.fencing.targets if group in steward.proof.may_run
+    ):
+        said_at = steward.proof.stopped_at.get((group, machine), -1)
+        others = claim.unfinished and machine not in steward.alive
+        if others or not _remember(steward, claim, said_at):
+            steward.proof.unfinished(group, machine)
+
+
+def _remember(steward: Steward, claim: Claim, since: Instant) -> bool:
+    """Whether all who voted for our claim remember what they granted after ``since``."""
+    return all(steward.known_since.get(voter, NEVER) <= since for voter in claim.echoes if voter != steward.me)
+
+
+def can_spare(steward: Steward, machine: str) -> bool:
+    """Whether enough votes for a group are left once ``machine``, which lives, is switched off."""
+    without = replace(steward.around, peer_silent=True, peer_off=True)
+    left = 1 + len(steward.alive - {machine}) + steward.fencing.comes_back(machine)
+    return left >= needed(steward.cluster, without)
 
 
 def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool:
@@ -48,7 +80,8 @@ def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool
         return False
     before = steward.fencing.targets[machine].ballots.get(group, 0)
     newer = [ballot for ballot in claim.unfinished if ballot > before or steward.bidder(ballot) != machine]
-    return steward.cluster.quorum is Quorum.FENCE or not newer
+    confirmed_at = steward.fencing.targets[machine].confirmed_at or 0
+    return steward.cluster.quorum is Quorum.FENCE or (not newer and _remember(steward, claim, confirmed_at))
 
 
 def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instant:
@@ -95,7 +128,7 @@ def look(steward: Steward, charge: Charge, now: Instant) -> None:
         steward.note(f"{', '.join(said)} said itself that it has stopped", name)
         _over(steward, charge, said)
     for machine in charge.waiting_for:
-        if not steward.fencing.able(machine):
+        if not steward.fencing.able(machine) or (machine in steward.alive and not can_spare(steward, machine)):
             continue
         if machine in steward.stuck.get(name, ()):
             steward.fencing.want(machine, name, f"{name} does not stop on it", now)
@@ -114,6 +147,7 @@ def _over(steward: Steward, charge: Charge, machines: list[str]) -> None:
         steward.fencing.unwant(machine, charge.group.name)
     charge.waiting_for = tuple(machine for machine in charge.waiting_for if machine not in machines)
     if not charge.waiting_for:
+        steward.proof.floors.pop(charge.group.name, None)
         charge.let_start()
 
 

@@ -56,7 +56,8 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
     named = frozenset(hold.group for hold in state.holds)
     node.voter.not_named(state.node, state.incarnation, state.sent_at, named)
     votes_of(node, state.node, state.votes, state.dead_time, now)
-    node.steward.proof.heard(state)
+    ours = (item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation))
+    node.dirty |= node.steward.proof.heard(state, max(ours, default=-1), now)
     for report in state.groups:
         if report.phase is Phase.STOPPED and report.group not in named:
             index = node.steward.ordered.index(state.node)

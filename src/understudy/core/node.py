@@ -297,6 +297,7 @@ class Node:
 
     def fresh(self, node: str, now: Instant) -> None:
         self.membership.restarted(node, now)
+        self.steward.known_since[node] = now
         self.steward.fencing.returned(node, now)
         self.dirty = True
         self.note(f"{node} is here with a new incarnation", node=node)
@@ -366,7 +367,7 @@ class Node:
     def _count(self, now: Instant) -> None:
         """The next number of our state, and when it was said."""
         self.number += 1
-        self.links.said = self.number
+        self.links.said = self.steward.proof.said = self.number
         self.said_at[self.number] = now
         self.said_at.pop(self.number - REMEMBERED, None)
 

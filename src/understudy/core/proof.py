@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from ..messages import NodeState, Phase
 from ..model import Group
-from ..units import SECOND, Duration
+from ..units import SECOND, Duration, Instant
 
 WATCHDOG_SLACK: Duration = SECOND
 """A watchdog may fire a little late (softdog counts jiffies, devices whole seconds); at least this, and 1 % of clock rate."""
@@ -27,10 +27,19 @@ class Proof:
         names = tuple(others)
         self.groups = {group.name: group for group in groups if group.exclusive}
         self.watchdogs: dict[str, Duration] = {}
+        self.said = -1
+        """The newest state that we have said; then, for groups that wait, the one that a word must have come after."""
+        self.floors: dict[str, int] = {}
+        self.stopped_at: dict[tuple[str, str], Instant] = {}
         self.may_run: dict[str, set[str]] = {name: set(names) for name in self.groups}
 
-    def heard(self, state: NodeState) -> None:
-        """A node's own word about its machine."""
+    def heard(self, state: NodeState, named: int, now: Instant) -> bool:
+        """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.
+
+        While we wait for proof only a word counts that was said after we had begun to: a slow path may bring an old "stopped".
+        Returns whether it is news about who may still run what.
+        """
+        before = sum(map(len, self.may_run.values()))
         self.watchdogs[state.node] = state.watchdog
         held = {hold.group for hold in state.holds if not hold.bidding}
         for report in state.groups:
@@ -38,13 +47,18 @@ class Proof:
             if machines is None:
                 continue
             if report.phase is Phase.STOPPED and report.group not in held:
-                machines.discard(state.node)
+                if named > self.floors.get(report.group, -1):
+                    machines.discard(state.node)
+                    self.stopped_at[report.group, state.node] = now
             else:
                 machines.add(state.node)
+        return sum(map(len, self.may_run.values())) != before
 
-    def released(self, group: str, node: str, stopped: bool) -> None:
-        if stopped and group in self.may_run:
+    def released(self, group: str, node: str, stopped: bool, now: Instant) -> None:
+        """``node`` gave the group up, and everything had stopped. While we wait its next word has to say so again."""
+        if stopped and group in self.may_run and group not in self.floors:
             self.may_run[group].discard(node)
+            self.stopped_at[group, node] = now
 
     def unfinished(self, group: str, node: str | None) -> None:
         """A voter granted our bid and remembers that ``node`` held the group and never said that it stopped.

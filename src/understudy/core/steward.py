@@ -63,6 +63,8 @@ class Steward:
         """Members heard since we started; then the groups on which each is stuck, and what each held by its last word."""
         self.stuck: dict[str, frozenset[str]] = {}
         self.last_held: dict[str, frozenset[str]] = {}
+        self.known_since: dict[str, Instant] = {}
+        """When we first heard the present incarnation of each other member: since then at least it remembers its promises."""
         self.wake_at: Instant = NEVER
         self.changed = True
 
@@ -321,12 +323,13 @@ class Steward:
         for machine in charge.waiting_for:
             self.fencing.unwant(machine, claim.group)
         charge.let_start()
+        self.proof.floors.pop(claim.group, None)
         self.emit(KernelLease(claim.group, None, why))
 
     def heard_release(self, release: Release, able: bool, now: Instant) -> None:
         """A ballot was given up; ``able``: we could take what was released to us."""
         self.voter.release(release.group, release.node, release.ballot, release.stopped)
-        self.proof.released(release.group, release.node, release.stopped)
+        self.proof.released(release.group, release.node, release.stopped, now)
         charge = self.charges.get(release.group)
         if charge is None or release.successor is None:
             return

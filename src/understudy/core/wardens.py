@@ -7,13 +7,11 @@ stands. So it fires at most its time-out after the last such right has ended, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import Phase
 from ..units import Instant
 from . import awaiting
-from .quorum import needed
 
 if TYPE_CHECKING:
     from .node import Node
@@ -60,7 +58,6 @@ def told(node: Node) -> None:
 def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
     """A holder that says it cannot stop its group is fenced by the node that would run the group next."""
     steward = node.steward
-    without = replace(steward.around, peer_silent=True, peer_off=True)
     for group, names in steward.stuck.items():
         holder = holders.get(group)
         decision = node.decisions.get(group)
@@ -68,6 +65,5 @@ def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
             continue
         order = [name for name in decision.order if name != holder]
         # Not in a partition that could not take the group without it: whoever can will see to the rest, or nobody would serve.
-        left = 1 + len(steward.alive - {holder}) + steward.fencing.comes_back(holder)
-        if order[:1] == [node.me] and left >= needed(node.cluster, without):
+        if order[:1] == [node.me] and awaiting.can_spare(steward, holder):
             steward.fencing.want(holder, group, f"{group} does not stop on it", now)

@@ -19,6 +19,7 @@ from ..core.node import Node
 from ..errors import ConfigError
 from ..events import Started
 from ..model import Cluster, CommandResource, OcfResource, Resource, Role, ScriptResource
+from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .guard import Guard, take_guard
@@ -157,12 +158,31 @@ def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: K
         addresses=kernel.present(),
         carriers=kernel.carriers(),
         standby=in_standby(arguments.state_dir),
-        quiet=quiet_time(
-            arguments.in_runtime_dir("dead_time"), cluster.dead_time, boot_clock(), lambda text: _say(text, "<4>")
-        ),
+        quiet=_quiet(arguments, cluster),
         watchdog=guard.timeout,
         watchdog_ran=guard.ran,
     )
+
+
+def _quiet(arguments: Arguments, cluster: Cluster) -> Duration:
+    """The longest dead time that this machine may have promised with, before it was booted too.
+
+    It is noted in the runtime directory, which must work, and in the state directory, which outlives a boot and may be full.
+    """
+
+    def warn(text: str) -> None:
+        _say(text, "<4>")
+
+    now = boot_clock()
+    quiet = quiet_time(arguments.in_runtime_dir("dead_time"), cluster.dead_time, now, warn)
+    lasting = os.path.join(arguments.state_dir, "dead_time")
+    try:
+        return max(quiet, quiet_time(lasting, cluster.dead_time, now, warn))
+    except OSError as error:
+        warn(
+            f"cannot write {lasting} ({error.strerror}): after a boot with a shorter dead_time promises may be forgotten"
+        )
+        return quiet
 
 
 def _note_rest(path: str) -> None:

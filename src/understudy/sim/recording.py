@@ -191,7 +191,20 @@ def _method(owner: object, name: str) -> Callable[..., Any]:
     return found
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """Python's own, because that of C cannot be told what not to fill."""
+
+    dispatch: typing.ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+
+    def load_build(self) -> None:
+        """A state is for an object: given to a class it would replace the methods of all."""
+        target = self.stack[-2]  # type: ignore[attr-defined]
+        if isinstance(target, type | types.FunctionType | types.MethodType):
+            raise pickle.UnpicklingError(f"{target!r} may not be changed")
+        super().load_build()  # type: ignore[misc]
+
+    dispatch[pickle.BUILD[0]] = load_build
+
     def find_class(self, module: str, name: str) -> Any:
         """Only what a core consists of."""
         if (module, name) == ("builtins", "getattr"):
