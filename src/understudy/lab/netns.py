@@ -161,7 +161,7 @@ class Room:
         self._cuts: set[tuple[str, str, str]] = set()
         self._one_way: set[tuple[str, str, str]] = set()
         self._generation = 0
-        self._slow: list[subprocess.Popen[bytes]] = []
+        self._slow: list[subprocess.Popen[str]] = []
         with contextlib.suppress(OSError), open("/proc/sys/net/bridge/bridge-nf-call-iptables", "w") as file:
             file.write("0")
         lines = ["link set lo up"]
@@ -305,7 +305,13 @@ class Room:
             if other.network == cable.network and other is not cable and other.port
         ]
         words = [sys.executable, "-m", "understudy.lab.slow_cable", str(milliseconds), cable.port, cable.mac, *others]
-        self._slow.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True))
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self._slow.append(process)
+        # Until it listens, the switch has to go on by itself, or frames would be lost.
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise LabError(f"the slow cable of {name} {device} did not start")
         return self.silence(name, device, to=True, from_=True)
 
     def cut(self, one: str, other: str, network: str, cut: bool) -> int:
@@ -368,4 +374,6 @@ class Room:
         for process in self._slow:
             process.kill()
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         self._control.close()
