@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, of, program
+from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, of, program, state
 from test_core_fencing import HIS, answer, database, device, fences, started
 
 from understudy.effects import Action, Reply, RunAgent
@@ -60,6 +60,23 @@ def test_a_machine_that_was_never_heard_may_have_the_watchdog_of_the_file() -> N
     core.hold("arbiter")
     core.serve(9 * SECOND, "arbiter")
     assert not started(core), "its watchdog may still be counting"
+    core.serve(3 * SECOND, "arbiter")
+    assert started(core)
+
+
+def test_a_machine_that_said_a_shorter_time_may_have_started_again_with_that_of_the_file() -> None:
+    found = replace(cluster(database(stop=SECOND)), watchdog_timeout=10 * SECOND)
+    members = tuple(replace(item, watchdog="/dev/watchdog") if item.name == "ha02" else item for item in found.members)
+    core = Core(replace(found, members=members))
+    his = {"holds": (Hold("site", HIS),), "groups": (GroupReport("site", Phase.STARTED, True),)}
+    core.words["ha02"] = his
+    core.settle("ha02", "arbiter")
+    core.node.steward.proof.heard(replace(state("ha02", **his), watchdog=2 * SECOND), 0, core.now)
+    core.pass_time(2 * DEAD, "arbiter")
+    core.effects.clear()
+    core.hold("arbiter")
+    core.serve(9 * SECOND, "arbiter")
+    assert not started(core), "it may count to ten by now"
     core.serve(3 * SECOND, "arbiter")
     assert started(core)
 

@@ -245,8 +245,22 @@ def test_a_higher_ballot_is_answered_with_a_higher_bid_while_adopting() -> None:
     bid = messages(Bid, found)[0]
     core.beat_of("ha02", votes=())
     core.refuse(bid, "arbiter", highest=bid.ballot + 512)
-    found = core.refuse(bid, "ha02", highest=bid.ballot + 512)
-    assert messages(Bid, found)[0].ballot > bid.ballot + 512
+    again = messages(Bid, core.effects)[-1]
+    assert again.ballot > bid.ballot + 512
+    core.refuse(again, "arbiter", highest=again.ballot + 512)
+    found = core.refuse(again, "ha02", highest=again.ballot + 512)
+    assert messages(Bid, found)[0].ballot > again.ballot + 512
+
+
+def test_a_bid_below_what_a_voter_has_seen_is_raised_at_once_and_only_once() -> None:
+    core = Core(cluster())
+    core.start()
+    core.pass_time(4 * SECOND, "ha02", "arbiter")
+    bid = messages(Bid, core.effects)[-1]
+    found = core.refuse(bid, "arbiter", highest=bid.ballot + 512)
+    (again,) = messages(Bid, found)
+    assert again.ballot > bid.ballot + 512
+    assert not messages(Bid, core.refuse(again, "arbiter", highest=again.ballot + 512))
 
 
 def test_after_the_kernel_lease_what_was_not_taken_up_is_stopped() -> None:

@@ -126,15 +126,15 @@ REST = (
     Mutant(
         "unheard-has-no-watchdog",
         "awaiting.py",
-        "unheard = machine not in steward.proof.watchdogs and bool(steward.cluster.member(machine).watchdog)",
-        "unheard = False",
+        "armed = bool(steward.cluster.member(machine).watchdog)",
+        "armed = False",
         "a machine that was never heard is waited for by its stop timeout, though its watchdog may still count",
         "nobody in the simulator is unheard and runs for longer than a stop timeout; tests/core/test_core_fencing_groups.py sees it",
     ),
     Mutant(
         "watchdog-proves-at-once",
         "awaiting.py",
-        "        return now + watchdog\n",
+        "        return now + max(known, written)\n",
         "        return now\n",
         "the watchdog's time is not waited for",
     ),

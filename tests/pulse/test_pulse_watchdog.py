@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from understudy.adapters.watchdog import FOOD, MAGIC, Watchdog, open_watchdog
-from understudy.model import Cluster, Link, Member, Quorum, Role
+from understudy.model import Cluster, CommandResource, Group, Link, Member, Quorum, Role
 from understudy.pulse.guard import ARMED, no_guard, take_guard
 from understudy.units import SECOND
 
@@ -54,6 +55,38 @@ def test_a_pulse_that_died_leaves_its_mark(device: tuple[Path, int], tmp_path: P
     assert first.device is not None
     os.close(first.device.descriptor)
     assert take_guard(cluster(str(path)), "ha01", str(tmp_path)).ran
+
+
+def exclusive(shape: Cluster) -> Cluster:
+    data = CommandResource("data", ("/bin/true",), exclusive=True)
+    return replace(shape, groups=(Group("site", (data,)),))
+
+
+def test_a_device_that_comes_later_is_not_fed_as_if_nothing_had_run_before(tmp_path: Path) -> None:
+    path = tmp_path / "watchdog"
+    assert not take_guard(exclusive(cluster(str(path))), "ha01", str(tmp_path)).ran
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert take_guard(exclusive(cluster(str(path))), "ha01", str(tmp_path)).ran
+    os.close(reader)
+
+
+def test_a_file_that_names_the_device_only_now_is_no_proof_that_nothing_ran(
+    device: tuple[Path, int], tmp_path: Path
+) -> None:
+    before = take_guard(exclusive(cluster("")), "ha01", str(tmp_path))
+    assert (before.ran, before.troubles()) == (False, ())
+    assert take_guard(exclusive(cluster(str(device[0]))), "ha01", str(tmp_path)).ran
+    before.close()
+    assert not take_guard(exclusive(cluster("")), "ha01", str(tmp_path)).ran
+
+
+def test_a_device_without_a_mark_is_not_used(device: tuple[Path, int], tmp_path: Path) -> None:
+    guard = take_guard(cluster(str(device[0])), "ha01", str(tmp_path / "none"))
+    assert guard.timeout == 0
+    (said,) = guard.troubles()
+    assert "cannot write" in said
+    assert "is not used" in said
 
 
 def test_a_device_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -86,14 +86,19 @@ def test_a_datagram_arrives_with_its_network_and_an_arrival_before_now(ends: tup
 
 def test_arrival_is_when_the_kernel_received_it_not_when_we_looked(ends: tuple[UdpLinks, UdpLinks]) -> None:
     a, b = ends
-    a.send(b"x")
-    wait_readable(b)
-    received = boot_clock()
-    deadline = received + 30 * MILLISECOND
-    while boot_clock() < deadline:  # be late ourselves
-        time.sleep(0.005)
-    (datagram,), _ = b.drain(boot_clock())
-    assert datagram.arrival <= received
+    late = []
+    for _ in range(20):
+        a.send(b"x")
+        wait_readable(b)
+        received = boot_clock()
+        while boot_clock() < received + 30 * MILLISECOND:  # be late ourselves
+            time.sleep(0.005)
+        (datagram,), _ = b.drain(boot_clock())
+        if datagram.arrival <= received:
+            return
+        # The first socket on a machine that asks for dates switches dating on, and the kernel does that a moment later.
+        late.append(datagram.arrival - received)
+    raise AssertionError(f"never dated by the kernel: {late}")
 
 
 @pytest.mark.parametrize("jump", [3600 * SECOND, -3600 * SECOND, 10 * MILLISECOND])

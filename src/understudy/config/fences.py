@@ -179,14 +179,20 @@ def read_watchdog(report: Report, top: Scope) -> WatchdogDraft:
     return WatchdogDraft(place, device or DEFAULT_DEVICE, DEFAULT_WATCHDOG if timeout is None else timeout)
 
 
-def check_watchdog(report: Report, draft: WatchdogDraft, dead_time: Duration, groups: list[Group]) -> None:
-    """Refuse a time-out that does not fit the lease."""
+def check_watchdog(
+    report: Report, draft: WatchdogDraft, dead_time: Duration, members: list[MemberDraft], groups: list[Group]
+) -> None:
+    """Refuse a time-out that does not fit the lease, and a device that nobody would feed."""
     timeout = draft.timeout
+    if not timeout and draft.device:
+        report.error(draft.place, 'the watchdog\'s "timeout" is 0', 'Write timeout = "10s", or take [watchdog] away.')
+    if not timeout and not draft.device:
+        for member in members:
+            if member.watchdog:
+                text = f"{member.name} names the watchdog {member.watchdog}, but there is no [watchdog]: nobody would feed it"
+                hint = 'Add the lines [watchdog] and timeout = "10s"; they switch watchdogs on for all nodes.'
+                report.error(member.place, text, hint)
     if not timeout:
-        if draft.device:
-            report.error(
-                draft.place, 'the watchdog\'s "timeout" is 0', 'Write timeout = "10s", or take [watchdog] away.'
-            )
         return
     if timeout % SECOND:
         text = f"the watchdog's timeout of {format_duration(timeout)} is not whole seconds"

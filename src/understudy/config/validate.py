@@ -95,7 +95,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     groups = read_groups(report, top, members)
     fences = read_fences(report, top, members)
     top.finish(later=_LATER)
-    check_watchdog(report, watchdog, settings.dead_time, [draft.group for draft in groups])
+    check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
     _check_quorum(report, settings, members, groups)
     _check_ping(report, settings, members, groups)

@@ -66,7 +66,7 @@ def _again_at(steward: Steward, group: str, now: Instant) -> Instant:
 
 
 def for_a_vote(steward: Steward, charge: Charge, now: Instant) -> None:
-    """``fence``: this node would take the group, and the peer whose vote that needs is lost: have it fenced.
+    """``fence``: this node would take the group, and the peer whose vote that needs is lost, or deaf: have it fenced.
 
     Not by a node that has not met its peer since it started: a machine that was fenced and comes back while the path
     between them is still cut would shoot the one that serves, again and again. And not while somebody on the service
@@ -74,7 +74,7 @@ def for_a_vote(steward: Steward, charge: Charge, now: Instant) -> None:
     """
     peer = next(name for name in steward.cluster.names if name != steward.me)
     name = charge.group.name
-    if peer in steward.alive or steward.fencing.off(peer):
+    if peer in steward.alive - steward.deaf or steward.fencing.off(peer):
         return
     if peer not in steward.met:
         if not charge.unmet:
@@ -93,7 +93,8 @@ def for_a_vote(steward: Steward, charge: Charge, now: Instant) -> None:
     answers = [asked(steward, item, now) for item in (charge, *held)]  # all are asked, not only up to the first
     if not all(answers):
         return
-    steward.fencing.want(peer, name, f"{name} needs its vote, and nothing is heard of it", now, _delay(steward, peer))
+    what = "it does not hear what it is asked" if peer in steward.deaf else "nothing is heard of it"
+    steward.fencing.want(peer, name, f"{name} needs its vote, and {what}", now, _delay(steward, peer))
 
 
 def _delay(steward: Steward, peer: str) -> Duration:

@@ -85,15 +85,15 @@ def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool
 
 
 def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instant:
-    watchdog = steward.proof.watchdog(machine)
-    if watchdog:
-        return now + watchdog
+    known = steward.proof.watchdog(machine)
+    # It may have started again unheard, with the device that it had not, or with the longer time-out that the file names.
+    armed = bool(steward.cluster.member(machine).watchdog)
+    written = steward.proof.slack(steward.cluster.watchdog_timeout) if armed else 0
+    if known:
+        return now + max(known, written)
     if steward.fencing.able(machine):
         return NEVER
-    # One that we have not heard may have a watchdog armed: the file says so, and its word is missing.
-    unheard = machine not in steward.proof.watchdogs and bool(steward.cluster.member(machine).watchdog)
-    slow = steward.proof.slack(steward.cluster.watchdog_timeout) if unheard else 0
-    return now + max(charge.group.stop_timeout, slow)
+    return now + max(charge.group.stop_timeout, written)
 
 
 def _word(steward: Steward, charge: Charge, machine: str, now: Instant) -> str:

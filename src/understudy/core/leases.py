@@ -29,7 +29,10 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Claim:
-    """Our bid for one group, or our hold of it. ``echoes``: for each voter (our ``sent_at`` it echoed, its dead time)."""
+    """Our bid for one group, or our hold of it. ``echoes``: for each voter (our ``sent_at`` it echoed, its dead time).
+
+    ``raised``: made at once instead of one whose ballot a voter had seen exceeded.
+    """
 
     group: str
     ballot: int
@@ -42,6 +45,7 @@ class Claim:
     ask_again: dict[str, Instant] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     unfinished: set[int] = field(default_factory=set)
+    raised: bool = False
     until: Instant = 0
 
     def note_unfinished(self, ballot: int) -> None:

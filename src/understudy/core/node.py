@@ -470,6 +470,7 @@ class Node:
         steward.met = frozenset(self.states)
         if self.cluster.quorum is Quorum.FENCE:
             steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
+            steward.deaf = frozenset(name for name in self.others if self.hears_us_not(name, now))
         if self.cluster.quorum is Quorum.PAIR:
             peer = self.others[0]
             state = self.membership.state(peer)

@@ -59,6 +59,8 @@ class Steward:
         self.around = Surroundings()
         self.fencing = Fencing(cluster, me, next_op, emit)
         self.alive: frozenset[str] = frozenset()
+        self.deaf: frozenset[str] = frozenset()
+        """Living members that have heard nothing of us for longer than a dead time (only followed under ``fence``)."""
         self.met: frozenset[str] = frozenset()
         """Members heard since we started; then the groups on which each is stuck, and what each held by its last word."""
         self.stuck: dict[str, frozenset[str]] = {}
@@ -177,7 +179,7 @@ class Steward:
         if start > now:
             self.wake(start)
             return False
-        if 1 + len(self.alive) < self.votes_to_take(name, now):
+        if 1 + len(self.alive - self.deaf) < self.votes_to_take(name, now):
             if self.cluster.quorum is Quorum.FENCE:
                 asking.for_a_vote(self, charge, now)
             return False
@@ -214,12 +216,24 @@ class Steward:
         self.claims.answered(claim, answer, now)
         self.counted(answer.group, now)
         votes = self.votes_to_take(answer.group, now)
-        if claim.stage is not Stage.BIDDING or not self.claims.hopeless(claim, len(self.cluster.members), votes):
+        if claim.stage is not Stage.BIDDING:
+            return
+        if not answer.granted and answer.highest > claim.ballot and not claim.raised:
+            self._raise(claim, now)
+            return
+        if not self.claims.hopeless(claim, len(self.cluster.members), votes):
             return
         if not self.adopting(answer.group, now):
             self.withdraw(answer.group, "; ".join(claim.refusals.values()), now)
         elif answer.highest > claim.ballot:
             self.bid(self.charges[answer.group], now)
+
+    def _raise(self, claim: Claim, now: Instant) -> None:
+        """That voter never grants this ballot, however often it is asked. Once only: two must not outbid each other for ever."""
+        self.bid(self.charges[claim.group], now)
+        again = self.claims.claims.get(claim.group)
+        if again is not None and again is not claim:
+            again.raised, again.give_up_at = True, claim.give_up_at
 
     def withdraw(self, group: str, why: str, now: Instant) -> None:
         """A bid failed. It is taken back, because a standing one would lock others out.

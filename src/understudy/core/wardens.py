@@ -48,7 +48,7 @@ def told(node: Node) -> None:
             if report.phase is Phase.STUCK and not steward.fencing.off(name):
                 stuck.setdefault(report.group, set()).add(name)
     steward.stuck = {group: frozenset(names) for group, names in stuck.items()}
-    for name in steward.alive:
+    for name in steward.alive - steward.deaf:
         for reason in tuple(steward.fencing.wanted_by(name)) if name in steward.fencing.targets else ():
             charge = steward.charges.get(reason)
             if charge is not None and name not in charge.waiting_for and name not in stuck.get(reason, ()):
