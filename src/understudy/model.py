@@ -97,6 +97,8 @@ class Member:
     links: tuple[Link, ...]
     watchdog: str = ""
     """Path of the watchdog device of this machine, "" for none."""
+    capacity: int | None = None
+    """The sum of the weights of groups that it takes; None: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,8 @@ class Group:
 
     ``prefer`` names nodes, best first; nodes that it leaves out come after them in the order of the file.
     ``stop_timeout`` is how long another machine's exclusive programs are given to be over when nobody can say that they are.
+    ``together``: the group on whose node alone this one runs. ``apart``: groups on whose nodes it never runs. ``after``: groups
+    that must have started, anywhere, before this one starts. ``weight``: what it takes of a node's ``capacity``.
     """
 
     name: str
@@ -212,6 +216,10 @@ class Group:
     prefer: tuple[str, ...] = ()
     failback: Failback = field(default_factory=Failback)
     stop_timeout: Duration = 60 * SECOND
+    together: str | None = None
+    apart: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    weight: int = 0
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:

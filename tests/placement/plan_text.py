@@ -3,7 +3,8 @@
 ``render`` runs a text and returns it with its plans written anew. ``#`` begins a comment. The lines:
 
     nodes ha01 ha02 ha03                         in the order of the file; all up for 10m
-    group site [prefer ha01 ha02] [failback never | when-healthy | 5m]
+    group site [prefer ha01 ha02] [failback never | when-healthy | 5m] [with G] [apart G...] [after G...] [weight 3]
+    ha01 takes 10                                its capacity
     settle 1.4s                                  how long a better node must have been up; 1.4s unless told
     ha01 up 3s                                   able since then; takes back what kept it from running anything
     ha01 able to run site for 2s                 since when it can run this group, where that is shorter
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from understudy.core.placement import Decision, NodeView, View, plan
 from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
+from understudy.sim.script_shapes import split
 from understudy.units import MINUTE, SECOND, Duration, format_duration, parse_duration
 
 INDENT = "    "
@@ -35,9 +37,10 @@ class Status:
     holders: dict[str, str] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
     settle: Duration = SETTLE
+    capacities: dict[str, int] = field(default_factory=dict)
 
     def cluster(self) -> Cluster:
-        members = tuple(Member(name, Role.NODE, ()) for name in self.nodes)
+        members = tuple(Member(name, Role.NODE, (), "", self.capacities.get(name)) for name in self.nodes)
         witness = Member("arbiter", Role.WITNESS, ())
         groups = tuple(self.groups.values())
         return Cluster("test", "", SECOND // 5, SECOND, Quorum.MAJORITY, (*members, witness), groups)
@@ -81,6 +84,8 @@ def _tell(status: Status, command: str) -> None:
             status.groups[name] = _group(name, words)
         case ["settle", span]:
             status.settle = parse_duration(span)
+        case [node, "takes", amount] if node in status.nodes:
+            status.capacities[node] = int(amount)
         case [node, "up", span] if node in status.nodes:
             status.nodes[node] = replace(status.nodes[node], bar="", up_for=parse_duration(span))
         case [node, "able", "to", "run", group, "for", span] if node in status.nodes and group in status.groups:
@@ -104,16 +109,21 @@ def _tell(status: Status, command: str) -> None:
 
 
 def _group(name: str, words: list[str]) -> Group:
-    prefer: list[str] = []
+    options = split(words, ("prefer", "failback", "with", "apart", "after", "weight"))
+    if options[""]:
+        raise ValueError(f"not understood: {' '.join(options[''])}")
     failback = Failback()
-    if "failback" in words:
-        at = words.index("failback")
+    if "failback" in options:
         kinds = {kind.value: kind for kind in (FailbackKind.NEVER, FailbackKind.WHEN_HEALTHY)}
-        value = words[at + 1]
+        (value,) = options["failback"]
         failback = Failback(kinds[value]) if value in kinds else Failback(FailbackKind.AFTER, parse_duration(value))
-        words = words[:at] + words[at + 2 :]
-    if words:
-        if words[0] != "prefer":
-            raise ValueError(f"not understood: {' '.join(words)}")
-        prefer = words[1:]
-    return Group(name, (), tuple(prefer), failback)
+    return Group(
+        name,
+        (),
+        tuple(options.get("prefer", ())),
+        failback,
+        together=options["with"][0] if "with" in options else None,
+        apart=tuple(options.get("apart", ())),
+        after=tuple(options.get("after", ())),
+        weight=int(options.get("weight", ["0"])[0]),
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
+from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
@@ -12,6 +14,8 @@ from ..model import Cluster
 from ..units import SECOND
 
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
+_SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
+_SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
 _OWN_MATTER = ("key_file", "source", "digest")
@@ -26,14 +30,19 @@ def digest(cluster: Cluster) -> str:
     table and the way a value is written do not count; the order of members, groups and resources does, because it decides.
     """
     meaning = {word: value for word, value in asdict(cluster).items() if word not in _OWN_MATTER}
-    for word, default in _SINCE.items():
-        if meaning[word] == default:
-            del meaning[word]
+    _shorten(meaning, _SINCE)
     for member in meaning["members"]:
-        if not member["watchdog"]:
-            del member["watchdog"]
+        _shorten(member, _SINCE_MEMBER)
+    for group in meaning["groups"]:
+        _shorten(group, _SINCE_GROUP)
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]
     return _hash(voters) + _hash(meaning)
+
+
+def _shorten(words: dict[str, Any], since: Mapping[str, object]) -> None:
+    for word, default in since.items():
+        if words[word] == default:
+            del words[word]
 
 
 def _hash(meaning: object) -> str:

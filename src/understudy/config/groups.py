@@ -19,6 +19,7 @@ from ..model import (
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
+from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
 from .tree import Array, Place, Table
@@ -43,6 +44,7 @@ class GroupDraft:
     place: Place
     group: Group
     drafts: list[ResourceDraft] = field(default_factory=list)
+    relations: Relations = field(default_factory=Relations)
 
 
 def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[GroupDraft]:
@@ -59,6 +61,7 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
     _check_addresses(report, groups, members)
     for draft in groups:
         _check_stop_timeout(report, draft)
+    check_relations(report, {item.group.name: (item.place, item.group, item.relations) for item in groups}, members)
     return groups
 
 
@@ -81,6 +84,7 @@ def _group(
     elif isinstance(value.data, Array):
         read = [read_resource(report, item, name) for item in value.data.items]
         drafts = [draft for draft in read if draft is not None]
+    relations = read_relations(scope)
     scope.finish(later=_LATER)
     group = Group(
         name,
@@ -88,8 +92,12 @@ def _group(
         prefer,
         failback,
         DEFAULT_STOP_TIMEOUT if stop_timeout is None else stop_timeout,
+        None if relations.together is None else relations.together[0],
+        tuple(item for item, _ in relations.apart),
+        tuple(item for item, _ in relations.after),
+        relations.weight,
     )
-    return GroupDraft(places[0], group, drafts)
+    return GroupDraft(places[0], group, drafts, relations)
 
 
 def _prefer(report: Report, scope: Scope, members: list[MemberDraft]) -> tuple[str, ...]:

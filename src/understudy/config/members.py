@@ -11,11 +11,12 @@ from .report import Report, Scope
 from .tree import Array, Place, Table, Value
 
 MOST_MEMBERS = 15
+MOST_CAPACITY = 1_000_000
 """More voters make a cluster slower and no safer; it also bounds the size of a heartbeat."""
 
 _LATER = {
     "fence": 'Fence devices have sections of their own: write [fence.NAME] with nodes = ["ha01"].',
-    "weight": "Every member has one vote.",
+    "weight": "Every member has one vote. What a node may carry is its capacity; groups have weights.",
 }
 
 
@@ -50,11 +51,13 @@ class MemberDraft:
     watchdog: str | None = None
     """The path of its own watchdog device, "" for none, None for that of [watchdog]."""
 
+    capacity: int | None = None
+
     def finished(self, watchdog: str = "") -> Member:
         """``watchdog``: the device of [watchdog], "" without that section."""
         device = watchdog if self.watchdog is None else self.watchdog
         on = device if watchdog and self.role is Role.NODE else ""
-        return Member(self.name, self.role, tuple(link.finished() for link in self.links), on)
+        return Member(self.name, self.role, tuple(link.finished() for link in self.links), on, self.capacity)
 
 
 def read_members(report: Report, top: Scope, port: int) -> list[MemberDraft]:
@@ -103,6 +106,7 @@ def _member(
                 draft.links.append(link)
     if role is Role.NODE:
         draft.watchdog = _watchdog(report, scope)
+        draft.capacity = scope.integer("capacity", 0, MOST_CAPACITY, None)
     scope.finish(later=_LATER)
     return draft
 

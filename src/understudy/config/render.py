@@ -95,7 +95,8 @@ def _fence(device: FenceDevice) -> list[str]:
 def _member(member: Member) -> list[str]:
     section = "nodes" if member.role is Role.NODE else "witness"
     head = ["", f"[{section}.{_key(member.name)}]", "links = ["]
-    return [*head, *(f"  {_link(link)}," for link in member.links), "]"]
+    lines = [*head, *(f"  {_link(link)}," for link in member.links), "]"]
+    return lines if member.capacity is None else [*lines, f"capacity = {member.capacity}"]
 
 
 def _link(link: Link) -> str:
@@ -118,6 +119,14 @@ def _group(group: Group) -> list[str]:
         lines.append(f"failback = {_span(group.failback.after) if after else _text(group.failback.kind.value)}")
     if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
         lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
+    if group.together is not None:
+        lines.append(f"with = {_text(group.together)}")
+    if group.apart:
+        lines.append(f"apart = {_texts(group.apart)}")
+    if group.after:
+        lines.append(f"after = {_texts(group.after)}")
+    if group.weight:
+        lines.append(f"weight = {group.weight}")
     if not group.resources:
         return [*lines, "resources = []"]
     return [*lines, "resources = [", *(f"  {_resource(resource)}," for resource in group.resources), "]"]

@@ -6,10 +6,13 @@ A reader of a setting returns None for a bad value after reporting it, so that t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
 
 from ..errors import Problem
 from ..units import Duration, format_duration, parse_duration
 from .tree import Array, Entry, Place, Table, Value
+
+_Default = TypeVar("_Default", int, None)
 
 
 class Report:
@@ -148,7 +151,7 @@ class Scope:
             return None
         return value.data
 
-    def integer(self, word: str, low: int, high: int, default: int) -> int:
+    def integer(self, word: str, low: int, high: int, default: _Default) -> int | _Default:
         """A whole number from ``low`` to ``high``; the default also stands in for a bad one."""
         value = self.value(word)
         if value is None:
@@ -158,7 +161,7 @@ class Scope:
             return default
         if not low <= value.data <= high:
             text = f'"{word}" is {value.data}, but must be from {low} to {high}'
-            self.report.error(value.place, text, f"The default is {default}.")
+            self.report.error(value.place, text, "" if default is None else f"The default is {default}.")
             return default
         return value.data
 

@@ -48,6 +48,7 @@ class Charge:
         self.acquired_at: Instant = 0
         self.proof_due: dict[str, Instant] = {}
         self.unmet = False
+        self.was_started = False
         self.able_since: dict[str, Instant] = {}
         self.since: Instant | None = None
         self.question = Question(group.name, group.addresses)

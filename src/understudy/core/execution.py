@@ -104,6 +104,7 @@ class Execution:
         self.right_until: Instant = NEVER
         self.manager = False
         self.hold_programs_until: Instant = 0
+        self.waits = ""
         self.stop_since: Instant | None = None
         self.operation: _Operation | None = None
         self.parts: list[_Part] = []
@@ -290,6 +291,8 @@ class Execution:
             if part.state is State.RUNNING:
                 continue
             if part.state is State.STOPPED and now < part.start_again_at:
+                return []
+            if self.waits and part.state is not State.UNKNOWN:
                 return []
             if isinstance(part.resource, AddressResource):
                 return self._begin(Action.START, self._addresses_from(index), now, "the group runs here")

@@ -35,7 +35,7 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, 
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, outlook, status, wardens
+from . import asking, hearing, operators, ordering, outlook, status, wardens
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -433,6 +433,7 @@ class Node:
             wardens.told(self)
             holders = outlook.holders(self, now)
             self.decisions = plan(self.cluster, outlook.view(self, holders, now))
+            self.steward.started = ordering.started(self.steward, self.states, self.decisions, holders)
             self.steward.follow(self.decisions, holders, outlook.ready(self, now), now)
             wardens.fence_stuck(self, holders, now)
             if self.voter.quiet(now):

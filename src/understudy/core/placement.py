@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..model import Cluster, FailbackKind, Group
 from ..units import MILLISECOND, Duration, format_duration
+from .company import Company, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +69,28 @@ def candidates(cluster: Cluster, group: Group) -> tuple[str, ...]:
 
 def plan(cluster: Cluster, view: View) -> dict[str, Decision]:
     """A decision for every group of the cluster."""
-    return {group.name: decide(cluster, group, view) for group in cluster.groups}
+    found: dict[str, Decision] = {}
+    company = Company(cluster, view.nodes, view.holders, found)
+    for group in cluster.groups if company.plain else in_order(cluster.groups):
+        found[group.name] = decide(cluster, group, view, company)
+    return found
 
 
-def decide(cluster: Cluster, group: Group, view: View) -> Decision:
+def decide(cluster: Cluster, group: Group, view: View, company: Company | None = None) -> Decision:
+    """``company``: the groups that are planned before this one."""
     ranked = candidates(cluster, group)
     barred: dict[str, str] = {}
+    forbidden = company.forbids(group) if company is not None else {}
+    full = company.full(group) if company is not None else {}
     for name in ranked:
         node = view.nodes[name]
-        reason = node.bar or node.unfit.get(group.name, "")
+        reason = node.bar or forbidden.get(name) or node.unfit.get(group.name) or full.get(name)
         if reason:
             barred[name] = reason
     able = tuple(name for name in ranked if name not in barred)
     holder = view.holders.get(group.name)
     if not able:
-        return _nowhere(group, view, holder, barred)
+        return _nowhere(group, view, None if holder in forbidden else holder, barred)
     if holder is not None and holder in able:
         return _held(group, view, holder, able, barred)
     best = able[0]
@@ -137,6 +145,8 @@ def _preferred_over(group: Group, best: str, holder: str) -> bool:
 
 
 def _first_reason(group: Group, best: str, able: tuple[str, ...]) -> str:
+    if group.together is not None:
+        return f"it goes with {group.together}, which is on {best}"
     if best in group.prefer:
         place = group.prefer.index(best)
         if place == 0:

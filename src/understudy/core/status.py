@@ -138,7 +138,7 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     ballot, since = None, charge.since
     if claim is not None:
         ballot = claim.ballot
-        why = awaiting.sentence(node.steward, charge, now) or why
+        why = awaiting.sentence(node.steward, charge, now) or charge.execution.waits or why
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)
         seen = node.seen_holds.get(name)

@@ -21,7 +21,7 @@ from ..events import Outcome
 from ..messages import Bid, BidAnswer, Release
 from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
-from . import asking, awaiting
+from . import asking, awaiting, ordering
 from .charge import Charge, Reservation
 from .execution import Execution, Fact, State, Wanted
 from .fencing import Fencing
@@ -67,6 +67,8 @@ class Steward:
         self.last_held: dict[str, frozenset[str]] = {}
         self.known_since: dict[str, Instant] = {}
         """When we first heard the present incarnation of each other member: since then at least it remembers its promises."""
+        self.started: frozenset[str] = frozenset()
+        """Groups that have started, where some group has to start after them."""
         self.wake_at: Instant = NEVER
         self.changed = True
 
@@ -87,7 +89,7 @@ class Steward:
             if claim is not None and claim.stage is Stage.HELD:
                 if now >= claim.until:
                     continue  # lapsed; only the timer may deal with it, and nothing is begun before
-                self._follow_held(charge, claim, decision, now)
+                self._follow_held(charge, claim, decision, now, decisions)
             elif claim is not None:
                 if self.me not in decision.order and not self.adopting(name, now):
                     self.withdraw(name, decision.why, now)
@@ -95,7 +97,9 @@ class Steward:
                 self._follow_vacant(charge, decision, holders.get(name), ready, now)
             self._advance(charge, now)
 
-    def _follow_held(self, charge: Charge, claim: Claim, decision: Decision, now: Instant) -> None:
+    def _follow_held(
+        self, charge: Charge, claim: Claim, decision: Decision, now: Instant, all_of_them: Mapping[str, Decision]
+    ) -> None:
         awaiting.look(self, charge, now)
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
@@ -109,9 +113,14 @@ class Steward:
             self.wake(now + decision.wait)
         execution = charge.execution
         execution.right_until = claim.until
+        execution.waits = ordering.waits_for(self, charge)
         if target == self.me:
             execution.want(Wanted.RUN, now, claim.ballot)
             charge.why_here = why
+            return
+        first = ordering.stop_first(self, charge, all_of_them, now)
+        if first:
+            charge.why_here = f"leaves {self.me} when {' and '.join(first)} has stopped: {why}"
             return
         if execution.wanted is not Wanted.STOP:
             charge.announcements.stop()
@@ -286,6 +295,7 @@ class Steward:
         charge.vacant_since = None
         charge.since = now
         charge.execution.right_until = claim.until
+        charge.execution.waits = ordering.waits_for(self, charge)
         charge.execution.want(Wanted.RUN, now, claim.ballot)
         # Addresses that are here already will not be added, yet clients may have learned another machine's.
         if self._running(charge):
@@ -334,6 +344,7 @@ class Steward:
         charge.pinned = False
         charge.moving_to = None
         charge.since = None
+        charge.was_started, charge.execution.waits = False, ""
         for machine in charge.waiting_for:
             self.fencing.unwant(machine, claim.group)
         charge.let_start()

@@ -6,6 +6,8 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
             heartbeat 200ms dead 1s
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
+            [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N]
+    capacity N NODE             what a node takes
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass
     power off|on NAME           crash NAME [for 50ms]        stop NAME (cleanly)
@@ -35,26 +37,17 @@ from dataclasses import dataclass, field, replace
 from ..effects import Action
 from ..events import RivalSeen
 from ..model import (
-    AddressResource,
     Cluster,
-    CommandResource,
-    Failback,
-    FailbackKind,
-    FenceDevice,
     Group,
-    Limits,
-    Quorum,
-    Resource,
-    Restarts,
-    ScriptResource,
 )
-from ..units import MILLISECOND, MINUTE, SECOND, parse_duration
+from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
 from .host import Host, Strike
 from .network import Weather
 from .outages import Outages
 from .run import make_world
-from .shapes import DEVICES, SERVICE_DEVICE, make_members, script_devices
+from .script_shapes import read_cluster, read_group, with_capacity
+from .shapes import DEVICES, SERVICE_DEVICE
 from .text import Story, short
 from .world import Habits, MakeCore, World
 
@@ -99,6 +92,7 @@ class Script:
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "cluster": self._cluster,
             "group": self._group,
+            "capacity": self._capacity,
             "start": self._start,
             "advance": self._advance,
             "power": self._power,
@@ -193,52 +187,16 @@ class Script:
     # -- shape
 
     def _cluster(self, words: list[str]) -> None:
-        options = _options(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog"))
-        named = [word for word in options[""] if word != "nodes"]
-        nodes = [f"ha{i:02}" for i in range(1, int(named[0]) + 1)] if named[0].isdigit() else named
-        members = make_members(tuple(nodes), tuple(options.get("witness", ())))
-        fences: tuple[FenceDevice, ...] = ()
-        if "watchdog" in options:
-            members = tuple(replace(item, watchdog="/dev/watchdog") for item in members)
-        if "fenced" in options:
-            fences = script_devices(nodes, "reboot" in options["fenced"])
-        self._draft.cluster = Cluster(
-            name="site",
-            key_file="cluster.key",
-            heartbeat=parse_duration(options["heartbeat"][0]),
-            dead_time=parse_duration(options["dead"][0]),
-            quorum=Quorum(options["quorum"][0]) if "quorum" in options else Quorum.MAJORITY,
-            members=members,
-            fences=fences,
-            watchdog_timeout=parse_duration(options["watchdog"][0]) if "watchdog" in options else 0,
-            groups=(),
-            ping=tuple(options.get("ping", ())),
-            digest="same",
-        )
+        self._draft.cluster = read_cluster(words[1:])
+
+    def _capacity(self, words: list[str]) -> None:
+        cluster = self._draft.cluster
+        if cluster is None:
+            raise ValueError("the cluster comes first")
+        self._draft.cluster = with_capacity(cluster, words[2], int(words[1]))
 
     def _group(self, words: list[str]) -> None:
-        options = _options(words[2:], ("address", "program", "script", "exclusive", "prefer", "failback", "restarts"))
-        limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
-        restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE)
-        resources: list[Resource] = [
-            AddressResource(f"address {a}", a, 24, SERVICE_DEVICE) for a in options.get("address", ())
-        ]
-        for name in options.get("program", ()):
-            resources.append(CommandResource(name, (name,), limits=replace(limits, interval=0), restarts=restarts))
-        for kind in ("script", "exclusive"):
-            for name in options.get(kind, ()):
-                resources.append(
-                    ScriptResource(name, f"/{name}", (), kind == "exclusive", limits=limits, restarts=restarts)
-                )
-        self._draft.groups.append(
-            Group(
-                words[1],
-                tuple(resources),
-                tuple(options.get("prefer", ())),
-                _failback(options.get("failback", ["when-healthy"])[0]),
-                stop_timeout=5 * SECOND,
-            )
-        )
+        self._draft.groups.append(read_group(words[1:]))
 
     # -- what happens to machines
 
@@ -468,27 +426,6 @@ class Script:
         key = self._program(program)
         found = [host.name for host in self.world.hosts.values() if host.manager.running.get(key)]
         return None if found == wanted else f"runs on {found}"
-
-
-def _options(words: list[str], known: tuple[str, ...]) -> dict[str, list[str]]:
-    """Split ``a b key c d key e`` into lists; what stands before the first key is under the empty name."""
-    found: dict[str, list[str]] = {"": []}
-    current = ""
-    for word in words:
-        if word in known:
-            current = word
-            found.setdefault(word, [])
-        else:
-            found[current].append(word)
-    return found
-
-
-def _failback(word: str) -> Failback:
-    if word == "never":
-        return Failback(FailbackKind.NEVER)
-    if word == "when-healthy":
-        return Failback(FailbackKind.WHEN_HEALTHY)
-    return Failback(FailbackKind.AFTER, parse_duration(word))
 
 
 def render(text: str, make_core: MakeCore) -> Rendered:
