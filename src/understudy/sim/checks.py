@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.charge import REFUSED_PAUSE
+from ..core.company import Company
+from ..core.placement import NodeView
 from ..effects import Action, Announce, Effect, Note, RemoveAddresses, RunAgent
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
@@ -149,7 +151,7 @@ class Liveness:
             fit = fit_nodes(world, group.name)
             holders = [host for host in world.hosts.values() if host.serves(group.name)]
             if len(holders) == 1:
-                found += self._incomplete(group, holders[0])
+                found += [] if _waits(world, group) else self._incomplete(group, holders[0])
             elif fit:
                 said = "; ".join(f"{name}: {_explain(world, name, group.name)}" for name in fit)
                 names = " and ".join(host.name for host in holders) or "nobody"
@@ -200,14 +202,38 @@ def status_of(host: Host, group: str) -> GroupStatus | None:
 
 
 def fit_nodes(world: World, group: str) -> list[str]:
-    """Nodes on which the group could run now: on, awake, not in standby, with the cables of its addresses."""
-    found = []
-    for member in world.cluster.nodes:
-        host = world.hosts[member.name]
-        cables = all(host.kernel.carriers.get(a.device, False) for a in world.cluster.group(group).addresses)
-        if host.power and host.awake and cables and not host.saved_standby:
-            found.append(host.name)
-    return found
+    """Nodes on which the group could run now: on, awake, not in standby, with the cables of its addresses, and by what other
+    groups have to say.
+    """
+    views = {member.name: _view(world, member.name) for member in world.cluster.nodes}
+    holders = {
+        item.name: host.name for item in world.cluster.groups for host in world.hosts.values() if host.serves(item.name)
+    }
+    wanted = world.cluster.group(group)
+    company = Company(world.cluster, views, holders, {})
+    no = {*company.forbids(wanted), *company.full(wanted)}
+    return [name for name, view in views.items() if not view.bar and group not in view.unfit and name not in no]
+
+
+def _view(world: World, name: str) -> NodeView:
+    host = world.hosts[name]
+    unfit = {
+        group.name: "a cable is out"
+        for group in world.cluster.groups
+        if not all(host.kernel.carriers.get(item.device, False) for item in group.addresses)
+    }
+    able = host.power and host.awake and not host.saved_standby
+    return NodeView(name, "" if able else "not there", 0, unfit)
+
+
+def _waits(world: World, group: Group) -> bool:
+    """Whether a group that it starts after is served by nobody or not complete, so that it may not have started."""
+    for name in group.after:
+        holders = [host for host in world.hosts.values() if host.serves(name)]
+        other = world.cluster.group(name)
+        if len(holders) != 1 or not all(_runs(holders[0], name, item) for item in other.resources):
+            return True
+    return False
 
 
 def _explain(world: World, name: str, group: str) -> str:

@@ -114,7 +114,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         digest="simulate0",
         fence_delay=2 * dead_time,
     )
-    cluster = _draw_devices(random, cluster)
+    cluster = draw_relations(Random(seed * 7 + 3), _draw_devices(random, cluster))
     habits = Habits(
         jitter=random.choice((0, MILLISECOND, heartbeat // 10)),
         wake=random.choice((0, 200_000, 5 * MILLISECOND)),
@@ -127,6 +127,28 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
     return Shape(seed, cluster, habits, chosen, interval, 26 * dead_time, slow)
+
+
+def draw_relations(random: Random, cluster: Cluster) -> Cluster:
+    """In a quarter of the clusters with several groups they have something to say of each other, or nodes have limits."""
+    if len(cluster.groups) < 2 or random.random() > 0.25:
+        return cluster
+    groups: list[Group] = []
+    for group in cluster.groups:
+        before = [item.name for item in groups]
+        together = random.choice(before) if before and random.random() < 0.3 else None
+        others = [name for name in before if name != together]
+        apart = (random.choice(others),) if others and random.random() < 0.4 else ()
+        after = (random.choice(before),) if before and random.random() < 0.5 else ()
+        weight = random.choice((0, 1, 2))
+        groups.append(replace(group, together=together, apart=apart, after=after, weight=weight))
+    random.shuffle(groups)
+    limited = random.random() < 0.5
+    members = tuple(
+        replace(item, capacity=random.choice((2, 3, 4))) if limited and item.role is Role.NODE else item
+        for item in cluster.members
+    )
+    return replace(cluster, groups=tuple(groups), members=members)
 
 
 def _draw_kinds(random: Random, kinds: tuple[str, ...], cluster: Cluster) -> tuple[str, ...]:
