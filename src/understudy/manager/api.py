@@ -81,6 +81,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (Field("lines", "how many entries", Kind.NUMBER, 50, 1, MOST_LINES),),
     ),
     Endpoint(
+        "GET",
+        "/v1/events",
+        "events",
+        "The history as a stream: first the newest entries, then each new one when it is added, until the client hangs up. One"
+        " JSON object on each line, in chunks; an empty line every 15 s says that the connection lives. A client that does not"
+        " read loses the connection after 30 s; one that reads too slowly is told how many entries it has missed. At most"
+        " 16 at once, then 429.",
+        'lines of `{"at": "...", "level": "info", "text": "...", "group": "", "node": "..."}`',
+        (Field("lines", "how many of the newest entries come first", Kind.NUMBER, 0, 0, MOST_LINES),),
+    ),
+    Endpoint(
         "POST",
         "/v1/move",
         "move",

@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
 from . import api
 from .api import LARGEST_BODY, nearest
+from .event_stream import Events
 from .listener import Connection, Listener, answer, refusal
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ BODY_LIMIT: float = 10.0
 _STATUS = {UsageError: 400, Refused: 409, NotRunning: 503, TimedOut: 504}
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was judged: ``verb`` is the last word of its path, ``by`` names who asks."""
+
+    request: web.BaseRequest
+    verb: str
+    fields: dict[str, Any]
+    by: str
+
+
 class Control:
     """The control socket at ``path``: for root, our own user and the members of the cluster's admin_group."""
 
@@ -38,6 +50,7 @@ class Control:
         self._path = path
         self._group = self._admin_group(manager.cluster.admin_group)
         self._listener: Listener | None = None
+        self.events = Events(manager.history)
 
     def _admin_group(self, name: str | None) -> int | None:
         if name is None:
@@ -74,6 +87,7 @@ class Control:
         return handle
 
     async def stop(self) -> None:
+        self.events.stop()
         if self._listener is not None:
             await self._listener.stop()
 
@@ -133,7 +147,8 @@ class Control:
                 raise UsageError(f"{path} takes a JSON object in the body and no parameters in the address")
             asked = api.read_body(body, endpoint.fields)
         self._check_names(asked)
-        response: web.StreamResponse = await getattr(self, f"_{endpoint.handler}")(asked, path, by)
+        handler = getattr(self, f"_{endpoint.handler}")
+        response: web.StreamResponse = await handler(Asked(request, path.rpartition("/")[2], asked, by))
         return response
 
     # What is asked -------------------------------------------------------------------------------------------------
@@ -152,32 +167,35 @@ class Control:
             raise UsageError(f"{node!r} is a witness: it runs nothing", nearest(node, nodes))
         raise UsageError(f"there is no node {node!r}", nearest(node, nodes))
 
-    async def _status(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
+    async def _status(self, asked: Asked) -> web.Response:
         return answer(200, await self._manager.status())
 
-    async def _history(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
-        return answer(200, {"ok": True, "entries": self._manager.history.last(asked["lines"])})
+    async def _history(self, asked: Asked) -> web.Response:
+        return answer(200, {"ok": True, "entries": self._manager.history.last(asked.fields["lines"])})
 
-    async def _move(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
-        return await self._decide("move", asked["group"], asked["node"], by)
+    async def _events(self, asked: Asked) -> web.StreamResponse:
+        return await self.events.stream(asked.request, asked.fields["lines"])
 
-    async def _standby(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
-        return await self._decide(path.rpartition("/")[2], "", asked["node"], by)
+    async def _move(self, asked: Asked) -> web.Response:
+        return await self._decide("move", asked)
 
-    async def _fence_devices(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
+    async def _standby(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
+
+    async def _fence_devices(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "devices": self._manager.fencer.rows()})
 
-    async def _fence(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
-        return await self._decide(path.rpartition("/")[2], "", asked["node"], by)
+    async def _fence(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
 
-    async def _fence_test(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
-        return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked["node"])})
+    async def _fence_test(self, asked: Asked) -> web.Response:
+        return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
-    async def _decide(self, verb: str, group: str, node: str, by: str) -> web.Response:
-        ok, text = await self._manager.admin(verb, group, node, by)
+    async def _decide(self, verb: str, asked: Asked) -> web.Response:
+        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], asked.by)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
-    async def _dump(self, asked: dict[str, Any], path: str, by: str) -> web.Response:
+    async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})
 
 

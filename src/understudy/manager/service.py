@@ -70,6 +70,7 @@ class Manager:
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
         self._standby_told = 0
+        self.control: Control | None = None
         self._may_stand_by = cluster.member(me).role is Role.NODE
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -93,7 +94,7 @@ class Manager:
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
             self._background(self._pinger.run())
-        control = await self._listen()
+        self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
