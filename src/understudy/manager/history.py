@@ -151,7 +151,10 @@ class History:
             return entries, self._newest, max(self._newest - number, 0) - len(entries)
 
     def watch(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Have ``told`` called after each entry, in whatever thread added it; it must neither wait nor raise. Returns what ends it."""
+        """Have ``told`` called after each entry, in whatever thread added it; it must neither wait nor raise.
+
+        Returns what ends it.
+        """
         key = object()
         self._watchers[key] = told
         return lambda: self._watchers.pop(key, None) and None
