@@ -53,7 +53,7 @@ OUTSIDERS: dict[str, frozenset[str]] = {
     "adapters": frozenset(),
     "sim": frozenset(),
     "pulse": frozenset(),
-    "manager": frozenset({"aiohttp", "uvloop"}),
+    "manager": frozenset({"aiohttp", "prometheus_client", "uvloop"}),
     "supervisor": frozenset(),
 }
 PURE = frozenset({"words", "config", "wire", "core", "sim"})

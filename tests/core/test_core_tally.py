@@ -35,11 +35,20 @@ def counted(script: Script) -> dict[tuple[str, str], int]:
     [
         ("", {}),
         ("move site ha02 at ha01\nadvance 3s\n", {("ha01", "operator"): 1}),
-        ("move site ha02 at ha01\nadvance 3s\nmove site ha01 at ha01\nadvance 9s\n", {("ha01", "operator"): 1, ("ha02", "operator"): 1}),
+        (
+            "move site ha02 at ha01\nadvance 3s\nmove site ha01 at ha01\nadvance 9s\n",
+            {("ha01", "operator"): 1, ("ha02", "operator"): 1},
+        ),
         ("standby ha01 at ha01\nadvance 3s\n", {("ha01", "standby"): 1}),
-        ("standby ha01 at ha01\nadvance 3s\nonline ha01 at ha01\nadvance 9s\n", {("ha01", "standby"): 1, ("ha02", "failback"): 1}),
+        (
+            "standby ha01 at ha01\nadvance 3s\nonline ha01 at ha01\nadvance 9s\n",
+            {("ha01", "standby"): 1, ("ha02", "failback"): 1},
+        ),
         ("power off ha01\nadvance 5s\n", {("ha02", "holder-lost"): 1}),
-        ("power off ha01\nadvance 5s\npower on ha01\nadvance 9s\n", {("ha02", "holder-lost"): 1, ("ha02", "failback"): 1}),
+        (
+            "power off ha01\nadvance 5s\npower on ha01\nadvance 9s\n",
+            {("ha02", "holder-lost"): 1, ("ha02", "failback"): 1},
+        ),
         ("crash ha01 for 50ms\nadvance 5s\n", {}),
         ("cable ha01 service out\nadvance 5s\n", {("ha01", "unfit"): 1}),
         ("power off ha01\npower off ha02\nadvance 5s\npower on ha01\npower on ha02\nadvance 9s\n", {}),
@@ -56,7 +65,7 @@ def counted(script: Script) -> dict[tuple[str, str], int]:
         "no-carrier",
         "all-off",
     ],
-)  # fmt: skip
+)
 def test_moves_are_counted_by_cause(story: str, expected: dict[tuple[str, str], int]) -> None:
     script = Script(Node)
     script.render(START + story)

@@ -1,8 +1,8 @@
 """How many of a member's heartbeats came by each link, lately. Only shown: nothing is decided by it.
 
-A member numbers its heartbeats and sends each over all links. So of the numbers up to the newest that came by any link, those that
-did not come by one link are what that link has lost. The newest is left out: its copies may still be on the way. What is lost on
-all links at once shows as a gap in the numbers, and counts for each of them.
+A member numbers its heartbeats and sends each over all links. So of the numbers up to the newest that came by any link, those
+that did not come by one link are what that link has lost. The newest is left out: its copies may still be on the way. What is
+lost on all links at once shows as a gap in the numbers, and counts for each of them.
 """
 
 from __future__ import annotations

@@ -92,6 +92,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (Field("lines", "how many of the newest entries come first", Kind.NUMBER, 0, 0, MOST_LINES),),
     ),
     Endpoint(
+        "GET",
+        "/metrics",
+        "metrics",
+        "What Prometheus reads; the [metrics](#metrics) are listed below. OpenMetrics where the client asks for it.",
+        "text, in Prometheus' exposition format",
+    ),
+    Endpoint(
         "POST",
         "/v1/move",
         "move",

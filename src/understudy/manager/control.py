@@ -18,7 +18,7 @@ from aiohttp import web
 
 from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
-from . import api
+from . import api, metrics
 from .api import LARGEST_BODY, nearest
 from .event_stream import Events
 from .listener import Connection, Listener, answer, refusal
@@ -105,6 +105,11 @@ class Control:
 
     async def respond(self, request: web.BaseRequest, by: str, may_change: bool = True) -> web.StreamResponse:
         """Judge and answer a request of somebody who may ask. Every trouble becomes an answer."""
+        response = await self._respond(request, by, may_change)
+        self._manager.tallies.requests[str(response.status)] += 1
+        return response
+
+    async def _respond(self, request: web.BaseRequest, by: str, may_change: bool) -> web.StreamResponse:
         try:
             return await self._answer(request, by, may_change)
         except UnderstudyError as error:
@@ -175,6 +180,19 @@ class Control:
 
     async def _events(self, asked: Asked) -> web.StreamResponse:
         return await self.events.stream(asked.request, asked.fields["lines"])
+
+    async def _metrics(self, asked: Asked) -> web.Response:
+        """The library is loaded by the first who asks, in a thread: most managers are never asked."""
+        try:
+            status: dict[str, Any] | None = await self._manager.status()
+        except NotRunning:
+            status = None
+        manager = self._manager
+        found = list(metrics.values(status, manager.tallies, manager.fencer.rows(), manager.history.lost))
+        accept = asked.request.headers.get("Accept", "")
+        loop = asyncio.get_running_loop()
+        body, content_type = await loop.run_in_executor(None, metrics.exposition, found, accept)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _move(self, asked: Asked) -> web.Response:
         return await self._decide("move", asked)

@@ -143,6 +143,11 @@ class History:
         """The number of the newest entry; they are counted from the start of this process."""
         return self._newest
 
+    @property
+    def lost(self) -> int:
+        """Entries that are not on disk."""
+        return self._lost
+
     def after(self, number: int) -> tuple[list[dict[str, Any]], int, int]:
         """What was added after entry ``number``: the entries, the number of the newest, and how many are not kept any more."""
         with self._adding:

@@ -29,6 +29,7 @@ from .pulse_link import PulseLink
 from .refused import RefusedLately
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
+from .tallies import Tallies
 
 if TYPE_CHECKING:
     from .control import Control
@@ -58,6 +59,7 @@ class Manager:
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
         self.refused = RefusedLately()
+        self.tallies = Tallies()
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
@@ -118,6 +120,7 @@ class Manager:
 
     def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
         """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
+        self.tallies.entries[level.value] += 1
         self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
 
     def _background(self, work: Any) -> None:
@@ -139,6 +142,7 @@ class Manager:
 
     def _link_changed(self, connected: bool) -> None:
         if not connected:
+            self.tallies.pulse_losses += 1
             self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
         elif self._was_connected:
             self.say(Level.INFO, "the pulse is back")
@@ -174,9 +178,11 @@ class Manager:
             # This process was frozen, or starved, with the order in hand: another machine may have the group by now.
             self._finished(op, Outcome.NOT_RUNNING, "not begun: the right to it may be over", peer)
             return
+        began = time.monotonic_ns()
         try:
             outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
         finally:
+            self.tallies.agent_ran(group, resource, action, outcome, time.monotonic_ns() - began)
             # Only to the pulse that asked: another one counts its operations anew.
             self._finished(op, outcome, text, peer)
 
@@ -187,7 +193,9 @@ class Manager:
         outcome, text = Outcome.UNKNOWN, "the manager failed inside"
         try:
             action = FenceAction(packet.get("action"))
-            outcome, text = await self.fencer.order(str(packet.get("node", "")), [str(n) for n in names], action, limit)
+            node = str(packet.get("node", ""))
+            outcome, text = await self.fencer.order(node, [str(n) for n in names], action, limit)
+            self.tallies.fenced(node, action, outcome)
         finally:
             self._finished(op, outcome, text, peer)
 
@@ -195,6 +203,7 @@ class Manager:
         self.link.send({"t": "finished", "op": op, "outcome": outcome.value, "text": text}, over=peer)
 
     def _resource_failed(self, group: str, resource: str, text: str) -> None:
+        self.tallies.resource_failures[group, resource] += 1
         told = self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
         if not told:  # Otherwise the core says it, with what it makes of it.
             self.say(Level.ERROR, f"{resource}: {text}", group)
