@@ -14,8 +14,8 @@ from ..units import SECOND
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
-_OWN_MATTER = ("key_file", "source", "digest")
-"""Where a machine keeps its files is its own matter."""
+_OWN_MATTER = ("key_file", "source", "digest", "api")
+"""Where a machine keeps its files, and where it answers people, is its own matter."""
 
 
 def digest(cluster: Cluster) -> str:

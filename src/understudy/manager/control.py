@@ -22,6 +22,7 @@ from . import api, metrics
 from .api import LARGEST_BODY, nearest
 from .event_stream import Events
 from .listener import Connection, Listener, answer, refusal
+from .remote import Remote
 
 if TYPE_CHECKING:
     from .service import Manager
@@ -51,6 +52,7 @@ class Control:
         self._group = self._admin_group(manager.cluster.admin_group)
         self._listener: Listener | None = None
         self.events = Events(manager.history)
+        self.remote: Remote | None = None
 
     def _admin_group(self, name: str | None) -> int | None:
         if name is None:
@@ -64,6 +66,11 @@ class Control:
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
         self._listener = Listener(self._listen(), self._local)
+        cluster = self._manager.cluster
+        endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
+        if cluster.api is not None and endpoint is not None:
+            self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
+            self._manager.background(self.remote.run())
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
@@ -88,6 +95,8 @@ class Control:
 
     async def stop(self) -> None:
         self.events.stop()
+        if self.remote is not None:
+            await self.remote.stop()
         if self._listener is not None:
             await self._listener.stop()
 
@@ -98,14 +107,16 @@ class Control:
         user = connection.user
         permitted = user in (0, os.geteuid()) or (self._group is not None and self._group in connection.groups)
         if not permitted:
-            response = refusal(403, "only root and the members of the cluster's admin_group may ask", "use sudo")
-            response.force_close()
-            return response
+            who = "only root and the members of the cluster's admin_group may ask"
+            return self.counted(_last(refusal(403, who, "use sudo")))
         return await self.respond(request, await _user_name(user))
 
     async def respond(self, request: web.BaseRequest, by: str, may_change: bool = True) -> web.StreamResponse:
         """Judge and answer a request of somebody who may ask. Every trouble becomes an answer."""
-        response = await self._respond(request, by, may_change)
+        return self.counted(await self._respond(request, by, may_change))
+
+    def counted(self, response: web.StreamResponse) -> web.StreamResponse:
+        """``response``, once it is counted for /metrics."""
         self._manager.tallies.requests[str(response.status)] += 1
         return response
 

@@ -19,7 +19,7 @@ from aiohttp import web
 from .api import LARGEST_BODY
 
 MOST_CONNECTIONS = 64
-"""At once, for each listening socket; more wait in the kernel's queue."""
+"""At once; more wait in the kernel's queue."""
 
 HANDSHAKE: float = 5.0
 HEAD: float = 10.0
@@ -108,13 +108,19 @@ class Connection(web.RequestHandler):
 class Listener:
     """Serves connections from ``handle``, a listening non-blocking socket that it owns from now on."""
 
-    def __init__(self, handle: socket.socket, handler: Handler, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        handle: socket.socket,
+        handler: Handler,
+        context: ssl.SSLContext | None = None,
+        most: int = MOST_CONNECTIONS,
+    ) -> None:
         self._handle = handle
         self._handler = handler
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._server = web.Server(self._respond, request_factory=self._request, loop=self._loop)
-        self._free = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._free = asyncio.Semaphore(most)
         self._serving: set[asyncio.Task[None]] = set()
         self._accepting = self._loop.create_task(self._accept())
 

@@ -86,16 +86,16 @@ class Manager:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
-        self._background(self.agents.tend_logs())
-        self._background(self._look_around())
-        self._background(self._drift.run())
+        self.background(self.agents.tend_logs())
+        self.background(self._look_around())
+        self.background(self._drift.run())
         if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
-            self._background(self.fencer.look_around())
+            self.background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
-            self._background(self._pinger.run())
+            self.background(self._pinger.run())
         self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -123,7 +123,8 @@ class Manager:
         self.tallies.entries[level.value] += 1
         self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
 
-    def _background(self, work: Any) -> None:
+    def background(self, work: Any) -> None:
+        """Have ``work`` done until this manager ends; what it raises goes into the history."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
@@ -151,9 +152,9 @@ class Manager:
     def _received(self, packet: Packet, peer: Peer) -> None:
         kind = packet["t"]
         if kind == "run_agent":
-            self._background(self._run_agent(packet, peer))
+            self.background(self._run_agent(packet, peer))
         elif kind == "fence":
-            self._background(self._fence(packet, peer))
+            self.background(self._fence(packet, peer))
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
@@ -264,6 +265,8 @@ class Manager:
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += self.fencer.warnings()
+        if self.control is not None and self.control.remote is not None:
+            warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":
