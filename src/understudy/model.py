@@ -232,6 +232,20 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """The API over TCP. ``listen``: (member, address, port), member "" for all members. The others are paths of files."""
+
+    listen: tuple[tuple[str, str, int], ...]
+    certificate: str
+    key: str
+    token_file: str
+
+    def endpoint(self, member: str) -> tuple[str, int] | None:
+        """Where ``member`` listens, or None."""
+        return next(((address, port) for name, address, port in self.listen if name in ("", member)), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The whole configuration. ``members`` are in the order of the file, nodes first.
 
@@ -256,6 +270,8 @@ class Cluster:
     """Under ``FENCE``, when both nodes may want to fence each other, the second of the file waits so long."""
     watchdog_timeout: Duration = 0
     """What the watchdog devices are set to, whole seconds; 0: there are none."""
+    api: Api | None = None
+    """None: the API is served on the control socket only."""
 
     @property
     def margin(self) -> Duration:

@@ -14,11 +14,15 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """One path to one member: ``up`` when something arrived on it within the dead time; ``age_ms`` since the last."""
+    """One path to one member: ``up`` when something arrived on it within the dead time; ``age_ms`` since the last.
+
+    ``loss``: the part of the member's last 63 heartbeats that did not come by it, from 0.0 to 1.0.
+    """
 
     network: str
     up: bool
     age_ms: float | None
+    loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manager_helpers import FakePulse, RunningManager, a_snapshot, ask, until
+from manager_helpers import FakePulse, RunningManager, a_cluster, a_manager, a_snapshot, ask, until
+
+from understudy.effects import Level
 
 
 def understudy(manager: RunningManager | Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -165,6 +168,44 @@ def test_history(pulse: FakePulse, manager: RunningManager) -> None:
     assert json.loads(understudy(manager, "history", "-n", "1", "--json").stdout)[0]["level"] == "error"
 
 
+def test_history_follow_misses_and_repeats_nothing_over_a_new_manager(pulse: FakePulse, tmp_path: Path) -> None:
+    def said(reader: Any, text: str) -> None:
+        while reader.readline().split()[-1] != text:
+            pass
+
+    command = [
+        sys.executable,
+        "-m",
+        "understudy.cli.main",
+        "history",
+        "--follow",
+        "--runtime-dir",
+        str(tmp_path / "run"),
+    ]
+    with a_manager(a_cluster(), tmp_path) as first:
+        # A shell lets what it starts in the background ignore Ctrl-C; here it is what is tested.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert process.stdout is not None
+        assert "manager started" in process.stdout.readline()
+        first.manager.say(Level.INFO, "seen-once")
+        said(process.stdout, "seen-once")
+    with a_manager(a_cluster(), tmp_path) as second:
+        second.manager.say(Level.INFO, "seen-later")
+        text = ""
+        while not ("seen-later" in text and "manager started" in text):
+            text += process.stdout.readline()
+        assert "seen-once" not in text
+        assert [text.count(word) for word in ("manager stopped", "manager started", "seen-later")] == [1, 1, 1]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "trying again" in errors or "waiting for the next one" in errors
+
+
 def test_dump(manager: RunningManager) -> None:
     done = understudy(manager, "dump")
     assert Path(done.stdout.strip()).read_text().startswith('{"at": 1}')
@@ -244,8 +285,6 @@ def test_progress_only_on_a_terminal(manager: RunningManager) -> None:
 
 
 def test_watch_shows_again_and_ends_with_ctrl_c(pulse: FakePulse, manager: RunningManager) -> None:
-    import signal
-
     command = [sys.executable, "-m", "understudy.cli.main", "status", "--watch", "--every", "0.1", "--json"]
     variables = {**os.environ, "UNDERSTUDY_RUNTIME_DIR": str(manager.runtime_dir)}
     # A shell lets what it starts in the background ignore Ctrl-C; here it is what is tested.

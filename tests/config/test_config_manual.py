@@ -37,6 +37,7 @@ def _words_of(text: str) -> list[str]:
         "zzzz = 1",
         "[cluster]\nzzzz = 1",
         "[nodes.a]\nzzzz = 1",
+        "[api]\nzzzz = 1",
         '[nodes.a]\nlinks = [{ address = "10.0.0.1", zzzz = 1 }]',
         "[groups.g]\nzzzz = 1",
         *(f'[groups.g]\nresources = [{{ {kind} = "10.0.0.1/24", device = "eth0", zzzz = 1 }}]' for kind in KINDS),

@@ -240,14 +240,16 @@ def kill_programs(runtime_dir: Path) -> None:
             signal_group(leader, 9)
 
 
-def ask(runtime_dir: Path, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
+def ask(
+    runtime_dir: Path, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
     """One request; the status and the JSON of the answer."""
     connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
     connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.sock.settimeout(PATIENCE)
     connection.sock.connect(str(runtime_dir / "control.sock"))
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:

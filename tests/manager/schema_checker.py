@@ -23,6 +23,7 @@ _KNOWN = {
     "enum",
     "const",
     "minimum",
+    "maximum",
     "pattern",
     "anyOf",
     "$ref",
@@ -67,6 +68,8 @@ def _plain(value: Any, schema: dict[str, Any], where: str) -> list[str]:
             return [*found, f"{where} is {value!r}, not of type {names}"]
     if "minimum" in schema and isinstance(value, int | float) and value < schema["minimum"]:
         found.append(f"{where} is {value!r}, less than {schema['minimum']}")
+    if "maximum" in schema and isinstance(value, int | float) and value > schema["maximum"]:
+        found.append(f"{where} is {value!r}, more than {schema['maximum']}")
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         found.append(f"{where} is {value!r}, which does not look like {schema['pattern']}")
     return found

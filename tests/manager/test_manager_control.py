@@ -127,13 +127,18 @@ def test_standby_and_online(pulse: FakePulse, manager: RunningManager, verb: str
         ("/v1/move", {"group": "sitr", "node": "b"}, "there is no group 'sitr'", "did you mean 'site'?"),
         ("/v1/move", {"group": "site", "node": "x"}, "there is no node 'x'", "known: a, b"),
         ("/v1/move", {"group": "site", "node": "w"}, "'w' is a witness: it runs nothing", "known: a, b"),
-        ("/v1/move", {"group": "site"}, "field 'node' is missing", ""),
+        ("/v1/move", {"group": "site"}, "field 'node' is missing", "it is the name of a node, not of a witness"),
         ("/v1/move", {"group": "site", "nod": "b"}, "unknown field 'nod'", "did you mean 'node'?"),
         ("/v1/move", {"group": "site", "node": "b", "force": True}, "unknown field 'force'", "known: group, node"),
-        ("/v1/move", {"group": "site", "node": 5}, "field 'node' must be a short text", ""),
-        ("/v1/move", {"group": "site", "node": "b" * 256}, "field 'node' must be a short text", ""),
+        ("/v1/move", {"group": "site", "node": 5}, "field 'node' must be a text of at most 255 characters", ""),
+        (
+            "/v1/move",
+            {"group": "site", "node": "b" * 256},
+            "field 'node' must be a text of at most 255 characters",
+            "",
+        ),
         ("/v1/move", [], "the request is not a JSON object", "send an object with group, node"),
-        ("/v1/standby", {}, "field 'node' is missing", ""),
+        ("/v1/standby", {}, "field 'node' is missing", "it is the name of a node, not of a witness"),
         ("/v1/dump", {"x": "y"}, "unknown field 'x'", "there are none"),
     ],
 )
@@ -142,7 +147,18 @@ def test_refusals(pulse: FakePulse, manager: RunningManager, path: str, body: ob
     assert not [packet for packet in pulse.received if packet["t"] == "admin"]
 
 
-def test_other_refusals(manager: RunningManager) -> None:
+def test_other_refusals(pulse: FakePulse, manager: RunningManager) -> None:
+    twice = b'{"group": "site", "node": "a", "node": "b"}'
+    assert ask(manager.runtime_dir, "POST", "/v1/move", twice)[1]["text"] == "field 'node' is given twice"
+    wish = b'{"group": "site", "node": "b"}'
+    assert ask(manager.runtime_dir, "POST", "/v1/move?force=1", wish)[0] == 400
+    assert ask(manager.runtime_dir, "POST", "/v1/move/", wish)[1]["hint"] == "did you mean '/v1/move'?"
+    assert ask(manager.runtime_dir, "POST", "/v1/move", wish, {"Content-Encoding": "deflate"})[0] == 415
+    assert ask(manager.runtime_dir, "GET", "/v1/status?verbose=1")[1]["text"] == "unknown parameter 'verbose'"
+    assert ask(manager.runtime_dir, "GET", "/v1/status", b"{}")[0] == 400
+    assert ask(manager.runtime_dir, "GET", "/v1/history?lines=5&lines=6")[0] == 400
+    assert ask(manager.runtime_dir, "GET", "/v1/history?lines=5")[0] == 200
+    assert not [packet for packet in pulse.received if packet["t"] == "admin"]
     assert ask(manager.runtime_dir, "POST", "/v1/move", b"{")[1]["text"] == "the request is not JSON"
     assert ask(manager.runtime_dir, "POST", "/v1/move", b"[" * 60000)[0] == 400
     assert ask(manager.runtime_dir, "POST", "/v1/move", b" " * 70000)[0] == 413

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
@@ -15,7 +17,10 @@ _BY_STATUS: dict[int, type[UnderstudyError]] = {
     403: Refused,
     404: UsageError,
     409: Refused,
+    405: UsageError,
     413: UsageError,
+    415: UsageError,
+    429: Refused,
     503: NotRunning,
     504: TimedOut,
 }
@@ -46,13 +51,39 @@ class Client:
         """Longer than the daemon's own limit of 10 s by default, so that its sentence arrives instead of ours."""
         return self._ask("POST", path, body, limit)
 
+    def stream(self, path: str, limit: float = 45.0) -> Iterator[dict[str, Any] | None]:
+        """The objects of a stream of JSON lines, as they come, until the daemon ends it; None for a line that only says that
+        the connection lives. Raises as ``get``; TimedOut when nothing at all came for ``limit`` seconds.
+        """
+        connection = _Connection(self._path, limit)
+        with self._troubles(limit):
+            try:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                if response.status != 200:
+                    self._answer(response.status, response.read())
+                while line := response.readline():
+                    yield json.loads(line) if line.strip() else None
+            finally:
+                connection.close()
+
     def _ask(self, method: str, path: str, body: dict[str, str] | None, limit: float) -> dict[str, Any]:
         connection = _Connection(self._path, limit)
         data = None if body is None else json.dumps(body)
+        with self._troubles(limit):
+            try:
+                connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                text = response.read()
+            finally:
+                connection.close()
+        return self._answer(response.status, text)
+
+    @contextlib.contextmanager
+    def _troubles(self, limit: float) -> Iterator[None]:
+        """What can go wrong with a connection, as sentences."""
         try:
-            connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            text = response.read()
+            yield
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise _nobody(self._path, isinstance(error, FileNotFoundError)) from None
         except PermissionError:
@@ -63,13 +94,10 @@ class Client:
             raise TimedOut(
                 f"the manager did not answer within {limit:g} s", "is the machine overloaded or its disk hung?"
             ) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise NotRunning(
                 f"the connection to {self._path} broke: {error}", "the manager may be starting again; ask again"
             ) from None
-        finally:
-            connection.close()
-        return self._answer(response.status, text)
 
     def _answer(self, status: int, text: bytes) -> dict[str, Any]:
         try:

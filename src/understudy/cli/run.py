@@ -134,7 +134,7 @@ def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
         click.echo(str(problem), err=True)
     kept = None
     if running.is_in_use(runtime_dir):
-        kept, _ = examine(running.configuration(runtime_dir))
+        kept, _ = examine(running.configuration(runtime_dir), with_api_files=False)
     if kept is None:
         if cluster is None:
             raise SystemExit(EXIT_REFUSED)

@@ -18,8 +18,8 @@ _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
 _SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
-_OWN_MATTER = ("key_file", "source", "digest")
-"""Where a machine keeps its files is its own matter."""
+_OWN_MATTER = ("key_file", "source", "digest", "api")
+"""Where a machine keeps its files, and where it answers people, is its own matter."""
 
 
 def digest(cluster: Cluster) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 from ..errors import ConfigError, Problem
-from ..model import Cluster
+from ..model import Api, Cluster
+from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
 from .keys import parse_keys
 from .report import Report
@@ -22,14 +24,17 @@ MOST_BYTES = 1_000_000
 
 
 def load(path: str) -> Cluster:
-    """Read and judge the file at ``path`` and its key file. Raises ConfigError with all problems."""
-    cluster, problems = examine(path)
+    """Read and judge the file at ``path`` and its key file. Raises ConfigError with all problems.
+
+    The files of [api] are not looked at: a certificate that is just being renewed must keep no daemon from starting.
+    """
+    cluster, problems = examine(path, with_api_files=False)
     if cluster is None:
         raise ConfigError([problem for problem in problems if problem.severity == "error"])
     return cluster
 
 
-def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
+def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
     """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file."""
     found = _read_file(path)
     if isinstance(found, Problem):
@@ -54,7 +59,47 @@ def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
     if reading.key_file:
         key_file = os.path.join(os.path.dirname(path), reading.key_file)
         _judge_key_file(report, key_file, reading.key_place)
-    return (None if report.refused else reading.cluster), report.in_order()
+    cluster = reading.cluster
+    if reading.api.api is not None:
+        api = _whole_paths(reading.api.api, os.path.dirname(os.path.abspath(path)))
+        if with_api_files:
+            _judge_api(report, api, reading.api)
+        cluster = None if cluster is None else replace(cluster, api=api)
+    return (None if report.refused else cluster), report.in_order()
+
+
+def _whole_paths(api: Api, directory: str) -> Api:
+    """Relative paths are relative to the configuration."""
+    files = (os.path.join(directory, name) for name in (api.certificate, api.key, api.token_file))
+    return Api(api.listen, *files)
+
+
+def load_tokens(api: Api) -> tuple[Token, ...] | Problem:
+    """Who may use the API over TCP; refused when others may read or change the file."""
+    data = _read_private(api.token_file, "token file")
+    return data if isinstance(data, Problem) else parse_tokens(data, api.token_file)
+
+
+def load_pair(api: Api) -> float | Problem:
+    """When the API's certificate expires (seconds since 1970), or what is wrong with it and its key."""
+    certificate = _read_file(api.certificate)
+    if isinstance(certificate, Problem):
+        return certificate
+    key = _read_private(api.key, "private key")
+    if isinstance(key, Problem):
+        return key
+    found = judge_pair(certificate[0], key)
+    if isinstance(found, str):
+        return Problem(api.certificate, 0, 0, found, "Give the API a certificate and its key.")
+    return found
+
+
+def _judge_api(report: Report, api: Api, draft: ApiDraft) -> None:
+    places = dict(zip((api.certificate, api.key, api.token_file), draft.places, strict=True))
+    for found in (load_pair(api), load_tokens(api)):
+        if isinstance(found, Problem):
+            line = f", line {found.line}" if found.line else ""
+            report.error(places[found.file], f"{found.file}{line}: {found.text}", found.hint)
 
 
 def key_path(cluster: Cluster) -> str:
@@ -82,12 +127,21 @@ def read_key_text(path: str) -> bytes | Problem:
     if isinstance(found, Problem):
         hint = f"Make it with `understudy keygen {path}` on one machine and copy it to the others."
         return Problem(path, 0, 0, found.text, found.hint if os.path.exists(path) else hint)
+    return _private(found, path, "key file")
+
+
+def _read_private(path: str, what: str) -> bytes | Problem:
+    found = _read_file(path)
+    return found if isinstance(found, Problem) else _private(found, path, what)
+
+
+def _private(found: tuple[bytes, int], path: str, what: str) -> bytes | Problem:
+    """The content of a file that holds a secret, unless others may use it."""
     data, mode = found
     if mode & 0o077:
-        what = "read" if mode & 0o044 else "changed or run"
-        return Problem(
-            path, 0, 0, f"the key file may be {what} by others (mode {mode:04o})", f"Mend it with: chmod 600 {path}"
-        )
+        how = "read" if mode & 0o044 else "changed or run"
+        text = f"the {what} may be {how} by others (mode {mode:04o})"
+        return Problem(path, 0, 0, text, f"Mend it with: chmod 600 {path}")
     return data
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..model import (
     AddressResource,
+    Api,
     Cluster,
     CommandResource,
     Failback,
@@ -53,9 +54,21 @@ def render(cluster: Cluster) -> str:
         lines += _watchdog(cluster)
     for device in cluster.fences:
         lines += _fence(device)
+    if cluster.api is not None:
+        lines += _api(cluster.api)
     for group in cluster.groups:
         lines += _group(group)
     return "\n".join(lines) + "\n"
+
+
+def _api(api: Api) -> list[str]:
+    ends = [
+        (name, f"[{address}]:{port}" if ":" in address else f"{address}:{port}") for name, address, port in api.listen
+    ]
+    everybody = [end for name, end in ends if not name]
+    lines = ["", "[api]", f"listen = {_text(everybody[0]) if everybody else _table(ends)}"]
+    files = (("certificate", api.certificate), ("key", api.key), ("token_file", api.token_file))
+    return lines + [f"{word} = {_text(path)}" for word, path in files]
 
 
 def _common_watchdog(cluster: Cluster) -> str:

@@ -6,12 +6,13 @@ Pure: it opens no files, so the key file is judged in ``load``. Warnings never r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import Problem
 from ..model import AddressResource, Cluster, Group, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, Wrong, is_name, read_host
+from .api import ApiDraft, read_api
 from .digest import digest
 from .fences import DEFAULT_DELAY, check_fences, check_watchdog, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups
@@ -55,6 +56,7 @@ class Reading:
     problems: tuple[Problem, ...]
     key_file: str = ""
     key_place: Place = WHOLE_FILE
+    api: ApiDraft = field(default_factory=ApiDraft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     find_networks(report, members)
     groups = read_groups(report, top, members)
     fences = read_fences(report, top, members)
+    api = read_api(report, top, members)
     top.finish(later=_LATER)
     check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
@@ -101,7 +104,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     _check_ping(report, settings, members, groups)
     _check_groups(report, members, groups)
     if report.refused or settings.quorum is None:
-        return Reading(None, report.in_order(), settings.key_file, settings.key_place)
+        return Reading(None, report.in_order(), settings.key_file, settings.key_place, api)
     cluster = Cluster(
         name=settings.name,
         key_file=settings.key_file,
@@ -116,8 +119,10 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
         fences=tuple(draft.device for draft in fences),
         fence_delay=settings.fence_delay,
         watchdog_timeout=watchdog.timeout,
+        api=api.api,
     )
-    return Reading(replace(cluster, digest=digest(cluster)), report.in_order(), settings.key_file, settings.key_place)
+    whole = replace(cluster, digest=digest(cluster))
+    return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
 
 
 # -- [cluster] --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from enum import Enum
 
 from ..messages import Heard, NodeState
 from ..units import Duration, Instant
+from .losses import Losses
 
 WINDOW = 4096
 """Counters this far behind the newest are refused unread: more than a second of the busiest sender."""
@@ -130,6 +131,7 @@ class Links:
         self.heartbeat = heartbeat
         self.peers = {name: Peer(name) for name in others}
         self.dropped: dict[Drop, int] = {}
+        self.losses = Losses()
         self.rival_name_at: Instant | None = None
         self.said = -1
 
@@ -150,7 +152,10 @@ class Links:
             window = peer.windows[incarnation]
             if window.unproven and not (state is not None and self._names_us(state, peer.relay_floor)):
                 return self._drop(Drop.UNPROVEN)
-            return self._known(peer, window, link, counter, arrival)
+            verdict = self._known(peer, window, link, counter, arrival)
+            if state is not None and verdict.drop is not Drop.REPLAYED:
+                self.losses.heard(sender, incarnation, link, state.number)
+            return verdict
         return self._unknown(peer, link, incarnation, counter, state, arrival)
 
     def _known(self, peer: Peer, window: Window, link: str, counter: int, arrival: Instant) -> Verdict:

@@ -14,6 +14,9 @@ from .placement import NodeView, View
 if TYPE_CHECKING:
     from .node import Node
 
+BEING_STOPPED = "it is being stopped"
+IN_STANDBY = "it is in standby"
+
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
     """Who holds each group, as far as this node knows: itself, a living node that says so, or a promise in force."""
@@ -36,9 +39,9 @@ def holders(node: Node, now: Instant) -> dict[str, str]:
 def bar(node: Node, now: Instant) -> str:
     """Why this node may take nothing now, or ""."""
     if node.leaving:
-        return "it is being stopped"
+        return BEING_STOPPED
     if node.standby:
-        return "it is in standby"
+        return IN_STANDBY
     return ""
 
 
@@ -85,7 +88,7 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
         return NodeView(name, f"it is lost, silent for {silent}")
     if state.standby:
-        return NodeView(name, "it is in standby")
+        return NodeView(name, IN_STANDBY)
     if not node.agrees(name):
         return NodeView(name, "its configuration counts other voters")
     if state.quiet and not state.holds:

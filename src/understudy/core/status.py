@@ -41,7 +41,13 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
         rejected={
             drop.value: count for drop, count in sorted(node.links.dropped.items(), key=lambda item: item[0].value)
         },
-        counters={"failed_bids": node.steward.claims.failed_bids, "stalls": node.stalls},
+        counters={
+            "failed_bids": node.steward.claims.failed_bids,
+            "stalls": node.stalls,
+            "fencings_confirmed": node.steward.fencing.done,
+            "fencings_failed": node.steward.fencing.failed,
+            **node.steward.tally.counters(),
+        },
         standby=node.standby,
     )
 
@@ -96,7 +102,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
             continue
         age = None if arrival is None else now - arrival
         up = age is not None and age <= node.cluster.dead_time
-        links.append(LinkStatus(link, up, None if age is None else _ms(age)))
+        links.append(LinkStatus(link, up, None if age is None else _ms(age), node.links.losses.ratio(name, link)))
     heard = None if member.heard_at is None else _ms(now - member.heard_at)
     unheard = member.state in (State.LOST, State.UNKNOWN)
     return NodeStatus(

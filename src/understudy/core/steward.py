@@ -29,6 +29,7 @@ from .leases import Claim, Claims, Stage
 from .placement import Decision
 from .proof import Proof
 from .quorum import Surroundings, alone, needed
+from .tally import Tally
 from .votes import Voter
 
 
@@ -58,6 +59,7 @@ class Steward:
         self.incarnation = 0
         self.around = Surroundings()
         self.fencing = Fencing(cluster, me, next_op, emit)
+        self.tally = Tally()
         self.alive: frozenset[str] = frozenset()
         self.deaf: frozenset[str] = frozenset()
         """Living members that have heard nothing of us for longer than a dead time (only followed under ``fence``)."""
@@ -132,6 +134,8 @@ class Steward:
         if stuck:
             charge.why_here = f"cannot leave {self.me}: {', '.join(stuck)} did not stop; {why}"
         if execution.safe_to_release(now):
+            if target is not None:
+                self.tally.leaves(charge, decision, self.me)
             self.release(charge, claim, target, why, now)
 
     def _follow_vacant(self, charge: Charge, decision: Decision, holder: str | None, ready: bool, now: Instant) -> None:
@@ -281,6 +285,7 @@ class Steward:
     def _acquired(self, charge: Charge, claim: Claim, now: Instant) -> None:
         name = charge.group.name
         votes = ", ".join(sorted(claim.echoes))
+        self.tally.taken(charge, self.me, any(self.bidder(ballot) for ballot in claim.unfinished))
         adopted = "took up again what this machine held" if charge.adopting_until else "holds the lease"
         self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}", name)
         charge.kernel_until = claim.until

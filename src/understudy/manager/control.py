@@ -1,82 +1,58 @@
-"""The control socket: HTTP and JSON on a Unix socket, for root, our own user and one configured group.
+"""The API of one node's manager: who may ask, and what becomes of each request.
 
-Every answer is a JSON object; a refusal is ``{"ok": false, "text": ..., "hint": ...}``. Nothing that a client sends can raise
-an exception towards it or towards the daemon. The requests are described in docs/api.md.
+Every answer is JSON; a refusal is ``{"ok": false, "text": ..., "hint": ...}``. Nothing that a client sends can raise an
+exception towards it or towards the daemon. What can be asked is the table in ``api``; docs/api.md is written from it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import grp
-import json
 import os
 import pwd
 import socket
-import struct
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
+from . import api, metrics
+from .api import LARGEST_BODY, nearest
+from .event_stream import Events
+from .listener import Connection, Listener, answer, refusal
+from .remote import Remote
 
 if TYPE_CHECKING:
     from .service import Manager
 
-LARGEST_BODY = 64 * 1024
-_SO_PEERGROUPS = 59
-_MOST_GROUPS = 256
+BODY_LIMIT: float = 10.0
+"""Seconds that a client has for sending the body of a request."""
+
 _STATUS = {UsageError: 400, Refused: 409, NotRunning: 503, TimedOut: 504}
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was judged: ``verb`` is the last word of its path, ``by`` names who asks."""
 
-def answer(status: int, body: dict[str, Any]) -> web.Response:
-    return web.json_response(body, status=status)
-
-
-def refusal(status: int, text: str, hint: str = "") -> web.Response:
-    return answer(status, {"ok": False, "text": text, "hint": hint})
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """A hint that names the nearest known word, or all of them."""
-    close = difflib.get_close_matches(word, known, 1, 0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
-
-
-def read_fields(data: bytes, wanted: tuple[str, ...]) -> dict[str, str]:
-    """Read a request's JSON object, which must have exactly the ``wanted`` fields. Raises UsageError saying what is wrong."""
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        raise UsageError("the request is not JSON", f"send an object with {', '.join(wanted) or 'no fields'}") from None
-    if not isinstance(body, dict):
-        raise UsageError("the request is not a JSON object", f"send an object with {', '.join(wanted) or 'no fields'}")
-    for name, value in body.items():
-        if name not in wanted:
-            raise UsageError(f"unknown field {name[:80]!r}", nearest(name[:80], wanted))
-        if not isinstance(value, str) or len(value) > 255:
-            raise UsageError(f"field {name!r} must be a short text")
-    for name in wanted:
-        if name not in body:
-            raise UsageError(f"field {name!r} is missing")
-    return body
+    request: web.BaseRequest
+    verb: str
+    fields: dict[str, Any]
+    by: str
 
 
 class Control:
-    """The API of one node's manager."""
+    """The control socket at ``path``: for root, our own user and the members of the cluster's admin_group."""
 
     def __init__(self, manager: Manager, path: str) -> None:
         self._manager = manager
         self._path = path
         self._group = self._admin_group(manager.cluster.admin_group)
-        self._runner: web.AppRunner | None = None
-        self.troubles: tuple[str, ...] = ()
+        self._listener: Listener | None = None
+        self.events = Events(manager.history)
+        self.remote: Remote | None = None
 
     def _admin_group(self, name: str | None) -> int | None:
         if name is None:
@@ -89,20 +65,12 @@ class Control:
 
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
-        application = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._guard])
-        application.router.add_get("/v1/status", self._status)
-        application.router.add_get("/v1/history", self._history)
-        application.router.add_post("/v1/move", self._move)
-        application.router.add_post("/v1/standby", self._standby)
-        application.router.add_post("/v1/online", self._standby)
-        application.router.add_post("/v1/dump", self._dump)
-        application.router.add_get("/v1/fence", self._fence_devices)
-        application.router.add_post("/v1/fence", self._fence)
-        application.router.add_post("/v1/fence/test", self._fence_test)
-        application.router.add_post("/v1/confirm-off", self._fence)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.SockSite(self._runner, self._listen()).start()
+        self._listener = Listener(self._listen(), self._local)
+        cluster = self._manager.cluster
+        endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
+        if cluster.api is not None and endpoint is not None:
+            self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
+            self._manager.background(self.remote.run())
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
@@ -126,108 +94,144 @@ class Control:
         return handle
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        self.events.stop()
+        if self.remote is not None:
+            await self.remote.stop()
+        if self._listener is not None:
+            await self._listener.stop()
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Who may ask, and the promise that every trouble becomes an answer."""
+    # Who asks ------------------------------------------------------------------------------------------------------
+
+    async def _local(self, request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
+        """A request on the Unix socket: the kernel says who it is."""
+        user = connection.user
+        permitted = user in (0, os.geteuid()) or (self._group is not None and self._group in connection.groups)
+        if not permitted:
+            who = "only root and the members of the cluster's admin_group may ask"
+            return self.counted(_last(refusal(403, who, "use sudo")))
+        return await self.respond(request, await _user_name(user))
+
+    async def respond(self, request: web.BaseRequest, by: str, may_change: bool = True) -> web.StreamResponse:
+        """Judge and answer a request of somebody who may ask. Every trouble becomes an answer."""
+        return self.counted(await self._respond(request, by, may_change))
+
+    def counted(self, response: web.StreamResponse) -> web.StreamResponse:
+        """``response``, once it is counted for /metrics."""
+        self._manager.tallies.requests[str(response.status)] += 1
+        return response
+
+    async def _respond(self, request: web.BaseRequest, by: str, may_change: bool) -> web.StreamResponse:
         try:
-            if not self._permitted(request):
-                return refusal(403, "only root and the members of the cluster's admin_group may ask", "use sudo")
-            return await handler(request)
+            return await self._answer(request, by, may_change)
         except UnderstudyError as error:
             return refusal(_STATUS.get(type(error), 400), error.text, error.hint)
         except web.HTTPRequestEntityTooLarge:
-            return refusal(413, f"the request is longer than {LARGEST_BODY} bytes")
-        except web.HTTPException as error:
-            return refusal(error.status, f"{request.method} {request.path[:200]}: {error.reason}", "see docs/api.md")
+            return _last(refusal(413, f"the request is longer than {LARGEST_BODY} bytes"))
+        except TimeoutError:
+            return _last(refusal(408, f"the request did not arrive within {BODY_LIMIT:g} s"))
+        except web.RequestPayloadError:
+            return _last(refusal(400, "the body is not what its head promises"))
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception as error:
             self._manager.say(Level.ERROR, f"a request failed inside the manager: {error!r}")
-            return refusal(500, "the manager failed on this request; its log says why")
+            return _last(refusal(500, "the manager failed on this request; its log says why"))
 
-    def _permitted(self, request: web.Request) -> bool:
-        user, groups = _peer(request)
-        if user in (0, os.geteuid()):
-            return True
-        return self._group is not None and self._group in groups
+    async def _answer(self, request: web.BaseRequest, by: str, may_change: bool) -> web.StreamResponse:
+        path = request.path
+        known = api.methods(path)
+        if not known:
+            paths = tuple(dict.fromkeys(endpoint.path for endpoint in api.ENDPOINTS))
+            return refusal(404, f"there is nothing at {path[:200]!r}", nearest(path[:200], paths))
+        endpoint = known.get(request.method)
+        if endpoint is None:
+            wrong = refusal(405, f"{path} takes {' or '.join(known)}, not {request.method[:20]}", "see docs/api.md")
+            wrong.headers["Allow"] = ", ".join(known)
+            return wrong
+        if endpoint.changes and not may_change:
+            return refusal(403, f"{by} may only read, and {path} changes something", "use a token that may write")
+        if "Content-Encoding" in request.headers:
+            return _last(refusal(415, "the body of a request must not be compressed"))
+        async with asyncio.timeout(BODY_LIMIT):
+            body = await request.read()
+        if endpoint.method == "GET":
+            if body:
+                raise UsageError(f"{path} takes parameters in the address and no body")
+            asked = api.read_query(request.query.items(), endpoint.fields)
+        else:
+            if request.query_string:
+                raise UsageError(f"{path} takes a JSON object in the body and no parameters in the address")
+            asked = api.read_body(body, endpoint.fields)
+        self._check_names(asked)
+        handler = getattr(self, f"_{endpoint.handler}")
+        response: web.StreamResponse = await handler(Asked(request, path.rpartition("/")[2], asked, by))
+        return response
 
-    async def _status(self, request: web.Request) -> web.Response:
-        status = await self._manager.status()
-        return answer(200, status)
+    # What is asked -------------------------------------------------------------------------------------------------
 
-    async def _history(self, request: web.Request) -> web.Response:
-        text = request.query.get("lines", "50")
-        unknown = [name for name in request.query if name != "lines"]
-        if unknown:
-            raise UsageError(f"unknown parameter {unknown[0][:80]!r}", nearest(unknown[0][:80], ("lines",)))
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 2000):
-            raise UsageError("lines must be a number from 1 to 2000")
-        return answer(200, {"ok": True, "entries": self._manager.history.last(int(text))})
+    def _check_names(self, asked: dict[str, Any]) -> None:
+        """Groups and nodes that a request names exist. Raises UsageError."""
+        cluster = self._manager.cluster
+        groups = tuple(item.name for item in cluster.groups)
+        if "group" in asked and asked["group"] not in groups:
+            raise UsageError(f"there is no group {asked['group']!r}", nearest(asked["group"], groups))
+        nodes = tuple(member.name for member in cluster.nodes)
+        node = asked.get("node")
+        if node is None or node in nodes:
+            return
+        if node in cluster.names:
+            raise UsageError(f"{node!r} is a witness: it runs nothing", nearest(node, nodes))
+        raise UsageError(f"there is no node {node!r}", nearest(node, nodes))
 
-    async def _move(self, request: web.Request) -> web.Response:
-        fields = read_fields(await request.read(), ("group", "node"))
-        group, node = fields["group"], fields["node"]
-        groups = tuple(item.name for item in self._manager.cluster.groups)
-        if group not in groups:
-            raise UsageError(f"there is no group {group!r}", nearest(group, groups))
-        self._check_node(node)
-        return await self._decide("move", group, node, request)
+    async def _status(self, asked: Asked) -> web.Response:
+        return answer(200, await self._manager.status())
 
-    async def _standby(self, request: web.Request) -> web.Response:
-        node = read_fields(await request.read(), ("node",))["node"]
-        self._check_node(node)
-        return await self._decide(request.path.rpartition("/")[2], "", node, request)
+    async def _history(self, asked: Asked) -> web.Response:
+        return answer(200, {"ok": True, "entries": self._manager.history.last(asked.fields["lines"])})
 
-    async def _fence_devices(self, request: web.Request) -> web.Response:
+    async def _events(self, asked: Asked) -> web.StreamResponse:
+        return await self.events.stream(asked.request, asked.fields["lines"])
+
+    async def _metrics(self, asked: Asked) -> web.Response:
+        """The library is loaded by the first who asks, in a thread: most managers are never asked."""
+        try:
+            status: dict[str, Any] | None = await self._manager.status()
+        except NotRunning:
+            status = None
+        manager = self._manager
+        found = list(metrics.values(status, manager.tallies, manager.fencer.rows(), manager.history.lost))
+        accept = asked.request.headers.get("Accept", "")
+        loop = asyncio.get_running_loop()
+        body, content_type = await loop.run_in_executor(None, metrics.exposition, found, accept)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _move(self, asked: Asked) -> web.Response:
+        return await self._decide("move", asked)
+
+    async def _standby(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
+
+    async def _fence_devices(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "devices": self._manager.fencer.rows()})
 
-    async def _fence(self, request: web.Request) -> web.Response:
-        node = read_fields(await request.read(), ("node",))["node"]
-        self._check_node(node)
-        return await self._decide(request.path.rpartition("/")[2], "", node, request)
+    async def _fence(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
 
-    async def _fence_test(self, request: web.Request) -> web.Response:
-        node = read_fields(await request.read(), ("node",))["node"]
-        self._check_node(node)
-        return answer(200, {"ok": True, "devices": await self._manager.fencer.test(node)})
+    async def _fence_test(self, asked: Asked) -> web.Response:
+        return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
-    def _check_node(self, node: str) -> None:
-        names = tuple(member.name for member in self._manager.cluster.nodes)
-        if node in names:
-            return
-        if node in self._manager.cluster.names:
-            raise UsageError(f"{node!r} is a witness: it runs nothing", nearest(node, names))
-        raise UsageError(f"there is no node {node!r}", nearest(node, names))
-
-    async def _decide(self, verb: str, group: str, node: str, request: web.Request) -> web.Response:
-        by = await _user_name(_peer(request)[0])
-        ok, text = await self._manager.admin(verb, group, node, by)
+    async def _decide(self, verb: str, asked: Asked) -> web.Response:
+        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], asked.by)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
-    async def _dump(self, request: web.Request) -> web.Response:
-        read_fields(await request.read() or b"{}", ())
+    async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})
 
 
-def _peer(request: web.Request) -> tuple[int, tuple[int, ...]]:
-    """The user and all groups of the process that connected, as the kernel noted them then; -1 when it does not tell."""
-    transport = request.transport
-    raw = transport.get_extra_info("socket") if transport is not None else None
-    if raw is None:
-        return -1, ()
-    try:
-        with socket.socket(fileno=os.dup(raw.fileno())) as handle:
-            _, user, group = struct.unpack("3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            try:
-                others = handle.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * 4)
-            except OSError:
-                others = b""  # More groups than Python's buffer takes: such a user needs the group as the primary one.
-    except (OSError, struct.error):
-        return -1, ()
-    return user, (group, *struct.unpack(f"{len(others) // 4}I", others))
+def _last(response: web.Response) -> web.Response:
+    """After this answer the connection is closed: what the client still sends cannot be told from a next request."""
+    response.force_close()
+    return response
 
 
 async def _user_name(user: int) -> str:

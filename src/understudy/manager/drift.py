@@ -46,7 +46,7 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
             f"{source} has {count} now, so this node could not be started with it again; it still runs with the file as it was: "
             f"understudy check {source}",
         )
-    if found.digest != cluster.digest:
+    if found.digest != cluster.digest or found.api != cluster.api:
         return (f"{source} differs from what this node runs with, and counts only from its next stop and start",)
     try:
         same = load_keys(found) == load_keys(cluster)

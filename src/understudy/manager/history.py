@@ -89,6 +89,9 @@ class History:
         self._path = path
         self._stream = stream
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._newest = 0
+        self._adding = threading.Lock()
+        self._watchers: dict[object, Callable[[], None]] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._busy_since = 0
         self._lost = 0
@@ -117,8 +120,12 @@ class History:
 
     def _append(self, entry: Entry) -> None:
         form = entry.to_json()
-        self._entries.append(form)
+        with self._adding:
+            self._entries.append(form)
+            self._newest += 1
         self.later(lambda: self._write(entry, form))
+        for watcher in tuple(self._watchers.values()):
+            watcher()
 
     def later(self, job: Callable[[], None]) -> None:
         """Have the writing thread do ``job`` after everything before it; for other small files that must not block anybody."""
@@ -130,6 +137,32 @@ class History:
     def last(self, lines: int) -> list[dict[str, Any]]:
         """The newest entries, oldest of them first, in the order in which they were added."""
         return list(self._entries)[-lines:] if lines > 0 else []
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest entry; they are counted from the start of this process."""
+        return self._newest
+
+    @property
+    def lost(self) -> int:
+        """Entries that are not on disk."""
+        return self._lost
+
+    def after(self, number: int) -> tuple[list[dict[str, Any]], int, int]:
+        """What was added after entry ``number``: the entries, the number of the newest, and how many are not kept any more."""
+        with self._adding:
+            missing = self._newest - max(number, self._newest - KEPT)
+            entries = list(self._entries)[-missing:] if missing > 0 else []
+            return entries, self._newest, max(self._newest - number, 0) - len(entries)
+
+    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Have ``told`` called after each entry, in whatever thread added it; it must neither wait nor raise.
+
+        Returns what ends it.
+        """
+        key = object()
+        self._watchers[key] = told
+        return lambda: self._watchers.pop(key, None) and None
 
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with writing, in sentences for the administrator."""

@@ -29,6 +29,7 @@ from .pulse_link import PulseLink
 from .refused import RefusedLately
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
+from .tallies import Tallies
 
 if TYPE_CHECKING:
     from .control import Control
@@ -58,6 +59,7 @@ class Manager:
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
         self.refused = RefusedLately()
+        self.tallies = Tallies()
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
@@ -70,6 +72,7 @@ class Manager:
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
         self._standby_told = 0
+        self.control: Control | None = None
         self._may_stand_by = cluster.member(me).role is Role.NODE
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -83,17 +86,17 @@ class Manager:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
-        self._background(self.agents.tend_logs())
-        self._background(self._look_around())
-        self._background(self._drift.run())
+        self.background(self.agents.tend_logs())
+        self.background(self._look_around())
+        self.background(self._drift.run())
         if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
-            self._background(self.fencer.look_around())
+            self.background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
-            self._background(self._pinger.run())
-        control = await self._listen()
+            self.background(self._pinger.run())
+        self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,9 +120,11 @@ class Manager:
 
     def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
         """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
+        self.tallies.entries[level.value] += 1
         self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
 
-    def _background(self, work: Any) -> None:
+    def background(self, work: Any) -> None:
+        """Have ``work`` done until this manager ends; what it raises goes into the history."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
@@ -138,6 +143,7 @@ class Manager:
 
     def _link_changed(self, connected: bool) -> None:
         if not connected:
+            self.tallies.pulse_losses += 1
             self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
         elif self._was_connected:
             self.say(Level.INFO, "the pulse is back")
@@ -146,9 +152,9 @@ class Manager:
     def _received(self, packet: Packet, peer: Peer) -> None:
         kind = packet["t"]
         if kind == "run_agent":
-            self._background(self._run_agent(packet, peer))
+            self.background(self._run_agent(packet, peer))
         elif kind == "fence":
-            self._background(self._fence(packet, peer))
+            self.background(self._fence(packet, peer))
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
@@ -173,9 +179,11 @@ class Manager:
             # This process was frozen, or starved, with the order in hand: another machine may have the group by now.
             self._finished(op, Outcome.NOT_RUNNING, "not begun: the right to it may be over", peer)
             return
+        began = time.monotonic_ns()
         try:
             outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
         finally:
+            self.tallies.agent_ran(group, resource, action, outcome, time.monotonic_ns() - began)
             # Only to the pulse that asked: another one counts its operations anew.
             self._finished(op, outcome, text, peer)
 
@@ -186,7 +194,9 @@ class Manager:
         outcome, text = Outcome.UNKNOWN, "the manager failed inside"
         try:
             action = FenceAction(packet.get("action"))
-            outcome, text = await self.fencer.order(str(packet.get("node", "")), [str(n) for n in names], action, limit)
+            node = str(packet.get("node", ""))
+            outcome, text = await self.fencer.order(node, [str(n) for n in names], action, limit)
+            self.tallies.fenced(node, action, outcome)
         finally:
             self._finished(op, outcome, text, peer)
 
@@ -194,6 +204,7 @@ class Manager:
         self.link.send({"t": "finished", "op": op, "outcome": outcome.value, "text": text}, over=peer)
 
     def _resource_failed(self, group: str, resource: str, text: str) -> None:
+        self.tallies.resource_failures[group, resource] += 1
         told = self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
         if not told:  # Otherwise the core says it, with what it makes of it.
             self.say(Level.ERROR, f"{resource}: {text}", group)
@@ -254,6 +265,8 @@ class Manager:
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += self.fencer.warnings()
+        if self.control is not None and self.control.remote is not None:
+            warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":

@@ -1,0 +1,242 @@
+"""What can be asked over HTTP: one table, from which requests are judged and docs/api.md is written (tools/api_page.py).
+
+A request is judged completely before anything is done: an unknown, missing, repeated or wrongly typed field refuses it, so that
+a typing mistake never passes for consent. Plain functions of their arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..errors import UsageError
+
+LARGEST_BODY = 64 * 1024
+"""Bytes."""
+
+LONGEST_TEXT = 255
+"""Characters of one text; names of this program have 63 at most."""
+
+MOST_LINES = 2000
+
+
+class Kind(Enum):
+    """What a field holds. In the address (``?lines=50``) a number is written in digits; in JSON it is a number."""
+
+    TEXT = "text"
+    NUMBER = "whole number"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``default`` None: the field must be given. ``lowest`` and ``highest`` are for numbers."""
+
+    name: str
+    text: str
+    kind: Kind = Kind.TEXT
+    default: str | int | None = None
+    lowest: int = 0
+    highest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """``changes``: somebody who may only read may not ask it. ``fields`` are parameters of the address for GET, else of the
+    JSON object in the body. ``handler`` names the method of ``control.Control`` that answers.
+    """
+
+    method: str
+    path: str
+    handler: str
+    text: str
+    answer: str
+    fields: tuple[Field, ...] = ()
+    changes: bool = False
+
+
+_NODE = Field("node", "the name of a node, not of a witness")
+_GROUP = Field("group", "the name of a group")
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET",
+        "/v1/status",
+        "status",
+        "This node's view. The manager asks the pulse and waits 100 ms at most; then it answers with what the pulse said last,"
+        " sets `stale_ms` and puts a sentence in front of `warnings`.",
+        "as described in [status-schema.json](status-schema.json)",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/history",
+        "history",
+        "The newest entries, oldest of them first, in the order in which this node was told (`at` goes back where the clock was"
+        " set back, which has an entry of its own).",
+        '`{"ok": true, "entries": [{"at": "2026-01-31T12:00:00.000Z", "level": "info|warning|error", "text": "...",'
+        ' "group": "", "node": "..."}]}`',
+        (Field("lines", "how many entries", Kind.NUMBER, 50, 1, MOST_LINES),),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/events",
+        "events",
+        "The history as a stream: first the newest entries, then each new one when it is added, until the client hangs up. One"
+        " JSON object on each line, in chunks; an empty line every 15 s says that the connection lives. A client that does not"
+        " read loses the connection after 30 s; one that reads too slowly is told how many entries it has missed. At most"
+        " 16 at once, then 429.",
+        'lines of `{"at": "...", "level": "info", "text": "...", "group": "", "node": "..."}`',
+        (Field("lines", "how many of the newest entries come first", Kind.NUMBER, 0, 0, MOST_LINES),),
+    ),
+    Endpoint(
+        "GET",
+        "/metrics",
+        "metrics",
+        "What Prometheus reads; the [metrics](#metrics) are listed below. OpenMetrics where the client asks for it.",
+        "text, in Prometheus' exposition format",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/move",
+        "move",
+        "Ask the holder to hand the group over. The answer comes when the holder has decided, not when the move is over; look at"
+        " the status for that. At most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_GROUP, _NODE),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/standby",
+        "standby",
+        "Take all groups off the node and keep them off. Decided by that node; at most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/online",
+        "standby",
+        "End a standby. Decided by that node; at most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/fence",
+        "fence_devices",
+        "Every fence device with each of its nodes, and what it said when it was last asked.",
+        '`{"ok": true, "devices": [...]}`, each with `device`, `node`, `level`, `program`, `ok` (null: not asked yet), `text`,'
+        " `age_s`",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/fence",
+        "fence",
+        "Switch the node off; the answer comes when a level of devices has confirmed it or all have failed (up to 10 minutes).",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/fence/test",
+        "fence_test",
+        "Ask the devices of that node for its status now; nothing is switched.",
+        "as `GET /v1/fence`, for that node",
+        (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/confirm-off",
+        "fence",
+        "A human has seen that the node is off; refused (409) while it is heard.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/dump",
+        "dump",
+        "Write the pulse's recorder to `dump.jsonl` in the runtime directory (mode 0600, replacing an earlier one). The first"
+        " line is a heading (`recording`: the format, `version`, `python`, `node`), the next ones hold a copy of the core in"
+        " base64 (`core`), all others `at` (nanoseconds of the boot clock), `event` and `effects`. `understudy replay FILE` asks"
+        " the core again.",
+        '`{"ok": true, "file": "/run/understudy/dump.jsonl"}`',
+        changes=True,
+    ),
+)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A hint that names the nearest known word, or all of them."""
+    close = difflib.get_close_matches(word, known, 1, 0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if known else "there are none"
+
+
+def methods(path: str) -> dict[str, Endpoint]:
+    """What can be asked at this path, by method; empty when there is nothing."""
+    return {endpoint.method: endpoint for endpoint in ENDPOINTS if endpoint.path == path}
+
+
+def read_query(query: Iterable[tuple[str, str]], fields: tuple[Field, ...]) -> dict[str, Any]:
+    """The parameters of an address, defaults filled in. Raises UsageError saying what is wrong."""
+    return _judged(list(query), fields, "parameter", in_json=False)
+
+
+def read_body(data: bytes, fields: tuple[Field, ...]) -> dict[str, Any]:
+    """The JSON object of a body; an empty body will do where no field must be given. Raises UsageError saying what is wrong."""
+    if not data and all(field.default is not None for field in fields):
+        data = b"{}"
+    hint = f"send an object with {', '.join(field.name for field in fields) or 'no fields'}"
+    try:
+        body = json.loads(data, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise UsageError("the request is not JSON", hint) from None
+    if not isinstance(body, _Pairs):
+        raise UsageError("the request is not a JSON object", hint)
+    return _judged(body, fields, "field", in_json=True)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, so that a field that stands twice is seen."""
+
+
+def _judged(pairs: list[tuple[str, Any]], fields: tuple[Field, ...], word: str, in_json: bool) -> dict[str, Any]:
+    known = {field.name: field for field in fields}
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise UsageError(f"unknown {word} {name[:80]!r}", nearest(name[:80], tuple(known)))
+        if name in found:
+            raise UsageError(f"{word} {name!r} is given twice", "keep one of them")
+        found[name] = _value(known[name], value, word, in_json)
+    for field in fields:
+        if field.name not in found:
+            if field.default is None:
+                raise UsageError(f"{word} {field.name!r} is missing", f"it is {field.text}")
+            found[field.name] = field.default
+    return found
+
+
+def _value(field: Field, value: Any, word: str, in_json: bool) -> Any:
+    """The value, if it is of the field's kind. A JSON true is no number, although Python thinks so."""
+    if field.kind is Kind.TEXT:
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+            raise UsageError(f"{word} {field.name!r} must be a text of at most {LONGEST_TEXT} characters")
+        return value
+    number = value
+    if not in_json and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        number = int(value)
+    if not isinstance(number, int) or isinstance(number, bool) or not field.lowest <= number <= field.highest:
+        raise UsageError(f"{word} {field.name!r} must be a whole number from {field.lowest} to {field.highest}")
+    return number

@@ -1,0 +1,83 @@
+"""Every move of a group is counted once in the cluster, with its cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from understudy.core.node import Node
+from understudy.core.tally import Cause
+from understudy.sim.script import Script
+
+START = """\
+cluster 2 nodes witness arbiter heartbeat 200ms dead 1s
+group site address 192.168.58.100 program httpd prefer ha01 ha02
+start all
+advance 6s
+"""
+
+
+def counted(script: Script) -> dict[tuple[str, str], int]:
+    """(machine, cause) -> moves, as the machines that run now say it."""
+    found = {}
+    for name, host in script.world.hosts.items():
+        if host.core is not None:
+            counters = host.core.snapshot(host.reading).counters
+            for word, count in counters.items():
+                if word.startswith("moves."):
+                    _, cause, group = word.split(".", 2)
+                    assert group == "site"
+                    found[name, cause] = count
+    return found
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ("", {}),
+        ("move site ha02 at ha01\nadvance 3s\n", {("ha01", "operator"): 1}),
+        (
+            "move site ha02 at ha01\nadvance 3s\nmove site ha01 at ha01\nadvance 9s\n",
+            {("ha01", "operator"): 1, ("ha02", "operator"): 1},
+        ),
+        ("standby ha01 at ha01\nadvance 3s\n", {("ha01", "standby"): 1}),
+        (
+            "standby ha01 at ha01\nadvance 3s\nonline ha01 at ha01\nadvance 9s\n",
+            {("ha01", "standby"): 1, ("ha02", "failback"): 1},
+        ),
+        ("power off ha01\nadvance 5s\n", {("ha02", "holder-lost"): 1}),
+        (
+            "power off ha01\nadvance 5s\npower on ha01\nadvance 9s\n",
+            {("ha02", "holder-lost"): 1, ("ha02", "failback"): 1},
+        ),
+        ("crash ha01 for 50ms\nadvance 5s\n", {}),
+        ("cable ha01 service out\nadvance 5s\n", {("ha01", "unfit"): 1}),
+        ("power off ha01\npower off ha02\nadvance 5s\npower on ha01\npower on ha02\nadvance 9s\n", {}),
+    ],
+    ids=[
+        "none",
+        "operator",
+        "there-and-back",
+        "standby",
+        "online-again",
+        "power-off",
+        "fail-back",
+        "restart-in-place",
+        "no-carrier",
+        "all-off",
+    ],
+)
+def test_moves_are_counted_by_cause(story: str, expected: dict[tuple[str, str], int]) -> None:
+    script = Script(Node)
+    script.render(START + story)
+    assert counted(script) == expected
+
+
+def test_a_clean_stop_counts_where_it_leaves() -> None:
+    """The machine that stops is gone with its counter, so it is read before."""
+    script = Script(Node)
+    script.render(START)
+    core = script.world.hosts["ha01"].core
+    assert isinstance(core, Node)
+    script.render("stop ha01\nadvance 5s\n")
+    assert core.steward.tally.moves == {("site", Cause.STOPPED): 1}
+    assert counted(script) == {}
