@@ -278,14 +278,14 @@ def source_modules() -> list[Module]:
 
 
 def other_modules() -> list[Module]:
-    """The tests and ./dev, which only the rules about size and places concern."""
-    found = [*sorted((ROOT / "tests").rglob("*.py")), ROOT / "dev"]
+    """The tests, the tools and ./dev, which only the rules about size and places concern."""
+    found = [*sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "tools").rglob("*.py")), ROOT / "dev"]
     return [module for path in found for module in parsed(path, path.stem)]
 
 
 def texts() -> Iterator[tuple[str, str]]:
     """Every text file that belongs to the repository."""
-    for top in (".ci", "dev", "docs", "packaging", "src", "tests", "pyproject.toml"):
+    for top in (".ci", "dev", "docs", "packaging", "src", "tests", "tools", "pyproject.toml"):
         start = ROOT / top
         for path in [start] if start.is_file() else sorted(start.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:

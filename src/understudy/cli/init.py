@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import CONFIGURATION
+
 if TYPE_CHECKING:
     from ..config.draft import Draft
     from .interview import Flags
 
-CONFIGURATION = "/etc/understudy/cluster.toml"
 ADMIN_GROUP = "understudy"
 """The Unix group that the package makes."""
 
