@@ -278,7 +278,7 @@ def source_modules() -> list[Module]:
 
 
 def other_modules() -> list[Module]:
-    """The tests and ./dev, which only the rules about size and places concern."""
+    """The tests, the tools and ./dev, which only the rules about size and places concern."""
     found = [*sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "tools").rglob("*.py")), ROOT / "dev"]
     return [module for path in found for module in parsed(path, path.stem)]
 

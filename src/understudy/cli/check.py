@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .options import complete_member
+
 if TYPE_CHECKING:
     from ..errors import Problem
     from ..model import Cluster
@@ -20,7 +22,10 @@ SCHEMA = 1
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
 @click.option(
-    "--node", metavar="NAME", help="Look at this machine as member NAME. Default: the host name, if it is one."
+    "--node",
+    metavar="NAME",
+    shell_complete=complete_member,
+    help="Look at this machine as member NAME. Default: the host name, if it is one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context

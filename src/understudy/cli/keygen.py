@@ -82,31 +82,12 @@ def _new_key() -> bytes:
 
 
 def _write(file: str, keys: tuple[bytes, ...], waiting: bool = False) -> None:
-    """All or nothing: a new file beside the old one, on the disk before it takes the name."""
     from ..config.keys import format_keys
+    from .safe_file import write_file
 
-    target = os.path.realpath(file) if os.path.islink(file) else file
-    directory = os.path.dirname(os.path.abspath(target))
-    draft = os.path.join(directory, f".{os.path.basename(target)}.{os.getpid()}.new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.write(descriptor, format_keys(keys, waiting).encode("ascii"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(draft, target)
-        directory_descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory_descriptor)
-        finally:
-            os.close(directory_descriptor)
+        write_file(file, format_keys(keys, waiting).encode("ascii"), 0o600, replace=True)
     except OSError as error:
-        try:
-            os.unlink(draft)
-        except OSError:
-            pass
         _fail(f"cannot write {file}: {error.strerror}. Check the directory, and run this as root.")
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InternalError, UnderstudyError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run this machine's daemon (a node or a witness)."),
     "check": ("check", "Check configuration files, and say how safe they are."),
+    "init": ("init", "Write the first configuration of a cluster and its key."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
@@ -63,6 +67,13 @@ class LazyCommands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without importing a single command: completion happens between two strokes of a key."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -11,6 +11,7 @@ import click
 from ..errors import UnderstudyError
 
 RUNTIME_DIR = "/run/understudy"
+CONFIGURATION = "/etc/understudy/cluster.toml"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,7 +54,7 @@ def _duration(_context: click.Context, _parameter: click.Parameter, value: str) 
 
 
 def _names(context: click.Context, kind: str) -> list[str]:
-    """Names for the shell's completion, from the daemon; none when it does not answer at once."""
+    """Names for the shell's completion: from the daemon, or from the configuration when it does not answer at once."""
     from .client import Client
 
     directory = context.params.get("runtime_dir") or os.environ.get("UNDERSTUDY_RUNTIME_DIR") or RUNTIME_DIR
@@ -61,6 +62,18 @@ def _names(context: click.Context, kind: str) -> list[str]:
         status = Client(directory).get("/v1/status", limit=0.5)
         return [item["name"] for item in status[kind] if item.get("role") != "witness"]
     except (UnderstudyError, KeyError, TypeError):
+        return _written_names(os.environ.get("UNDERSTUDY_CONFIG") or CONFIGURATION, kind)
+
+
+def _written_names(path: str, *kinds: str) -> list[str]:
+    """The names of the sections [kind.NAME]; none when the file cannot be read: a shell must not print a reason."""
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            tree = tomllib.load(file)
+        return [name for kind in kinds for name in tree.get(kind, {})]
+    except (OSError, ValueError, AttributeError, TypeError):
         return []
 
 
@@ -70,3 +83,10 @@ def complete_group(context: click.Context, _parameter: click.Parameter, start: s
 
 def complete_node(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
     return [name for name in _names(context, "nodes") if name.startswith(start)]
+
+
+def complete_member(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    """Nodes and witnesses of the file that the command line names (``--config`` or the first path), or of the usual one."""
+    paths = context.params.get("config") or next(iter(context.params.get("paths") or ()), None)
+    path = paths or os.environ.get("UNDERSTUDY_CONFIG") or CONFIGURATION
+    return [name for name in _written_names(str(path), "nodes", "witness") if name.startswith(start)]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import complete_member
+
 if TYPE_CHECKING:
     from ..model import Cluster
 
@@ -53,8 +55,19 @@ Examples:
 
 
 @click.command(name="run", help=_HELP, short_help="Run this machine's part of the cluster.")
-@click.option("--config", required=True, metavar="FILE", help="The cluster's configuration, the same on every machine.")
-@click.option("--node", metavar="NAME", help="Which member of the cluster this is. Default: the host name.")
+@click.option(
+    "--config",
+    required=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="The cluster's configuration, the same on every machine.",
+)
+@click.option(
+    "--node",
+    metavar="NAME",
+    shell_complete=complete_member,
+    help="Which member of the cluster this is. Default: the host name.",
+)
 @click.option(
     "--runtime-dir",
     default="/run/understudy",
