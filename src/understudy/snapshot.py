@@ -6,7 +6,7 @@ named ``..._ms``; a fact that was never observed is null.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SCHEMA = 1
@@ -57,7 +57,11 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """``lease_left_ms`` is known on the holder itself only. ``not_on`` says for each other node why not there."""
+    """``lease_left_ms`` is known on the holder itself only. ``not_on`` says for each other node why not there.
+
+    ``unfit``: for each node that cannot run it, whatever becomes of others, why. ``pinned``: an operator put it where it is;
+    known on the holder only.
+    """
 
     name: str
     holder: str | None
@@ -68,6 +72,8 @@ class GroupStatus:
     why: str
     not_on: dict[str, str]
     resources: tuple[ResourceStatus, ...]
+    unfit: dict[str, str] = field(default_factory=dict)
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
+    "whatif": ("whatif", "Say where everything would run if machines failed."),
     "move": ("move", "Move a group to another node."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
     "online": ("online", "Let a node run groups again."),

@@ -49,7 +49,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
     """All that the plan looks at."""
     nodes: dict[str, NodeView] = {}
     for member in node.cluster.nodes:
-        seen = own_view(node, now) if member.name == node.me else other_view(node, member.name, now)
+        seen = node_view(node, member.name, now)
         nodes[member.name] = replace(seen, able_for=able_for(node, seen, now))
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
@@ -65,6 +65,10 @@ def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
         else:
             spans[name] = now - charge.able_since.setdefault(seen.name, now)
     return spans
+
+
+def node_view(node: Node, name: str, now: Instant) -> NodeView:
+    return own_view(node, now) if name == node.me else other_view(node, name, now)
 
 
 def own_view(node: Node, now: Instant) -> NodeView:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting
+from . import awaiting, outlook
 from .membership import State
+from .placement import NodeView
 from .quorum import needed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
         digest=node.cluster.digest,
         quorum=_quorum(node, now),
         nodes=tuple(_node(node, name, now) for name in node.cluster.names),
-        groups=tuple(_group(node, group.name, now) for group in node.cluster.groups),
+        groups=_groups(node, now),
         warnings=tuple(_warnings(node, now)),
         rejected={
             drop.value: count for drop, count in sorted(node.links.dropped.items(), key=lambda item: item[0].value)
@@ -133,7 +134,18 @@ def _kind(resource: Resource) -> str:
             return "ocf"
 
 
-def _group(node: Node, name: str, now: Instant) -> GroupStatus:
+def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
+    views: list[NodeView] = []
+    if node.role is Role.NODE:
+        views = [outlook.node_view(node, member.name, now) for member in node.cluster.nodes]
+    found = []
+    for group in node.cluster.groups:
+        unfit = {view.name: view.unfit[group.name] for view in views if group.name in view.unfit}
+        found.append(_group(node, group.name, unfit, now))
+    return tuple(found)
+
+
+def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupStatus:
     charge = node.steward.charges[name]
     claim = node.steward.claims.held(name)
     decision = node.decisions.get(name)
@@ -174,6 +186,8 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
             ResourceStatus(resource.id, _kind(resource), state.value, text)
             for resource, state, text in charge.execution.states()
         ),
+        unfit=unfit,
+        pinned=charge.pinned,
     )
 
 

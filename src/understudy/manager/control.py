@@ -18,7 +18,7 @@ from aiohttp import web
 
 from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
-from . import api, metrics
+from . import api, metrics, whatif
 from .api import LARGEST_BODY, nearest
 from .event_stream import Events
 from .listener import Connection, Listener, answer, refusal
@@ -185,6 +185,10 @@ class Control:
 
     async def _status(self, asked: Asked) -> web.Response:
         return answer(200, await self._manager.status())
+
+    async def _whatif(self, asked: Asked) -> web.Response:
+        status = await self._manager.status()
+        return answer(200, whatif.answer(self._manager.cluster, status, asked.fields["down"], asked.fields["standby"]))
 
     async def _history(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "entries": self._manager.history.last(asked.fields["lines"])})

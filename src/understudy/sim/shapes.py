@@ -131,8 +131,11 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
 
 def draw_relations(random: Random, cluster: Cluster) -> Cluster:
     """In a quarter of the clusters with several groups they have something to say of each other, or nodes have limits."""
-    if len(cluster.groups) < 2 or random.random() > 0.25:
-        return cluster
+    return cluster if len(cluster.groups) < 2 or random.random() > 0.25 else relate(random, cluster)
+
+
+def relate(random: Random, cluster: Cluster) -> Cluster:
+    """``cluster``, with groups that go with others, stay apart from them or come after them, and nodes that take only so much."""
     groups: list[Group] = []
     for group in cluster.groups:
         before = [item.name for item in groups]
