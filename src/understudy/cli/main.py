@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Check configuration files, and say how safe they are."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
+    "top": ("top", "Show the cluster on the whole screen, with keys."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
     "move": ("move", "Move a group to another node."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
