@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "understudy"
 
-WORDS = frozenset({"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain"})
+WORDS = frozenset({"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline"})
 EVERYTHING = frozenset(
     {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}
 )

@@ -19,7 +19,7 @@ REFUSED = frozenset({400, 401, 404, 405, 408, 411, 413, 415, 417, 431, 501, 505}
 
 @dataclass(frozen=True)
 class Request:
-    """``whole``: a complete request, so an answer must come; otherwise the sender hangs up after it."""
+    """``whole``: a complete request, so an answer must come; otherwise more may have to be sent before one comes."""
 
     data: bytes
     whole: bool
@@ -96,7 +96,7 @@ def _bad_address(rng: random.Random) -> Request:
     body = json.dumps(_good("/v1/move")).encode()
     wish = rng.choice(WISHES)
     choices = (
-        _head(rng.choice(("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW")), wish, {}, body),
+        _head(rng.choice(("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "CONNECT")), wish, {}, body),
         _head("GET", "/v1/move", {}, b""),
         _head(
             "POST",
@@ -143,12 +143,34 @@ def _bad_http(rng: random.Random) -> Request:
     )
     partial = (
         _head("POST", "/v1/move", {"Content-Length": str(len(body) + rng.randrange(1, 99))}, body),
-        _head("POST", "/v1/move", {"Transfer-Encoding": "chunked"}, b"ffff\r\n" + body),
+        _head("POST", "/v1/move", {"Transfer-Encoding": "chunked"}, b"fffff\r\n" + body),
         _head("POST", "/v1/move", {}, body)[: rng.randrange(1, 40)],
     )
     if rng.random() < 0.7:
         return Request(rng.choice(whole), True)
     return Request(rng.choice(partial), False)
+
+
+def _smuggled(rng: random.Random) -> Request:
+    """Two readings of where the first request ends; by one of them a wish follows that would be granted."""
+    wish = _head("POST", "/v1/move", {}, json.dumps(_good("/v1/move")).encode())
+    heads = (
+        f"Content-Length: {len(wish) + 5}\r\nTransfer-Encoding: chunked",
+        f"Transfer-Encoding: chunked\r\nContent-Length: {rng.randrange(6)}",
+        f"Content-Length: 5\r\nContent-Length: {len(wish) + 5}",
+        f"Content-Length: {len(wish) + 5}, 5",
+        "Transfer-Encoding: xchunked\r\nContent-Length: 5",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity, chunked, chunked",
+        "Transfer-Encoding : chunked",
+        "Transfer-Encoding:\x0bchunked\r\nContent-Length: 5",
+        "X: y\r\n Transfer-Encoding: chunked\r\nContent-Length: +5",
+        "X: y\nTransfer-Encoding: chunked\r\nContent-Length: -5",
+        "Content-Length: 0x5",
+        "Content-Length: 5_0",
+    )
+    head = f"{rng.choice(('POST', 'GET'))} /v1/status HTTP/1.1\r\nHost: localhost\r\n{rng.choice(heads)}\r\n\r\n"
+    return Request(head.encode("latin-1") + b"0\r\n\r\n" + wish, True)
 
 
 def _mutated(rng: random.Random) -> Request:
@@ -178,6 +200,6 @@ def _noise(rng: random.Random) -> Request:
 
 def bad_requests(count: int, seed: int) -> Iterator[Request]:
     rng = random.Random(seed)
-    kinds = (_bad_content, _bad_content, _bad_address, _bad_http, _mutated, _mutated, _noise)
+    kinds = (_bad_content, _bad_content, _bad_address, _bad_http, _smuggled, _mutated, _mutated, _noise)
     for _ in range(count):
         yield rng.choice(kinds)(rng)

@@ -14,8 +14,9 @@ from typing import Any
 from manager_helpers import PATIENCE, FakePulse, RunningManager, ask, until
 
 from understudy.effects import Level
+from understudy.manager.entry import Entry
 from understudy.manager.event_stream import MOST_STREAMS
-from understudy.manager.history import KEPT, Entry, History
+from understudy.manager.history import KEPT, History
 
 
 @contextmanager

@@ -12,7 +12,9 @@ import pytest
 from manager_helpers import until
 
 from understudy.effects import Level
-from understudy.manager.history import LARGEST, Entry, History, wall_text
+from understudy.logline import wall_text
+from understudy.manager.entry import Entry
+from understudy.manager.history import LARGEST, History
 from understudy.units import SECOND
 
 

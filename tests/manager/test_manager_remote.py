@@ -233,7 +233,7 @@ def test_bad_requests_over_tls(pulse: FakePulse, site: Site, caplog: pytest.LogC
         for request in bad_requests(count // 10, seed=3):
             with socket.create_connection(("127.0.0.1", site.remote.port), timeout=30) as handle:
                 handle.sendall(request.data)
-    assert answered > count // 3
+    assert answered > count * 3 // 4
     assert wishes(pulse) == []
     assert [record.getMessage() for record in caplog.records] == []
     assert [entry for entry in site.running.manager.history.last(2000) if entry["level"] == "error"] == []

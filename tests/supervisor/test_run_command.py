@@ -106,13 +106,14 @@ class Witness:
         self.systemd.bind(str(directory / "notify"))
         self.systemd.settimeout(30)
         self.made: list[subprocess.Popen[bytes]] = []
+        self.words: list[str] = []
 
     def start(self) -> None:
         """Start it and wait until it works."""
         flags = ["--config", self.config, "--node", "w", "--runtime-dir", str(self.runtime)]
         with (self.directory / "log").open("a") as log:
             made = subprocess.Popen(
-                [*RUN, *flags, "--state-dir", str(self.directory / "s")],
+                [*RUN, *flags, "--state-dir", str(self.directory / "s"), *self.words],
                 stderr=log,
                 env={**os.environ, "NOTIFY_SOCKET": str(self.directory / "notify")},
             )

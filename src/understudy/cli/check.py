@@ -168,6 +168,9 @@ def _summary(cluster: Cluster) -> list[str]:
     ]
     for network, ends in _networks(cluster).items():
         lines.append(f"network {network}: " + ", ".join(f"{member} {address}" for member, address in ends))
+    if cluster.api is not None:
+        where = (f"{member or 'every member'} {address} port {port}" for member, address, port in cluster.api.listen)
+        lines.append(f"API over TCP, with TLS and tokens: {', '.join(where)}")
     for group in cluster.groups:
         order = [*group.prefer, *(node.name for node in cluster.nodes if node.name not in group.prefer)]
         runs = ", ".join(resource.id for resource in group.resources) or "nothing"

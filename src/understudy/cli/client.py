@@ -18,6 +18,7 @@ _BY_STATUS: dict[int, type[UnderstudyError]] = {
     404: UsageError,
     409: Refused,
     405: UsageError,
+    408: UsageError,
     413: UsageError,
     415: UsageError,
     429: Refused,

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write the first configuration of a cluster and its key."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
+    "top": ("top", "Show the cluster on the whole screen, with keys."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
     "whatif": ("whatif", "Say where everything would run if machines failed."),
     "move": ("move", "Move a group to another node."),

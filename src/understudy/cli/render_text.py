@@ -92,7 +92,9 @@ def _how_heard(node: Mapping[str, Any], me: str, paint: Paint) -> str:
     links = []
     for link in node["links"]:
         age = span(link["age_ms"]) if link["up"] else paint(f"down {span(link['age_ms'])}", "red")
-        links.append(f"{link['network']} {age}")
+        loss = link.get("loss") or 0.0
+        lost = paint(f", loses {loss * 100:.0f} %", "red") if link["up"] and loss >= 0.01 else ""
+        links.append(f"{link['network']} {age}{lost}")
     via = node["via"]
     if via == "direct":
         start = "heard directly"

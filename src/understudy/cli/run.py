@@ -91,17 +91,27 @@ Examples:
     metavar="TIME",
     help="How long handing over may take when asked to stop; then it ends at once.",
 )
-def command(config: str, node: str | None, runtime_dir: str, state_dir: str, stop_limit: str) -> None:
+@click.option(
+    "--log",
+    "log_form",
+    type=click.Choice(["auto", "json"]),
+    default="auto",
+    show_default=True,
+    help="How the processes write on standard error: lines for people (fields where it leads to systemd's journal), or JSON.",
+)
+def command(config: str, node: str | None, runtime_dir: str, state_dir: str, stop_limit: str, log_form: str) -> None:
     import os
     import sys
 
     from ..adapters import running
     from ..config.advice import advice
     from ..config.validate import CLEAN_STOP, stop_time
+    from ..logline import VARIABLE
     from ..model import Role
     from ..supervisor.place import occupy
     from ..units import SECOND, format_duration, parse_duration
 
+    os.environ[VARIABLE] = log_form
     try:
         limit = parse_duration(stop_limit)
     except ValueError as error:
@@ -117,9 +127,9 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
-            click.echo(f"understudy: {text}", err=True)
+            _tell(f"understudy: {text}")
     for sentence in advice(cluster):
-        click.echo(f"understudy: {sentence}", err=True)
+        _tell(f"understudy: {sentence}")
     sys.stderr.flush()
     os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
     arguments = ["--config", running.configuration(runtime_dir), "--node", name, "--lock-fd", str(lock)]
@@ -133,6 +143,19 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     )
 
 
+def _tell(text: str) -> None:
+    """For a person as it is; as one line for programs that want JSON."""
+    import os
+
+    from ..logline import Form, form
+    from ..supervisor.notify import log
+
+    if form(os.environ) is Form.JSON:
+        log(text, "warning")
+    else:
+        click.echo(text, err=True)
+
+
 def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
     """What to run with, and whether it is the file's content (True) or what living processes of this node run with already.
 
@@ -144,7 +167,7 @@ def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
 
     cluster, problems = examine(config)
     for problem in problems:
-        click.echo(str(problem), err=True)
+        _tell(str(problem))
     kept = None
     if running.is_in_use(runtime_dir):
         kept, _ = examine(running.configuration(runtime_dir), with_api_files=False)
@@ -194,7 +217,7 @@ def _keep(cluster: Cluster, runtime_dir: str) -> None:
         copied = load(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
     except ConfigError as error:
-        click.echo(str(error), err=True)
+        _tell(str(error))
         raise SystemExit(EXIT_REFUSED) from None
     except OSError as error:
         log(f"cannot write {error.filename}: {error.strerror}; make room there", "error")

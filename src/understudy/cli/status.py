@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
 import click
 
 from .options import json_option, runtime_dir_option
 from .terminal import print_json, say, wants_colour
+
+if TYPE_CHECKING:
+    from .client import Client
 
 
 @click.command()
@@ -25,10 +31,10 @@ def command(watch: bool, every: float, as_json: bool, runtime_dir: str) -> None:
     Every node has its own view; ask on another machine to see another one. What a frozen daemon said last is shown with its age.
 
     With --json the output follows docs/status-schema.json; its version is the field "schema". With --watch it is one object
-    on each line.
+    on each line. Without --json, --watch refreshes in place on a terminal, and writes one text after the other elsewhere.
 
     \b
-    Exit codes: 0 shown, 3 no daemon answers here, 4 you may not ask.
+    Exit codes: 0 shown, or Ctrl-C while watching; 3 no daemon answers here, 4 you may not ask.
 
     \b
     Examples:
@@ -39,46 +45,40 @@ def command(watch: bool, every: float, as_json: bool, runtime_dir: str) -> None:
     from .client import Client
 
     client = Client(runtime_dir)
-    if not watch:
-        _show(client.get("/v1/status"), as_json)
-        return
-    _watch(client, every, as_json)
+    if watch:
+        _watch(client, every, as_json)
+    elif as_json:
+        print_json(client.get("/v1/status"))
+    else:
+        say(_text(client))
 
 
-def _show(status: dict[str, object], as_json: bool, compact: bool = False) -> None:
+def _text(client: Client) -> str:
     from .render_text import Paint, status_text
 
-    if as_json:
-        print_json(status, compact)
-    else:
-        say(status_text(status, Paint(wants_colour())))
+    return status_text(client.get("/v1/status"), Paint(wants_colour()))
 
 
-def _watch(client: object, every: float, as_json: bool) -> None:
-    import sys
-    import time
-
-    from ..errors import NotRunning, TimedOut
-    from .client import Client
-
-    if not isinstance(client, Client):
-        return
-    clear = sys.stdout.isatty() and not as_json
+def _watch(client: Client, every: float, as_json: bool) -> None:
+    """Until Ctrl-C. Somebody who watches wants to see a daemon come back, so that it is away ends nothing."""
     try:
-        while True:
-            try:
-                status = client.get("/v1/status")
-            except (NotRunning, TimedOut) as error:
-                # Somebody who watches wants to see the daemon come back.
-                if clear:
-                    click.clear()
-                click.echo(str(error), err=True)
-            else:
-                if clear:
-                    click.clear()
-                _show(status, as_json, compact=True)
-                if not as_json and not clear:
-                    say("")
-            time.sleep(every)
+        import time
+
+        from ..errors import NotRunning, TimedOut
+        from .terminal import InPlace
+
+        with nullcontext() if as_json else InPlace() as place:
+            while True:
+                try:
+                    if place is None:
+                        print_json(client.get("/v1/status"), compact=True)
+                    else:
+                        place.show(_text(client))
+                except (NotRunning, TimedOut) as error:
+                    if place is not None and place.on_terminal:
+                        place.show(f"{error}\n\nlooking again every {every:g} s; Ctrl-C ends this")
+                    else:
+                        click.echo(str(error), err=True)
+                time.sleep(every)
     except KeyboardInterrupt:
         return

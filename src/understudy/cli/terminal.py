@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import Any, TextIO
 
@@ -24,6 +25,42 @@ def say(text: str) -> None:
 def print_json(value: Any, compact: bool = False) -> None:
     click.echo(json.dumps(value, indent=None if compact else 2, ensure_ascii=False))
     sys.stdout.flush()
+
+
+class InPlace:
+    """Text that replaces the one before it on a terminal, without flicker; anywhere else one text after the other.
+
+    The sequences are those of ECMA-48 and xterm's private modes 7 (wrap) and 25 (cursor), which every terminal has; a dumb one
+    gets plain lines. A context manager: what it changed on the terminal is put back at its end.
+    """
+
+    def __init__(self) -> None:
+        self.on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> InPlace:
+        if self.on_terminal:
+            self._write("\x1b[?25l\x1b[?7l\x1b[2J")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.on_terminal:
+            self._write("\x1b[?7h\x1b[?25h\n")
+
+    def show(self, text: str) -> None:
+        """Show ``text``; what the terminal has no room for is counted in its last line."""
+        if not self.on_terminal:
+            self._write(f"{text}\n\n")
+            return
+        rows = max(shutil.get_terminal_size().lines, 2)
+        lines = text.splitlines()
+        if len(lines) >= rows:
+            lines[rows - 2 :] = [f"... and {len(lines) - rows + 2} lines more; make the window higher"]
+        self._write("\x1b[H" + "\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        click.echo(text, nl=False, color=True)
+        sys.stdout.flush()
 
 
 class Progress:

@@ -17,12 +17,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..effects import Level
-from ..units import MILLISECOND, SECOND
+from ..units import SECOND
+from .entry import Entry
+from .log import Log
 
 LARGEST = 4 << 20
 """Bytes after which the file is set aside as ``history.jsonl.1``; so the history takes at most twice this."""
@@ -37,34 +37,6 @@ CLOCK_STEP: int = SECOND
 _RECALLED = 512 * 1024
 _LONGEST_QUEUE = 5000
 _SLOW: int = 5 * SECOND
-# The priorities of sd-daemon(3): the journal takes them from the start of a line.
-_PRIORITY = {Level.INFO: "<6>", Level.WARNING: "<4>", Level.ERROR: "<3>"}
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """``at`` is wall-clock time in nanoseconds since 1970."""
-
-    at: int
-    level: Level
-    text: str
-    group: str = ""
-    node: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "at": wall_text(self.at),
-            "level": self.level.value,
-            "text": self.text,
-            "group": self.group,
-            "node": self.node,
-        }
-
-
-def wall_text(nanoseconds: int) -> str:
-    """ISO 8601 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(nanoseconds // MILLISECOND / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _clocks() -> tuple[int, int]:
@@ -87,7 +59,7 @@ class History:
         self._offset = _difference(clocks())
         self._looking = threading.Lock()
         self._path = path
-        self._stream = stream
+        self._log = Log(stream)
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._newest = 0
         self._adding = threading.Lock()
@@ -96,7 +68,6 @@ class History:
         self._busy_since = 0
         self._lost = 0
         self._trouble = ""
-        self._printed_with_priority = stream is not None and not stream.isatty()
         self._recall()
         self._thread = threading.Thread(target=self._work, name="history", daemon=True)
         self._thread.start()
@@ -209,7 +180,7 @@ class History:
             self._busy_since = 0
 
     def _write(self, entry: Entry, form: dict[str, Any]) -> None:
-        self._print(entry)
+        self._log.write(entry)
         data = (json.dumps(form, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -228,14 +199,3 @@ class History:
         except OSError as error:
             self._lost += 1
             self._trouble = error.strerror or str(error)
-
-    def _print(self, entry: Entry) -> None:
-        if self._stream is None:
-            return
-        start = _PRIORITY[entry.level] if self._printed_with_priority else f"{wall_text(entry.at)} "
-        where = f"[{entry.group}] " if entry.group else ""
-        try:
-            self._stream.write(f"{start}{where}{entry.text}\n".replace("\x00", ""))
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None

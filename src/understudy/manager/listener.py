@@ -60,7 +60,9 @@ def peer(handle: socket.socket) -> tuple[int, tuple[int, ...]]:
 class Connection(web.RequestHandler):
     """One client. ``user`` and ``groups`` as ``peer`` says; ``asked``: a whole request head has come."""
 
-    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop, who: tuple[int, tuple[int, ...]]) -> None:
+    def __init__(
+        self, server: web.Server, loop: asyncio.AbstractEventLoop, who: tuple[int, tuple[int, ...]], head: float
+    ) -> None:
         super().__init__(
             server,
             loop=loop,
@@ -73,7 +75,7 @@ class Connection(web.RequestHandler):
         self.user, self.groups = who
         self.asked = False
         self.closed: asyncio.Future[None] = loop.create_future()
-        self._timer = loop.call_later(HEAD, self._too_slow)
+        self._timer = loop.call_later(head, self._too_slow)
 
     def _too_slow(self) -> None:
         if not self.asked:
@@ -114,10 +116,12 @@ class Listener:
         handler: Handler,
         context: ssl.SSLContext | None = None,
         most: int = MOST_CONNECTIONS,
+        head: float = HEAD,
     ) -> None:
         self._handle = handle
         self._handler = handler
         self._context = context
+        self._head = head
         self._loop = asyncio.get_running_loop()
         self._server = web.Server(self._respond, request_factory=self._request, loop=self._loop)
         self._free = asyncio.Semaphore(most)
@@ -156,7 +160,7 @@ class Listener:
             task.exception()  # a handshake that failed or a client that went: nothing that anybody should hear of
 
     async def _serve(self, client: socket.socket) -> None:
-        connection = Connection(self._server, self._loop, peer(client))
+        connection = Connection(self._server, self._loop, peer(client), self._head)
         secure: dict[str, Any] = {}
         if self._context is not None:
             secure = {"ssl": self._context, "ssl_handshake_timeout": HANDSHAKE, "ssl_shutdown_timeout": 1.0}

@@ -79,7 +79,7 @@ METRICS: tuple[Metric, ...] = (
         ("group", "state"),
     ),
     Metric(
-        "understudy_group_state_seconds",
+        "understudy_group_holder_age_seconds",
         "gauge",
         "For how long the holder has had it, where that is known.",
         ("group",),
@@ -225,7 +225,7 @@ def _group(group: Mapping[str, Any], me: str) -> Iterator[Value]:
     for state in GROUP_STATES:
         yield "understudy_group_state", (name, state), float(group["state"] == state)
     if group["for_ms"] is not None:
-        yield "understudy_group_state_seconds", (name,), group["for_ms"] / 1000
+        yield "understudy_group_holder_age_seconds", (name,), group["for_ms"] / 1000
     if group["lease_left_ms"] is not None:
         yield "understudy_group_lease_remaining_seconds", (name,), group["lease_left_ms"] / 1000
     for item in group["resources"]:

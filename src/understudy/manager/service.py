@@ -22,8 +22,9 @@ from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from .drift import Drift
+from .entry import Entry
 from .fencing import Fencer
-from .history import Entry, History
+from .history import History
 from .ping import Pinger
 from .pulse_link import PulseLink
 from .refused import RefusedLately

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..logline import wall_text
 from ..units import MILLISECOND, Duration
-from .history import wall_text
 
 
 def status_answer(

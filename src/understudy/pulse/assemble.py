@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 import time
 from dataclasses import replace
 
@@ -29,6 +28,7 @@ from .manager_link import ManagerLink
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
+from .speak import say
 from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
 from .timer import Timer
 
@@ -43,20 +43,20 @@ def main(arguments: Arguments) -> int:
     try:
         lock = lockfile.take(arguments.in_runtime_dir("pulse.lock"))
         if lock is None:
-            _say(f"another pulse runs for {arguments.runtime_dir}; each node needs its own --runtime-dir")
+            say(f"another pulse runs for {arguments.runtime_dir}; each node needs its own --runtime-dir")
             return EXIT_BUSY
         cluster = load(arguments.config)
         keys = load_keys(cluster)
         if arguments.node not in cluster.names:
-            _say(arguments.unknown_node(cluster.names))
+            say(arguments.unknown_node(cluster.names))
             return EXIT_CONFIG
         return _run(arguments, cluster, keys)
     except ConfigError as error:
-        _say(str(error))
+        say(str(error))
         return EXIT_CONFIG
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        _say(f"cannot start: {error.strerror or error}{where}")
+        say(f"cannot start: {error.strerror or error}{where}")
         return EXIT_SYSTEM
 
 
@@ -105,7 +105,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     def settle_in() -> None:
         loop.warnings = prepare().warnings(cluster.dead_time)
         for warning in (*loop.warnings, *kernel.warnings, *guard.troubles()):
-            _say(warning, "<4>")
+            say(warning, "warning")
         _tell_ready(arguments.ready_fd)
 
     proof = arguments.in_runtime_dir("at_rest")
@@ -114,7 +114,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
     programs = any(len(group.resources) > len(group.addresses) for group in cluster.groups)
     if code == 0 and not witness and programs and manager.peer is None:
-        _say("without a manager nobody could say whether all programs have stopped", "<4>")
+        say("without a manager nobody could say whether all programs have stopped", "warning")
         return EXIT_UNPROVEN
     if code == 0:
         _note_rest(proof)
@@ -122,7 +122,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         # Nothing is held any more; whoever uses an address of ours by hand from now on must not meet our rules.
         refusal = teardown(cluster)
         if refusal is not None:
-            _say(f"the tables of the kernel leases stay: {refusal}", "<4>")
+            say(f"the tables of the kernel leases stay: {refusal}", "warning")
     return code
 
 
@@ -171,7 +171,7 @@ def _quiet(arguments: Arguments, cluster: Cluster) -> Duration:
     """
 
     def warn(text: str) -> None:
-        _say(text, "<4>")
+        say(text, "warning")
 
     now = boot_clock()
     quiet = quiet_time(arguments.in_runtime_dir("dead_time"), cluster.dead_time, now, warn)
@@ -190,7 +190,7 @@ def _note_rest(path: str) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        _say(f"cannot write {path}: {error.strerror}", "<4>")
+        say(f"cannot write {path}: {error.strerror}", "warning")
 
 
 def _tell_ready(descriptor: int) -> None:
@@ -201,8 +201,3 @@ def _tell_ready(descriptor: int) -> None:
         os.close(descriptor)
     except OSError:
         pass  # the supervisor died meanwhile; the next one finds us by our lock
-
-
-def _say(text: str, level: str = "<3>") -> None:
-    prefix = "" if sys.stderr.isatty() else level
-    print(f"{prefix}understudy pulse: {text}", file=sys.stderr, flush=True)

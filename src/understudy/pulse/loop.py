@@ -23,7 +23,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +41,7 @@ from .manager_link import DumpWanted, ManagerLink, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
+from .speak import say
 from .timer import Timer
 
 MEND_INTERVAL: Duration = SECOND
@@ -129,7 +129,7 @@ class Loop:
                 where = f"the recorder is in {crash_file}"
             except OSError as error:
                 where = f"the recorder is lost: cannot write {crash_file}: {error.strerror}"
-            print(f"<2>understudy pulse: a bug of ours; {where}\n{text}", file=sys.stderr)
+            say(f"a bug of ours; {where}\n{text}", "critical")
             return EXIT_BUG
         finally:
             self.manager.close()

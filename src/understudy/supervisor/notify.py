@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
+
+from ..logline import Form, form, json_line, text_line
 
 
 def tell_systemd(text: str) -> None:
@@ -28,14 +31,14 @@ def watchdog_interval() -> float | None:
     return int(text) / 2_000_000 if text.isdigit() and int(text) > 0 and for_us else None
 
 
-_LEVELS = {"error": "<3>", "warning": "<4>", "info": "<6>"}
-
-
 def log(text: str, level: str = "info") -> None:
-    """One line on standard error, with the journal's level prefix when that is not a terminal."""
-    prefix = "" if sys.stderr.isatty() else _LEVELS[level]
+    """One line on standard error: with the journal's level prefix when that is not a terminal, or as JSON."""
+    if form(os.environ) is Form.JSON:
+        line = json_line(time.time_ns(), level, "supervisor", text)
+    else:
+        line = text_line(level, text, "understudy: ", not sys.stderr.isatty())
     try:
-        sys.stderr.write(f"{prefix}understudy: {text}\n")
+        sys.stderr.write(line)
         sys.stderr.flush()
     except OSError:
         pass
