@@ -37,7 +37,7 @@ def test_what_it_writes_is_good_without_a_warning(tmp_path: Path) -> None:
     done = init(*ALL, "--config", str(config))
     assert (done.returncode, done.stderr) == (0, "")
     assert "good, no warnings" in done.stdout
-    assert "Next: " in done.stdout
+    assert "Next: understudy invite --config" in done.stdout
     cluster, problems = examine(str(config))
     assert problems == ()
     assert cluster is not None
