@@ -19,6 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from clean_debian import CleanDebian, make_base, missing
+from readme_walk import walk
 
 from understudy.lab.netns import Room
 
@@ -60,6 +61,9 @@ def in_a_lab(name: str, *arguments: Path) -> str:
     if done.returncode != 0:
         pytest.fail(f"{name} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
     return done.stdout
+
+
+__all__ = ["walk"]  # run by name, as the director of a lab
 
 
 def one_machine(base: str) -> tuple[Room, CleanDebian]:
@@ -128,6 +132,10 @@ def test_installed_used_and_purged_nothing_is_left(package: Path, base: Path) ->
 
 def test_an_upgrade_stops_nothing(package: Path, base: Path) -> None:
     in_a_lab("upgrade_keeps_running", package, base)
+
+
+def test_the_readme_leads_to_a_cluster(package: Path, base: Path) -> None:
+    print(in_a_lab("walk", base, package))
 
 
 def test_it_names_no_place_of_the_machine_that_built_it(package: Path, tmp_path: Path) -> None:
