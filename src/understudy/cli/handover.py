@@ -21,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ..config.addresses import is_name
 from ..errors import NotRunning, Refused, TimedOut
 from .invitation import SECRET_BITS, Code, Invitation, Refusal, fingerprint
 
@@ -136,8 +137,8 @@ class Inviter:
         if question.get("version") != VERSION or not isinstance(secret, str) or not isinstance(host, str):
             return Refusal("the machines run different versions of understudy", "Install the same version on both.")
         number = int(secret, 16)
-        if not 0 <= number < 1 << SECRET_BITS or len(host) > 255:
-            raise ValueError("no secret of ours")
+        if not 0 <= number < 1 << SECRET_BITS or not is_name(host):
+            raise ValueError("nothing that we say")
         return self.invitation.judge(number, host, peer, time.monotonic())
 
 
