@@ -92,6 +92,10 @@ def install_use_purge(package: str, base: str) -> None:
     assert "WITHOUT quorum" in status  # it is alone in its network, and says so
     group = debian.type("getent group understudy").split(":")[2]
     assert debian.type("stat -c %g:%a /run/understudy/control.sock") == f"{group}:660\n"
+    script = ". /usr/share/bash-completion/completions/understudy; COMP_WORDS=(understudy move w); COMP_CWORD=2"
+    completed = debian.type(f"{script}; _understudy_completion understudy; echo $COMPREPLY")
+    assert completed == "web\n", completed
+    assert "understudy-join" in debian.type("zcat /usr/share/man/man8/understudy.8.gz").replace("\\-", "-")
     after_use = debian.files()
     assert not [path for path in after_use if path not in installed and path.startswith("./usr")]
     debian.type("apt-get remove -y understudy")
