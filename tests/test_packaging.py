@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import hashlib
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -60,6 +62,22 @@ def test_systemd_does_not_claim_to_reload_and_does_not_repeat_what_is_useless() 
     found = dict(settings(PACKAGING / "understudy.service"))
     assert "ExecReload" not in found
     assert found["RestartPreventExitStatus"].split() == [str(EXIT_REFUSED), "75"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_start_waits_for_the_control_socket_and_never_fails(tmp_path: Path, there: bool) -> None:
+    """systemd's own dollar signs are written twice (systemd.service(5)); the loop is made shorter here, not other."""
+    (line,) = [value for name, value in settings(PACKAGING / "understudy.service") if name == "ExecStartPost"]
+    assert line.startswith("-/bin/sh -c ")
+    path = tmp_path / "control.sock"
+    words = shlex.split(
+        line[1:].replace("$$", "$").replace("/run/understudy/control.sock", str(path)).replace("50", "2")
+    )
+    with socket.socket(socket.AF_UNIX) as control:
+        if there:
+            control.bind(str(path))
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_nothing_that_agents_inherit_shuts_them_in() -> None:

@@ -229,7 +229,11 @@ def main() -> int:
     asked = parser.parse_args()
     package = build(asked.output.resolve())
     print(f"{package} ({package.stat().st_size / 1e6:.1f} MB)")
-    print(f"install it with: apt-get install {package}")
+    print(f"install it where Debian or Ubuntu has {PYTHON}: apt-get install {package}")
+    if not os.path.exists(f"/usr/bin/{PYTHON}"):
+        print(
+            "this machine has none at /usr/bin: for machines like this one, make .venv with /usr/bin/python3 and build again"
+        )
     if not asked.check:
         return 0
     tests = str(ROOT / "tests" / "package" / "package_check.py")

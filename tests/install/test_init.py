@@ -37,7 +37,7 @@ def test_what_it_writes_is_good_without_a_warning(tmp_path: Path) -> None:
     done = init(*ALL, "--config", str(config))
     assert (done.returncode, done.stderr) == (0, "")
     assert "good, no warnings" in done.stdout
-    assert "Next: " in done.stdout
+    assert "Next: understudy invite --config" in done.stdout
     cluster, problems = examine(str(config))
     assert problems == ()
     assert cluster is not None
@@ -117,7 +117,7 @@ ip link add eth0 type veth peer name far0; ip link set far0 up; ip link set eth0
 ip link add eth1 type veth peer name far1; ip link set far1 up; ip link set eth1 up
 ip link add docker0 type bridge; ip link set docker0 up
 ip link add down0 type veth peer name far2
-ip addr add 192.168.58.101/24 dev eth0; ip addr add 192.168.58.77/32 dev eth0
+ip addr add 192.168.58.77/32 dev eth0; ip addr add 192.168.58.101/24 dev eth0
 ip addr add fd00::7/64 dev eth0 nodad; ip addr add 192.168.107.101/16 dev eth1
 ip addr add 172.17.0.1/16 dev docker0; ip addr add 10.99.0.1/24 dev down0
 ip route add default via 192.168.58.1
@@ -204,3 +204,31 @@ def test_a_person_at_a_terminal(tmp_path: Path) -> None:
     cluster, problems = examine(str(config))
     assert cluster is not None
     assert (cluster.name, cluster.names, problems) == ("office", ("ha01", "ha02", "arbiter"), ())
+
+
+SERVE = """
+cd {directory}
+{init} --serve --config a/cluster.toml --yes --node ha02=192.168.58.102 --witness arbiter=192.168.58.9 \\
+    --address 192.168.58.100 > said &
+until grep -q Waiting said; do sleep 0.05; done
+for name in ha02 arbiter; do
+    line=$(sed -n "s/^Type on $name: *understudy //p" said)
+    {program} $line --node $name --config $name/cluster.toml || exit 9
+done
+wait $!
+"""
+
+
+@pytest.mark.kernel
+@needs_namespaces
+def test_init_may_invite_at_once(tmp_path: Path) -> None:
+    program = " ".join(INIT[:-1])
+    script = SERVE.format(directory=tmp_path, init=" ".join(INIT), program=program)
+    done = subprocess.run(on_a_machine("sh", "-c", script), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = (tmp_path / "said").read_text()
+    assert "Type on ha02:     understudy join 192.168.58.101 --code " in said
+    assert "All have joined." in said
+    for name in ("ha02", "arbiter"):
+        for file in ("cluster.toml", "cluster.key"):
+            assert (tmp_path / name / file).read_bytes() == (tmp_path / "a" / file).read_bytes()

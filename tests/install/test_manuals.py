@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
 from understudy.cli import main as cli
@@ -67,8 +68,18 @@ def test_every_option_and_its_help_is_on_the_page(pages: dict[str, str]) -> None
         command = cli.commands.get_command(context, name)
         assert command is not None
         page = pages[f"understudy-{name}.8"].replace("\\-", "-")
+        assert "\\-\\-" in pages[f"understudy-{name}.8"], "a minus sign that man turns into a hyphen cannot be copied"
         for option in (word for item in command.params for word in item.opts if word.startswith("--")):
             assert option in page, f"{name} {option}"
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    context = cli.commands.make_context("understudy", ["status"], resilient_parsing=True)
+    for name in cli.COMMANDS:
+        command = cli.commands.get_command(context, name)
+        assert command is not None
+        mute = [item.name for item in command.params if isinstance(item, click.Option) and not item.help]
+        assert mute == [], name
 
 
 def test_exit_codes_are_read_in_both_spellings(manuals: ModuleType) -> None:

@@ -16,6 +16,8 @@ from understudy.lab.inside import BASE
 from understudy.lab.netns import Machine, Room
 
 HERE = Path(__file__).resolve().parent
+HOME = "/srv"
+"""Where commands are typed: a directory that is the machine's own."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOT_COMPARED = (
     "./proc",
@@ -33,13 +35,21 @@ _CONTENT_VARIES = ("./var/log/*", "./var/lib/dpkg/*", "./var/cache/*")
 """Diaries of Debian's own programs: they must be there as before, with whatever in them."""
 
 
-def missing() -> str:
-    """What this machine lacks for it; empty when nothing."""
+def overlay_missing() -> str:
+    """What this machine lacks for machines with a root of their own; empty when nothing."""
     if os.geteuid() != 0:
         return "needs root"
-    absent = [
-        name for name in ("debootstrap", "apt-get", "ip", "nft", "nsenter", "chroot") if shutil.which(name) is None
-    ]
+    if "overlay" not in Path("/proc/filesystems").read_text("ascii"):
+        return "the kernel has no overlay file system"
+    absent = [name for name in ("ip", "nft", "nsenter", "chroot") if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+def missing() -> str:
+    """What it takes to make the base as well; empty when nothing is missing."""
+    if overlay_missing():
+        return overlay_missing()
+    absent = [name for name in ("debootstrap", "apt-get", "dpkg-deb") if shutil.which(name) is None]
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
@@ -64,7 +74,6 @@ mount -t overlay overlay -o lowerdir={base},upperdir={home}/upper,workdir={home}
 mount -t proc proc {root}/proc
 mount -t sysfs sysfs {root}/sys
 mount -t tmpfs -o mode=755 run {root}/run
-mount -t tmpfs -o mode=1777 tmp {root}/tmp
 mount --rbind /dev {root}/dev
 mkdir {root}/run/systemd {root}/run/systemd/system
 hostname > {root}/etc/hostname
@@ -86,13 +95,13 @@ class CleanDebian:
             "env",
             "-i",
             f"PATH={PATH}",
-            "HOME=/root",
+            f"HOME={HOME}",
             "LC_ALL=C.UTF-8",
             "DEBIAN_FRONTEND=noninteractive",
             "bash",
             "-c",
         ]
-        return self.machine.command(["chroot", self.root, *shell, line])
+        return self.machine.command(["chroot", self.root, *shell, f"cd {HOME}; {line}"])
 
     def type(self, line: str, expect: int = 0) -> str:
         """What a line prints on both channels. Fails when it does not end with the exit code ``expect``."""

@@ -19,6 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from clean_debian import CleanDebian, make_base, missing
+from readme_walk import walk
 
 from understudy.lab.netns import Room
 
@@ -62,6 +63,9 @@ def in_a_lab(name: str, *arguments: Path) -> str:
     return done.stdout
 
 
+__all__ = ["walk"]  # run by name, as the director of a lab
+
+
 def one_machine(base: str) -> tuple[Room, CleanDebian]:
     room = Room(["service", "heartbeat"])
     room.add("ha01", [("eth0", "service", [ADDRESSES["ha01"]]), ("eth1", "heartbeat", ["192.168.107.101/24"])])
@@ -88,6 +92,10 @@ def install_use_purge(package: str, base: str) -> None:
     assert "WITHOUT quorum" in status  # it is alone in its network, and says so
     group = debian.type("getent group understudy").split(":")[2]
     assert debian.type("stat -c %g:%a /run/understudy/control.sock") == f"{group}:660\n"
+    script = ". /usr/share/bash-completion/completions/understudy; COMP_WORDS=(understudy move w); COMP_CWORD=2"
+    completed = debian.type(f"{script}; _understudy_completion understudy; echo $COMPREPLY")
+    assert completed == "web\n", completed
+    assert "understudy-join" in debian.type("zcat /usr/share/man/man8/understudy.8.gz").replace("\\-", "-")
     after_use = debian.files()
     assert not [path for path in after_use if path not in installed and path.startswith("./usr")]
     debian.type("apt-get remove -y understudy")
@@ -128,6 +136,10 @@ def test_installed_used_and_purged_nothing_is_left(package: Path, base: Path) ->
 
 def test_an_upgrade_stops_nothing(package: Path, base: Path) -> None:
     in_a_lab("upgrade_keeps_running", package, base)
+
+
+def test_the_readme_leads_to_a_cluster(package: Path, base: Path) -> None:
+    print(in_a_lab("walk", base, package))
 
 
 def test_it_names_no_place_of_the_machine_that_built_it(package: Path, tmp_path: Path) -> None:

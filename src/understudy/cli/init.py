@@ -56,6 +56,9 @@ ADMIN_GROUP = "understudy"
 @click.option("--dead-time", default="", metavar="TIME", help="The outage that a client may see.  [proposal: 1s]")
 @click.option("--yes", is_flag=True, help="Ask nothing: take the proposals where no option says otherwise.")
 @click.option("--force", is_flag=True, help="Replace a configuration that exists. A key that exists is always kept.")
+@click.option(
+    "--serve", is_flag=True, help="Afterwards invite the other machines at once, as `understudy invite` does."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -72,6 +75,7 @@ def command(
     dead_time: str,
     yes: bool,
     force: bool,
+    serve: bool,
 ) -> None:
     """Write the first configuration of a cluster and its key.
 
@@ -82,13 +86,14 @@ def command(
 
     Without a terminal nothing is asked: options must say everything, or `--yes` must accept the proposals.
 
-    Both files belong on every machine of the cluster.
+    Afterwards `understudy invite` here and `understudy join` on the other machines bring both files there.
 
     \b
     Exit codes:
       0  both files are there
       1  the answers do not fit together, a file exists, or it cannot be written
       2  the command line is wrong or says too little
+      5  with --serve: not all machines have joined in time
 
     \b
     Files:
@@ -112,7 +117,7 @@ def command(
     flags = Flags(cluster, nodes, witness, pair, dead_time, group, addresses, device, program, ping)
     draft = _draft(flags, config, yes)
     write(draft, config, force)
-    _tell(context, config, draft)
+    _tell(context, config, draft, serve)
 
 
 def _draft(flags: Flags, config: str, yes: bool) -> Draft:
@@ -187,12 +192,11 @@ def write(draft: Draft, config: str, force: bool) -> None:
     click.echo(f"Wrote a new key to {key} (mode 0600)." if made_key else f"Kept the key in {key}.")
 
 
-def _tell(context: click.Context, config: str, draft: Draft) -> None:
+def _tell(context: click.Context, config: str, draft: Draft, serve: bool) -> None:
     """The judgement in the words of ``understudy check``, and the next steps."""
-    import os
     import socket
 
-    from . import check
+    from . import check, invite
 
     click.echo("")
     context.invoke(check.command, paths=(config,), node=None, as_json=False)
@@ -201,7 +205,9 @@ def _tell(context: click.Context, config: str, draft: Draft) -> None:
     others = [member.name for member in draft.members if member.name not in (host, host.partition(".")[0])]
     if len(others) == len(draft.members):
         click.echo(f"This machine is called {host}, which is none of them: start it with  understudy run --node NAME")
-    directory = os.path.dirname(os.path.abspath(config))
-    files = f"{config} {os.path.join(directory, draft.key_file)}"
-    click.echo(f"Next: scp -p {files} root@{others[0]}:{directory}/   # and to the others ({', '.join(others[1:])})")
-    click.echo("      systemctl enable --now understudy   # then, on every machine")
+    if serve:
+        context.invoke(invite.command, names=(), config=config, listen=(), port=invite.PORT, life="15m")
+        return
+    flag = "" if config == CONFIGURATION else f" --config {config}"
+    click.echo(f"Next: understudy invite{flag}    # here; it says what to type on the others ({', '.join(others)})")
+    click.echo("      systemctl enable --now understudy    # then, on every machine")

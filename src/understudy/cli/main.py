@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run this machine's daemon (a node or a witness)."),
     "check": ("check", "Check configuration files, and say how safe they are."),
     "init": ("init", "Write the first configuration of a cluster and its key."),
+    "invite": ("invite", "Hand configuration and key to the other machines, for one-time codes."),
+    "join": ("join", "Fetch configuration and key from a machine that invites."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
     "top": ("top", "Show the cluster on the whole screen, with keys."),

@@ -37,6 +37,7 @@ def wait_options(function: Function) -> Function:
         "--timeout",
         "limit",
         default="30s",
+        metavar="TIME",
         show_default=True,
         callback=_duration,
         help="How long to wait; exit code 5 after that. The cluster goes on with it.",
