@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from config_helpers import CLUSTER
 
 from understudy.cli.check import command
+from understudy.cli.check_here import mounts_at_boot
 
 MEMBERS = """
 [nodes.here]
@@ -31,6 +32,17 @@ resources = [
   { command = "no-such-program-9", directory = "/nowhere", user = "nobody9" },
   { command = "true", name = "found" },
   { command = "/proc/version", name = "not-executable" },
+]
+"""
+MORE = """
+[groups.more]
+resources = [
+  { lsb = "no-such-script-9" },
+  { resource_d = "no-such-script-9", name = "old" },
+  { resource_d = "/bin/true", name = "good-old" },
+  { mount = "/dev/nosuch9", at = "/nowhere/a", type = "ext4" },
+  { mount = "UUID=no-such-9", at = "/proc", type = "ext4" },
+  { mount = "server:/path", at = "/sys", type = "nfs" },
 ]
 """
 
@@ -103,3 +115,32 @@ def test_the_kernel_is_asked_whether_it_can_hold_leases(site) -> None:
         "warning: this machine cannot use its link address 192.0.2.1 now: Cannot assign requested address",
         "warning: site: there is no network interface eth77 for fd00::9",
     ]
+
+
+def test_what_the_other_kinds_lack(site) -> None:
+    site.write_text(CLUSTER + MEMBERS + MORE)
+    found = [line.partition("more: ")[2] for line in _lacks(site, "here") if "more: " in line]
+    nfs = [] if shutil.which("mount.nfs", path="/usr/sbin:/sbin") else ["the program mount.nfs is missing (mount /sys)"]
+    assert found == [
+        "/etc/init.d/no-such-script-9 is not there or not executable (no-such-script-9)",
+        "there is no executable no-such-script-9 in /etc/ha.d/resource.d or /etc/init.d (old)",
+        "there is no directory /nowhere/a (mount /nowhere/a)",
+        "there is no /dev/nosuch9 now (mount /nowhere/a)",
+        "there is no /dev/disk/by-uuid/no-such-9 now (mount /proc)",
+        *nfs,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "at_boot"),
+    [
+        ("/dev/sdb1 /srv/site ext4 defaults 0 2", True),
+        ("/dev/sdb1 /srv/site/ ext4 noatime,nofail 0 2", True),
+        ("/dev/sdb1 /srv/site ext4 noauto,noatime 0 2", False),
+        ("/dev/sdb1 /srv/site2 ext4 defaults 0 2", False),
+        ("#/dev/sdb1 /srv/site ext4 defaults 0 2", False),
+        ("", False),
+    ],
+)
+def test_a_mount_that_fstab_makes_too(line, at_boot) -> None:
+    assert mounts_at_boot(line, "/srv/site") is at_boot

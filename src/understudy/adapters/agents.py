@@ -2,7 +2,8 @@
 
 Rules kept here: never two actions of one resource at once, over restarts of the manager too; a monitor is cut short by a
 start, and both by a stop, because a node that has lost its lease must not wait for a slow start; every action has a hard
-limit. What an action's end means is decided in ``agent_ocf`` (exit codes) and ``agent_program`` (our own children).
+limit. What an action's end means is decided in ``agent_ocf`` (exit codes), ``agent_program`` (our own children) and the runners
+of the other kinds (``agent_kinds``).
 
 Cancelling a call of ``run`` abandons the action and does not end it: the next manager finds it by its record.
 """
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 
 from ..effects import Action
 from ..events import Outcome
-from ..model import Cluster, CommandResource, OcfResource, Program, ScriptResource
+from ..model import AddressResource, Cluster, CommandResource, OcfResource, Program, ScriptResource
 from ..units import SECOND, Duration
 from .agent_action import outlive_leftover, run_action
+from .agent_kinds import make_runner
 from .agent_log import ResourceLog
 from .agent_ocf import (
     STANDARD_TEMPORARY,
@@ -32,6 +34,7 @@ from .agent_ocf import (
 )
 from .agent_proc import file_stem
 from .agent_program import Program as RunningProgram
+from .agent_workbench import Runner, Workbench
 
 STANDARD_RUNTIME = "/run/understudy"
 
@@ -51,6 +54,7 @@ class _Slot:
     believed_started: bool = False
     died_meanwhile: bool = False
     program: RunningProgram | None = None
+    runner: Runner | None = None
 
     def is_cut_short(self) -> bool:
         return self.cut_short
@@ -74,7 +78,7 @@ class Agents:
         self._slots: dict[tuple[str, str], _Slot] = {}
         for group in cluster.groups:
             for resource in group.resources:
-                if isinstance(resource, CommandResource | ScriptResource | OcfResource):
+                if not isinstance(resource, AddressResource):
                     self._slots[group.name, resource.id] = self._slot(runtime_dir, group.name, resource, failed)
 
     def _make(self, directory: str) -> None:
@@ -100,6 +104,7 @@ class Agents:
 
             path = os.path.join(runtime_dir, "programs", f"{stem}.json")
             slot.program = RunningProgram(resource, log, path, died)
+        slot.runner = make_runner(resource, Workbench(log, slot.record, slot.is_cut_short))
         return slot
 
     def adopt(self) -> tuple[str, ...]:
@@ -163,6 +168,8 @@ class Agents:
     async def _perform_agent(self, slot: _Slot, action: Action, limit: Duration, base: dict[str, str]) -> Verdict:
         resource = slot.resource
         probe = not slot.believed_started
+        if slot.runner is not None:
+            return await slot.runner.perform(action, limit, base, probe)
         if isinstance(resource, ScriptResource):
             ended = await run_action(
                 script_words(resource, action), base, limit, slot.log, slot.record, slot.is_cut_short

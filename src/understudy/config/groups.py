@@ -11,14 +11,18 @@ from ..model import (
     Failback,
     FailbackKind,
     Group,
+    LsbResource,
+    MountResource,
     OcfResource,
     Resource,
+    ResourceDResource,
     Role,
     ScriptResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
+from .mounts import check_mounts
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
 from .tree import Array, Place, Table
@@ -57,6 +61,13 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
     _check_names(report, groups)
     _check_contents(report, groups)
     _check_addresses(report, groups, members)
+    mounts = [
+        (group.group.name, draft.resource, draft.place)
+        for group in groups
+        for draft in group.drafts
+        if isinstance(draft.resource, MountResource)
+    ]
+    check_mounts(report, mounts)
     for draft in groups:
         _check_stop_timeout(report, draft)
     return groups
@@ -143,9 +154,9 @@ def _check_names(report: Report, groups: list[GroupDraft]) -> None:
         for draft in group.drafts:
             name = draft.resource.id
             owner = owners.setdefault(name, (group, draft))
-            if owner[1] is draft or (isinstance(draft.resource, AddressResource) and not draft.named):
-                continue  # the same address twice has its own message
-            if _meaning(owner[1].resource) == _meaning(draft.resource):
+            if owner[1] is draft or (isinstance(draft.resource, AddressResource | MountResource) and not draft.named):
+                continue  # the same address or directory twice has its own message
+            if _meaning(owner[1].resource) == _meaning(draft.resource) is not None:
                 continue  # so has the same thing
             first, second = owner[0].group.name, group.group.name
             if first == second:
@@ -158,13 +169,17 @@ def _check_names(report: Report, groups: list[GroupDraft]) -> None:
 
 
 def _meaning(resource: Resource) -> tuple[object, ...] | None:
-    """What makes two programs the same thing, whatever they are called. None for addresses, which are checked apart."""
+    """What makes two programs the same thing, whatever they are called. None for what is checked apart."""
     if isinstance(resource, CommandResource):
         return ("command", resource.argv, resource.directory, resource.user, resource.environment)
     if isinstance(resource, ScriptResource):
         return ("script", resource.path, resource.arguments)
     if isinstance(resource, OcfResource):
         return ("agent", resource.provider, resource.type, resource.parameters)
+    if isinstance(resource, LsbResource):
+        return ("init script", resource.init_script)
+    if isinstance(resource, ResourceDResource):
+        return ("resource script", resource.resource_script, resource.arguments)
     return None
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
+from ..model import (
+    AddressResource,
+    CommandResource,
+    LsbResource,
+    MountResource,
+    OcfResource,
+    Quorum,
+    Resource,
+    ResourceDResource,
+    Role,
+    ScriptResource,
+)
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
 from . import awaiting
@@ -116,6 +127,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
 
 
 def _kind(resource: Resource) -> str:
+    """The word of the configuration that begins such a resource."""
     match resource:
         case AddressResource():
             return "address"
@@ -125,6 +137,12 @@ def _kind(resource: Resource) -> str:
             return "script"
         case OcfResource():
             return "ocf"
+        case MountResource():
+            return "mount"
+        case LsbResource():
+            return "lsb"
+        case ResourceDResource():
+            return "resource_d"
 
 
 def _group(node: Node, name: str, now: Instant) -> GroupStatus:

@@ -18,7 +18,16 @@ from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError
 from ..events import Started
-from ..model import Cluster, CommandResource, OcfResource, Resource, Role, ScriptResource
+from ..model import (
+    Cluster,
+    CommandResource,
+    MountResource,
+    OcfResource,
+    Resource,
+    ResourceDResource,
+    Role,
+    ScriptResource,
+)
 from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
@@ -140,6 +149,10 @@ def without_secrets(cluster: Cluster) -> Cluster:
                 return replace(resource, arguments=())
             case OcfResource():
                 return replace(resource, parameters=())
+            case MountResource():
+                return replace(resource, options=())
+            case ResourceDResource():
+                return replace(resource, arguments=())
             case _:
                 return resource
 

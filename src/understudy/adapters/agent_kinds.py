@@ -1,0 +1,25 @@
+"""The runner of each kind of resource that has one of its own; loaded only when the configuration has such a resource."""
+
+from __future__ import annotations
+
+from ..model import LsbResource, MountResource, Program, ResourceDResource
+from .agent_workbench import Runner, Workbench
+
+
+def make_runner(resource: Program, bench: Workbench) -> Runner | None:
+    """None for the kinds that ``Agents`` runs itself."""
+    match resource:
+        case MountResource():
+            from .agent_mount import MountRunner
+
+            return MountRunner(resource, bench)
+        case LsbResource():
+            from .agent_script import LsbRunner
+
+            return LsbRunner(resource, bench)
+        case ResourceDResource():
+            from .agent_script import ResourceDRunner
+
+            return ResourceDRunner(resource, bench)
+        case _:
+            return None
