@@ -245,7 +245,20 @@ class ResourceDResource:
     restarts: Restarts = field(default_factory=Restarts)
 
 
-Program: TypeAlias = CommandResource | ScriptResource | OcfResource | MountResource | LsbResource | ResourceDResource
+@dataclass(frozen=True, slots=True)
+class SystemdResource:
+    """A unit of systemd, named with its suffix, started and stopped over D-Bus."""
+
+    id: str
+    unit: str
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+Program: TypeAlias = (
+    CommandResource | ScriptResource | OcfResource | MountResource | LsbResource | ResourceDResource | SystemdResource
+)
 """Resources that the manager runs; addresses belong to the pulse."""
 Resource: TypeAlias = AddressResource | Program
 

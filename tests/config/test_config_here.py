@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from config_helpers import CLUSTER
 
 from understudy.cli.check import command
-from understudy.cli.check_here import mounts_at_boot
+from understudy.cli.check_here import lacking_unit, mounts_at_boot
+from understudy.model import SystemdResource
 
 MEMBERS = """
 [nodes.here]
@@ -43,6 +44,7 @@ resources = [
   { mount = "/dev/nosuch9", at = "/nowhere/a", type = "ext4" },
   { mount = "UUID=no-such-9", at = "/proc", type = "ext4" },
   { mount = "server:/path", at = "/sys", type = "nfs" },
+  { systemd = "no-such-9" },
 ]
 """
 
@@ -128,6 +130,21 @@ def test_what_the_other_kinds_lack(site) -> None:
         "there is no /dev/nosuch9 now (mount /nowhere/a)",
         "there is no /dev/disk/by-uuid/no-such-9 now (mount /proc)",
         *nfs,
+        "there is no file of the unit no-such-9.service (no-such-9)",
+    ]
+
+
+def test_a_unit_that_systemd_would_start_too(tmp_path) -> None:
+    directory = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    directory.mkdir(parents=True)
+    (tmp_path / "etc/systemd/system/pg@.service").touch()
+    plain, instance = SystemdResource("a", "a.service"), SystemdResource("pg", "pg@15.service")
+    assert list(lacking_unit(plain, str(tmp_path))) == ["there is no file of the unit a.service (a)"]
+    assert list(lacking_unit(instance, str(tmp_path))) == []
+    (directory / "pg@15.service").symlink_to("/nowhere")
+    assert list(lacking_unit(instance, str(tmp_path))) == [
+        "pg@15.service is enabled, so systemd starts it at boot, on every machine at once: "
+        "systemctl disable pg@15.service (pg)"
     ]
 
 

@@ -38,6 +38,7 @@ from understudy.model import (
     Restarts,
     Role,
     ScriptResource,
+    SystemdResource,
 )
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
 
@@ -89,7 +90,12 @@ def _resource_d(number: int) -> st.SearchStrategy[ResourceDResource]:
     return st.builds(ResourceDResource, st.just("x"), script, st.lists(texts, max_size=3).map(tuple))
 
 
-MORE_KINDS = {"mount": _mounts, "lsb": _lsb, "resource_d": _resource_d}
+def _systemd(number: int) -> st.SearchStrategy[SystemdResource]:
+    units = [f"u{number}.service", f"a-b@{number}.timer", f"srv-{number}.mount", f"postgresql@{number}.service"]
+    return st.builds(SystemdResource, st.just("x"), st.sampled_from(units))
+
+
+MORE_KINDS = {"systemd": _systemd, "mount": _mounts, "lsb": _lsb, "resource_d": _resource_d}
 
 
 @st.composite

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ..model import LsbResource, MountResource, Program, ResourceDResource
+from collections.abc import Callable
+
+from ..model import LsbResource, MountResource, Program, ResourceDResource, SystemdResource
 from .agent_workbench import Runner, Workbench
 
 
-def make_runner(resource: Program, bench: Workbench) -> Runner | None:
-    """None for the kinds that ``Agents`` runs itself."""
+def make_runner(resource: Program, bench: Workbench, died: Callable[[str], None]) -> Runner | None:
+    """None for the kinds that ``Agents`` runs itself. ``died``: called with a sentence when it ends outside any action."""
     match resource:
         case MountResource():
             from .agent_mount import MountRunner
@@ -21,5 +23,9 @@ def make_runner(resource: Program, bench: Workbench) -> Runner | None:
             from .agent_script import ResourceDRunner
 
             return ResourceDRunner(resource, bench)
+        case SystemdResource():
+            from .agent_systemd import SystemdRunner
+
+            return SystemdRunner(resource, died)
         case _:
             return None

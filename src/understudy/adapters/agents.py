@@ -52,7 +52,7 @@ class _Slot:
     under_way: tuple[Action, asyncio.Task[Verdict]] | None = None
     cut_short: bool = False
     believed_started: bool = False
-    died_meanwhile: bool = False
+    died_meanwhile: str = ""
     program: RunningProgram | None = None
     runner: Runner | None = None
 
@@ -92,19 +92,19 @@ class Agents:
         log = ResourceLog(os.path.join(runtime_dir, "log"), resource.id)
         stem = file_stem(resource.id)
         slot = _Slot(group, resource, log, os.path.join(runtime_dir, "actions", f"{stem}.json"))
+
+        def died(text: str) -> None:
+            slot.believed_started = False
+            if slot.lock.locked():
+                # The action under way must tell it, or its "ok" would come after this and hide it.
+                slot.died_meanwhile = text
+            else:
+                failed(group, resource.id, text)
+
         if isinstance(resource, CommandResource):
-
-            def died(text: str) -> None:
-                slot.believed_started = False
-                if slot.lock.locked():
-                    # The action under way must tell it, or its "ok" would come after this and hide it.
-                    slot.died_meanwhile = True
-                else:
-                    failed(group, resource.id, text)
-
             path = os.path.join(runtime_dir, "programs", f"{stem}.json")
             slot.program = RunningProgram(resource, log, path, died)
-        slot.runner = make_runner(resource, Workbench(log, slot.record, slot.is_cut_short))
+        slot.runner = make_runner(resource, Workbench(log, slot.record, slot.is_cut_short), died)
         return slot
 
     def adopt(self) -> tuple[str, ...]:
@@ -132,12 +132,12 @@ class Agents:
             finally:
                 slot.under_way = None
                 slot.cut_short = False
-            died, slot.died_meanwhile = slot.died_meanwhile, False
+            died, slot.died_meanwhile = slot.died_meanwhile, ""
             if task.cancelled():
                 return Outcome.UNKNOWN, "cut short by the next action of this resource"
             verdict = task.result()
-            if died and slot.program is not None and action is not Action.STOP and verdict[0] is Outcome.OK:
-                outcome, text = slot.program.monitor()
+            if died and action is not Action.STOP and verdict[0] is Outcome.OK:
+                outcome, text = (Outcome.FAILED, died) if slot.program is None else slot.program.monitor()
                 return (Outcome.FAILED if action is Action.START else outcome), text
             return verdict
 

@@ -6,6 +6,7 @@ Looks and changes nothing. Everything here is a warning: a device may come later
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 import pwd
 import shutil
@@ -33,7 +34,18 @@ from ..model import (
     ResourceDResource,
     Role,
     ScriptResource,
+    SystemdResource,
 )
+
+UNIT_DIRECTORIES = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "run/systemd/generator",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+"""Where systemd finds units, systemd.unit(5)."""
 
 
 def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
@@ -91,6 +103,8 @@ def _resource(resource: Resource) -> Iterator[str]:
                 yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
         case MountResource():
             yield from _mount(resource)
+        case SystemdResource():
+            yield from lacking_unit(resource)
         case CommandResource():
             yield from _command(resource)
 
@@ -115,6 +129,21 @@ def _mount(resource: MountResource) -> Iterator[str]:
         yield (
             f"/etc/fstab mounts {resource.directory} at boot, on every machine at once: "
             f"write noauto there, or take the line away ({resource.id})"
+        )
+
+
+def lacking_unit(resource: SystemdResource, root: str = "/") -> Iterator[str]:
+    """From the files alone: systemd is not asked, which may be another machine's affair."""
+    name, _, suffix = resource.unit.rpartition(".")
+    template = f"{name.partition('@')[0]}@.{suffix}" if "@" in name else resource.unit
+    names = (resource.unit, template)
+    places = [os.path.join(root, place) for place in UNIT_DIRECTORIES]
+    if not any(os.path.lexists(os.path.join(place, item)) for place in places for item in names):
+        yield f"there is no file of the unit {resource.unit} ({resource.id})"
+    if any(glob.glob(os.path.join(glob.escape(place), "*.wants", glob.escape(resource.unit))) for place in places):
+        yield (
+            f"{resource.unit} is enabled, so systemd starts it at boot, on every machine at once: "
+            f"systemctl disable {resource.unit} ({resource.id})"
         )
 
 

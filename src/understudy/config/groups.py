@@ -18,6 +18,7 @@ from ..model import (
     ResourceDResource,
     Role,
     ScriptResource,
+    SystemdResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
@@ -180,6 +181,8 @@ def _meaning(resource: Resource) -> tuple[object, ...] | None:
         return ("init script", resource.init_script)
     if isinstance(resource, ResourceDResource):
         return ("resource script", resource.resource_script, resource.arguments)
+    if isinstance(resource, SystemdResource):
+        return ("unit", resource.unit)
     return None
 
 

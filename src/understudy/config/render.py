@@ -25,6 +25,7 @@ from ..model import (
     Restarts,
     Role,
     ScriptResource,
+    SystemdResource,
 )
 from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
 from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
@@ -164,6 +165,8 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
     if isinstance(resource, ResourceDResource):
         words = [("resource_d", _text(resource.resource_script))]
         return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
+    if isinstance(resource, SystemdResource):
+        return [("systemd", _text(resource.unit))]
     words = [("command", _texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:

@@ -17,6 +17,7 @@ from ..model import (
     ResourceDResource,
     Restarts,
     ScriptResource,
+    SystemdResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import NAME_RULE, Wrong, is_name, read_device, read_virtual
@@ -24,6 +25,7 @@ from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_resource_d
 from .mounts import SHARED_TYPES, read_mount
 from .parts import DEFAULT_LIMITS, Common, program_name, read_arguments
 from .report import Report, Scope, nearest, suggestion
+from .system_units import is_exclusive_unit, read_unit
 from .tree import Place, Table, Value
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -34,6 +36,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "mount": ("at", "type", "options", "fsck", "kill_holders", "check"),
     "lsb": ("pid_file", "process"),
     "resource_d": ("args",),
+    "systemd": (),
 }
 """Each kind of resource and the words that only it takes."""
 
@@ -55,7 +58,6 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGW
 """What ``stop_signal`` may be. SIGWINCH is the graceful stop of Apache httpd."""
 
 _LATER = {
-    "systemd": "Until then run the program in the foreground with command, or start and stop it with script.",
     "probe": "Until then an agent's own monitor judges the program, every interval.",
 }
 
@@ -105,10 +107,6 @@ def _kind(report: Report, scope: Scope) -> str | None:
         text = f"a resource of one kind only, but this one is {' and '.join(kinds)}"
         report.error(scope.table.entries[kinds[1]].place, text, "Make each of them a resource { ... } of its own.")
         return None
-    for word in words:
-        if word == "systemd":
-            report.error(scope.table.entries[word].place, f'"{word}" is not in this version', _LATER[word])
-            return None
     hint = f"Begin it with one of {', '.join(KINDS)}."
     for word in words:
         close = nearest(word, KINDS)
@@ -248,6 +246,7 @@ _READERS: dict[str, Callable[[Report, Scope, Common], Resource | None]] = {
     "mount": read_mount,
     "lsb": lambda report, scope, common: read_lsb(report, scope, common, _EXCLUSIVE_SCRIPTS),
     "resource_d": lambda report, scope, common: read_resource_d(report, scope, common, _EXCLUSIVE_SCRIPTS),
+    "systemd": lambda report, scope, common: read_unit(report, scope, common, _EXCLUSIVE_SCRIPTS),
 }
 
 
@@ -319,6 +318,8 @@ def derived_name(resource: Resource) -> str:
             return program_name(resource.init_script)
         case ResourceDResource():
             return program_name(resource.resource_script)
+        case SystemdResource():
+            return program_name(resource.unit.removesuffix(".service"))
 
 
 def default_exclusive(resource: Resource) -> bool:
@@ -332,6 +333,8 @@ def default_exclusive(resource: Resource) -> bool:
             return program_name(resource.init_script) in _EXCLUSIVE_SCRIPTS
         case ResourceDResource():
             return program_name(resource.resource_script) in _EXCLUSIVE_SCRIPTS
+        case SystemdResource():
+            return is_exclusive_unit(resource.unit, _EXCLUSIVE_SCRIPTS)
         case _:
             return False
 

@@ -15,6 +15,7 @@ from ..model import (
     ResourceDResource,
     Role,
     ScriptResource,
+    SystemdResource,
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
@@ -143,6 +144,8 @@ def _kind(resource: Resource) -> str:
             return "lsb"
         case ResourceDResource():
             return "resource_d"
+        case SystemdResource():
+            return "systemd"
 
 
 def _group(node: Node, name: str, now: Instant) -> GroupStatus:

@@ -10,7 +10,7 @@ import os
 import socket
 from typing import Any
 
-_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d")
+_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
 
 
 def leftovers(runtime_dir: str, node: str = "") -> list[str]:
