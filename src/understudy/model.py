@@ -256,8 +256,51 @@ class SystemdResource:
     restarts: Restarts = field(default_factory=Restarts)
 
 
+@dataclass(frozen=True, slots=True)
+class RouteResource:
+    """A route. ``destination`` is a network (the default route is 0.0.0.0/0 or ::/0); ``table`` 254 is the main one.
+
+    ``source``: the address that the machine prefers as its own on this route.
+    """
+
+    id: str
+    destination: str
+    via: str | None
+    device: str | None
+    table: int = 254
+    metric: int | None = None
+    source: str | None = None
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAddressResource:
+    """The address that the machine prefers as its own on a route that is there already; put back as it was on stop.
+
+    ``of_route``: the network that the route leads to. ``route_device``: which one, when several lead there.
+    """
+
+    id: str
+    source_address: str
+    of_route: str
+    route_device: str | None = None
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
 Program: TypeAlias = (
-    CommandResource | ScriptResource | OcfResource | MountResource | LsbResource | ResourceDResource | SystemdResource
+    CommandResource
+    | ScriptResource
+    | OcfResource
+    | MountResource
+    | LsbResource
+    | ResourceDResource
+    | SystemdResource
+    | RouteResource
+    | SourceAddressResource
 )
 """Resources that the manager runs; addresses belong to the pulse."""
 Resource: TypeAlias = AddressResource | Program

@@ -37,7 +37,9 @@ from understudy.model import (
     ResourceDResource,
     Restarts,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
@@ -95,7 +97,35 @@ def _systemd(number: int) -> st.SearchStrategy[SystemdResource]:
     return st.builds(SystemdResource, st.just("x"), st.sampled_from(units))
 
 
-MORE_KINDS = {"systemd": _systemd, "mount": _mounts, "lsb": _lsb, "resource_d": _resource_d}
+def _routes(number: int) -> st.SearchStrategy[RouteResource]:
+    table, metric = st.integers(1, 2**32 - 1), st.none() | st.integers(1, 2**32 - 1)
+    four = (
+        st.just(f"10.{number}.0.0/16"),
+        st.none() | st.just("10.0.0.1"),
+        devices,
+        table,
+        metric,
+        st.just("10.0.0.2"),
+    )
+    six = (st.just(f"fd00:{number}::/32"), st.just("fe80::1"), devices, table, metric, st.none())
+    default = (st.just("::/0"), st.just("fd00::1"), st.none(), st.just(number), metric, st.none())
+    return st.one_of(*(st.builds(RouteResource, st.just("x"), *words) for words in (four, six, default)))
+
+
+def _sources(number: int) -> st.SearchStrategy[SourceAddressResource]:
+    four = (st.just(f"10.0.0.{number}"), st.just(f"10.{number}.0.0/16"), st.none() | devices)
+    six = (st.just(f"fd00::{number}"), st.just("::/0"), st.just(f"eth{number}"))
+    return st.one_of(*(st.builds(SourceAddressResource, st.just("x"), *words) for words in (four, six)))
+
+
+MORE_KINDS = {
+    "mount": _mounts,
+    "lsb": _lsb,
+    "resource_d": _resource_d,
+    "systemd": _systemd,
+    "route": _routes,
+    "source_address": _sources,
+}
 
 
 @st.composite

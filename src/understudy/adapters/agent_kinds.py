@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..model import LsbResource, MountResource, Program, ResourceDResource, SystemdResource
+from ..model import (
+    LsbResource,
+    MountResource,
+    Program,
+    ResourceDResource,
+    RouteResource,
+    SourceAddressResource,
+    SystemdResource,
+)
 from .agent_workbench import Runner, Workbench
 
 
@@ -27,5 +35,13 @@ def make_runner(resource: Program, bench: Workbench, died: Callable[[str], None]
             from .agent_systemd import SystemdRunner
 
             return SystemdRunner(resource, died)
+        case RouteResource():
+            from .agent_route import RouteRunner
+
+            return RouteRunner(resource)
+        case SourceAddressResource():
+            from .agent_route import SourceAddressRunner
+
+            return SourceAddressRunner(resource, bench.note)
         case _:
             return None

@@ -43,10 +43,13 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """``record``: where the process of the action under way is noted for the next manager."""
+    """``record``: where the process of the action under way is noted for the next manager. ``note``: a file of the runner's own,
+    for what the next manager must know.
+    """
 
     log: ResourceLog
     record: str
+    note: str
     cut_short: Callable[[], bool]
 
     async def run(

@@ -61,7 +61,7 @@ class _Slot:
 
 
 class Agents:
-    """All programs of one node. ``runtime_dir`` gets ``log/``, ``programs/`` and ``actions/``; nothing else is written."""
+    """All programs of one node. ``runtime_dir`` gets ``log``, ``programs``, ``actions`` and ``notes``, nothing else."""
 
     def __init__(self, cluster: Cluster, me: str, runtime_dir: str, failed: Failed) -> None:
         self._me = me
@@ -72,7 +72,7 @@ class Agents:
         self.troubles: list[str] = []
         for directory in (
             self._temporary,
-            *(os.path.join(runtime_dir, name) for name in ("log", "programs", "actions")),
+            *(os.path.join(runtime_dir, name) for name in ("log", "programs", "actions", "notes")),
         ):
             self._make(directory)
         self._slots: dict[tuple[str, str], _Slot] = {}
@@ -104,7 +104,8 @@ class Agents:
         if isinstance(resource, CommandResource):
             path = os.path.join(runtime_dir, "programs", f"{stem}.json")
             slot.program = RunningProgram(resource, log, path, died)
-        slot.runner = make_runner(resource, Workbench(log, slot.record, slot.is_cut_short), died)
+        note = os.path.join(runtime_dir, "notes", f"{stem}.json")
+        slot.runner = make_runner(resource, Workbench(log, slot.record, note, slot.is_cut_short), died)
         return slot
 
     def adopt(self) -> tuple[str, ...]:

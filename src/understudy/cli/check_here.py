@@ -33,7 +33,9 @@ from ..model import (
     Resource,
     ResourceDResource,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 
@@ -103,6 +105,12 @@ def _resource(resource: Resource) -> Iterator[str]:
                 yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
         case MountResource():
             yield from _mount(resource)
+        case RouteResource():
+            if resource.device is not None and not _has_device(resource.device):
+                yield f"there is no network interface {resource.device} ({resource.id})"
+        case SourceAddressResource():
+            if resource.route_device is not None and not _has_device(resource.route_device):
+                yield f"there is no network interface {resource.route_device} ({resource.id})"
         case SystemdResource():
             yield from lacking_unit(resource)
         case CommandResource():

@@ -17,7 +17,9 @@ from ..model import (
     Resource,
     ResourceDResource,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
@@ -26,6 +28,7 @@ from .members import MemberDraft
 from .mounts import check_mounts
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
+from .routes import check_sources
 from .tree import Array, Place, Table
 
 MOST_GROUPS = 128
@@ -69,6 +72,8 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
         if isinstance(draft.resource, MountResource)
     ]
     check_mounts(report, mounts)
+    for group in groups:
+        check_sources(report, group.group.name, [(draft.resource, draft.place) for draft in group.drafts])
     for draft in groups:
         _check_stop_timeout(report, draft)
     return groups
@@ -183,6 +188,10 @@ def _meaning(resource: Resource) -> tuple[object, ...] | None:
         return ("resource script", resource.resource_script, resource.arguments)
     if isinstance(resource, SystemdResource):
         return ("unit", resource.unit)
+    if isinstance(resource, RouteResource):
+        return ("route", resource.destination, resource.table, resource.metric)
+    if isinstance(resource, SourceAddressResource):
+        return ("source address of a route", resource.of_route, resource.route_device)
     return None
 
 
@@ -204,6 +213,8 @@ def _check_contents(report: Report, groups: list[GroupDraft]) -> None:
             else:
                 text = f"the same {meaning[0]} ({draft.resource.id}) is in two groups, {first} ({line}) and {name}"
                 hint = "They could be on two machines at once: put it into one group, or make one group of both."
+                if isinstance(draft.resource, RouteResource | SourceAddressResource):
+                    hint = "Both groups may be on one machine, and the first to leave would take it away: keep one of them."
                 report.error(draft.place, text, hint)
 
 

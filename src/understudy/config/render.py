@@ -24,7 +24,9 @@ from ..model import (
     ResourceDResource,
     Restarts,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
@@ -32,6 +34,7 @@ from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
 from .groups import DEFAULT_STOP_TIMEOUT
 from .parts import DEFAULT_LIMITS
 from .resources import default_exclusive, derived_name
+from .routes import MAIN_TABLE
 from .validate import DEFAULT_PORT
 
 _CONTROL = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
@@ -167,6 +170,11 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
         return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, SystemdResource):
         return [("systemd", _text(resource.unit))]
+    if isinstance(resource, RouteResource):
+        return _route(resource)
+    if isinstance(resource, SourceAddressResource):
+        words = [("source_address", _text(resource.source_address)), ("of_route", _text(resource.of_route))]
+        return [*words, ("device", _text(resource.route_device))] if resource.route_device is not None else words
     words = [("command", _texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:
@@ -194,6 +202,14 @@ def _mount(resource: MountResource) -> list[tuple[str, str]]:
     if resource.check is not default.check:
         words.append(("check", _text(resource.check.value)))
     return words
+
+
+def _route(resource: RouteResource) -> list[tuple[str, str]]:
+    given = (("via", resource.via), ("device", resource.device), ("source", resource.source))
+    words = [("route", _text(resource.destination)), *((word, _text(text)) for word, text in given if text is not None)]
+    if resource.table != MAIN_TABLE:
+        words.append(("table", str(resource.table)))
+    return [*words, ("metric", str(resource.metric))] if resource.metric is not None else words
 
 
 # -- values -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from ..model import (
     Resource,
     ResourceDResource,
     Restarts,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration
@@ -25,6 +27,7 @@ from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_resource_d
 from .mounts import SHARED_TYPES, read_mount
 from .parts import DEFAULT_LIMITS, Common, program_name, read_arguments
 from .report import Report, Scope, nearest, suggestion
+from .routes import read_route, read_source_address
 from .system_units import is_exclusive_unit, read_unit
 from .tree import Place, Table, Value
 
@@ -37,13 +40,18 @@ KINDS: dict[str, tuple[str, ...]] = {
     "lsb": ("pid_file", "process"),
     "resource_d": ("args",),
     "systemd": (),
+    "route": ("via", "device", "table", "metric", "source"),
+    "source_address": ("of_route", "device"),
 }
 """Each kind of resource and the words that only it takes."""
 
-_OWNERS = {
-    word: " and ".join(f'"{kind}"' for kind, words in KINDS.items() if word in words)
-    for word in sorted({word for words in KINDS.values() for word in words})
-}
+
+def _owners(word: str) -> str:
+    kinds = [f'"{kind}"' for kind, words in KINDS.items() if word in words]
+    return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+
+
+_OWNERS = {word: _owners(word) for words in KINDS.values() for word in words}
 
 EXCLUSIVE_AGENTS = frozenset(
     {"Filesystem", "drbd", "LVM", "LVM-activate", "ZFS", "Raid1", "mdraid", "iscsi", "iSCSITarget", "iSCSILogicalUnit"}
@@ -246,6 +254,8 @@ _READERS: dict[str, Callable[[Report, Scope, Common], Resource | None]] = {
     "mount": read_mount,
     "lsb": lambda report, scope, common: read_lsb(report, scope, common, _EXCLUSIVE_SCRIPTS),
     "resource_d": lambda report, scope, common: read_resource_d(report, scope, common, _EXCLUSIVE_SCRIPTS),
+    "route": read_route,
+    "source_address": read_source_address,
     "systemd": lambda report, scope, common: read_unit(report, scope, common, _EXCLUSIVE_SCRIPTS),
 }
 
@@ -320,6 +330,10 @@ def derived_name(resource: Resource) -> str:
             return program_name(resource.resource_script)
         case SystemdResource():
             return program_name(resource.unit.removesuffix(".service"))
+        case RouteResource():
+            return f"route {resource.destination}"
+        case SourceAddressResource():
+            return f"source {resource.source_address}"
 
 
 def default_exclusive(resource: Resource) -> bool:

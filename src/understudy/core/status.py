@@ -14,7 +14,9 @@ from ..model import (
     Resource,
     ResourceDResource,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
     SystemdResource,
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
@@ -146,6 +148,10 @@ def _kind(resource: Resource) -> str:
             return "resource_d"
         case SystemdResource():
             return "systemd"
+        case RouteResource():
+            return "route"
+        case SourceAddressResource():
+            return "source_address"
 
 
 def _group(node: Node, name: str, now: Instant) -> GroupStatus:

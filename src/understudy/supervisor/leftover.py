@@ -10,7 +10,7 @@ import os
 import socket
 from typing import Any
 
-_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
+_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd", "route", "source_address")
 
 
 def leftovers(runtime_dir: str, node: str = "") -> list[str]:
