@@ -291,6 +291,21 @@ class SourceAddressResource:
     restarts: Restarts = field(default_factory=Restarts)
 
 
+@dataclass(frozen=True, slots=True)
+class NotifyResource:
+    """A program that is told, by a last argument ``up`` or ``down``, when its group comes and goes; it is waited for.
+
+    ``must_succeed``: the group does not start when it fails to take the news; a stop goes on in any case.
+    """
+
+    id: str
+    notify: tuple[str, ...]
+    must_succeed: bool = False
+    exclusive: bool = False
+    limits: Limits = field(default_factory=lambda: Limits(interval=0))
+    restarts: Restarts = field(default_factory=Restarts)
+
+
 Program: TypeAlias = (
     CommandResource
     | ScriptResource
@@ -301,6 +316,7 @@ Program: TypeAlias = (
     | SystemdResource
     | RouteResource
     | SourceAddressResource
+    | NotifyResource
 )
 """Resources that the manager runs; addresses belong to the pulse."""
 Resource: TypeAlias = AddressResource | Program

@@ -111,19 +111,16 @@ def test_holders_are_named_and_spared(tmp_path: Path, place: Path, started: list
         await stage.run("start")
         (place / "file").touch()
         started.append(sleeper(place))
-        tail = subprocess.Popen(["tail", "-f", str(place / "file")], stdin=subprocess.DEVNULL, cwd="/")
-        started.append(tail)
-        while not any(
-            str(place) in os.readlink(f"/proc/{tail.pid}/fd/{n}") for n in os.listdir(f"/proc/{tail.pid}/fd")
-        ):
-            pass
+        with open(place / "file") as file:
+            reader = subprocess.Popen(["sleep", "1000"], stdin=file, cwd="/")
+        started.append(reader)
         outcome, text = await stage.run("stop")
         assert outcome is FAILED
         assert text.startswith(f"{place} is still mounted: held by ")
         assert f"{started[0].pid} bash (works in {place})" in text
-        assert f"{tail.pid} tail (has {place}/file open)" in text
+        assert f"{reader.pid} sleep (has {place}/file open)" in text
         assert started[0].poll() is None
-        assert tail.poll() is None
+        assert reader.poll() is None
         assert await stage.outcome("monitor") == "ok"
 
     in_room(lambda: play(scene()))

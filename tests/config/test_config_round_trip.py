@@ -32,6 +32,7 @@ from understudy.model import (
     Member,
     MountCheck,
     MountResource,
+    NotifyResource,
     OcfResource,
     Quorum,
     ResourceDResource,
@@ -118,7 +119,13 @@ def _sources(number: int) -> st.SearchStrategy[SourceAddressResource]:
     return st.one_of(*(st.builds(SourceAddressResource, st.just("x"), *words) for words in (four, six)))
 
 
+def _notify(number: int) -> st.SearchStrategy[NotifyResource]:
+    argv = st.tuples(paths.map(lambda path: f"{path}{number}"), texts)
+    return st.builds(NotifyResource, st.just("x"), argv, st.booleans())
+
+
 MORE_KINDS = {
+    "notify": _notify,
     "mount": _mounts,
     "lsb": _lsb,
     "resource_d": _resource_d,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..model import (
     LsbResource,
     MountResource,
+    NotifyResource,
     Program,
     ResourceDResource,
     RouteResource,
@@ -43,5 +44,9 @@ def make_runner(resource: Program, bench: Workbench, died: Callable[[str], None]
             from .agent_route import SourceAddressRunner
 
             return SourceAddressRunner(resource, bench.note)
+        case NotifyResource():
+            from .agent_notify import NotifyRunner
+
+            return NotifyRunner(resource, bench)
         case _:
             return None

@@ -117,7 +117,9 @@ class Agents:
                 found.append(slot.resource.id)
         return tuple(found)
 
-    async def run(self, group: str, resource: str, action: Action, limit: Duration, ballot: int) -> Verdict:
+    async def run(
+        self, group: str, resource: str, action: Action, limit: Duration, ballot: int, reason: str = ""
+    ) -> Verdict:
         """Run one action and say how it ended. Waits for an action of the same resource that must not be interrupted."""
         slot = self._slots.get((group, resource))
         if slot is None:
@@ -126,7 +128,7 @@ class Agents:
             slot.cut_short = True
             slot.under_way[1].cancel()
         async with slot.lock:
-            task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot))
+            task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot, reason))
             slot.under_way = (action, task)
             try:
                 await asyncio.wait({task})
@@ -142,8 +144,8 @@ class Agents:
                 return (Outcome.FAILED if action is Action.START else outcome), text
             return verdict
 
-    async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int) -> Verdict:
-        base = base_environment(self._me, slot.group, slot.resource.id, ballot)
+    async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int, reason: str) -> Verdict:
+        base = base_environment(self._me, slot.group, slot.resource.id, ballot, reason)
         if slot.program is not None:
             verdict = await self._perform_program(slot.program, action, limit, base)
         else:

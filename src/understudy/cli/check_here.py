@@ -29,6 +29,7 @@ from ..model import (
     Link,
     LsbResource,
     MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
     ResourceDResource,
@@ -94,6 +95,8 @@ def _resource(resource: Resource) -> Iterator[str]:
                 yield f"there is no network interface {resource.device} for {resource.address}"
         case ScriptResource():
             yield from _executable(resource.path, resource.id)
+        case NotifyResource():
+            yield from _executable(resource.notify[0], resource.id)
         case LsbResource():
             yield from _executable(resource.init_script, resource.id)
         case ResourceDResource():

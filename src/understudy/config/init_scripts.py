@@ -1,10 +1,10 @@
-"""Init scripts and Heartbeat's resource scripts in the configuration."""
+"""Init scripts, Heartbeat's resource scripts and programs that are told, in the configuration."""
 
 from __future__ import annotations
 
 import re
 
-from ..model import LsbResource, ResourceDResource
+from ..model import LsbResource, NotifyResource, ResourceDResource
 from .parts import Common, program_name, read_arguments, read_path
 from .report import Report, Scope
 
@@ -59,6 +59,20 @@ def read_resource_d(
         common.limits,
         common.restarts,
     )
+
+
+def read_notify(report: Report, scope: Scope, common: Common) -> NotifyResource | None:
+    """A resource of the kind ``notify``; None after reporting."""
+    argv = read_arguments(report, scope, "notify")
+    must_succeed = scope.boolean("must_succeed")
+    if argv is None:
+        return None
+    if not argv[0].startswith("/") or argv[0].endswith("/"):
+        hint = "Begin it with /; arguments are words of their own."
+        report.error(scope.at("notify"), f'"notify" must be the full path of a program, not "{argv[0]}"', hint)
+        return None
+    name = common.name or program_name(argv[0])
+    return NotifyResource(name, argv, bool(must_succeed), bool(common.exclusive), common.limits, common.restarts)
 
 
 def _script(report: Report, scope: Scope, word: str) -> str | None:

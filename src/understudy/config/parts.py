@@ -12,7 +12,11 @@ from .tree import Array, Place
 
 _SHELL_SIGNS = re.compile(r"[|&;<>$`*?]")
 
-DEFAULT_LIMITS: dict[str, Limits] = {"command": Limits(interval=0), "mount": Limits(start=MINUTE, stop=30 * SECOND)}
+DEFAULT_LIMITS: dict[str, Limits] = {
+    "command": Limits(interval=0),
+    "notify": Limits(interval=0),
+    "mount": Limits(start=MINUTE, stop=30 * SECOND),
+}
 """Of kinds whose time limits are others than those of ``Limits()``."""
 
 
@@ -50,11 +54,11 @@ def read_arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] |
             return None
         _warn_of_shell(report, value.place, word, value.data)
     else:
-        example = "/usr/sbin/program" if word == "command" else "--verbose"
+        example = "/usr/sbin/program" if word in ("command", "notify") else "--verbose"
         hint = f'Write {word} = ["{example}", "--option"].'
         scope.wrong(word, "a list of strings, or one string", value, hint)
         return None
-    if word == "command" and (not words or not words[0]):
+    if word in ("command", "notify") and (not words or not words[0]):
         report.error(value.place, f'"{word}" is empty', "Write the program and its arguments.")
         return None
     return words

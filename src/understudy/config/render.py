@@ -19,6 +19,7 @@ from ..model import (
     LsbResource,
     Member,
     MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
     ResourceDResource,
@@ -170,6 +171,9 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
         return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, SystemdResource):
         return [("systemd", _text(resource.unit))]
+    if isinstance(resource, NotifyResource):
+        words = [("notify", _texts(resource.notify))]
+        return [*words, ("must_succeed", "true")] if resource.must_succeed else words
     if isinstance(resource, RouteResource):
         return _route(resource)
     if isinstance(resource, SourceAddressResource):

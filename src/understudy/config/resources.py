@@ -12,6 +12,7 @@ from ..model import (
     Limits,
     LsbResource,
     MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
     ResourceDResource,
@@ -23,7 +24,7 @@ from ..model import (
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import NAME_RULE, Wrong, is_name, read_device, read_virtual
-from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_resource_d
+from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_notify, read_resource_d
 from .mounts import SHARED_TYPES, read_mount
 from .parts import DEFAULT_LIMITS, Common, program_name, read_arguments
 from .report import Report, Scope, nearest, suggestion
@@ -42,6 +43,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "systemd": (),
     "route": ("via", "device", "table", "metric", "source"),
     "source_address": ("of_route", "device"),
+    "notify": ("must_succeed",),
 }
 """Each kind of resource and the words that only it takes."""
 
@@ -255,6 +257,7 @@ _READERS: dict[str, Callable[[Report, Scope, Common], Resource | None]] = {
     "lsb": lambda report, scope, common: read_lsb(report, scope, common, _EXCLUSIVE_SCRIPTS),
     "resource_d": lambda report, scope, common: read_resource_d(report, scope, common, _EXCLUSIVE_SCRIPTS),
     "route": read_route,
+    "notify": read_notify,
     "source_address": read_source_address,
     "systemd": lambda report, scope, common: read_unit(report, scope, common, _EXCLUSIVE_SCRIPTS),
 }
@@ -334,6 +337,8 @@ def derived_name(resource: Resource) -> str:
             return f"route {resource.destination}"
         case SourceAddressResource():
             return f"source {resource.source_address}"
+        case NotifyResource():
+            return program_name(resource.notify[0])
 
 
 def default_exclusive(resource: Resource) -> bool:

@@ -9,6 +9,7 @@ from ..model import (
     CommandResource,
     LsbResource,
     MountResource,
+    NotifyResource,
     OcfResource,
     Quorum,
     Resource,
@@ -152,6 +153,8 @@ def _kind(resource: Resource) -> str:
             return "route"
         case SourceAddressResource():
             return "source_address"
+        case NotifyResource():
+            return "notify"
 
 
 def _group(node: Node, name: str, now: Instant) -> GroupStatus:

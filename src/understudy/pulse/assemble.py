@@ -22,6 +22,7 @@ from ..model import (
     Cluster,
     CommandResource,
     MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
     ResourceDResource,
@@ -151,6 +152,8 @@ def without_secrets(cluster: Cluster) -> Cluster:
                 return replace(resource, parameters=())
             case MountResource():
                 return replace(resource, options=())
+            case NotifyResource():
+                return replace(resource, notify=resource.notify[:1])
             case ResourceDResource():
                 return replace(resource, arguments=())
             case _:

@@ -35,6 +35,8 @@ def _part(item: dict[str, Any], local: frozenset[str], programs: list[tuple[list
     if "command" in item:
         pids = [str(pid) for argv, pid in programs if argv == item["command"]]
         return f"{name or item['command'][0]} runs (process {', '.join(pids)})" if pids else ""
+    if "notify" in item:
+        return ""
     if "mount" in item:
         directory = str(item.get("at"))
         there = any(line.split()[4:5] == [directory] for line in _lines("/proc/self/mountinfo"))
