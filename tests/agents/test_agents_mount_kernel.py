@@ -229,10 +229,25 @@ def test_a_disk(tmp_path: Path, place: Path, started: list[subprocess.Popen[byte
         run("losetup", "--detach", device)
 
 
-def hermit() -> subprocess.Popen[bytes]:
+def test_who_works_in_the_same_place_of_another_name_space_is_spared(
+    tmp_path: Path, place: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path, tmpfs(place))
+        await stage.run("start")
+        started.append(hermit(place))
+        started.append(sleeper(place))
+        outcome, text = await stage.run("stop")
+        assert (outcome, text) == (OK, f"SIGTERM to {started[1].pid} bash (works in {place})")
+        assert started[0].poll() is None
+
+    in_room(lambda: play(scene()))
+
+
+def hermit(directory: Path = Path("/")) -> subprocess.Popen[bytes]:
     """A process in a mount name space of its own, with copies of all mounts that there are."""
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 1000"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE)
+    process = subprocess.Popen(words, cwd=directory, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":

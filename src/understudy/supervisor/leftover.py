@@ -10,7 +10,7 @@ import os
 import socket
 from typing import Any
 
-_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd", "route", "source_address")
+_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
 
 
 def leftovers(runtime_dir: str, node: str = "") -> list[str]:
@@ -41,6 +41,8 @@ def _part(item: dict[str, Any], local: frozenset[str], programs: list[tuple[list
         directory = str(item.get("at"))
         there = any(line.split()[4:5] == [directory] for line in _lines("/proc/self/mountinfo"))
         return f"{directory} is mounted" if there else ""
+    if "route" in item or "source_address" in item:
+        return f"{name or 'the route to ' + str(item.get('route') or item.get('of_route'))} may be set"
     agent = next((item[kind] for kind in _ASKED_KINDS if kind in item), None)
     return f"{name or agent} may run: nobody has asked it"
 
