@@ -180,9 +180,148 @@ class OcfResource:
     restarts: Restarts = field(default_factory=Restarts)
 
 
-Resource: TypeAlias = AddressResource | CommandResource | ScriptResource | OcfResource
-Program: TypeAlias = CommandResource | ScriptResource | OcfResource
+class KillHolders(Enum):
+    """What a stop does to processes that keep a file system busy: nothing, SIGTERM, or SIGKILL to whom SIGTERM did not end."""
+
+    NEVER = "never"
+    TERM = "term"
+    KILL = "kill"
+
+
+class MountCheck(Enum):
+    """What a monitor does besides looking whether it is mounted: nothing, read from the device, or write a small file."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class MountResource:
+    """A file system at a directory. ``type`` as mount(8) takes it, or ``bind`` for a directory shown at another place.
+
+    ``fsck``: repair it before it is mounted, as far as that is safe without a human (``fsck -p``).
+    """
+
+    id: str
+    device: str
+    directory: str
+    type: str
+    options: tuple[str, ...] = ()
+    fsck: bool = False
+    kill_holders: KillHolders = KillHolders.KILL
+    check: MountCheck = MountCheck.NONE
+    exclusive: bool = True
+    limits: Limits = field(default_factory=lambda: Limits(start=MINUTE, stop=30 * SECOND))
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class LsbResource:
+    """An init script, judged by the exit codes of the LSB (Core 5.0, 22.2 "Init Script Actions").
+
+    With ``pid_file`` or ``process`` (the name of a program) its own ``status`` is not asked: what runs is looked at instead.
+    """
+
+    id: str
+    init_script: str
+    pid_file: str | None = None
+    process: str | None = None
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDResource:
+    """A script of Heartbeat's ``resource.d``: called with its arguments and then the action; its status is judged by words.
+
+    ``resource_script``: a whole path, or a name that is looked for as Heartbeat does.
+    """
+
+    id: str
+    resource_script: str
+    arguments: tuple[str, ...] = ()
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdResource:
+    """A unit of systemd, named with its suffix, started and stopped over D-Bus."""
+
+    id: str
+    unit: str
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteResource:
+    """A route. ``destination`` is a network (the default route is 0.0.0.0/0 or ::/0); ``table`` 254 is the main one.
+
+    ``source``: the address that the machine prefers as its own on this route.
+    """
+
+    id: str
+    destination: str
+    via: str | None
+    device: str | None
+    table: int = 254
+    metric: int | None = None
+    source: str | None = None
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAddressResource:
+    """The address that the machine prefers as its own on a route that is there already; put back as it was on stop.
+
+    ``of_route``: the network that the route leads to. ``route_device``: which one, when several lead there.
+    """
+
+    id: str
+    source_address: str
+    of_route: str
+    route_device: str | None = None
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyResource:
+    """A program that is told, by a last argument ``up`` or ``down``, when its group comes and goes; it is waited for.
+
+    ``must_succeed``: the group does not start when it fails to take the news; a stop goes on in any case.
+    """
+
+    id: str
+    notify: tuple[str, ...]
+    must_succeed: bool = False
+    exclusive: bool = False
+    limits: Limits = field(default_factory=lambda: Limits(interval=0))
+    restarts: Restarts = field(default_factory=Restarts)
+
+
+Program: TypeAlias = (
+    CommandResource
+    | ScriptResource
+    | OcfResource
+    | MountResource
+    | LsbResource
+    | ResourceDResource
+    | SystemdResource
+    | RouteResource
+    | SourceAddressResource
+    | NotifyResource
+)
 """Resources that the manager runs; addresses belong to the pulse."""
+Resource: TypeAlias = AddressResource | Program
 
 
 class FailbackKind(Enum):

@@ -31,6 +31,7 @@ REST = {
     "cluster": MEMBERS + GROUP,
     "members": CLUSTER + GROUP,
     "groups": CLUSTER + MEMBERS,
+    "kinds": CLUSTER + MEMBERS,
     "syntax": "",
     "api": MEMBERS + GROUP,
 }

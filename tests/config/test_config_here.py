@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from config_helpers import CLUSTER
 
 from understudy.cli.check import command
+from understudy.cli.check_here import lacking_unit, mounts_at_boot
+from understudy.model import SystemdResource
 
 MEMBERS = """
 [nodes.here]
@@ -31,6 +33,18 @@ resources = [
   { command = "no-such-program-9", directory = "/nowhere", user = "nobody9" },
   { command = "true", name = "found" },
   { command = "/proc/version", name = "not-executable" },
+]
+"""
+MORE = """
+[groups.more]
+resources = [
+  { lsb = "no-such-script-9" },
+  { resource_d = "no-such-script-9", name = "old" },
+  { resource_d = "/bin/true", name = "good-old" },
+  { mount = "/dev/nosuch9", at = "/nowhere/a", type = "ext4" },
+  { mount = "UUID=no-such-9", at = "/proc", type = "ext4" },
+  { mount = "server:/path", at = "/sys", type = "nfs" },
+  { systemd = "no-such-9" },
 ]
 """
 
@@ -103,3 +117,47 @@ def test_the_kernel_is_asked_whether_it_can_hold_leases(site) -> None:
         "warning: this machine cannot use its link address 192.0.2.1 now: Cannot assign requested address",
         "warning: site: there is no network interface eth77 for fd00::9",
     ]
+
+
+def test_what_the_other_kinds_lack(site) -> None:
+    site.write_text(CLUSTER + MEMBERS + MORE)
+    found = [line.partition("more: ")[2] for line in _lacks(site, "here") if "more: " in line]
+    nfs = [] if shutil.which("mount.nfs", path="/usr/sbin:/sbin") else ["the program mount.nfs is missing (mount /sys)"]
+    assert found == [
+        "/etc/init.d/no-such-script-9 is not there or not executable (no-such-script-9)",
+        "there is no executable no-such-script-9 in /etc/ha.d/resource.d or /etc/init.d (old)",
+        "there is no directory /nowhere/a (mount /nowhere/a)",
+        "there is no /dev/nosuch9 now (mount /nowhere/a)",
+        "there is no /dev/disk/by-uuid/no-such-9 now (mount /proc)",
+        *nfs,
+        "there is no file of the unit no-such-9.service (no-such-9)",
+    ]
+
+
+def test_a_unit_that_systemd_would_start_too(tmp_path) -> None:
+    directory = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    directory.mkdir(parents=True)
+    (tmp_path / "etc/systemd/system/pg@.service").touch()
+    plain, instance = SystemdResource("a", "a.service"), SystemdResource("pg", "pg@15.service")
+    assert list(lacking_unit(plain, str(tmp_path))) == ["there is no file of the unit a.service (a)"]
+    assert list(lacking_unit(instance, str(tmp_path))) == []
+    (directory / "pg@15.service").symlink_to("/nowhere")
+    assert list(lacking_unit(instance, str(tmp_path))) == [
+        "pg@15.service is enabled, so systemd starts it at boot, on every machine at once: "
+        "systemctl disable pg@15.service (pg)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "at_boot"),
+    [
+        ("/dev/sdb1 /srv/site ext4 defaults 0 2", True),
+        ("/dev/sdb1 /srv/site/ ext4 noatime,nofail 0 2", True),
+        ("/dev/sdb1 /srv/site ext4 noauto,noatime 0 2", False),
+        ("/dev/sdb1 /srv/site2 ext4 defaults 0 2", False),
+        ("#/dev/sdb1 /srv/site ext4 defaults 0 2", False),
+        ("", False),
+    ],
+)
+def test_a_mount_that_fstab_makes_too(line, at_boot) -> None:
+    assert mounts_at_boot(line, "/srv/site") is at_boot

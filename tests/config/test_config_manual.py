@@ -7,6 +7,8 @@ import re
 import pytest
 from config_helpers import CLUSTER, HERE, MEMBERS
 
+from understudy.config.init_scripts import EXCLUSIVE_SCRIPTS
+from understudy.config.mounts import SHARED_TYPES
 from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS
 from understudy.config.validate import read
 
@@ -51,5 +53,5 @@ def test_every_word_is_in_the_manual(text) -> None:
 
 
 def test_every_agent_and_signal_is_in_the_manual() -> None:
-    for word in (*EXCLUSIVE_AGENTS, *SIGNALS):
+    for word in (*EXCLUSIVE_AGENTS, *EXCLUSIVE_SCRIPTS, *SHARED_TYPES, *SIGNALS):
         assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", MANUAL), word

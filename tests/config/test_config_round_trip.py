@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from understudy.config.digest import digest
 from understudy.config.render import render
-from understudy.config.resources import EXCLUSIVE_AGENTS, SIGNALS, derived_name
+from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS, derived_name
 from understudy.config.toml import decode, parse
 from understudy.config.validate import read
 from understudy.errors import Problem
@@ -24,15 +24,24 @@ from understudy.model import (
     Failback,
     FailbackKind,
     Group,
+    KillHolders,
     Limits,
     Link,
     LinkKind,
+    LsbResource,
     Member,
+    MountCheck,
+    MountResource,
+    NotifyResource,
     OcfResource,
     Quorum,
+    ResourceDResource,
     Restarts,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
 )
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
 
@@ -61,11 +70,76 @@ limits = st.builds(Limits, spans, spans, spans, st.just(0) | spans.filter(lambda
 restarts = st.builds(Restarts, st.integers(0, 1000), st.integers(SECOND, 30 * 24 * HOUR))
 
 
+def _mounts(number: int) -> st.SearchStrategy[MountResource]:
+    """Different disks at directories that do not lie in each other."""
+    option = st.from_regex(r"[a-z][a-z0-9=_-]{0,8}", fullmatch=True).filter(
+        lambda text: text not in ("ro", "bind", "rbind", "move", "remount")
+    )
+    where = (st.just("x"), st.just(f"/dev/sd{number}"), st.just(f"/srv/{number}"), st.sampled_from(["ext4", "iso9660"]))
+    options = st.lists(option, max_size=3).map(tuple)
+    return st.builds(
+        MountResource, *where, options, st.booleans(), st.sampled_from(KillHolders), st.sampled_from(MountCheck)
+    )
+
+
+def _lsb(number: int) -> st.SearchStrategy[LsbResource]:
+    script = st.sampled_from([f"/etc/init.d/s{number}", f"/opt/{number}/postgresql"])
+    process = st.none() | st.from_regex(r"[a-z]{1,15}", fullmatch=True)
+    return st.builds(LsbResource, st.just("x"), script, st.none() | paths, process)
+
+
+def _resource_d(number: int) -> st.SearchStrategy[ResourceDResource]:
+    script = st.sampled_from([f"r{number}", f"/opt/{number}/drbddisk", f"Filesystem.{number}"])
+    return st.builds(ResourceDResource, st.just("x"), script, st.lists(texts, max_size=3).map(tuple))
+
+
+def _systemd(number: int) -> st.SearchStrategy[SystemdResource]:
+    units = [f"u{number}.service", f"a-b@{number}.timer", f"srv-{number}.mount", f"postgresql@{number}.service"]
+    return st.builds(SystemdResource, st.just("x"), st.sampled_from(units))
+
+
+def _routes(number: int) -> st.SearchStrategy[RouteResource]:
+    table, metric = st.integers(1, 2**32 - 1), st.none() | st.integers(1, 2**32 - 1)
+    four = (
+        st.just(f"10.{number}.0.0/16"),
+        st.none() | st.just("10.0.0.1"),
+        devices,
+        table,
+        metric,
+        st.just("10.0.0.2"),
+    )
+    six = (st.just(f"fd00:{number}::/32"), st.just("fe80::1"), devices, table, metric, st.none())
+    default = (st.just("::/0"), st.just("fd00::1"), st.none(), st.just(number), metric, st.none())
+    return st.one_of(*(st.builds(RouteResource, st.just("x"), *words) for words in (four, six, default)))
+
+
+def _sources(number: int) -> st.SearchStrategy[SourceAddressResource]:
+    four = (st.just(f"10.0.0.{number}"), st.just(f"10.{number}.0.0/16"), st.none() | devices)
+    six = (st.just(f"fd00::{number}"), st.just("::/0"), st.just(f"eth{number}"))
+    return st.one_of(*(st.builds(SourceAddressResource, st.just("x"), *words) for words in (four, six)))
+
+
+def _notify(number: int) -> st.SearchStrategy[NotifyResource]:
+    argv = st.tuples(paths.map(lambda path: f"{path}{number}"), texts)
+    return st.builds(NotifyResource, st.just("x"), argv, st.booleans())
+
+
+MORE_KINDS = {
+    "notify": _notify,
+    "mount": _mounts,
+    "lsb": _lsb,
+    "resource_d": _resource_d,
+    "systemd": _systemd,
+    "route": _routes,
+    "source_address": _sources,
+}
+
+
 @st.composite
 def _resources(draw: st.DrawFn, number: int):
     """One resource, different from every other by its number."""
     common = {"exclusive": draw(st.booleans()), "limits": draw(limits), "restarts": draw(restarts)}
-    kind = draw(st.sampled_from(["address4", "address6", "command", "script", "ocf"]))
+    kind = draw(st.sampled_from(["address4", "address6", "command", "script", "ocf", *MORE_KINDS]))
     if kind == "address4":
         address = str(IPv4Address(0xC0A83A00 + 10 + number))
         resource = AddressResource("x", address, draw(st.integers(8, 24)), draw(devices), **common)
@@ -85,6 +159,8 @@ def _resources(draw: st.DrawFn, number: int):
             draw(st.just(0) | st.integers(1, common["limits"].start - 1)),
             **common,
         )
+    elif kind in MORE_KINDS:
+        resource = replace(draw(MORE_KINDS[kind](number)), **common)
     elif kind == "script":
         resource = ScriptResource("x", f"{draw(paths)}{number}", tuple(draw(st.lists(texts, max_size=3))), **common)
     else:
@@ -226,9 +302,7 @@ _any_value = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
         | st.dictionaries(
-            st.sampled_from(
-                ["address", "device", "command", "script", "args", "ocf", "params", "name", "links", "mount", "x"]
-            ),
+            st.sampled_from([*KINDS, *(word for words in KINDS.values() for word in words), "name", "links", "x"]),
             inner,
             max_size=4,
         ).map(lambda found: "{" + ", ".join(f"{word} = {value}" for word, value in found.items()) + "}")

@@ -20,6 +20,8 @@ from manager_helpers import (
     until,
 )
 
+from understudy.model import NotifyResource
+
 
 def test_runs_agents_and_answers(pulse: FakePulse, manager: RunningManager) -> None:
     pulse.run_agent(1, "sleeper", "monitor")
@@ -189,4 +191,26 @@ def test_refused_datagrams_are_a_warning_in_status(pulse: FakePulse, manager: Ru
     after = ask(manager.runtime_dir, "GET", "/v1/status")[1]["warnings"]
     assert [text.partition(":")[0] for text in after if "refused" in text] == [
         "17 datagrams were refused in the last minute (unknown-key)"
+    ]
+
+
+def test_a_program_is_told_the_reason_and_its_failure_is_in_the_history(tmp_path: Path) -> None:
+    tell = tmp_path / "tell"
+    tell.write_text(f'#!/bin/sh\necho "$1 $UNDERSTUDY_BALLOT $UNDERSTUDY_REASON" >> {tmp_path}/told\nexit 3\n')
+    tell.chmod(0o755)
+    (tmp_path / "run").mkdir()
+    pulse = FakePulse(tmp_path / "run")
+    with a_manager(a_cluster(NotifyResource("tell", (str(tell),))), tmp_path):
+        pulse.run_agent(1, "tell", "start")
+        assert pulse.wait_for("finished", op=1)["outcome"] == "ok"
+        pulse.send({"t": "note", "why": "b is lost", "level": "warning"})
+        pulse.send({"t": "note", "why": "an operator moves it", "level": "info", "group": "site"})
+        pulse.run_agent(2, "tell", "stop")
+        assert pulse.wait_for("finished", op=2)["outcome"] == "ok"
+        history = tmp_path / "state" / "history.jsonl"
+        until(lambda: "tell, stop: exit code 3" in history.read_text(), "the failure is in the history")
+    pulse.die()
+    assert (tmp_path / "told").read_text().splitlines() == [
+        "up 7 the test wants it",
+        "down 7 b is lost; an operator moves it",
     ]

@@ -37,17 +37,25 @@ class Ended:
     trouble: str = ""
     missing: bool = False
     """The program does not exist."""
+    answer: str = ""
+    """Standard output, where it was asked for apart; otherwise it is in ``output``."""
 
 
-def spawn(argv: Sequence[str], environment: Mapping[str, str], log: ResourceLog) -> subprocess.Popen[bytes] | Ended:
-    """Start a child as leader of its own session, output to the log. No preexec_fn: that would fork this whole process."""
-    output = log.open()
+def spawn(
+    argv: Sequence[str], environment: Mapping[str, str], log: ResourceLog, answer: ResourceLog | None = None
+) -> subprocess.Popen[bytes] | Ended:
+    """Start a child as leader of its own session, output to the log, or its standard output to ``answer``.
+
+    No preexec_fn: that would fork this whole process.
+    """
+    trouble = log.open()
+    output = trouble if answer is None else answer.open()
     try:
         return subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=trouble,
             cwd="/",
             env=dict(environment),
             start_new_session=True,
@@ -58,7 +66,8 @@ def spawn(argv: Sequence[str], environment: Mapping[str, str], log: ResourceLog)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Ended(None, trouble=f"cannot run {argv[0]}: {reason}", missing=missing)
     finally:
-        os.close(output)
+        for descriptor in {output, trouble}:
+            os.close(descriptor)
 
 
 async def run_action(
@@ -68,14 +77,18 @@ async def run_action(
     log: ResourceLog,
     record: str,
     cut_short: Callable[[], bool],
+    answer: ResourceLog | None = None,
 ) -> Ended:
     """Run one action to its end or for ``limit``. ``record`` is a path: a later manager finds there what still runs.
+
+    ``answer``: a file for the standard output alone.
 
     Cancelled while ``cut_short`` says so, it kills the process group; cancelled otherwise, as when the manager ends, it leaves
     the action and its record behind. Never raises for what the program does.
     """
     offset = log.size() if log.size() <= LARGEST else 0
-    process = spawn(argv, environment, log)
+    answer_offset = answer.size() if answer is not None and answer.size() <= LARGEST else 0
+    process = spawn(argv, environment, log, answer)
     if isinstance(process, Ended):
         return process
     leader = identify(process.pid)
@@ -103,7 +116,7 @@ async def run_action(
     output = log.output_since(offset)
     if not in_time:
         return Ended(None, output, f"killed: not done after {format_duration(limit)}")
-    return Ended(status, output)
+    return Ended(status, output, answer="" if answer is None else answer.output_since(answer_offset, LARGEST))
 
 
 def _kill_now(group: int) -> None:

@@ -24,6 +24,13 @@ class ResourceLog:
     def __init__(self, directory: str, resource: str) -> None:
         self.path = os.path.join(directory, f"{file_stem(resource)}.log")
 
+    @classmethod
+    def beside(cls, log: ResourceLog) -> ResourceLog:
+        """For what a program is asked and answers on standard output alone."""
+        answers = cls("", "")
+        answers.path = f"{log.path.removesuffix('.log')}.answers"
+        return answers
+
     def open(self) -> int:
         """A descriptor for the child's output. Falls back to /dev/null: a full disk must not keep a service down."""
         try:
@@ -62,10 +69,10 @@ class ResourceLog:
         except OSError:
             return b""
 
-    def output_since(self, offset: int) -> str:
-        """The last ``TAIL`` bytes written after ``offset``, as text."""
-        start = max(offset, self.size() - TAIL)
-        return self.read_from(start, TAIL).decode("utf-8", "replace")
+    def output_since(self, offset: int, most: int = TAIL) -> str:
+        """The last ``most`` bytes written after ``offset``, as text."""
+        start = max(offset, self.size() - most)
+        return self.read_from(start, most).decode("utf-8", "replace")
 
 
 def last_line(output: str, longest: int = 300) -> str:

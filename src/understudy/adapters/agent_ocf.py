@@ -43,8 +43,11 @@ _MEANING = {
 Verdict = tuple[Outcome, str]
 
 
-def base_environment(cluster_node: str, group: str, resource: str, ballot: int) -> dict[str, str]:
-    """What every program of ours gets. ``UNDERSTUDY_BALLOT`` is the fencing token: it grows with every change of holder."""
+def base_environment(cluster_node: str, group: str, resource: str, ballot: int, reason: str = "") -> dict[str, str]:
+    """What every program of ours gets. ``UNDERSTUDY_BALLOT`` is the fencing token: it grows with every change of holder.
+
+    ``reason``: why it is called, in words.
+    """
     environment = {
         "PATH": SEARCH_PATH,
         "LC_ALL": "C",
@@ -53,6 +56,7 @@ def base_environment(cluster_node: str, group: str, resource: str, ballot: int) 
         "UNDERSTUDY_GROUP": group,
         "UNDERSTUDY_RESOURCE": resource,
         "UNDERSTUDY_BALLOT": str(ballot),
+        "UNDERSTUDY_REASON": reason,
     }
     for name in ("TZ", "TMPDIR", "OCF_ROOT"):
         if name in os.environ:

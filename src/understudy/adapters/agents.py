@@ -2,7 +2,8 @@
 
 Rules kept here: never two actions of one resource at once, over restarts of the manager too; a monitor is cut short by a
 start, and both by a stop, because a node that has lost its lease must not wait for a slow start; every action has a hard
-limit. What an action's end means is decided in ``agent_ocf`` (exit codes) and ``agent_program`` (our own children).
+limit. What an action's end means is decided in ``agent_ocf`` (exit codes), ``agent_program`` (our own children) and the runners
+of the other kinds (``agent_kinds``).
 
 Cancelling a call of ``run`` abandons the action and does not end it: the next manager finds it by its record.
 """
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 
 from ..effects import Action
 from ..events import Outcome
-from ..model import Cluster, CommandResource, OcfResource, Program, ScriptResource
+from ..model import AddressResource, Cluster, CommandResource, OcfResource, Program, ScriptResource
 from ..units import SECOND, Duration
 from .agent_action import outlive_leftover, run_action
+from .agent_kinds import make_runner
 from .agent_log import ResourceLog
 from .agent_ocf import (
     STANDARD_TEMPORARY,
@@ -32,6 +34,7 @@ from .agent_ocf import (
 )
 from .agent_proc import file_stem
 from .agent_program import Program as RunningProgram
+from .agent_workbench import Runner, Workbench
 
 STANDARD_RUNTIME = "/run/understudy"
 
@@ -49,15 +52,16 @@ class _Slot:
     under_way: tuple[Action, asyncio.Task[Verdict]] | None = None
     cut_short: bool = False
     believed_started: bool = False
-    died_meanwhile: bool = False
+    died_meanwhile: str = ""
     program: RunningProgram | None = None
+    runner: Runner | None = None
 
     def is_cut_short(self) -> bool:
         return self.cut_short
 
 
 class Agents:
-    """All programs of one node. ``runtime_dir`` gets ``log/``, ``programs/`` and ``actions/``; nothing else is written."""
+    """All programs of one node. ``runtime_dir`` gets ``log``, ``programs``, ``actions`` and ``notes``, nothing else."""
 
     def __init__(self, cluster: Cluster, me: str, runtime_dir: str, failed: Failed) -> None:
         self._me = me
@@ -68,13 +72,13 @@ class Agents:
         self.troubles: list[str] = []
         for directory in (
             self._temporary,
-            *(os.path.join(runtime_dir, name) for name in ("log", "programs", "actions")),
+            *(os.path.join(runtime_dir, name) for name in ("log", "programs", "actions", "notes")),
         ):
             self._make(directory)
         self._slots: dict[tuple[str, str], _Slot] = {}
         for group in cluster.groups:
             for resource in group.resources:
-                if isinstance(resource, CommandResource | ScriptResource | OcfResource):
+                if not isinstance(resource, AddressResource):
                     self._slots[group.name, resource.id] = self._slot(runtime_dir, group.name, resource, failed)
 
     def _make(self, directory: str) -> None:
@@ -88,18 +92,20 @@ class Agents:
         log = ResourceLog(os.path.join(runtime_dir, "log"), resource.id)
         stem = file_stem(resource.id)
         slot = _Slot(group, resource, log, os.path.join(runtime_dir, "actions", f"{stem}.json"))
+
+        def died(text: str) -> None:
+            slot.believed_started = False
+            if slot.lock.locked():
+                # The action under way must tell it, or its "ok" would come after this and hide it.
+                slot.died_meanwhile = text
+            else:
+                failed(group, resource.id, text)
+
         if isinstance(resource, CommandResource):
-
-            def died(text: str) -> None:
-                slot.believed_started = False
-                if slot.lock.locked():
-                    # The action under way must tell it, or its "ok" would come after this and hide it.
-                    slot.died_meanwhile = True
-                else:
-                    failed(group, resource.id, text)
-
             path = os.path.join(runtime_dir, "programs", f"{stem}.json")
             slot.program = RunningProgram(resource, log, path, died)
+        note = os.path.join(runtime_dir, "notes", f"{stem}.json")
+        slot.runner = make_runner(resource, Workbench(log, slot.record, note, slot.is_cut_short), died)
         return slot
 
     def adopt(self) -> tuple[str, ...]:
@@ -111,7 +117,9 @@ class Agents:
                 found.append(slot.resource.id)
         return tuple(found)
 
-    async def run(self, group: str, resource: str, action: Action, limit: Duration, ballot: int) -> Verdict:
+    async def run(
+        self, group: str, resource: str, action: Action, limit: Duration, ballot: int, reason: str = ""
+    ) -> Verdict:
         """Run one action and say how it ended. Waits for an action of the same resource that must not be interrupted."""
         slot = self._slots.get((group, resource))
         if slot is None:
@@ -120,24 +128,24 @@ class Agents:
             slot.cut_short = True
             slot.under_way[1].cancel()
         async with slot.lock:
-            task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot))
+            task = asyncio.get_running_loop().create_task(self._perform(slot, action, limit, ballot, reason))
             slot.under_way = (action, task)
             try:
                 await asyncio.wait({task})
             finally:
                 slot.under_way = None
                 slot.cut_short = False
-            died, slot.died_meanwhile = slot.died_meanwhile, False
+            died, slot.died_meanwhile = slot.died_meanwhile, ""
             if task.cancelled():
                 return Outcome.UNKNOWN, "cut short by the next action of this resource"
             verdict = task.result()
-            if died and slot.program is not None and action is not Action.STOP and verdict[0] is Outcome.OK:
-                outcome, text = slot.program.monitor()
+            if died and action is not Action.STOP and verdict[0] is Outcome.OK:
+                outcome, text = (Outcome.FAILED, died) if slot.program is None else slot.program.monitor()
                 return (Outcome.FAILED if action is Action.START else outcome), text
             return verdict
 
-    async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int) -> Verdict:
-        base = base_environment(self._me, slot.group, slot.resource.id, ballot)
+    async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int, reason: str) -> Verdict:
+        base = base_environment(self._me, slot.group, slot.resource.id, ballot, reason)
         if slot.program is not None:
             verdict = await self._perform_program(slot.program, action, limit, base)
         else:
@@ -163,6 +171,8 @@ class Agents:
     async def _perform_agent(self, slot: _Slot, action: Action, limit: Duration, base: dict[str, str]) -> Verdict:
         resource = slot.resource
         probe = not slot.believed_started
+        if slot.runner is not None:
+            return await slot.runner.perform(action, limit, base, probe)
         if isinstance(resource, ScriptResource):
             ended = await run_action(
                 script_words(resource, action), base, limit, slot.log, slot.record, slot.is_cut_short

@@ -6,6 +6,7 @@ Looks and changes nothing. Everything here is a warning: a device may come later
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 import pwd
 import shutil
@@ -15,8 +16,10 @@ from collections.abc import Iterator
 from ..adapters import fence_program
 from ..adapters.address_lifetime import too_coarse
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
+from ..adapters.agent_script import SCRIPT_DIRECTORIES, script_path
 from ..adapters.fence_metadata import complaints, read_metadata
 from ..adapters.kernel_lease_setup import available
+from ..adapters.mount_table import device_path
 from ..model import (
     AddressResource,
     Cluster,
@@ -24,11 +27,28 @@ from ..model import (
     FenceDevice,
     FenceKind,
     Link,
+    LsbResource,
+    MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
+    ResourceDResource,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
 )
+
+UNIT_DIRECTORIES = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "run/systemd/generator",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+"""Where systemd finds units, systemd.unit(5)."""
 
 
 def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
@@ -69,17 +89,92 @@ def _has_device(device: str) -> bool:
 
 
 def _resource(resource: Resource) -> Iterator[str]:
-    if isinstance(resource, AddressResource):
-        if not _has_device(resource.device):
-            yield f"there is no network interface {resource.device} for {resource.address}"
-    elif isinstance(resource, ScriptResource):
-        if not os.access(resource.path, os.X_OK):
-            yield f"{resource.path} is not there or not executable ({resource.id})"
-    elif isinstance(resource, OcfResource):
-        if not os.access(agent_path(resource), os.X_OK):
-            yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
-    else:
-        yield from _command(resource)
+    match resource:
+        case AddressResource():
+            if not _has_device(resource.device):
+                yield f"there is no network interface {resource.device} for {resource.address}"
+        case ScriptResource():
+            yield from _executable(resource.path, resource.id)
+        case NotifyResource():
+            yield from _executable(resource.notify[0], resource.id)
+        case LsbResource():
+            yield from _executable(resource.init_script, resource.id)
+        case ResourceDResource():
+            if script_path(resource.resource_script) is None:
+                where = "" if "/" in resource.resource_script else f" in {' or '.join(SCRIPT_DIRECTORIES)}"
+                yield f"there is no executable {resource.resource_script}{where} ({resource.id})"
+        case OcfResource():
+            if not os.access(agent_path(resource), os.X_OK):
+                yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
+        case MountResource():
+            yield from _mount(resource)
+        case RouteResource():
+            if resource.device is not None and not _has_device(resource.device):
+                yield f"there is no network interface {resource.device} ({resource.id})"
+        case SourceAddressResource():
+            if resource.route_device is not None and not _has_device(resource.route_device):
+                yield f"there is no network interface {resource.route_device} ({resource.id})"
+        case SystemdResource():
+            yield from lacking_unit(resource)
+        case CommandResource():
+            yield from _command(resource)
+
+
+def _executable(path: str, name: str) -> Iterator[str]:
+    if not os.access(path, os.X_OK):
+        yield f"{path} is not there or not executable ({name})"
+
+
+def _mount(resource: MountResource) -> Iterator[str]:
+    helper = shutil.which(f"mount.{resource.type}", path=SEARCH_PATH)
+    if shutil.which("mount", path=SEARCH_PATH) is None:
+        yield f"the program mount is missing ({resource.id})"
+    elif helper is None and resource.type in ("nfs", "nfs4", "cifs", "glusterfs", "ceph"):
+        yield f"the program mount.{resource.type} is missing ({resource.id})"
+    if not os.path.isdir(resource.directory):
+        yield f"there is no directory {resource.directory} ({resource.id})"
+    device = device_path(resource.device)
+    if device.startswith("/") and not device.startswith("//") and not os.path.exists(device):
+        yield f"there is no {device} now ({resource.id})"
+    if any(mounts_at_boot(line, resource.directory) for line in _lines("/etc/fstab")):
+        yield (
+            f"/etc/fstab mounts {resource.directory} at boot, on every machine at once: "
+            f"write noauto there, or take the line away ({resource.id})"
+        )
+
+
+def lacking_unit(resource: SystemdResource, root: str = "/") -> Iterator[str]:
+    """From the files alone: systemd is not asked, which may be another machine's affair."""
+    name, _, suffix = resource.unit.rpartition(".")
+    template = f"{name.partition('@')[0]}@.{suffix}" if "@" in name else resource.unit
+    names = (resource.unit, template)
+    places = [os.path.join(root, place) for place in UNIT_DIRECTORIES]
+    if not any(os.path.lexists(os.path.join(place, item)) for place in places for item in names):
+        yield f"there is no file of the unit {resource.unit} ({resource.id})"
+    if any(glob.glob(os.path.join(glob.escape(place), "*.wants", glob.escape(resource.unit))) for place in places):
+        yield (
+            f"{resource.unit} is enabled, so systemd starts it at boot, on every machine at once: "
+            f"systemctl disable {resource.unit} ({resource.id})"
+        )
+
+
+def mounts_at_boot(line: str, directory: str) -> bool:
+    """Whether a line of fstab(5) does."""
+    fields = line.split()
+    return (
+        len(fields) >= 4
+        and not fields[0].startswith("#")
+        and fields[1].rstrip("/") == directory
+        and "noauto" not in fields[3].split(",")
+    )
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
 
 
 def _command(resource: CommandResource) -> Iterator[str]:

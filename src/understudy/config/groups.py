@@ -11,17 +11,25 @@ from ..model import (
     Failback,
     FailbackKind,
     Group,
+    LsbResource,
+    MountResource,
     OcfResource,
     Resource,
+    ResourceDResource,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
+from .mounts import check_mounts
 from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
+from .routes import check_sources
 from .tree import Array, Place, Table
 
 MOST_GROUPS = 128
@@ -59,6 +67,15 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
     _check_names(report, groups)
     _check_contents(report, groups)
     _check_addresses(report, groups, members)
+    mounts = [
+        (group.group.name, draft.resource, draft.place)
+        for group in groups
+        for draft in group.drafts
+        if isinstance(draft.resource, MountResource)
+    ]
+    check_mounts(report, mounts)
+    for group in groups:
+        check_sources(report, group.group.name, [(draft.resource, draft.place) for draft in group.drafts])
     for draft in groups:
         _check_stop_timeout(report, draft)
     check_relations(report, {item.group.name: (item.place, item.group, item.relations) for item in groups}, members)
@@ -151,9 +168,9 @@ def _check_names(report: Report, groups: list[GroupDraft]) -> None:
         for draft in group.drafts:
             name = draft.resource.id
             owner = owners.setdefault(name, (group, draft))
-            if owner[1] is draft or (isinstance(draft.resource, AddressResource) and not draft.named):
-                continue  # the same address twice has its own message
-            if _meaning(owner[1].resource) == _meaning(draft.resource):
+            if owner[1] is draft or (isinstance(draft.resource, AddressResource | MountResource) and not draft.named):
+                continue  # the same address or directory twice has its own message
+            if _meaning(owner[1].resource) == _meaning(draft.resource) is not None:
                 continue  # so has the same thing
             first, second = owner[0].group.name, group.group.name
             if first == second:
@@ -166,13 +183,23 @@ def _check_names(report: Report, groups: list[GroupDraft]) -> None:
 
 
 def _meaning(resource: Resource) -> tuple[object, ...] | None:
-    """What makes two programs the same thing, whatever they are called. None for addresses, which are checked apart."""
+    """What makes two programs the same thing, whatever they are called. None for what is checked apart."""
     if isinstance(resource, CommandResource):
         return ("command", resource.argv, resource.directory, resource.user, resource.environment)
     if isinstance(resource, ScriptResource):
         return ("script", resource.path, resource.arguments)
     if isinstance(resource, OcfResource):
         return ("agent", resource.provider, resource.type, resource.parameters)
+    if isinstance(resource, LsbResource):
+        return ("init script", resource.init_script)
+    if isinstance(resource, ResourceDResource):
+        return ("resource script", resource.resource_script, resource.arguments)
+    if isinstance(resource, SystemdResource):
+        return ("unit", resource.unit)
+    if isinstance(resource, RouteResource):
+        return ("route", resource.destination, resource.table, resource.metric)
+    if isinstance(resource, SourceAddressResource):
+        return ("source address of a route", resource.of_route, resource.route_device)
     return None
 
 
@@ -194,6 +221,8 @@ def _check_contents(report: Report, groups: list[GroupDraft]) -> None:
             else:
                 text = f"the same {meaning[0]} ({draft.resource.id}) is in two groups, {first} ({line}) and {name}"
                 hint = "They could be on two machines at once: put it into one group, or make one group of both."
+                if isinstance(draft.resource, RouteResource | SourceAddressResource):
+                    hint = "Both groups may be on one machine, and the first to leave would take it away: keep one of them."
                 report.error(draft.place, text, hint)
 
 

@@ -17,17 +17,26 @@ from ..model import (
     Limits,
     Link,
     LinkKind,
+    LsbResource,
     Member,
+    MountResource,
+    NotifyResource,
     OcfResource,
     Resource,
+    ResourceDResource,
     Restarts,
     Role,
+    RouteResource,
     ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
 )
 from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
 from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
 from .groups import DEFAULT_STOP_TIMEOUT
-from .resources import EXCLUSIVE_AGENTS, derived_name
+from .parts import DEFAULT_LIMITS
+from .resources import default_exclusive, derived_name
+from .routes import MAIN_TABLE
 from .validate import DEFAULT_PORT
 
 _CONTROL = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
@@ -149,10 +158,9 @@ def _resource(resource: Resource) -> str:
     words = _words(resource)
     if resource.id != derived_name(resource):
         words.append(("name", _text(resource.id)))
-    default = isinstance(resource, OcfResource) and resource.type in EXCLUSIVE_AGENTS
-    if resource.exclusive != default:
+    if resource.exclusive != default_exclusive(resource):
         words.append(("exclusive", "true" if resource.exclusive else "false"))
-    limits = Limits(interval=0) if isinstance(resource, CommandResource) else Limits()
+    limits = DEFAULT_LIMITS.get(words[0][0], Limits())
     for word in ("start", "stop", "monitor"):
         if getattr(resource.limits, word) != getattr(limits, word):
             words.append((f"{word}_timeout", _span(getattr(resource.limits, word))))
@@ -175,6 +183,24 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
     if isinstance(resource, OcfResource):
         words = [("ocf", _text(f"{resource.provider}:{resource.type}"))]
         return [*words, ("params", _table(resource.parameters))] if resource.parameters else words
+    if isinstance(resource, MountResource):
+        return _mount(resource)
+    if isinstance(resource, LsbResource):
+        given = (("lsb", resource.init_script), ("pid_file", resource.pid_file), ("process", resource.process))
+        return [(word, _text(text)) for word, text in given if text is not None]
+    if isinstance(resource, ResourceDResource):
+        words = [("resource_d", _text(resource.resource_script))]
+        return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
+    if isinstance(resource, SystemdResource):
+        return [("systemd", _text(resource.unit))]
+    if isinstance(resource, NotifyResource):
+        words = [("notify", _texts(resource.notify))]
+        return [*words, ("must_succeed", "true")] if resource.must_succeed else words
+    if isinstance(resource, RouteResource):
+        return _route(resource)
+    if isinstance(resource, SourceAddressResource):
+        words = [("source_address", _text(resource.source_address)), ("of_route", _text(resource.of_route))]
+        return [*words, ("device", _text(resource.route_device))] if resource.route_device is not None else words
     words = [("command", _texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:
@@ -188,6 +214,28 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
     if resource.settle:
         words.append(("settle", _span(resource.settle)))
     return words
+
+
+def _mount(resource: MountResource) -> list[tuple[str, str]]:
+    words = [("mount", _text(resource.device)), ("at", _text(resource.directory)), ("type", _text(resource.type))]
+    default = MountResource(resource.id, resource.device, resource.directory, resource.type)
+    if resource.options:
+        words.append(("options", _texts(resource.options)))
+    if resource.fsck:
+        words.append(("fsck", "true"))
+    if resource.kill_holders is not default.kill_holders:
+        words.append(("kill_holders", _text(resource.kill_holders.value)))
+    if resource.check is not default.check:
+        words.append(("check", _text(resource.check.value)))
+    return words
+
+
+def _route(resource: RouteResource) -> list[tuple[str, str]]:
+    given = (("via", resource.via), ("device", resource.device), ("source", resource.source))
+    words = [("route", _text(resource.destination)), *((word, _text(text)) for word, text in given if text is not None)]
+    if resource.table != MAIN_TABLE:
+        words.append(("table", str(resource.table)))
+    return [*words, ("metric", str(resource.metric))] if resource.metric is not None else words
 
 
 # -- values -----------------------------------------------------------------------------------------------------------

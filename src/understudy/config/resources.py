@@ -6,19 +6,54 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..model import AddressResource, CommandResource, Limits, OcfResource, Resource, Restarts, ScriptResource
+from ..model import (
+    AddressResource,
+    CommandResource,
+    Limits,
+    LsbResource,
+    MountResource,
+    NotifyResource,
+    OcfResource,
+    Resource,
+    ResourceDResource,
+    Restarts,
+    RouteResource,
+    ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
+)
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import NAME_RULE, Wrong, is_name, read_device, read_virtual
+from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_notify, read_resource_d
+from .mounts import SHARED_TYPES, read_mount
+from .parts import DEFAULT_LIMITS, Common, program_name, read_arguments
 from .report import Report, Scope, nearest, suggestion
-from .tree import Array, Place, Table, Value
+from .routes import read_route, read_source_address
+from .system_units import is_exclusive_unit, read_unit
+from .tree import Place, Table, Value
 
 KINDS: dict[str, tuple[str, ...]] = {
     "address": ("device",),
     "command": ("directory", "user", "environment", "stop_signal", "settle"),
     "script": ("args",),
     "ocf": ("params",),
+    "mount": ("at", "type", "options", "fsck", "kill_holders", "check"),
+    "lsb": ("pid_file", "process"),
+    "resource_d": ("args",),
+    "systemd": (),
+    "route": ("via", "device", "table", "metric", "source"),
+    "source_address": ("of_route", "device"),
+    "notify": ("must_succeed",),
 }
 """Each kind of resource and the words that only it takes."""
+
+
+def _owners(word: str) -> str:
+    kinds = [f'"{kind}"' for kind, words in KINDS.items() if word in words]
+    return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+
+
+_OWNERS = {word: _owners(word) for words in KINDS.values() for word in words}
 
 EXCLUSIVE_AGENTS = frozenset(
     {"Filesystem", "drbd", "LVM", "LVM-activate", "ZFS", "Raid1", "mdraid", "iscsi", "iSCSITarget", "iSCSILogicalUnit"}
@@ -27,22 +62,19 @@ EXCLUSIVE_AGENTS = frozenset(
 )
 """OCF agents that damage data when they run on two machines: ``exclusive`` is true unless the file says otherwise."""
 
+_EXCLUSIVE_SCRIPTS = EXCLUSIVE_AGENTS | EXCLUSIVE_SCRIPTS
+
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGKILL", "SIGABRT", "SIGALRM")
 """What ``stop_signal`` may be. SIGWINCH is the graceful stop of Apache httpd."""
 
 _LATER = {
-    "mount": 'Until then use the agent: ocf = "heartbeat:Filesystem", params = { device = ..., directory = ..., fstype = ... }.',
-    "systemd": "Until then run the program in the foreground with command, or start and stop it with script.",
     "probe": "Until then an agent's own monitor judges the program, every interval.",
-    "lsb": "Write script: it is called with start, stop and status.",
 }
-_LATER |= dict.fromkeys(("at", "type", "options"), 'It belongs to "mount", which comes later.')
 
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
-_SHELL_SIGNS = re.compile(r"[|&;<>$`*?]")
 _SHORTEST: Duration = 10 * MILLISECOND
 _LONGEST: Duration = 24 * HOUR
 
@@ -54,16 +86,6 @@ class ResourceDraft:
     place: Place
     resource: Resource
     named: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Common:
-    """The words that every kind takes, with the defaults of the kind filled in by the caller."""
-
-    name: str | None
-    exclusive: bool | None
-    limits: Limits
-    restarts: Restarts
 
 
 def read_resource(report: Report, item: Value, group: str) -> ResourceDraft | None:
@@ -80,8 +102,7 @@ def read_resource(report: Report, item: Value, group: str) -> ResourceDraft | No
     scope.name = f"the {kind} in {group}"
     common = _common(report, scope, kind)
     resource = _READERS[kind](report, scope, common)
-    elsewhere = {word: f'It belongs to "{other}".' for other, words in KINDS.items() for word in words if other != kind}
-    scope.finish(later=_LATER, elsewhere=elsewhere)
+    scope.finish(later=_LATER, elsewhere={word: f"It belongs to {text}." for word, text in _OWNERS.items()})
     if resource is None or any(problem.severity == "error" for problem in report.problems[before:]):
         return None
     return ResourceDraft(item.place, resource, common.name is not None)
@@ -96,10 +117,6 @@ def _kind(report: Report, scope: Scope) -> str | None:
         text = f"a resource of one kind only, but this one is {' and '.join(kinds)}"
         report.error(scope.table.entries[kinds[1]].place, text, "Make each of them a resource { ... } of its own.")
         return None
-    for word in words:
-        if word in ("mount", "systemd", "lsb"):
-            report.error(scope.table.entries[word].place, f'"{word}" is not in this version', _LATER[word])
-            return None
     hint = f"Begin it with one of {', '.join(KINDS)}."
     for word in words:
         close = nearest(word, KINDS)
@@ -111,8 +128,8 @@ def _kind(report: Report, scope: Scope) -> str | None:
     return None
 
 
-def _common(report: Report, scope: Scope, kind: str) -> _Common:
-    default = Limits(interval=0) if kind == "command" else Limits()
+def _common(report: Report, scope: Scope, kind: str) -> Common:
+    default = DEFAULT_LIMITS.get(kind, Limits())
     name = scope.text("name")
     if name is not None and not is_name(name):
         report.error(scope.at("name"), f'"{name}" cannot name a resource', NAME_RULE)
@@ -130,13 +147,13 @@ def _common(report: Report, scope: Scope, kind: str) -> _Common:
     most = scope.integer("restarts", 0, 1000, Restarts().most)
     within = scope.duration("restart_window", SECOND, 30 * 24 * HOUR)
     restarts = Restarts(most, Restarts().within if within is None else within)
-    return _Common(name, scope.boolean("exclusive"), limits, restarts)
+    return Common(name, scope.boolean("exclusive"), limits, restarts)
 
 
 # -- the kinds --------------------------------------------------------------------------------------------------------
 
 
-def _address(report: Report, scope: Scope, common: _Common) -> Resource | None:
+def _address(report: Report, scope: Scope, common: Common) -> Resource | None:
     text = scope.text("address")
     device_text = scope.text("device")
     if device_text is None and "device" not in scope:
@@ -163,8 +180,8 @@ def _address(report: Report, scope: Scope, common: _Common) -> Resource | None:
     )
 
 
-def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
-    argv = _arguments(report, scope, "command")
+def _command(report: Report, scope: Scope, common: Common) -> Resource | None:
+    argv = read_arguments(report, scope, "command")
     if argv is not None and argv[0].endswith("/"):
         report.error(scope.at("command"), f'"{argv[0]}" is a directory', "Name the program in it.")
         argv = None
@@ -186,7 +203,7 @@ def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
     if argv is None:
         return None
     return CommandResource(
-        common.name or _program_name(argv[0]),
+        common.name or program_name(argv[0]),
         argv,
         directory or "/",
         user,
@@ -199,20 +216,20 @@ def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
     )
 
 
-def _script(report: Report, scope: Scope, common: _Common) -> Resource | None:
+def _script(report: Report, scope: Scope, common: Common) -> Resource | None:
     path = scope.text("script")
     if path is not None and (not path.startswith("/") or path.endswith("/")):
         hint = "Write the full path of the program alone; what it is called with goes into args."
         report.error(scope.at("script"), f'"script" must be the full path of a program, not "{path}"', hint)
         path = None
-    arguments = _arguments(report, scope, "args") if "args" in scope else ()
+    arguments = read_arguments(report, scope, "args") if "args" in scope else ()
     if path is None or arguments is None:
         return None
-    name = common.name or _program_name(path)
+    name = common.name or program_name(path)
     return ScriptResource(name, path, arguments, bool(common.exclusive), common.limits, common.restarts)
 
 
-def _ocf(report: Report, scope: Scope, common: _Common) -> Resource | None:
+def _ocf(report: Report, scope: Scope, common: Common) -> Resource | None:
     text = scope.text("ocf")
     parameters = read_strings(report, scope, "params", _PARAMETER, "the name of a parameter")
     if text is None:
@@ -231,59 +248,22 @@ def _ocf(report: Report, scope: Scope, common: _Common) -> Resource | None:
     return OcfResource(common.name or kind, provider, kind, parameters, exclusive, common.limits, common.restarts)
 
 
-_READERS: dict[str, Callable[[Report, Scope, _Common], Resource | None]] = {
+_READERS: dict[str, Callable[[Report, Scope, Common], Resource | None]] = {
     "address": _address,
     "command": _command,
     "script": _script,
     "ocf": _ocf,
+    "mount": read_mount,
+    "lsb": lambda report, scope, common: read_lsb(report, scope, common, _EXCLUSIVE_SCRIPTS),
+    "resource_d": lambda report, scope, common: read_resource_d(report, scope, common, _EXCLUSIVE_SCRIPTS),
+    "route": read_route,
+    "notify": read_notify,
+    "source_address": read_source_address,
+    "systemd": lambda report, scope, common: read_unit(report, scope, common, _EXCLUSIVE_SCRIPTS),
 }
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------
-
-
-def _arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] | None:
-    """A list of strings, or one string that is split as a shell splits words, without any other shell rule."""
-    value = scope.value(word)
-    if value is None:
-        return None
-    if isinstance(value.data, Array):
-        items = scope.texts(word, "strings") or []
-        if len(items) < len(value.data.items):
-            return None
-        words = tuple(text for text, _ in items)
-    elif isinstance(value.data, str):
-        if scope.clean(word, value.data, value.place) is None:
-            return None
-        import shlex  # only for commands in one string, to spare the start of the real-time process
-
-        try:
-            words = tuple(shlex.split(value.data))
-        except ValueError:
-            report.error(
-                value.place, f'"{word}" opens a quotation mark and never closes it', "Close it, or write a list."
-            )
-            return None
-        _warn_of_shell(report, value.place, word, value.data)
-    else:
-        example = "/usr/sbin/program" if word == "command" else "--verbose"
-        hint = f'Write {word} = ["{example}", "--option"].'
-        scope.wrong(word, "a list of strings, or one string", value, hint)
-        return None
-    if word == "command" and (not words or not words[0]):
-        report.error(value.place, f'"{word}" is empty', "Write the program and its arguments.")
-        return None
-    return words
-
-
-def _warn_of_shell(report: Report, place: Place, word: str, text: str) -> None:
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"|\\.", "", text)
-    found = _SHELL_SIGNS.search(bare)
-    if found is not None:
-        hint = (
-            f'For a shell write {word} = ["/bin/sh", "-c", "exec ..."]; otherwise write a list and this warning ends.'
-        )
-        report.warning(place, f'no shell reads "{word}": {found.group()} reaches the program as it stands', hint)
 
 
 def read_strings(
@@ -336,17 +316,46 @@ def _signal(report: Report, scope: Scope) -> str:
 
 def derived_name(resource: Resource) -> str:
     """The id that a resource gets when the file gives no name: its address, agent or program, as far as names allow."""
-    if isinstance(resource, AddressResource):
-        return f"address {resource.address}"
-    if isinstance(resource, OcfResource):
-        return resource.type
-    path = resource.argv[0] if isinstance(resource, CommandResource) else resource.path
-    return _program_name(path)
+    match resource:
+        case AddressResource():
+            return f"address {resource.address}"
+        case OcfResource():
+            return resource.type
+        case MountResource():
+            return f"mount {resource.directory}"
+        case CommandResource():
+            return program_name(resource.argv[0])
+        case ScriptResource():
+            return program_name(resource.path)
+        case LsbResource():
+            return program_name(resource.init_script)
+        case ResourceDResource():
+            return program_name(resource.resource_script)
+        case SystemdResource():
+            return program_name(resource.unit.removesuffix(".service"))
+        case RouteResource():
+            return f"route {resource.destination}"
+        case SourceAddressResource():
+            return f"source {resource.source_address}"
+        case NotifyResource():
+            return program_name(resource.notify[0])
 
 
-def _program_name(path: str) -> str:
-    base = path.rpartition("/")[2]
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", base).lstrip("_.-")[:63] or "program"
+def default_exclusive(resource: Resource) -> bool:
+    """What ``exclusive`` is for a resource when the file does not say."""
+    match resource:
+        case OcfResource():
+            return resource.type in EXCLUSIVE_AGENTS
+        case MountResource():
+            return resource.type not in SHARED_TYPES
+        case LsbResource():
+            return program_name(resource.init_script) in _EXCLUSIVE_SCRIPTS
+        case ResourceDResource():
+            return program_name(resource.resource_script) in _EXCLUSIVE_SCRIPTS
+        case SystemdResource():
+            return is_exclusive_unit(resource.unit, _EXCLUSIVE_SCRIPTS)
+        case _:
+            return False
 
 
 def stop_time(resources: tuple[Resource, ...]) -> Duration:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import AddressResource, CommandResource, OcfResource, Quorum, Resource, Role, ScriptResource
+from ..model import (
+    AddressResource,
+    CommandResource,
+    LsbResource,
+    MountResource,
+    NotifyResource,
+    OcfResource,
+    Quorum,
+    Resource,
+    ResourceDResource,
+    Role,
+    RouteResource,
+    ScriptResource,
+    SourceAddressResource,
+    SystemdResource,
+)
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
 from . import awaiting, outlook
@@ -123,6 +138,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
 
 
 def _kind(resource: Resource) -> str:
+    """The word of the configuration that begins such a resource."""
     match resource:
         case AddressResource():
             return "address"
@@ -132,6 +148,20 @@ def _kind(resource: Resource) -> str:
             return "script"
         case OcfResource():
             return "ocf"
+        case MountResource():
+            return "mount"
+        case LsbResource():
+            return "lsb"
+        case ResourceDResource():
+            return "resource_d"
+        case SystemdResource():
+            return "systemd"
+        case RouteResource():
+            return "route"
+        case SourceAddressResource():
+            return "source_address"
+        case NotifyResource():
+            return "notify"
 
 
 def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:

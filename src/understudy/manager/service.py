@@ -27,6 +27,7 @@ from .fencing import Fencer
 from .history import History
 from .ping import Pinger
 from .pulse_link import PulseLink
+from .reasons import Reasons
 from .refused import RefusedLately
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
@@ -61,6 +62,7 @@ class Manager:
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
         self.refused = RefusedLately()
         self.tallies = Tallies()
+        self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
@@ -182,11 +184,15 @@ class Manager:
             return
         began = time.monotonic_ns()
         try:
-            outcome, text = await self.agents.run(group, resource, action, min(max(limit, 0), _LONGEST_LIMIT), ballot)
+            reason = self._reasons.of(group, str(packet.get("why", "")), time.monotonic_ns())
+            most = min(max(limit, 0), _LONGEST_LIMIT)
+            outcome, text = await self.agents.run(group, resource, action, most, ballot, reason)
         finally:
             self.tallies.agent_ran(group, resource, action, outcome, time.monotonic_ns() - began)
             # Only to the pulse that asked: another one counts its operations anew.
             self._finished(op, outcome, text, peer)
+        if outcome is Outcome.OK:
+            self._tell_success(group, resource, action, text)
 
     async def _fence(self, packet: Packet, peer: Peer) -> None:
         op, limit, names = packet.get("op"), packet.get("limit_ns"), packet.get("devices")
@@ -203,6 +209,11 @@ class Manager:
 
     def _finished(self, op: int, outcome: Outcome, text: str, peer: Peer) -> None:
         self.link.send({"t": "finished", "op": op, "outcome": outcome.value, "text": text}, over=peer)
+
+    def _tell_success(self, group: str, resource: str, action: Action, text: str) -> None:
+        """What the core has no use for, but people have: whom an unmount has ended, which script could not be told."""
+        if text and action is not Action.MONITOR:
+            self.say(Level.INFO, f"{resource}, {action.value}: {text}", group)
 
     def _resource_failed(self, group: str, resource: str, text: str) -> None:
         self.tallies.resource_failures[group, resource] += 1
@@ -221,7 +232,9 @@ class Manager:
         now, at = time.time_ns(), packet.get("at_ns")
         if isinstance(at, int):
             now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
-        self.say(level, str(packet.get("why", "")), str(packet.get("group") or ""), str(packet.get("node") or ""), now)
+        group, why = str(packet.get("group") or ""), str(packet.get("why", ""))
+        self._reasons.heard(group, why, time.monotonic_ns())
+        self.say(level, why, group, str(packet.get("node") or ""), now)
 
     # What people ask ----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,17 @@ from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError
 from ..events import Started
-from ..model import Cluster, CommandResource, OcfResource, Resource, Role, ScriptResource
+from ..model import (
+    Cluster,
+    CommandResource,
+    MountResource,
+    NotifyResource,
+    OcfResource,
+    Resource,
+    ResourceDResource,
+    Role,
+    ScriptResource,
+)
 from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
@@ -140,6 +150,12 @@ def without_secrets(cluster: Cluster) -> Cluster:
                 return replace(resource, arguments=())
             case OcfResource():
                 return replace(resource, parameters=())
+            case MountResource():
+                return replace(resource, options=())
+            case NotifyResource():
+                return replace(resource, notify=resource.notify[:1])
+            case ResourceDResource():
+                return replace(resource, arguments=())
             case _:
                 return resource
 

@@ -10,6 +10,8 @@ import os
 import socket
 from typing import Any
 
+_ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
+
 
 def leftovers(runtime_dir: str, node: str = "") -> list[str]:
     """A sentence for each group of which something is here, or may be. ``node``: a witness has nothing."""
@@ -33,7 +35,15 @@ def _part(item: dict[str, Any], local: frozenset[str], programs: list[tuple[list
     if "command" in item:
         pids = [str(pid) for argv, pid in programs if argv == item["command"]]
         return f"{name or item['command'][0]} runs (process {', '.join(pids)})" if pids else ""
-    agent = item.get("ocf") or item.get("script")
+    if "notify" in item:
+        return ""
+    if "mount" in item:
+        directory = str(item.get("at"))
+        there = any(line.split()[4:5] == [directory] for line in _lines("/proc/self/mountinfo"))
+        return f"{directory} is mounted" if there else ""
+    if "route" in item or "source_address" in item:
+        return f"{name or 'the route to ' + str(item.get('route') or item.get('of_route'))} may be set"
+    agent = next((item[kind] for kind in _ASKED_KINDS if kind in item), None)
     return f"{name or agent} may run: nobody has asked it"
 
 
