@@ -412,6 +412,14 @@ class Cluster:
     api: Api | None = None
     """None: the API is served on the control socket only."""
 
+    nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Of ``members``: those that run groups, and the names of all; kept, because every plan asks for them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(member for member in self.members if member.role is Role.NODE))
+        object.__setattr__(self, "names", tuple(member.name for member in self.members))
+
     @property
     def margin(self) -> Duration:
         """How much earlier a right ends than the promises behind it: covers 1 % of clock rate error, at least 1 ms."""
@@ -430,14 +438,6 @@ class Cluster:
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
-
-    @property
-    def nodes(self) -> tuple[Member, ...]:
-        return tuple(member for member in self.members if member.role is Role.NODE)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(member.name for member in self.members)
 
     @property
     def majority(self) -> int:

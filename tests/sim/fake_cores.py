@@ -7,7 +7,7 @@ from understudy.events import Event, Received, Started, TimerDue
 from understudy.messages import Heartbeat, NodeState
 from understudy.model import AddressResource, Cluster
 from understudy.snapshot import QuorumStatus, Snapshot
-from understudy.units import NEVER, Instant
+from understudy.units import NEVER, Duration, Instant
 
 
 class Beating:
@@ -38,6 +38,9 @@ class Beating:
     def snapshot(self, now: Instant) -> Snapshot:
         quorum = QuorumStatus("majority", 2, 3, 3, True, "partition with quorum")
         return Snapshot(self.me, "node", "sim", "same", quorum, (), (), (), {}, {}, False)
+
+    def rights(self, now: Instant) -> dict[str, Duration]:
+        return {}
 
     def received(self) -> list[tuple[Instant, Received]]:
         return [(now, event) for now, event in self.log if isinstance(event, Received)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -323,7 +324,8 @@ def test_a_manager_that_stands_still_is_replaced(nursery: Nursery) -> None:
     pulse, manager = nursery.wait_working()
     os.kill(manager, signal.SIGSTOP)
     wait_for(lambda: nursery.holder("manager") not in (0, manager), "a new manager")
-    assert f"manager {manager} has not moved for 0.5 s: it is killed and started again" in nursery.log()
+    # 0.5 s are configured; a slow machine looks later.
+    assert re.search(rf"manager {manager} has not moved for [\d.]+ s: it is killed and started again", nursery.log())
     assert nursery.holder("pulse") == pulse
     # An adopted one is looked after, too.
     manager = nursery.holder("manager")

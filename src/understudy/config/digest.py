@@ -18,6 +18,7 @@ _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
 _SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
+_DERIVED = ("nodes", "names")
 _OWN_MATTER = ("key_file", "source", "digest", "api")
 """Where a machine keeps its files, and where it answers people, is its own matter."""
 
@@ -29,7 +30,7 @@ def digest(cluster: Cluster) -> str:
     there count different majorities, so they exchange no votes (``core.node``). Comments, layout, the order of words in a
     table and the way a value is written do not count; the order of members, groups and resources does, because it decides.
     """
-    meaning = {word: value for word, value in asdict(cluster).items() if word not in _OWN_MATTER}
+    meaning = {word: value for word, value in asdict(cluster).items() if word not in (*_OWN_MATTER, *_DERIVED)}
     _shorten(meaning, _SINCE)
     for member in meaning["members"]:
         _shorten(member, _SINCE_MEMBER)

@@ -126,6 +126,12 @@ class Node:
             self.requests.next_deadline(),
         )
 
+    def rights(self, now: Instant) -> dict[str, Duration]:
+        """For each group that this node holds, how long its right still lasts; changes nothing."""
+        claims = self.steward.claims
+        held = ((name, claims.held(name)) for name in claims.claims)
+        return {name: claim.until - now for name, claim in held if claim is not None}
+
     def snapshot(self, now: Instant) -> Snapshot:
         """Everything this node knows; changes nothing."""
         return status.snapshot(self, now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState
@@ -50,7 +49,8 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
     nodes: dict[str, NodeView] = {}
     for member in node.cluster.nodes:
         seen = node_view(node, member.name, now)
-        nodes[member.name] = replace(seen, able_for=able_for(node, seen, now))
+        spans = able_for(node, seen, now)
+        nodes[member.name] = NodeView(seen.name, seen.bar, seen.up_for, seen.unfit, spans)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(nodes, holders, pinned, settle)

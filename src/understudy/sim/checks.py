@@ -99,12 +99,10 @@ class Safety(Observer):
         for host in world.hosts.values():
             if host.core is None:
                 continue
-            for group in host.core.snapshot(host.reading).groups:
-                if group.lease_left_ms is None or group.lease_left_ms <= 0:
-                    continue
-                other = claims.setdefault(group.name, host.name)
+            for group, left in host.core.rights(host.reading).items():
+                other = claims.setdefault(group, host.name) if left > 0 else host.name
                 if other != host.name and not apart_lately(world, settle_time(world.cluster)):
-                    self._add(world, "two-claims", f"{group.name}: {other} and {host.name} both claim the lease")
+                    self._add(world, "two-claims", f"{group}: {other} and {host.name} both claim the lease")
 
     def _add(self, world: World, kind: str, text: str) -> None:
         if len(self.findings) < self.limit:

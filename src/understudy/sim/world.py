@@ -72,6 +72,8 @@ class Core(Protocol):
 
     def snapshot(self, now: Instant, /) -> Snapshot: ...
 
+    def rights(self, now: Instant, /) -> dict[str, Duration]: ...
+
 
 MakeCore: TypeAlias = Callable[[Cluster, str], Core]
 
