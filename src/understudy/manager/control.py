@@ -70,7 +70,7 @@ class Control:
         endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
         if cluster.api is not None and endpoint is not None:
             self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
-            self._manager.background(self.remote.run())
+            self.remote.start()
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
