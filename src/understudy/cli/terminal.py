@@ -50,7 +50,7 @@ class InPlace:
         if not self.on_terminal:
             self._write(f"{text}\n\n")
             return
-        rows = max(os.get_terminal_size(sys.stdout.fileno()).lines, 2)
+        rows = max(os.get_terminal_size(sys.stdout.fileno()).lines or 24, 2)
         lines = text.splitlines()
         if len(lines) >= rows:
             lines[rows - 2 :] = [f"... and {len(lines) - rows + 2} lines more; make the window higher"]
