@@ -206,6 +206,16 @@ def test_history_follow_misses_and_repeats_nothing_over_a_new_manager(pulse: Fak
     assert "trying again" in errors or "waiting for the next one" in errors
 
 
+def test_history_follow_for_programs_is_one_object_on_each_line(manager: RunningManager) -> None:
+    command = [sys.executable, "-m", "understudy.cli.main", "history", "-f", "--json", "--runtime-dir"]
+    with subprocess.Popen([*command, str(manager.runtime_dir)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["text"] == "manager started"
+        manager.manager.say(Level.WARNING, "two\nlines")
+        assert json.loads(process.stdout.readline())["text"] == "two\nlines"
+        process.kill()
+
+
 def test_dump(manager: RunningManager) -> None:
     done = understudy(manager, "dump")
     assert Path(done.stdout.strip()).read_text().startswith('{"at": 1}')

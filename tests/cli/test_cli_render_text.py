@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from understudy.cli.render_text import Paint, span, status_text, why_text
+from understudy.cli.render_text import Paint, node_lines, span, status_text, why_text
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,15 @@ def test_a_cluster_without_groups() -> None:
     assert status_text(status, Paint(False)) == (
         "Cluster c, seen from a at now\npartition with quorum (pair: hears 1 of 2 votes, needs 1)\n\nNodes"
     )
+
+
+def test_a_link_that_loses_says_how_much() -> None:
+    def shown(up: bool, loss: float | None) -> str:
+        link = {"network": "net1", "up": up, "age_ms": 12.0, "loss": loss}
+        node = {"name": "b", "role": "node", "state": "up", "via": "direct", "standby": False, "config_differs": False}
+        return node_lines({"node": "a", "nodes": [{**node, "links": [link]}]}, Paint(False)).splitlines()[1]
+
+    assert shown(True, 0.254).endswith("heard directly: net1 12 ms, loses 25 %")
+    for loss in (None, 0.0, 0.001):
+        assert shown(True, loss).endswith("heard directly: net1 12 ms")
+    assert shown(False, 1.0).endswith("net1 down 12 ms"), "that it is down says enough"

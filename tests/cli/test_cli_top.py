@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -216,6 +220,37 @@ def test_every_size_will_do(pulse: FakePulse, manager: RunningManager, size: tup
     on_screen(manager, story, size)
 
 
+@pytest.mark.parametrize("key", [b"q", b"\x03"], ids=["q", "ctrl-c"])
+def test_on_a_real_terminal_it_comes_up_and_is_ended_by_a_key(manager: RunningManager, key: bytes) -> None:
+    """The whole program, with the terminal's own driver: it shows the cluster, ends with 0 and leaves the other screen."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
+    command = [sys.executable, "-m", "understudy.cli.main", "top", "--runtime-dir", str(manager.runtime_dir)]
+    variables = {**os.environ, "TERM": "xterm-256color"}
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables)
+    os.close(theirs)
+    text = b""
+    try:
+        while b"a is first in prefer" not in text:
+            text += os.read(ours, 65536)
+        os.write(ours, key)
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # EIO: the last writer has closed the terminal
+                break
+            if not data:
+                break
+            text += data
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b"Traceback" not in text
+    assert text.count(b"\x1b[?1049h") == text.count(b"\x1b[?1049l") == 1
+
+
 def test_without_a_terminal_it_says_what_to_use_instead(manager: RunningManager) -> None:
     command = [sys.executable, "-m", "understudy.cli.main", "top", "--runtime-dir", str(manager.runtime_dir)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
@@ -224,8 +259,6 @@ def test_without_a_terminal_it_says_what_to_use_instead(manager: RunningManager)
 
 
 def test_without_a_daemon_it_does_not_begin(tmp_path: Path) -> None:
-    import pty
-
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "understudy.cli.main", "top", "--runtime-dir", str(tmp_path)]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True)

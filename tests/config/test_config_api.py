@@ -98,6 +98,17 @@ def test_missing_files_are_refused_but_keep_no_daemon_from_starting(site: Path, 
     assert load(str(site)).api is not None
 
 
+def test_all_three_files_are_told_at_once(site: Path) -> None:
+    for name in ("api.crt", "api.key", "api.tokens"):
+        (site.parent / name).unlink()
+    _, problems = examine(str(site))
+    assert [problem.text.partition(": ")[0].rpartition("/")[2] for problem in problems] == [
+        "api.crt",
+        "api.key",
+        "api.tokens",
+    ]
+
+
 def test_a_key_of_another_certificate(site: Path) -> None:
     make_api_files(site.parent, only="api.key")
     assert "the key is not that of the certificate" in refusal(site)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from understudy.core.charge import Charge, Reservation
+from understudy.core.execution import Execution
 from understudy.core.node import Node
-from understudy.core.tally import Cause
+from understudy.core.tally import Cause, Tally
+from understudy.model import Group
 from understudy.sim.script import Script
 
 START = """\
@@ -81,3 +84,21 @@ def test_a_clean_stop_counts_where_it_leaves() -> None:
     script.render("stop ha01\nadvance 5s\n")
     assert core.steward.tally.moves == {("site", Cause.STOPPED): 1}
     assert counted(script) == {}
+
+
+def test_what_was_handed_over_is_not_counted_again_where_it_arrives() -> None:
+    """A holder whose parts did not stop says so when it hands over: it knew the cause, and has counted."""
+    group = Group("site", ())
+    charge = Charge(group, Execution(group, lambda: 1, frozenset()))
+    tally = Tally()
+    charge.reserved = Reservation("ha02", 7, 100)
+    tally.taken(charge, "ha02", unfinished=True)
+    assert not tally.moves
+    charge.reserved, charge.adopting_until = None, 50
+    tally.taken(charge, "ha02", unfinished=True)
+    assert not tally.moves, "it was here all the time"
+    charge.adopting_until = 0
+    tally.taken(charge, "ha02", unfinished=False)
+    assert not tally.moves, "nobody had it"
+    tally.taken(charge, "ha02", unfinished=True)
+    assert tally.counters() == {"moves.holder-lost.site": 1}

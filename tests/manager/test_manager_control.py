@@ -11,8 +11,10 @@ import shutil
 import socket
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -282,3 +284,20 @@ def test_a_client_that_goes_away_does_no_harm(pulse: FakePulse, manager: Running
     connection.close()
     pulse.snapshot = a_snapshot(holder="b")
     assert ask(manager.runtime_dir, "GET", "/v1/status")[1]["groups"][0]["holder"] == "b"
+
+
+def test_no_name_is_looked_up_to_show_something(pulse: FakePulse, manager: RunningManager) -> None:
+    """A name service that is gone would delay each answer; only what changes something wants to know who asked."""
+    submitted: list[object] = []
+
+    class Noting(ThreadPoolExecutor):
+        def submit(self, function: Any, /, *words: Any, **more: Any) -> Any:
+            submitted.append(function)
+            return super().submit(function, *words, **more)
+
+    manager._loop.call_soon_threadsafe(manager._loop.set_default_executor, Noting(2))
+    for path in ("/v1/status", "/v1/history", "/v1/fence"):
+        assert ask(manager.runtime_dir, "GET", path)[0] == 200
+    assert pwd.getpwuid not in submitted
+    assert post(manager, "/v1/move", {"group": "site", "node": "b"})[0] == 200
+    assert pwd.getpwuid in submitted

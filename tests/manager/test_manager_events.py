@@ -59,6 +59,13 @@ def test_first_what_was_then_what_comes(pulse: FakePulse, manager: RunningManage
         assert [line(response)["text"], line(response)["text"]] == ["three", "four"]
 
 
+def test_a_young_history_has_left_nothing_out(pulse: FakePulse, manager: RunningManager) -> None:
+    note(manager, "one")
+    with following(manager, 2000) as response:
+        while (text := line(response)["text"]) != "one":
+            assert "left out" not in text
+
+
 def test_what_happened_while_nobody_wrote_is_not_repeated(pulse: FakePulse, manager: RunningManager) -> None:
     note(manager, "before")
     with following(manager) as response:

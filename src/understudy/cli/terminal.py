@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import Any, TextIO
 
@@ -51,7 +50,7 @@ class InPlace:
         if not self.on_terminal:
             self._write(f"{text}\n\n")
             return
-        rows = max(shutil.get_terminal_size().lines, 2)
+        rows = max(os.get_terminal_size(sys.stdout.fileno()).lines or 24, 2)
         lines = text.splitlines()
         if len(lines) >= rows:
             lines[rows - 2 :] = [f"... and {len(lines) - rows + 2} lines more; make the window higher"]

@@ -96,7 +96,10 @@ def load_pair(api: Api) -> float | Problem:
 
 def _judge_api(report: Report, api: Api, draft: ApiDraft) -> None:
     places = dict(zip((api.certificate, api.key, api.token_file), draft.places, strict=True))
-    for found in (load_pair(api), load_tokens(api)):
+    found_all: list[object] = [_read_file(api.certificate), _read_private(api.key, "private key")]
+    if not any(isinstance(found, Problem) for found in found_all):
+        found_all = [load_pair(api)]  # each can be read; now what they are together
+    for found in (*found_all, load_tokens(api)):
         if isinstance(found, Problem):
             line = f", line {found.line}" if found.line else ""
             report.error(places[found.file], f"{found.file}{line}: {found.text}", found.hint)

@@ -35,12 +35,15 @@ _STATUS = {UsageError: 400, Refused: 409, NotRunning: 503, TimedOut: 504}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was judged: ``verb`` is the last word of its path, ``by`` names who asks."""
+    """A request that was judged: ``verb`` is the last word of its path, ``by`` who asks, a name or the number of a Unix user.
+
+    Names of users are looked up only for what changes something: a name service that is gone must not delay the status.
+    """
 
     request: web.BaseRequest
     verb: str
     fields: dict[str, Any]
-    by: str
+    by: str | int
 
 
 class Control:
@@ -70,7 +73,7 @@ class Control:
         endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
         if cluster.api is not None and endpoint is not None:
             self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
-            self._manager.background(self.remote.run())
+            self.remote.start()
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
@@ -109,9 +112,9 @@ class Control:
         if not permitted:
             who = "only root and the members of the cluster's admin_group may ask"
             return self.counted(_last(refusal(403, who, "use sudo")))
-        return await self.respond(request, await _user_name(user))
+        return await self.respond(request, user)
 
-    async def respond(self, request: web.BaseRequest, by: str, may_change: bool = True) -> web.StreamResponse:
+    async def respond(self, request: web.BaseRequest, by: str | int, may_change: bool = True) -> web.StreamResponse:
         """Judge and answer a request of somebody who may ask. Every trouble becomes an answer."""
         return self.counted(await self._respond(request, by, may_change))
 
@@ -120,7 +123,7 @@ class Control:
         self._manager.tallies.requests[str(response.status)] += 1
         return response
 
-    async def _respond(self, request: web.BaseRequest, by: str, may_change: bool) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest, by: str | int, may_change: bool) -> web.StreamResponse:
         try:
             return await self._answer(request, by, may_change)
         except UnderstudyError as error:
@@ -137,7 +140,7 @@ class Control:
             self._manager.say(Level.ERROR, f"a request failed inside the manager: {error!r}")
             return _last(refusal(500, "the manager failed on this request; its log says why"))
 
-    async def _answer(self, request: web.BaseRequest, by: str, may_change: bool) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, by: str | int, may_change: bool) -> web.StreamResponse:
         path = request.path
         known = api.methods(path)
         if not known:
@@ -225,7 +228,8 @@ class Control:
         return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
     async def _decide(self, verb: str, asked: Asked) -> web.Response:
-        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], asked.by)
+        by = asked.by if isinstance(asked.by, str) else await _user_name(asked.by)
+        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], by)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
     async def _dump(self, asked: Asked) -> web.Response:

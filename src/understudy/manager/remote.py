@@ -74,10 +74,28 @@ class Remote:
         self._refused = 0
         self._complained = -_COMPLAIN_EVERY
         self._expires = 0.0
+        self._task: asyncio.Task[None] | None = None
         self.port = 0
         self.trouble = "it has not begun to listen yet"
 
-    async def run(self) -> None:
+    def start(self) -> None:
+        """Begin to listen, and go on looking at the files, until ``stop``."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.trouble = f"the manager failed inside: {error!r}"
+            self._say(Level.ERROR, f"the API is not served on {_shown(self._endpoint)}: {self.trouble}")
+
+    async def _run(self) -> None:
         """Keep the port open, as far as the files permit; runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
@@ -86,7 +104,7 @@ class Remote:
                 await self._open(seen)
             await asyncio.sleep(LOOK)
 
-    async def stop(self) -> None:
+    async def _close(self) -> None:
         if self._listener is not None:
             listener, self._listener = self._listener, None
             await listener.stop()
@@ -121,7 +139,7 @@ class Remote:
         before = self.trouble
         read = await loop.run_in_executor(None, self._read)
         self._seen = seen
-        await self.stop()  # whoever is connected came by the old files
+        await self._close()  # whoever is connected came by the old files
         if isinstance(read, str):
             self.trouble = read
         else:

@@ -89,16 +89,16 @@ class Manager:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
-        self.background(self.agents.tend_logs())
-        self.background(self._look_around())
-        self.background(self._drift.run())
+        self._background(self.agents.tend_logs())
+        self._background(self._look_around())
+        self._background(self._drift.run())
         if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
-            self.background(self.fencer.look_around())
+            self._background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
             self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
-            self.background(self._pinger.run())
+            self._background(self._pinger.run())
         self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -126,8 +126,7 @@ class Manager:
         self.tallies.entries[level.value] += 1
         self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
 
-    def background(self, work: Any) -> None:
-        """Have ``work`` done until this manager ends; what it raises goes into the history."""
+    def _background(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
@@ -155,9 +154,9 @@ class Manager:
     def _received(self, packet: Packet, peer: Peer) -> None:
         kind = packet["t"]
         if kind == "run_agent":
-            self.background(self._run_agent(packet, peer))
+            self._background(self._run_agent(packet, peer))
         elif kind == "fence":
-            self.background(self._fence(packet, peer))
+            self._background(self._fence(packet, peer))
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
