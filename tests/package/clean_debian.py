@@ -139,8 +139,8 @@ class CleanDebian:
         vague = " -o ".join(f"-path {shlex.quote(path)}" for path in _CONTENT_VARIES)
         line = f"cd / && find . -xdev \\( {skip} \\) -prune -o -printf '%p\\t%y %m %u %g %l\\n'"
         found = dict(row.split("\t", 1) for row in self.type(line).splitlines())
-        line = f"cd / && find . -xdev \\( {skip} -o {vague} \\) -prune -o -type f -print0 | xargs -0 sha256sum"
-        for row in self.type(line).splitlines():
-            digest, path = row.split(maxsplit=1)
+        line = f"cd / && find . -xdev \\( {skip} -o {vague} \\) -prune -o -type f -print0 | xargs -0 sha256sum --zero"
+        for row in self.type(line).split("\0")[:-1]:  # without --zero, names with a backslash are written otherwise
+            digest, path = row.split("  ", 1)
             found[path] += f" {digest}"
         return found
