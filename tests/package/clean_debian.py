@@ -61,7 +61,14 @@ def make_base(directory: Path, python: str) -> None:
     )
     sites = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     mirror = subprocess.run(sites, capture_output=True, text=True, check=True).stdout.split()[0]
-    command = ["debootstrap", "--variant=minbase", f"--include={python},iproute2", suite, str(directory), mirror]
+    command = [
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={python},iproute2,systemd,systemd-sysv,dbus",
+        suite,
+        str(directory),
+        mirror,
+    ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"debootstrap ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -114,7 +121,7 @@ class CleanDebian:
             timeout=120,
         )
         if done.returncode != expect:
-            log = self.machine.run(["sh", "-c", f"tail -20 {self.root}/run/understudy.log 2>/dev/null || true"])
+            log = subprocess.run(self.argv("tail -20 /run/understudy.log"), capture_output=True, text=True).stdout
             raise AssertionError(f"{self.machine.name}# {line}\nended with {done.returncode}:\n{done.stdout}\n{log}")
         return done.stdout
 
@@ -132,8 +139,8 @@ class CleanDebian:
         vague = " -o ".join(f"-path {shlex.quote(path)}" for path in _CONTENT_VARIES)
         line = f"cd / && find . -xdev \\( {skip} \\) -prune -o -printf '%p\\t%y %m %u %g %l\\n'"
         found = dict(row.split("\t", 1) for row in self.type(line).splitlines())
-        line = f"cd / && find . -xdev \\( {skip} -o {vague} \\) -prune -o -type f -print0 | xargs -0 sha256sum"
-        for row in self.type(line).splitlines():
-            digest, path = row.split(maxsplit=1)
+        line = f"cd / && find . -xdev \\( {skip} -o {vague} \\) -prune -o -type f -print0 | xargs -0 sha256sum --zero"
+        for row in self.type(line).split("\0")[:-1]:  # without --zero, names with a backslash are written otherwise
+            digest, path = row.split("  ", 1)
             found[path] += f" {digest}"
         return found

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from clean_debian import CleanDebian, make_base, missing
 from readme_walk import walk
+from real_systemd import RealSystemd, unified
 
 from understudy.lab.netns import Room
 
@@ -66,9 +67,14 @@ def in_a_lab(name: str, *arguments: Path) -> str:
 __all__ = ["walk"]  # run by name, as the director of a lab
 
 
-def one_machine(base: str) -> tuple[Room, CleanDebian]:
+def a_room() -> Room:
     room = Room(["service", "heartbeat"])
     room.add("ha01", [("eth0", "service", [ADDRESSES["ha01"]]), ("eth1", "heartbeat", ["192.168.107.101/24"])])
+    return room
+
+
+def one_machine(base: str) -> tuple[Room, CleanDebian]:
+    room = a_room()
     return room, CleanDebian(room, "ha01", base)
 
 
@@ -130,12 +136,55 @@ def upgrade_keeps_running(package: str, base: str) -> None:
     room.close()
 
 
+def real_systemd(package: str, base: str) -> None:
+    """The unit under the systemd that will run it: nothing starts by itself, a start is ready to be asked, a supervisor that was
+    killed comes back to the processes that live on, an upgrade leaves them, and a purge ends them."""
+    room = a_room()
+    debian = RealSystemd(room, "ha01", base)
+    try:
+        debian.put(Path(package), "/srv/understudy_0_all.deb")
+        debian.type("apt-get install -y ./understudy_*.deb")
+        assert debian.type("systemctl is-active understudy", expect=3) == "inactive\n"
+        assert debian.type("systemctl is-enabled understudy", expect=1) == "disabled\n"
+        debian.type(INIT)
+        print(debian.type("systemctl enable --now understudy && understudy status"))
+        main, parts = debian.type("systemctl show --property MainPID --value understudy").strip(), processes(debian)
+        assert main in parts
+        show = "$(systemctl show --property MainPID --value understudy)"
+        debian.type(f"kill -9 {main}; until [ {show} != {main} ] && systemctl --quiet is-active understudy; do :; done")
+        assert set(parts) - {main} <= set(processes(debian))
+        before = processes(debian)
+        debian.type("dpkg --install ./understudy_*.deb")
+        assert processes(debian) == before
+        print(debian.type("journalctl --unit understudy --no-pager"))
+        debian.type("apt-get purge -y understudy")
+        assert processes(debian) == {}
+        assert "could not be found" in debian.type("systemctl status understudy", expect=4)
+        assert debian.type("find /etc /usr /run /var/lib -xdev -name '*understudy*'") == ""
+    finally:
+        debian.close()
+    room.close()
+
+
+def processes(debian: CleanDebian) -> dict[str, str]:
+    """Our processes there: number to command line."""
+    script = "for each in /proc/[0-9]*; do echo ${each#/proc/} $(tr '\\0' ' ' < $each/cmdline); done 2>/dev/null"
+    rows = [line.split(" ", 1) for line in debian.type(script).splitlines() if "-m understudy." in line]
+    return {row[0]: row[1] for row in rows}
+
+
 def test_installed_used_and_purged_nothing_is_left(package: Path, base: Path) -> None:
     print(in_a_lab("install_use_purge", package, base))
 
 
 def test_an_upgrade_stops_nothing(package: Path, base: Path) -> None:
     in_a_lab("upgrade_keeps_running", package, base)
+
+
+def test_under_the_real_systemd(package: Path, base: Path) -> None:
+    if not unified() or not (base / "lib" / "systemd" / "systemd").exists():
+        pytest.skip("needs the unified hierarchy of control groups, and systemd in the base")
+    print(in_a_lab("real_systemd", package, base))
 
 
 def test_the_readme_leads_to_a_cluster(package: Path, base: Path) -> None:
