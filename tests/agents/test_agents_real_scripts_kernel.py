@@ -54,7 +54,8 @@ def test_an_init_script_of_debians_make(tmp_path: Path) -> None:
     pid_file = tmp_path / "sited.pid"
 
     async def scene() -> None:
-        stage = Stage(tmp_path, LsbResource("s", path, str(pid_file)))
+        # The pid file alone is there before the daemon is: start-stop-daemon writes it before it becomes the program.
+        stage = Stage(tmp_path, LsbResource("s", path, str(pid_file), "sited"))
         plain = Stage(tmp_path, LsbResource("s", path))
         assert (await plain.run("monitor"))[0] is NOT_RUNNING
         assert await plain.run("stop") == (OK, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_helpers import InNetwork, Stage, ip, play
+from agent_helpers import InNetwork, Stage, ip, play, until
 
 from understudy.events import Outcome
 from understudy.model import RouteResource, SourceAddressResource
@@ -89,6 +89,7 @@ def test_a_route_whose_cable_is_out(tmp_path: Path, in_network: InNetwork) -> No
         stage = Stage(tmp_path, ROUTE)
         await stage.run("start")
         ip("link", "set", "eth0p", "down")
+        await until(lambda: "linkdown" in ip("route", "show", "198.51.100.0/24"), "the kernel has noticed")
         outcome, text = await stage.run("monitor")
         assert (outcome, text) == (FAILED, "the route leads nowhere: eth0 is down or has no carrier")
 
