@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -19,6 +20,8 @@ from understudy.units import SECOND, Duration
 LONG = 20 * SECOND
 PATIENCE = 10.0
 LONGEST_SCENE = 60.0
+InNetwork = Callable[[Callable[[], None]], None]
+"""Runs a function in a network of its own; the fixture ``in_network`` is one."""
 
 
 class Stage:
@@ -80,3 +83,7 @@ def numbers(path: Path, count: int) -> list[int]:
     """The process numbers that a script has written, when all are there."""
     words = path.read_text().split() if path.exists() else []
     return [int(word) for word in words] if len(words) == count else []
+
+
+def ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout

@@ -212,12 +212,17 @@ def test_a_disk(tmp_path: Path, place: Path, started: list[subprocess.Popen[byte
         assert outcome is FAILED
         assert text.startswith(f"{place} is mounted read-only: ")
         run("mount", "-o", "remount,rw", str(place))
+        (tmp_path / "also").mkdir()
+        run("mount", device, str(tmp_path / "also"))
+        text = f"no longer mounted at {place}, but the same is mounted at {tmp_path}/also"
+        assert await stage.run("stop") == (FAILED, text)
+        run("umount", str(tmp_path / "also"))
+        assert await stage.run("start") == (OK, "")
         started.append(hermit())
         outcome, text = await stage.run("stop")
         assert outcome is FAILED
-        assert text == (
-            f"unmounted here, but process {started[0].pid} (sleep) has it at {place} in a mount name space of its own"
-        )
+        holder = f"process {started[0].pid} (sleep) has it at {place} in a mount name space of its own"
+        assert text == f"no longer mounted at {place}, but {holder}"
         assert await stage.again().outcome("stop") == "failed", "the next manager must not forget it"
         started[0].kill()
         await reaped(started[0])
@@ -253,6 +258,28 @@ def hermit(directory: Path = Path("/")) -> subprocess.Popen[bytes]:
     while Path(f"/proc/{process.pid}/comm").read_text() != "sleep\n":
         pass
     return process
+
+
+def test_a_label_that_only_mount_can_find(tmp_path: Path, place: Path) -> None:
+    """Without udev's links nothing says which disk a label means, but our own mount."""
+    needs("mkfs.ext4", "losetup", "e2label")
+    device = disk(tmp_path / "image")
+    label = f"us{os.getpid()}"
+    run("e2label", device, label)
+
+    async def scene() -> None:
+        stage = Stage(tmp_path, MountResource("m", f"LABEL={label}", str(place), "ext4", fsck=True))
+        assert await stage.run("start") == (OK, "")
+        assert await stage.again().run("monitor") == (OK, "")
+        assert await stage.again().run("start") == (OK, "was mounted already")
+        assert await stage.again().run("stop") == (OK, "")
+        assert not os.path.ismount(place)
+        assert list((tmp_path / "notes").iterdir()) == []
+
+    try:
+        in_room(lambda: play(scene()))
+    finally:
+        run("losetup", "--detach", device)
 
 
 def test_a_broken_disk_wants_a_human(tmp_path: Path, place: Path) -> None:

@@ -2,72 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import subprocess
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_helpers import Stage, play
+from agent_helpers import InNetwork, Stage, ip, play, until
 
 from understudy.events import Outcome
 from understudy.model import RouteResource, SourceAddressResource
 
 pytestmark = pytest.mark.kernel
 
-CLONE_NEWNET = 0x40000000
 OK, NOT_RUNNING, FAILED = Outcome.OK, Outcome.NOT_RUNNING, Outcome.FAILED
 ROUTE = RouteResource("r", "198.51.100.0/24", "192.0.2.254", "eth0")
 SIX = RouteResource("r", "2001:db8:2::/48", "2001:db8:1::fe", "eth0", metric=7)
 SOURCE = SourceAddressResource("s", "192.0.2.50", "0.0.0.0/0")
 
 
-def ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
-
-
 def shown(*words: str) -> list[dict[str, Any]]:
     return list(json.loads(ip("-json", *words) or "[]"))
-
-
-@pytest.fixture
-def in_network() -> Callable[[Callable[[], None]], None]:
-    """Runs a function in a thread whose network is its own: eth0 with 192.0.2.1, 192.0.2.50 and 2001:db8:1::1."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a network namespace")
-    failures: list[BaseException] = []
-
-    def run(function: Callable[[], None]) -> None:
-        def work() -> None:
-            try:
-                if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), "unshare")
-                ip("link", "set", "lo", "up")
-                ip("link", "add", "eth0", "type", "veth", "peer", "name", "eth0p")
-                for device in ("eth0", "eth0p"):
-                    ip("link", "set", device, "up")
-                for address in ("192.0.2.1/24", "192.0.2.50/32"):
-                    ip("address", "add", address, "dev", "eth0")
-                ip("address", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad")
-                ip("address", "add", "2001:db8:1::50/64", "dev", "eth0", "nodad")
-                function()
-            except BaseException as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        if failures:
-            raise failures[0]
-
-    return run
-
-
-InNetwork = Callable[[Callable[[], None]], None]
 
 
 @pytest.mark.parametrize("route", [ROUTE, SIX], ids=["4", "6"])
@@ -135,6 +89,7 @@ def test_a_route_whose_cable_is_out(tmp_path: Path, in_network: InNetwork) -> No
         stage = Stage(tmp_path, ROUTE)
         await stage.run("start")
         ip("link", "set", "eth0p", "down")
+        await until(lambda: "linkdown" in ip("route", "show", "198.51.100.0/24"), "the kernel has noticed")
         outcome, text = await stage.run("monitor")
         assert (outcome, text) == (FAILED, "the route leads nowhere: eth0 is down or has no carrier")
 

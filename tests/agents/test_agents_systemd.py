@@ -16,6 +16,8 @@ from understudy.events import Outcome
 from understudy.model import SystemdResource
 from understudy.units import MILLISECOND, SECOND
 
+pytestmark = pytest.mark.slow
+
 OK, NOT_RUNNING, FAILED, UNKNOWN = Outcome.OK, Outcome.NOT_RUNNING, Outcome.FAILED, Outcome.UNKNOWN
 UNIT = "site.service"
 SITE = SystemdResource("site", UNIT)

@@ -24,7 +24,17 @@ from . import mount_holders
 from .agent_action import Ended
 from .agent_log import last_line
 from .agent_ocf import Verdict
-from .agent_proc import Identity, boot_id, describe_exit, is_alive, process_end
+from .agent_proc import (
+    Identity,
+    boot_id,
+    describe_exit,
+    is_alive,
+    parent_of,
+    process_end,
+    read_record,
+    remove_record,
+    write_record,
+)
 from .agent_workbench import Clock, Workbench
 from .mount_holders import Holder
 from .mount_table import Mount, at_directory, below, device_path, disk_number, elsewhere, read_mounts, shows
@@ -48,8 +58,8 @@ class MountRunner:
         self.resource = resource
         self._bench = bench
         self._names: tuple[str, str] | None = None
-        self._went: tuple[str, str] = ("", "")
-        """Number and source of what we saw mounted last."""
+        self._went: tuple[str, str, str] = ("", "", "")
+        """Number, source and root of what we saw mounted last."""
 
     async def perform(self, action: Action, limit: Duration, base: Mapping[str, str], probe: bool) -> Verdict:
         """See ``agent_workbench.Runner``. Every wait is bounded by ``limit``, also on a disk that hangs."""
@@ -92,9 +102,10 @@ class MountRunner:
         mounts = read_mounts()
         device, directory = await self._resolve(clock, base)
         here = at_directory(mounts, directory)
-        ours = [mount for mount in here if shows(mount, mounts, device, self.resource.type)]
+        made = self._made()
+        ours = [m for m in here if shows(m, mounts, device, self.resource.type) or _key(m) == made]
         if ours:
-            self._went = (ours[-1].number, ours[-1].source)
+            self._went = (ours[-1].number, ours[-1].source, ours[-1].root)
         return (ours[-1] if ours else None), here
 
     def _stranger(self, mount: Mount) -> str:
@@ -110,9 +121,8 @@ class MountRunner:
                 return Outcome.FAILED, self._stranger(here[-1])
             return self._judge(ours, "was mounted already")
         if resource.fsck:
-            ended = await self._bench.run(
-                ("fsck", "-p", "-t", resource.type, device_path(resource.device)), base, clock.left
-            )
+            kind = () if resource.type == "auto" else ("-t", resource.type)
+            ended = await self._bench.run(("fsck", "-p", *kind, resource.device), base, clock.left)
             if ended.status not in _FSCK_GOOD:
                 return _failed("the file system needs a human: fsck", ended)
         ended = await self._bench.run(self._command(), base, clock.left)
@@ -120,10 +130,19 @@ class MountRunner:
         ours, here = await self._look(clock, base)
         if ours is not None:
             return self._judge(ours, "")
-        if ended.status == 0:
-            text = self._stranger(here[-1]) if here else "mount says that it is done, but nothing is mounted"
-            return Outcome.FAILED, text
-        return _failed("mount", ended)
+        if ended.status != 0:
+            return _failed("mount", ended)
+        if not here:
+            return Outcome.FAILED, "mount says that it is done, but nothing is mounted"
+        # Not to be known by its name (a label without udev, a helper that changes it); but there was nothing before.
+        unsaved = write_record(self._bench.note, {"boot": boot_id(), "mount": _key(here[-1])})
+        return (Outcome.FAILED, unsaved) if unsaved else self._judge(here[-1], "")
+
+    def _made(self) -> list[str] | None:
+        """What our own mount once made here, where its name does not say it."""
+        record = read_record(self._bench.note)
+        found = record.get("mount") if record is not None and record.get("boot") == boot_id() else None
+        return found if isinstance(found, list) else None
 
     def _command(self) -> tuple[str, ...]:
         resource = self.resource
@@ -232,11 +251,13 @@ class MountRunner:
 
     def _gone(self, text: str) -> Verdict:
         resource = self.resource
+        remove_record(self._bench.note)
         if resource.exclusive and resource.type != "bind":
-            number, source = self._went
-            other = elsewhere(number or disk_number(device_path(resource.device)), source if "/" in source else "")
+            number, source, root = self._went
+            number = number or disk_number(device_path(resource.device))
+            other = elsewhere(number, source if "/" in source else "", root)
             if other:
-                return Outcome.FAILED, f"unmounted here, but {other}"
+                return Outcome.FAILED, f"no longer mounted at {resource.directory}, but {other}"
         return Outcome.OK, text
 
     async def _holders(self, clock: Clock, base: Mapping[str, str], mount: Mount) -> tuple[Holder, ...]:
@@ -250,6 +271,11 @@ class MountRunner:
         except (ValueError, TypeError):
             pass
         return tuple(found)
+
+
+def _key(mount: Mount) -> list[str]:
+    """As it stands in a record."""
+    return [mount.number, mount.root, mount.type, mount.source]
 
 
 def _is_path(device: str) -> bool:
@@ -269,9 +295,10 @@ def _words(holders: tuple[Holder, ...], ended: Ended) -> str:
 
 
 def _victims(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """Processes to end: never this program's own, nor the one that everything began with."""
-    family = {1, os.getpid(), os.getppid()}
-    return tuple(holder for holder in holders if holder.pid and holder.pid not in family)
+    """Processes to end: never the supervisor and its children, of which this is one, nor the one that everything began with."""
+    parent = os.getppid()
+    family = {0, 1, os.getpid(), parent}
+    return tuple(h for h in holders if h.pid not in family and (parent == 1 or parent_of(h.pid) != parent))
 
 
 async def _end(victims: tuple[Holder, ...], number: signal.Signals, patience: Duration) -> None:

@@ -61,6 +61,12 @@ def identify(pid: int) -> Identity | None:
     return Identity(pid, int(fields[19]), boot_id())
 
 
+def parent_of(pid: int) -> int:
+    """0 when it is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields is not None and len(fields) > 1 else 0
+
+
 def is_alive(who: Identity) -> bool:
     """Whether this very process still runs; a zombie does not."""
     fields = _stat(who.pid)

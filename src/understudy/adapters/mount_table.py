@@ -142,13 +142,18 @@ def disk_number(device: str) -> str:
     return f"{os.major(number)}:{os.minor(number)}" if number else ""
 
 
-def elsewhere(number: str, source: str) -> str:
-    """A process whose mount name space still shows a file system that ours does not show any more, in words; "" for none.
+def elsewhere(number: str, source: str, root: str = "") -> str:
+    """What still shows a file system that we have unmounted, in words; "" for nothing.
 
-    Such a copy keeps the disk mounted after our own mount is gone; containers have them, and services that are shut in.
-    ``number`` and ``source``: of the mount that went; either may be "".
+    ``number``, ``source``, ``root``: of the mount that went; each may be "". Another mount name space may have a copy that keeps
+    the disk mounted after our own mount is gone: containers have them, and services that are shut in. While we ourselves
+    still show something else of it (another subvolume), only the same part of it counts; the rest is looked at with that.
     """
-    ours = {(mount.number, mount.root) for mount in read_mounts()}
+    if not number and not source:
+        return ""
+    ours = [mount for mount in read_mounts() if mount.number == number or (source and mount.source == source)]
+    if ours:
+        return next((f"the same is mounted at {mount.directory}" for mount in ours if mount.root == root), "")
     seen = {_space("thread-self")}
     for name in sorted((item for item in os.listdir("/proc") if item.isdigit()), key=int):
         space = _space(name)
@@ -161,7 +166,7 @@ def elsewhere(number: str, source: str) -> str:
             continue
         for mount in mounts:
             same = (number and mount.number == number) or (source and mount.source == source)
-            if same and (mount.number, mount.root) not in ours:
+            if same:
                 return f"process {name} ({_program(name)}) has it at {mount.directory} in a mount name space of its own"
     return ""
 

@@ -62,11 +62,16 @@ class SystemdUnit:
         self._path = ""
         self._removed: dict[str, str] = {}
         self._news = asyncio.Event()
+        self._connecting = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         """Have a connection that hears of the unit's changes. Raises BusGone or Refused."""
-        if self._bus is not None and self._bus.connected:
-            return
+        async with self._connecting:
+            if self._bus is None or not self._bus.connected:
+                await self._connect()
+
+    async def _connect(self) -> None:
         self._path = ""
         try:
             bus = MessageBus(bus_type=BusType.SYSTEM)
@@ -77,7 +82,7 @@ class SystemdUnit:
             raise BusGone(f"D-Bus cannot be reached ({_address()}: {reason})") from None
         self._bus = bus
         bus.add_message_handler(self._heard)
-        asyncio.get_running_loop().create_task(self._wait_for_loss(bus))
+        self._watch = asyncio.get_running_loop().create_task(self._wait_for_loss(bus))
         try:
             await self._match(f"type='signal',sender='{_SYSTEMD}',interface='{_MANAGER}',member='JobRemoved'")
             await self._call(_MANAGER_PATH, _MANAGER, "Subscribe")

@@ -181,7 +181,18 @@ def check_mounts(report: Report, mounts: list[tuple[str, MountResource, Place]])
             if first[0] != group:
                 text = f"{mount.device} is mounted by two groups, {first[0]} (line {first[2].line}) and {group}"
                 report.error(place, text, "They could be on two machines at once: put both mounts into one group.")
+            elif first is not entry and not all(_names_part(item.options) for item in (first[1], mount)):
+                text = f"{mount.device} is mounted twice by {group} (first on line {first[2].line})"
+                hint = (
+                    f'Show it there with {{ mount = "{first[1].directory}", at = "{mount.directory}", type = "bind" }}.'
+                )
+                report.error(place, text, hint)
         for other_group, other, _ in mounts[: mounts.index(entry)]:
             if other_group == group and other.directory.startswith(f"{mount.directory}/"):
                 text = f"{mount.directory} is mounted after {other.directory} and would hide it"
                 report.error(place, text, f"Put it before {other.directory}.")
+
+
+def _names_part(options: tuple[str, ...]) -> bool:
+    """Whether only a part of the file system is mounted, as btrfs can."""
+    return any(option.startswith(("subvol=", "subvolid=")) for option in options)
