@@ -3,7 +3,7 @@
 
 The program and the Python packages that it needs go into an environment of their own, /usr/lib/understudy, which uses the
 distribution's interpreter of the same minor version as the one that builds. So the package needs no network when it is installed,
-and neither changes nor uses the distribution's Python packages (docs/decisions/0021-debian-package.md). ``--check`` installs the
+and neither changes nor uses the distribution's Python packages (docs/decisions/0014-debian-package.md). ``--check`` installs the
 result on a clean Debian, uses it as the README says, removes it and looks for what is left (needs root, debootstrap; minutes).
 """
 

@@ -3,7 +3,7 @@
 A code is 30 letters and digits: 96 bits of the fingerprint of the inviter's certificate, 44 bits of a secret for one member,
 10 bits against typing errors. The fingerprint tells the joining machine that it speaks with the inviter and nobody between;
 only then it says the secret, inside the encrypted connection. So nothing that could be tried out offline ever crosses the
-network, and online a few wrong tries end the invitation (docs/decisions/0022-joining-by-code.md).
+network, and online a few wrong tries end the invitation (docs/decisions/0015-joining-by-code.md).
 """
 
 from __future__ import annotations
