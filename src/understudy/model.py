@@ -111,12 +111,39 @@ class Limits:
     interval: Duration = 10 * SECOND
 
 
+class OnFailure(Enum):
+    """What follows when a resource has failed.
+
+    ``RESTART``: restarted in place; when that was too often the group moves. ``MOVE``: the group moves at once. ``FENCE``: as
+    ``RESTART``, but in the end the machine is to be switched off. ``IGNORE``: it is noted, and nothing else.
+    """
+
+    RESTART = "restart"
+    MOVE = "move"
+    FENCE = "fence"
+    IGNORE = "ignore"
+
+
+class OnStopFailure(Enum):
+    """What follows when a resource does not stop: ``FENCE``: the group goes nowhere before this machine was switched off, or the
+    stop has worked after all; ``GO_ON``: the group leaves after its stop timeout, and the rest of it may still be here.
+    """
+
+    FENCE = "fence"
+    GO_ON = "go-on"
+
+
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """A failed resource is restarted in place at most ``most`` times within ``within``; then its group moves."""
+    """A failed resource is restarted in place at most ``most`` times within ``within``; then its group moves.
+
+    ``on_stop`` None: by what the resource is; what must not run twice is fenced, what may is left behind.
+    """
 
     most: int = 3
     within: Duration = 10 * MINUTE
+    on_failure: OnFailure = OnFailure.RESTART
+    on_stop: OnStopFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ from understudy.model import (
     MountResource,
     NotifyResource,
     OcfResource,
+    OnFailure,
+    OnStopFailure,
     Quorum,
     ResourceDResource,
     Restarts,
@@ -67,7 +69,13 @@ def _pairs(name_pattern: str) -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
 
 
 limits = st.builds(Limits, spans, spans, spans, st.just(0) | spans.filter(lambda span: span >= 100 * MILLISECOND))
-restarts = st.builds(Restarts, st.integers(0, 1000), st.integers(SECOND, 30 * 24 * HOUR))
+restarts = st.builds(
+    Restarts,
+    st.integers(0, 1000),
+    st.integers(SECOND, 30 * 24 * HOUR),
+    st.sampled_from(OnFailure),
+    st.sampled_from((None, OnStopFailure.FENCE)),
+)
 
 
 def _mounts(number: int) -> st.SearchStrategy[MountResource]:

@@ -9,12 +9,12 @@ from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site
 from understudy.core.execution import (
     ADDRESS_LIMIT,
     FAILED_STOPS,
-    GAVE_UP_PAUSE,
     SLACK,
     STOP_RETRY,
     STOP_RETRY_MOST,
     Wanted,
 )
+from understudy.core.failures import GAVE_UP_PAUSE
 from understudy.effects import Action, RunAgent
 from understudy.events import Outcome
 from understudy.messages import Phase

@@ -1,6 +1,5 @@
 """Deliberate faults in what groups have to say of each other, in order, and in bids that cannot win."""
 
-
 from __future__ import annotations
 
 from mutants_core import Mutant

@@ -308,7 +308,7 @@ REST = (
     Mutant(
         "gives-up-on-exclusive",
         "execution.py",
-        "return late and not part.resource.exclusive",
+        "return late and not must_stop(part.resource)",
         "return late",
         "the stop goes on over an exclusive part that has not stopped",
         "Only the order of the stop changes; release still asks for every exclusive part; scenarios of other resources see it.",
@@ -330,8 +330,8 @@ REST = (
     Mutant(
         "never-restarted",
         "execution.py",
-        "        part.stop_again_at = now\n        restarts",
-        "        part.stop_again_at = NEVER\n        restarts",
+        "        part.stop_again_at = now\n        part.start_again_at",
+        "        part.stop_again_at = NEVER\n        part.start_again_at",
         "what failed is not restarted",
     ),
     Mutant(

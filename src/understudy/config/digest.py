@@ -10,12 +10,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
-from ..model import Cluster
+from ..model import Cluster, OnFailure
 from ..units import SECOND
 
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
 _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
 _SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0}
+_SINCE_RESTARTS: dict[str, object] = {"on_failure": OnFailure.RESTART, "on_stop": None}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
 _DERIVED = ("nodes", "names")
@@ -36,6 +37,8 @@ def digest(cluster: Cluster) -> str:
         _shorten(member, _SINCE_MEMBER)
     for group in meaning["groups"]:
         _shorten(group, _SINCE_GROUP)
+        for resource in group["resources"]:
+            _shorten(resource["restarts"], _SINCE_RESTARTS)
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]
     return _hash(voters) + _hash(meaning)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..model import FenceDevice, FenceKind, Group, Role
+from ..model import FenceDevice, FenceKind, Group, OnFailure, OnStopFailure, Role
 from ..units import HOUR, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
@@ -215,6 +216,21 @@ def check_watchdog(
             )
             hint = "When its lease is lost meanwhile, the machine is reset before the stop is over. That is safe, but abrupt."
             report.warning(draft.place, text, hint)
+
+
+def check_wishes(
+    report: Report, drafts: list[FenceDraft], watched: bool, groups: Iterable[tuple[Place, Group]]
+) -> None:
+    """Warn of groups that ask for this machine to be switched off where nothing could do that."""
+    if drafts or watched:
+        return
+    for place, group in groups:
+        for resource in group.resources:
+            wishes = resource.restarts
+            if wishes.on_failure is OnFailure.FENCE or wishes.on_stop is OnStopFailure.FENCE:
+                text = f"{resource.id} of {group.name} asks for its machine to be switched off, and nothing here could do it"
+                hint = "Add a fence device ([fence.NAME]) or a watchdog ([watchdog]); until then it only waits."
+                report.warning(place, text, hint)
 
 
 def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberDraft], needed: Place | None) -> None:

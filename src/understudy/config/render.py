@@ -170,6 +170,10 @@ def _resource(resource: Resource) -> str:
         words.append(("restarts", str(resource.restarts.most)))
     if resource.restarts.within != Restarts().within:
         words.append(("restart_window", _span(resource.restarts.within)))
+    if resource.restarts.on_failure is not Restarts().on_failure:
+        words.append(("on_failure", _text(resource.restarts.on_failure.value)))
+    if resource.restarts.on_stop is not None:
+        words.append(("on_stop_failure", _text(resource.restarts.on_stop.value)))
     return _inline(words)
 
 

@@ -6,12 +6,14 @@ A reader of a setting returns None for a bad value after reporting it, so that t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from enum import Enum
 from typing import TypeVar
 
 from ..errors import Problem
 from ..units import Duration, format_duration, parse_duration
 from .tree import Array, Entry, Place, Table, Value
 
+_Kind = TypeVar("_Kind", bound=Enum)
 _Default = TypeVar("_Default", int, None)
 
 
@@ -164,6 +166,21 @@ class Scope:
             self.report.error(value.place, text, "" if default is None else f"The default is {default}.")
             return default
         return value.data
+
+    def choice(self, word: str, kinds: type[_Kind]) -> _Kind | None:
+        """One of the values of an Enum of strings, or None when absent or bad."""
+        text = self.text(word)
+        if text is None:
+            return None
+        for kind in kinds:
+            if kind.value == text:
+                return kind
+        known = [str(kind.value) for kind in kinds]
+        close = nearest(text, known)
+        quoted = one_of([f'"{item}"' for item in known])
+        hint = f'Did you mean "{close}"?' if close else f"Write {quoted}."
+        self.report.error(self.at(word), f'unknown "{word}" "{text}"', hint)
+        return None
 
     def duration(self, word: str, low: Duration, high: Duration) -> Duration | None:
         """A span of time from ``low`` to ``high``, or None when absent or bad."""

@@ -14,6 +14,8 @@ from ..model import (
     MountResource,
     NotifyResource,
     OcfResource,
+    OnFailure,
+    OnStopFailure,
     Resource,
     ResourceDResource,
     Restarts,
@@ -103,6 +105,10 @@ def read_resource(report: Report, item: Value, group: str) -> ResourceDraft | No
     common = _common(report, scope, kind)
     resource = _READERS[kind](report, scope, common)
     scope.finish(later=_LATER, elsewhere={word: f"It belongs to {text}." for word, text in _OWNERS.items()})
+    if resource is not None and resource.exclusive and resource.restarts.on_stop is OnStopFailure.GO_ON:
+        text = f"{resource.id} must not run on two machines, so the group cannot go on without it having stopped"
+        hint = "Take on_stop_failure away; or, if it may run twice after all, write exclusive = false."
+        report.error(scope.at("on_stop_failure"), text, hint)
     if resource is None or any(problem.severity == "error" for problem in report.problems[before:]):
         return None
     return ResourceDraft(item.place, resource, common.name is not None)
@@ -146,7 +152,12 @@ def _common(report: Report, scope: Scope, kind: str) -> Common:
     )
     most = scope.integer("restarts", 0, 1000, Restarts().most)
     within = scope.duration("restart_window", SECOND, 30 * 24 * HOUR)
-    restarts = Restarts(most, Restarts().within if within is None else within)
+    restarts = Restarts(
+        most,
+        Restarts().within if within is None else within,
+        scope.choice("on_failure", OnFailure) or OnFailure.RESTART,
+        scope.choice("on_stop_failure", OnStopFailure),
+    )
     return Common(name, scope.boolean("exclusive"), limits, restarts)
 
 

@@ -14,7 +14,7 @@ from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, Wrong, is_name, read_host
 from .api import ApiDraft, read_api
 from .digest import digest
-from .fences import DEFAULT_DELAY, check_fences, check_watchdog, read_fences, read_watchdog
+from .fences import DEFAULT_DELAY, check_fences, check_watchdog, check_wishes, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups
 from .members import MemberDraft, read_members
 from .pairing import find_networks
@@ -100,6 +100,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     top.finish(later=_LATER)
     check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
+    check_wishes(report, fences, bool(watchdog.timeout), [(draft.place, draft.group) for draft in groups])
     _check_quorum(report, settings, members, groups)
     _check_ping(report, settings, members, groups)
     _check_groups(report, members, groups)

@@ -20,6 +20,7 @@ from ..events import Outcome
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
 from ..units import NEVER, SECOND, Duration, Instant, format_duration
+from .failures import judge, must_stop
 
 ADDRESS_LIMIT: Duration = SECOND
 """How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
@@ -34,8 +35,8 @@ STOP_RETRY_MOST: Duration = 30 * SECOND
 FAILED_STOPS = 3
 """Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
 
-GAVE_UP_PAUSE: Duration = 5 * SECOND
-"""Shortest pause before a group that failed too often, and that no other node can take, is started here again."""
+
+IGNORED = "failed, and that is ignored:"
 
 
 class Wanted(Enum):
@@ -105,6 +106,8 @@ class Execution:
         self.manager = False
         self.hold_programs_until: Instant = 0
         self.waits = ""
+        self.fence_until: Instant = 0
+        """While this machine is to be switched off for a failure, the group is left as it is, but not for ever; 0: it is not."""
         self.stop_since: Instant | None = None
         self.operation: _Operation | None = None
         self.parts: list[_Part] = []
@@ -136,8 +139,8 @@ class Execution:
         return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
 
     def does_not_stop(self) -> bool:
-        """A part that must not run twice was asked to stop, and did not."""
-        return any(part.resource.exclusive and part.failed_stops for part in self.parts)
+        """A part that has to stop was asked to, and did not; or one failed for which this machine is to be switched off."""
+        return bool(self.fence_until) or any(part.failed_stops and must_stop(part.resource) for part in self.parts)
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
@@ -157,7 +160,7 @@ class Execution:
         left = [part for part in self.parts if part.state is not State.STOPPED]
         if not left:
             return True
-        if any(isinstance(part.resource, AddressResource) or part.resource.exclusive for part in left):
+        if any(isinstance(part.resource, AddressResource) or must_stop(part.resource) for part in left):
             return False
         return self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
 
@@ -166,7 +169,7 @@ class Execution:
 
     def next_deadline(self) -> Instant:
         """When ``expire`` or ``advance`` may have something to do, or NEVER. What is past waits for something else."""
-        times = [self.hold_programs_until]
+        times = [self.hold_programs_until, self.fence_until]
         if self.operation is not None:
             times.append(self.operation.deadline)
         for part in self.parts:
@@ -184,6 +187,7 @@ class Execution:
     def want(self, wanted: Wanted, now: Instant, ballot: int = 0) -> None:
         if wanted is not self.wanted:
             self.wanted = wanted
+            self.fence_until = 0
             self.stop_since = now if wanted is Wanted.STOP else None
             if wanted is Wanted.STOP:
                 self._abandon_start()
@@ -244,6 +248,8 @@ class Execution:
     def expire(self, now: Instant) -> None:
         """For ``TimerDue`` only: an operation without an answer has an unknown end."""
         self.at = now
+        if self.fence_until and now >= self.fence_until:
+            self._not_fenced()
         if self.operation is None or now < self.operation.deadline:
             return
         part = self._part(self.operation.resources[0])
@@ -263,7 +269,7 @@ class Execution:
         if self.operation is not None:
             return []
         if self.wanted is Wanted.RUN:
-            return self._advance_run(now)
+            return [] if self.fence_until else self._advance_run(now)
         if self.wanted is Wanted.STOP:
             return self._advance_stop(now)
         return self._ask_unknown(now)
@@ -271,7 +277,7 @@ class Execution:
     def _given_up_on(self, part: _Part, now: Instant) -> bool:
         """Whether the stop goes on without this part: it may run on two machines, and had the group's stop timeout."""
         late = self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
-        return late and not part.resource.exclusive
+        return late and not must_stop(part.resource)
 
     def stuck(self) -> tuple[str, ...]:
         """What has not stopped although it was asked to."""
@@ -433,20 +439,31 @@ class Execution:
         part.monitor_at = now + interval if programs and interval else NEVER
 
     def _fail(self, part: _Part, text: str, now: Instant) -> None:
+        found = judge(part.resource, part.failures, text, now)
+        part.failures = found.recent
+        if found.ignored:
+            if not part.text.startswith(IGNORED):
+                self.facts.append(Fact(found.why, failed=True))
+            self._runs(part, now, f"{IGNORED} {text}")
+            return
         part.state, part.text = State.FAILED, text
         part.stop_again_at = now
-        restarts = part.resource.restarts
-        recent = (*(at for at in part.failures if now - at < restarts.within), now)
-        part.failures = recent
-        count = f"failure {len(recent)} within {format_duration(restarts.within)}, {restarts.most} restarts allowed"
-        gave_up = len(recent) > restarts.most
-        then = "this node gives up" if gave_up else "restarted here"
-        if gave_up:
-            part.start_again_at = now + max(GAVE_UP_PAUSE, restarts.within // (restarts.most + 1))
-        sentence = f"{part.resource.id} failed ({text}): {then} ({count})"
-        self.facts.append(Fact(sentence, gave_up_for=restarts.within if gave_up else 0, failed=True))
+        part.start_again_at = max(part.start_again_at, now + found.pause) if found.pause else part.start_again_at
+        if found.fence:
+            self.fence_until = now + self.group.stop_timeout
+        self.facts.append(Fact(found.why, gave_up_for=found.gave_up_for, failed=True))
+
+    def _not_fenced(self) -> None:
+        """Nobody has switched this machine off in time: then the group goes elsewhere, if it can."""
+        self.fence_until = 0
+        for part in self.parts:
+            if part.state is State.FAILED:
+                why = f"{part.resource.id} failed ({part.text}), and nobody has switched this machine off: this node gives up"
+                self.facts.append(Fact(why, gave_up_for=part.resource.restarts.within, failed=True))
+                return
 
     def forget_failures(self) -> None:
+        self.fence_until = 0
         for part in self.parts:
             part.failures, part.start_again_at = (), 0
 
