@@ -5,7 +5,6 @@ Looks and changes nothing. Everything here is a warning: a device may come later
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 import shutil
@@ -14,15 +13,14 @@ from collections.abc import Iterator
 
 from ..adapters import fence_program
 from ..adapters.address_lifetime import too_coarse
+from ..adapters.agent_catalogue import package_of
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
-from ..adapters.fence_metadata import complaints, read_metadata
 from ..adapters.kernel_lease_setup import available
 from ..model import (
     AddressResource,
     Cluster,
     CommandResource,
     FenceDevice,
-    FenceKind,
     Link,
     OcfResource,
     Resource,
@@ -43,6 +41,10 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
             found += _fence(device)
         found += _watchdog(member.watchdog)
     return tuple(dict.fromkeys(found))
+
+
+def is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def own_name(cluster: Cluster) -> str | None:
@@ -76,8 +78,10 @@ def _resource(resource: Resource) -> Iterator[str]:
         if not os.access(resource.path, os.X_OK):
             yield f"{resource.path} is not there or not executable ({resource.id})"
     elif isinstance(resource, OcfResource):
-        if not os.access(agent_path(resource), os.X_OK):
-            yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
+        if not is_program(agent_path(resource)):
+            package = package_of(resource.provider, resource.type)
+            where = f"; Debian's package {package} has it" if package else ""
+            yield f"the agent {agent_path(resource)} is not installed ({resource.id}){where}"
     else:
         yield from _command(resource)
 
@@ -101,20 +105,9 @@ def _command(resource: CommandResource) -> Iterator[str]:
 
 
 def _fence(device: FenceDevice) -> Iterator[str]:
-    """A device's program, and what it says of the parameters in the file."""
+    """Whether a device's program is here; what it says of the parameters in the file is for ``check_agents``."""
     if fence_program.program_path(device) is None:
         yield f"{fence_program.missing(device)} ({device.name})"
-        return
-    text = asyncio.run(fence_program.metadata_of(device))
-    if text is None:
-        if device.kind is FenceKind.AGENT:
-            yield f"{device.program} does not say which parameters it takes ({device.name})"
-        return
-    metadata = read_metadata(text)
-    if metadata is None:
-        yield f"what {device.program} says of its parameters makes no sense ({device.name})"
-        return
-    yield from complaints(device, metadata)
 
 
 def _watchdog(device: str) -> Iterator[str]:

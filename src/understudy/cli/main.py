@@ -14,6 +14,7 @@ from ..errors import InternalError, UnderstudyError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run this machine's daemon (a node or a witness)."),
     "check": ("check", "Check configuration files, and say how safe they are."),
+    "agents": ("agents", "List the agents on this machine, or show what one takes."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),

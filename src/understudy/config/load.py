@@ -12,8 +12,9 @@ from ..errors import ConfigError, Problem
 from ..model import Cluster
 from .fences import has_secret
 from .keys import parse_keys
+from .places import FilePlaces, find_places
 from .report import Report
-from .toml import decode
+from .toml import decode, parse
 from .tree import WHOLE_FILE, Place
 from .validate import read
 
@@ -55,6 +56,14 @@ def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
         key_file = os.path.join(os.path.dirname(path), reading.key_file)
         _judge_key_file(report, key_file, reading.key_place)
     return (None if report.refused else reading.cluster), report.in_order()
+
+
+def places_in(path: str) -> FilePlaces:
+    """Where the agents' parameters stand in a file that was found good; nothing when it has changed meanwhile."""
+    found = _read_file(path)
+    text = found if isinstance(found, Problem) else decode(found[0], path)
+    tree = text if isinstance(text, Problem) else parse(text.removeprefix("\ufeff"), path)
+    return FilePlaces() if isinstance(tree, Problem) else find_places(tree)
 
 
 def key_path(cluster: Cluster) -> str:

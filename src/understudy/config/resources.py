@@ -39,7 +39,7 @@ _LATER = {
 _LATER |= dict.fromkeys(("at", "type", "options"), 'It belongs to "mount", which comes later.')
 
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
+PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 _SHELL_SIGNS = re.compile(r"[|&;<>$`*?]")
@@ -214,7 +214,7 @@ def _script(report: Report, scope: Scope, common: _Common) -> Resource | None:
 
 def _ocf(report: Report, scope: Scope, common: _Common) -> Resource | None:
     text = scope.text("ocf")
-    parameters = read_strings(report, scope, "params", _PARAMETER, "the name of a parameter")
+    parameters = read_strings(report, scope, "params", PARAMETER_NAME, "the name of a parameter")
     if text is None:
         return None
     parts = text.split(":")
