@@ -104,6 +104,8 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
         here = charge.why_here if node.steward.claims.held(name) is not None else ""
         if here and charge.waiting_for:  # no times: a report that changes always would be news always
             here = f"waits for proof of stop: {' and '.join(charge.waiting_for)}"
+        elif here and (trouble := charge.health.not_up()):
+            here = f"not up: {trouble}"
         found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
     return tuple(found)
 

@@ -130,6 +130,7 @@ def _kind(resource: Resource) -> str:
 def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     charge = node.steward.charges[name]
     claim = node.steward.claims.held(name)
+    up: bool | None = False
     decision = node.decisions.get(name)
     holder = _holder(node, name, now)
     why = decision.why if decision is not None else "this node only votes"
@@ -139,8 +140,10 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
     if claim is not None:
         ballot = claim.ballot
         why = awaiting.sentence(node.steward, charge, now) or why
+        up = phase == "started" and charge.health.up
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)
+        up = None if phase == "started" and charge.group.probes else phase == "started"
         seen = node.seen_holds.get(name)
         since = seen[1] if seen is not None and seen[0] == ballot else None
         if word:
@@ -168,6 +171,8 @@ def _group(node: Node, name: str, now: Instant) -> GroupStatus:
             ResourceStatus(resource.id, _kind(resource), state.value, text)
             for resource, state, text in charge.execution.states()
         ),
+        up=up,
+        probes=charge.health.statuses(now) if claim is not None else (),
     )
 
 

@@ -5,7 +5,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
 
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
             heartbeat 200ms dead 1s
-    group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
+    group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s] [probe N[:P]]
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass
     power off|on NAME           crash NAME [for 50ms]        stop NAME (cleanly)
@@ -15,6 +15,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     cable NAME NET out|in       loss 30%                     delay 50ms
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
+    probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
     starve NAME for 5s late 400ms                            flood NAME for 5s
@@ -38,8 +39,6 @@ from ..model import (
     AddressResource,
     Cluster,
     CommandResource,
-    Failback,
-    FailbackKind,
     FenceDevice,
     Group,
     Limits,
@@ -54,6 +53,7 @@ from .host import Host, Strike
 from .network import Weather
 from .outages import Outages
 from .run import make_world
+from .script_words import failback_of, options_in, probe_of
 from .shapes import DEVICES, SERVICE_DEVICE, make_members, script_devices
 from .text import Story, short
 from .world import Habits, MakeCore, World
@@ -124,6 +124,7 @@ class Script:
             "fence": self._standby,
             "confirm-off": self._standby,
             "kill": self._kill,
+            "probe": self._probe,
             "delete": self._delete,
             "rival": self._rival,
             "ping": self._ping,
@@ -193,7 +194,7 @@ class Script:
     # -- shape
 
     def _cluster(self, words: list[str]) -> None:
-        options = _options(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog"))
+        options = options_in(words[1:], ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog"))
         named = [word for word in options[""] if word != "nodes"]
         nodes = [f"ha{i:02}" for i in range(1, int(named[0]) + 1)] if named[0].isdigit() else named
         members = make_members(tuple(nodes), tuple(options.get("witness", ())))
@@ -217,7 +218,9 @@ class Script:
         )
 
     def _group(self, words: list[str]) -> None:
-        options = _options(words[2:], ("address", "program", "script", "exclusive", "prefer", "failback", "restarts"))
+        options = options_in(
+            words[2:], ("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "probe")
+        )
         limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
         restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE)
         resources: list[Resource] = [
@@ -235,8 +238,9 @@ class Script:
                 words[1],
                 tuple(resources),
                 tuple(options.get("prefer", ())),
-                _failback(options.get("failback", ["when-healthy"])[0]),
+                failback_of(options.get("failback", ["when-healthy"])[0]),
                 stop_timeout=5 * SECOND,
+                probes=tuple(probe_of(word) for word in options.get("probe", ())),
             )
         )
 
@@ -396,6 +400,11 @@ class Script:
         self._host(words[3]).manager.kill(*self._program(words[1]))
         self._soon()
 
+    def _probe(self, words: list[str]) -> None:
+        group = next(g.name for g in self.world.cluster.groups for p in g.probes if p.name == words[1])
+        self._host(words[3]).manager.sicken(group, words[1], {"fails": True, "answers": False}[words[4]])
+        self._soon()
+
     def _delete(self, words: list[str]) -> None:
         self._host(words[3]).lose_address(words[1])
         self._soon()
@@ -417,6 +426,7 @@ class Script:
             self._lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
             self._lines += [f"  not on {name}: {why}" for name, why in group.not_on.items()]
             self._lines += [f"  {r.id}: {r.state}{f', {r.text}' if r.text else ''}" for r in group.resources]
+            self._lines += [f"  probe {p.name}: {p.state}{f', {p.failure}' if p.failure else ''}" for p in group.probes]
         self._lines += [f"warning: {text}" for text in found.warnings]
 
     def _expect(self, words: list[str]) -> None:
@@ -468,27 +478,6 @@ class Script:
         key = self._program(program)
         found = [host.name for host in self.world.hosts.values() if host.manager.running.get(key)]
         return None if found == wanted else f"runs on {found}"
-
-
-def _options(words: list[str], known: tuple[str, ...]) -> dict[str, list[str]]:
-    """Split ``a b key c d key e`` into lists; what stands before the first key is under the empty name."""
-    found: dict[str, list[str]] = {"": []}
-    current = ""
-    for word in words:
-        if word in known:
-            current = word
-            found.setdefault(word, [])
-        else:
-            found[current].append(word)
-    return found
-
-
-def _failback(word: str) -> Failback:
-    if word == "never":
-        return Failback(FailbackKind.NEVER)
-    if word == "when-healthy":
-        return Failback(FailbackKind.WHEN_HEALTHY)
-    return Failback(FailbackKind.AFTER, parse_duration(word))
 
 
 def render(text: str, make_core: MakeCore) -> Rendered:
