@@ -27,7 +27,13 @@ GROUP = """
 resources = [{ address = "192.168.58.100/24", device = "eth0" }]
 """
 GOOD = CLUSTER + MEMBERS + GROUP
-REST = {"cluster": MEMBERS + GROUP, "members": CLUSTER + GROUP, "groups": CLUSTER + MEMBERS, "syntax": ""}
+REST = {
+    "probes": CLUSTER + MEMBERS,
+    "cluster": MEMBERS + GROUP,
+    "members": CLUSTER + GROUP,
+    "groups": CLUSTER + MEMBERS,
+    "syntax": "",
+}
 
 
 @dataclass

@@ -7,6 +7,7 @@ import re
 import pytest
 from config_helpers import CLUSTER, HERE, MEMBERS
 
+from understudy.config.probes import PROBE_KINDS
 from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS
 from understudy.config.validate import read
 
@@ -39,6 +40,7 @@ def _words_of(text: str) -> list[str]:
         "[nodes.a]\nzzzz = 1",
         '[nodes.a]\nlinks = [{ address = "10.0.0.1", zzzz = 1 }]',
         "[groups.g]\nzzzz = 1",
+        *(f'[groups.g.probes.p]\n{kind} = "10.0.0.1"\nzzzz = 1' for kind in PROBE_KINDS),
         *(f'[groups.g]\nresources = [{{ {kind} = "10.0.0.1/24", device = "eth0", zzzz = 1 }}]' for kind in KINDS),
     ],
 )

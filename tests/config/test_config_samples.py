@@ -36,6 +36,7 @@ def directory(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(mode)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OCF_ROOT", str(tmp_path))  # what the agents of this machine advise is not the samples' matter
     return tmp_path
 
 

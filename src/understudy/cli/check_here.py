@@ -19,10 +19,13 @@ from ..adapters.kernel_lease_setup import available
 from ..model import (
     AddressResource,
     Cluster,
+    CommandCheck,
     CommandResource,
     FenceDevice,
+    HttpCheck,
     Link,
     OcfResource,
+    Probe,
     Resource,
     Role,
     ScriptResource,
@@ -36,6 +39,7 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
     if member.role is Role.NODE:
         for group in cluster.groups:
             found += [f"{group.name}: {text}" for resource in group.resources for text in _resource(resource)]
+            found += [f"{group.name}: {text}" for probe in group.probes for text in _probe(probe)]
         found += _kernel(cluster)
         for device in cluster.fences:
             found += _fence(device)
@@ -102,6 +106,13 @@ def _command(resource: CommandResource) -> Iterator[str]:
             pwd.getpwnam(resource.user)
         except KeyError:
             yield f"there is no user {resource.user} ({resource.id})"
+
+
+def _probe(probe: Probe) -> Iterator[str]:
+    if isinstance(probe.check, CommandCheck) and not is_program(probe.check.argv[0]):
+        yield f"{probe.check.argv[0]} is not there or not executable (probe {probe.name})"
+    if isinstance(probe.check, HttpCheck) and probe.check.ca and not os.access(probe.check.ca, os.R_OK):
+        yield f"{probe.check.ca} is not there or cannot be read (probe {probe.name})"
 
 
 def _fence(device: FenceDevice) -> Iterator[str]:

@@ -32,6 +32,9 @@ def digest(cluster: Cluster) -> str:
     for member in meaning["members"]:
         if not member["watchdog"]:
             del member["watchdog"]
+    for group in meaning["groups"]:
+        if not group["probes"]:
+            del group["probes"]
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]
     return _hash(voters) + _hash(meaning)
 

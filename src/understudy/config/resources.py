@@ -33,7 +33,6 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGW
 _LATER = {
     "mount": 'Until then use the agent: ocf = "heartbeat:Filesystem", params = { device = ..., directory = ..., fstype = ... }.',
     "systemd": "Until then run the program in the foreground with command, or start and stop it with script.",
-    "probe": "Until then an agent's own monitor judges the program, every interval.",
     "lsb": "Write script: it is called with start, stop and status.",
 }
 _LATER |= dict.fromkeys(("at", "type", "options"), 'It belongs to "mount", which comes later.')
@@ -80,6 +79,7 @@ def read_resource(report: Report, item: Value, group: str) -> ResourceDraft | No
     scope.name = f"the {kind} in {group}"
     common = _common(report, scope, kind)
     resource = _READERS[kind](report, scope, common)
+    scope.value("probe")  # for ``probes``, which needs the name that the resource has in the end
     elsewhere = {word: f'It belongs to "{other}".' for other, words in KINDS.items() for word in words if other != kind}
     scope.finish(later=_LATER, elsewhere=elsewhere)
     if resource is None or any(problem.severity == "error" for problem in report.problems[before:]):
@@ -164,7 +164,7 @@ def _address(report: Report, scope: Scope, common: _Common) -> Resource | None:
 
 
 def _command(report: Report, scope: Scope, common: _Common) -> Resource | None:
-    argv = _arguments(report, scope, "command")
+    argv = read_arguments(report, scope, "command")
     if argv is not None and argv[0].endswith("/"):
         report.error(scope.at("command"), f'"{argv[0]}" is a directory', "Name the program in it.")
         argv = None
@@ -205,7 +205,7 @@ def _script(report: Report, scope: Scope, common: _Common) -> Resource | None:
         hint = "Write the full path of the program alone; what it is called with goes into args."
         report.error(scope.at("script"), f'"script" must be the full path of a program, not "{path}"', hint)
         path = None
-    arguments = _arguments(report, scope, "args") if "args" in scope else ()
+    arguments = read_arguments(report, scope, "args") if "args" in scope else ()
     if path is None or arguments is None:
         return None
     name = common.name or _program_name(path)
@@ -242,7 +242,7 @@ _READERS: dict[str, Callable[[Report, Scope, _Common], Resource | None]] = {
 # -- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] | None:
+def read_arguments(report: Report, scope: Scope, word: str) -> tuple[str, ...] | None:
     """A list of strings, or one string that is split as a shell splits words, without any other shell rule."""
     value = scope.value(word)
     if value is None:

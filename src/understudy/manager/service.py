@@ -25,6 +25,7 @@ from .drift import Drift
 from .fencing import Fencer
 from .history import Entry, History
 from .ping import Pinger
+from .probes import Probes
 from .pulse_link import PulseLink
 from .refused import RefusedLately
 from .standby import StandbyFile
@@ -61,6 +62,7 @@ class Manager:
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
+        self.probes = Probes(cluster, me, self._probed)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -102,6 +104,7 @@ class Manager:
         finally:
             for task in (stopping, link, *self._tasks):
                 task.cancel()
+            await self.probes.close()
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             self.standby.close()
@@ -137,6 +140,7 @@ class Manager:
     # What the pulse says ------------------------------------------------------------------------------------------
 
     def _link_changed(self, connected: bool) -> None:
+        self.probes.forget()  # numbers mean something to the pulse that gave them only
         if not connected:
             self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
         elif self._was_connected:
@@ -149,6 +153,8 @@ class Manager:
             self._background(self._run_agent(packet, peer))
         elif kind == "fence":
             self._background(self._fence(packet, peer))
+        elif kind == "run_probes":
+            self._run_probes(packet)
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
@@ -197,6 +203,16 @@ class Manager:
         told = self.link.send({"t": "resource_failed", "group": group, "resource": resource, "text": text})
         if not told:  # Otherwise the core says it, with what it makes of it.
             self.say(Level.ERROR, f"{resource}: {text}", group)
+
+    def _run_probes(self, packet: Packet) -> None:
+        found = packet.get("probes")
+        items = found if isinstance(found, list) else []
+        pairs = [item for item in items if isinstance(item, list) and [type(part) for part in item] == [str, int]]
+        self.probes.want(str(packet.get("group", "")), [(name, number) for name, number in pairs])
+
+    def _probed(self, group: str, probe: str, number: int, up: bool | None, text: str) -> None:
+        packet = {"t": "probed", "group": group, "probe": probe, "number": number, "up": up, "text": text}
+        self.link.send(packet)
 
     def _pings_seen(self, answering: tuple[str, ...]) -> None:
         self.link.send({"t": "pings", "answering": list(answering)})
