@@ -246,7 +246,7 @@ class Probe:
     timeout: Duration = 3 * SECOND
     rise: int = 1
     fall: int = 3
-    grace: Duration = 0
+    grace: Duration = 10 * SECOND
 
 
 class FailbackKind(Enum):

@@ -28,7 +28,7 @@ def cluster(**groups: tuple[Probe, ...]) -> Cluster:
 
 
 def probe(name: str, check: Check, **words: Any) -> Probe:
-    return Probe(name, check, **{"interval": OFTEN, "timeout": 20 * SECOND, **words})
+    return Probe(name, check, **{"interval": OFTEN, "timeout": 20 * SECOND, "grace": 0, **words})
 
 
 class Listener:
@@ -238,7 +238,7 @@ def test_the_manager_asks_for_the_pulse_and_forgets_with_it(tmp_path: Path) -> N
     (tmp_path / "run").mkdir()
     mark = tmp_path / "mark"
     check = CommandCheck(("/bin/sh", "-c", f"test -e {mark} || (echo no mark; exit 1)"))
-    web = Probe("web", check, interval=100 * MILLISECOND, fall=2)
+    web = Probe("web", check, interval=100 * MILLISECOND, fall=2, grace=0)
     pulse = FakePulse(tmp_path / "run")
     try:
         with a_manager(cluster(site=(web,)), tmp_path):

@@ -114,7 +114,7 @@ def _probe(report: Report, table: Table, name: str, place: Place) -> Probe | Non
         default.timeout if timeout is None else timeout,
         rise,
         fall,
-        grace or 0,
+        default.grace if grace is None else grace,
     )
 
 
