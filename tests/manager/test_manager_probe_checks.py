@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -18,7 +19,7 @@ import uvloop
 from probe_servers import Authority, Said, page, serving
 
 from understudy.adapters.agent_ocf import SEARCH_PATH
-from understudy.manager.probe_checks import Question
+from understudy.manager.probe_checks import Answer, Question
 from understudy.model import Check, CommandCheck, HttpCheck, TcpCheck
 from understudy.units import MILLISECOND, SECOND, Duration
 
@@ -39,7 +40,9 @@ def question(check: Check, limit: Duration = LONG) -> Question:
 
 
 async def ask(check: Check, limit: Duration = LONG) -> str:
-    return await question(check, limit).ask()
+    found = await question(check, limit).ask()
+    assert not found.ours, found
+    return found.failure
 
 
 def get(say: Said, limit: Duration = LONG, path: str = "/", **words: object) -> str:
@@ -96,6 +99,11 @@ def test_what_is_sent() -> None:
     assert b"\r\nHost: www.example.org\r\n" in sent
     assert sent.count(b"Host:") == 1
     assert b"\r\nAuthorization: Basic eDp5\r\n" in sent
+
+
+def test_redirects_are_not_followed() -> None:
+    moved = page("", "302 Found", "Location: /new")
+    assert get(lambda heard: (moved if b"/old" in heard else page())(heard), path="/old") == "status 302 Found"
 
 
 def test_a_server_that_accepts_and_never_answers() -> None:
@@ -192,7 +200,7 @@ def test_a_renewed_authority_is_read_after_one_failure(tmp_path: Path) -> None:
             authority = Authority(tmp_path)
             async with serving(page(), authority.server("127.0.0.1")) as server:
                 asked.check = HttpCheck(f"https://127.0.0.1:{server.port}/", ca=authority.path)
-                said += [await asked.ask(), await asked.ask()]
+                said += [(await asked.ask()).failure, (await asked.ask()).failure]
         return said
 
     first, second, third, fourth = within(scene())
@@ -278,6 +286,50 @@ def test_a_command_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path)
     assert not process.exists() or process.read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
+# Troubles of our own
+
+
+def test_a_manager_that_was_late_itself_accuses_nobody() -> None:
+    """Its event loop stands still for longer than the limit."""
+
+    async def scene() -> Answer:
+        async with serving(lambda _: None) as mute:
+            asked = question(TcpCheck("127.0.0.1", mute.port, "x", "y"), 400 * MILLISECOND)
+            answer = asyncio.ensure_future(asked.ask())
+            while not mute.connections:
+                await asyncio.sleep(0)
+            signal.sigtimedwait([], 1.0)  # holds up the whole process
+            return await answer
+
+    answer = within(scene())
+    assert answer.ours
+    assert answer.failure.startswith("the manager itself was late by ")
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp", "command", "ping"])
+def test_a_process_without_descriptors_accuses_nobody(kind: str) -> None:
+    code = f"""
+import os, resource, uvloop
+from understudy.manager.probe_checks import Question
+from understudy.model import *
+checks = dict(http=HttpCheck("http://127.0.0.1:9/"), tcp=TcpCheck("127.0.0.1", 9), command=CommandCheck(("/bin/true",)),
+    ping=PingCheck("127.0.0.1"))
+async def scene():
+    question = Question(checks[{kind!r}], 5_000_000_000, {{}})
+    await question.ask()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    held = []
+    try:
+        while True: held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError: pass
+    print(await question.ask())
+uvloop.run(scene())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "Too many open files" in done.stdout, done
+    assert "ours=True" in done.stdout
+
+
 # Ping, and real things
 
 
@@ -287,9 +339,9 @@ def test_ping_in_a_network_of_its_own() -> None:
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root and unshare")
     code = (
-        "import asyncio\nfrom understudy.manager.probe_checks import Question\nfrom understudy.model import PingCheck\n"
+        "import uvloop\nfrom understudy.manager.probe_checks import Question\nfrom understudy.model import PingCheck\n"
         "for address in ('192.0.2.1', 'fd00::1', '192.0.2.9', '198.51.100.1'):\n"
-        "    print(asyncio.run(Question(PingCheck(address), 500_000_000, {}).ask()) or 'answers')\n"
+        "    print(uvloop.run(Question(PingCheck(address), 500_000_000, {}).ask()).failure or 'answers')\n"
     )
     network = (
         "ip link set lo up; ip link add veth7 type veth peer name veth8; ip addr add 192.0.2.1/24 dev veth7; "

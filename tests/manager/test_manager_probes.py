@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -178,6 +179,34 @@ def test_an_answer_to_a_question_from_before_the_start_does_not_count() -> None:
     scene(work)
 
 
+def test_who_has_left_hears_no_more() -> None:
+    """One of two readers goes while their question is under way."""
+
+    async def work() -> None:
+        gate = asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.set()
+            await gate.wait()
+            writer.close()
+
+        asked = asyncio.Event()
+        server = await asyncio.start_server(talk, "127.0.0.1", 0)
+        check = TcpCheck("127.0.0.1", server.sockets[0].getsockname()[1], "x", "yes")
+        listener = Listener(cluster(one=(probe("a", check),), two=(probe("a", check),)))
+        listener.probes.want("one", [("a", 1)])
+        listener.probes.want("two", [("a", 2)])
+        await asked.wait()
+        listener.probes.want("two", [])
+        gate.set()
+        await listener.until(lambda: bool(listener.told))
+        assert [item[0] for item in listener.told] == ["one"]
+        await listener.probes.close()
+        server.close()
+
+    scene(work)
+
+
 def test_failures_in_the_grace_time_are_shown_and_do_not_count() -> None:
     async def work() -> None:
         async with serving(lambda _: b"no") as server:
@@ -263,3 +292,25 @@ def test_the_manager_asks_for_the_pulse_and_forgets_with_it(tmp_path: Path) -> N
             pulse.send({"t": "run_probes", "group": "site", "probes": "nonsense"})
     finally:
         pulse.die()
+
+
+def test_what_could_not_be_asked_is_a_warning_and_no_failure() -> None:
+    """The manager stands still while a question is under way, for much longer than the question may take."""
+
+    async def work() -> None:
+        async with serving(lambda _: None) as mute:
+            check = TcpCheck("127.0.0.1", mute.port, "x", "y")
+            listener = Listener(cluster(site=(probe("p", check, timeout=300 * MILLISECOND, fall=1, interval=HOUR),)))
+            listener.probes.want("site", [("p", 1)])
+            while not mute.connections:
+                await asyncio.sleep(0)
+            signal.sigtimedwait([], 1.0)
+            while not listener.probes.warnings():
+                await asyncio.sleep(0.001)
+            (said,) = listener.probes.warnings()
+            assert said.startswith("the probe p of site could not be asked: the manager itself was late by ")
+            assert said.endswith("; last 0s ago")
+            assert listener.told == []
+            await listener.probes.close()
+
+    scene(work)

@@ -1,4 +1,4 @@
-"""One question of a probe, asked once: "" when the answer is good, or why it is not, in a sentence for people.
+"""One question of a probe, asked once: is the answer good, and why is it not, in a sentence for people.
 
 Each takes no longer than its limit, whatever the other side does; what may block (files, a regular expression that never ends)
 is done in a thread or in a process of its own. The HTTP client is loaded when the first probe needs it.
@@ -7,18 +7,20 @@ is done in a thread or in a process of its own. The HTTP client is loaded when t
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib
 import os
 import random
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..adapters import fence_program
 from ..model import Check, CommandCheck, HttpCheck, PingCheck, TcpCheck
-from ..units import SECOND, Duration, format_duration
+from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .ping import echo_request, is_answer
 
 if TYPE_CHECKING:
@@ -36,6 +38,24 @@ _SEARCH = 'import re, sys; sys.exit(not re.search(sys.argv[1], sys.stdin.buffer.
 """Python's regular expressions hold the interpreter for as long as they run, which can be for ever: so in another process."""
 
 
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What the kernel says when this machine, or this process, is at its limits: no fault of what is asked."""
+
+LATE: Duration = 100 * MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``failure`` "" is a good answer. ``ours``: nobody knows, because of a trouble of our own; it counts for nothing."""
+
+    failure: str = ""
+    ours: bool = False
+
+
+class _OwnTrouble(Exception):
+    """Could not ask."""
+
+
 class Question:
     """``check`` with its ``limit``, to be asked again and again. ``environment`` is for commands."""
 
@@ -44,21 +64,34 @@ class Question:
         self.limit = limit
         self._environment = environment
         self._stage = ""
+        self._reading: asyncio.Future[ssl.SSLContext] | None = None
         self._tls: ssl.SSLContext | None = None
         """Kept, because reading the authorities of a machine takes some 10 ms."""
 
-    async def ask(self) -> str:
-        """Never raises for what the other side does, and never takes longer than the limit (and what a kill takes)."""
+    async def ask(self) -> Answer:
+        """Never raises for what the other side does, and never takes longer than the limit (and what a kill takes).
+
+        A manager that was late itself, or at the limits of its machine, accuses nobody.
+        """
         self._stage = "not even begun"
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.limit / SECOND
         try:
-            async with asyncio.timeout(self.limit / SECOND):
-                return (await self._ask())[:MOST_WORDS]
+            async with asyncio.timeout_at(end):
+                return Answer((await self._ask())[:MOST_WORDS])
         except TimeoutError:
-            return f"no answer within {format_duration(self.limit)} ({self._stage})"
+            late = int((loop.time() - end) * SECOND)
+            if late > max(LATE, self.limit // 4):
+                return Answer(
+                    f"the manager itself was late by {format_duration(late // MILLISECOND * MILLISECOND)}", True
+                )
+            return Answer(f"no answer within {format_duration(self.limit)} ({self._stage})")
+        except _OwnTrouble as trouble:
+            return Answer(str(trouble), True)
         except OSError as error:
-            return _reason(error)
+            return Answer(_reason(error), error.errno in OURS)
         except Exception as error:  # a probe that cannot be asked must not end the others
-            return f"cannot be asked: {error!r}"[:MOST_WORDS]
+            return Answer(f"cannot be asked: {error!r}"[:MOST_WORDS])
 
     async def _ask(self) -> str:
         match self.check:
@@ -68,11 +101,18 @@ class Question:
                 return await self._tcp(self.check)
             case CommandCheck(argv):
                 self._stage = f"{argv[0]} still runs"
-                said = await fence_program.run(argv, self._environment, "", 2 * self.limit + SECOND)
+                said = await self._run(argv, "")
                 return "" if said.status == 0 else said.sentence()
             case PingCheck(address):
                 self._stage = "no reply"
                 return await _ping(address)
+
+    async def _run(self, words: Sequence[str], stdin: str) -> fence_program.Said:
+        """The limit is that of the question; the one given here is never reached."""
+        said = await fence_program.run(words, self._environment, stdin, 2 * self.limit + SECOND)
+        if said.status is None and any(os.strerror(number) in said.trouble for number in (*OURS, errno.EAGAIN)):
+            raise _OwnTrouble(said.trouble)
+        return said
 
     # -- tcp
 
@@ -81,7 +121,7 @@ class Question:
         try:
             reader, writer = await asyncio.open_connection(check.address, check.port)
         except OSError as error:
-            return f"cannot connect: {_reason(error)}"
+            return f"cannot connect: {_checked(error)}"
         try:
             if check.send:
                 writer.write(check.send.encode())
@@ -110,7 +150,7 @@ class Question:
         yarl = sys.modules["yarl"]
         if check.url.startswith("https:") and check.verify:
             try:
-                self._tls = self._tls or await loop.run_in_executor(None, _tls_context, check.ca)
+                self._tls = self._tls or await self._authorities(check.ca)
             except OSError as error:
                 return f"cannot read {check.ca or 'the authorities of this machine'}: {_reason(error)}"
         headers = {**({"Host": check.host} if check.host else {}), **dict(check.send_headers)}
@@ -133,7 +173,7 @@ class Question:
             reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
             return f"the certificate is not good: {reason}"
         except http.ClientConnectorError as error:
-            return f"cannot connect: {_reason(error.os_error)}"
+            return f"cannot connect: {_checked(error.os_error)}"
         except http.ServerDisconnectedError:
             return "the connection was closed without an answer"
         except http.ClientError as error:
@@ -141,6 +181,18 @@ class Question:
             return f"no proper answer: {getattr(error, 'message', '') or type(error).__name__}"
         finally:
             await session.close()
+
+    async def _authorities(self, ca: str) -> ssl.SSLContext:
+        """Read in a thread, one at a time: a file on a server that is away must not take up every thread there is."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().run_in_executor(None, _tls_context, ca)
+        self._stage = f"{ca or 'the authorities of this machine'} cannot be read"
+        reading = self._reading
+        try:
+            return await asyncio.shield(reading)
+        finally:
+            if reading.done():
+                self._reading = None
 
     async def _judge(self, check: HttpCheck, response: aiohttp.ClientResponse) -> str:
         if not any(low <= response.status <= high for low, high in check.status):
@@ -167,10 +219,7 @@ class Question:
 
     async def _search(self, regex: str, body: bytes) -> str:
         self._stage = f"the regular expression {regex!r} takes too long"
-        words = (sys.executable, "-I", "-S", "-c", _SEARCH, regex)
-        said = await fence_program.run(
-            words, self._environment, body.decode("utf-8", "replace"), 2 * self.limit + SECOND
-        )
+        said = await self._run((sys.executable, "-I", "-S", "-c", _SEARCH, regex), body.decode("utf-8", "replace"))
         if said.status == 0:
             return ""
         return f"{regex!r} is not in the body, which begins {_quoted(body)}" if said.status == 1 else said.sentence()
@@ -179,6 +228,13 @@ class Question:
 def _tls_context(ca: str) -> ssl.SSLContext:
     """Raises OSError (ssl.SSLError is one) when the authorities cannot be read."""
     return ssl.create_default_context(cafile=ca or None)
+
+
+def _checked(error: OSError) -> str:
+    """Why a connection could not be made. Raises _OwnTrouble when that says nothing of the other side."""
+    if error.errno in OURS:
+        raise _OwnTrouble(_reason(error))
+    return _reason(error)
 
 
 def _reason(error: OSError) -> str:
@@ -203,16 +259,18 @@ async def _ping(address: str) -> str:
     family, protocol = (
         (socket.AF_INET, socket.IPPROTO_ICMP) if version == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
     )
-    trouble = ""
+    trouble = OSError(errno.EPERM, os.strerror(errno.EPERM))
     for kind, raw in ((socket.SOCK_RAW, True), (socket.SOCK_DGRAM, False)):
         try:
             handle = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         except OSError as error:
-            trouble = f"cannot ping: {error.strerror}"
+            if error.errno in OURS:
+                raise _OwnTrouble(_reason(error)) from None
+            trouble = error
             continue
         with handle:
             return await _echo(handle, version, raw, address)
-    return trouble
+    raise _OwnTrouble(f"cannot ping: {_reason(trouble)}")
 
 
 async def _echo(handle: socket.socket, version: int, raw: bool, address: str) -> str:
@@ -236,6 +294,6 @@ async def _echo(handle: socket.socket, version: int, raw: bool, address: str) ->
         await replied
         return ""
     except OSError as error:
-        return f"cannot be reached: {error.strerror}"
+        return f"cannot be reached: {_checked(error)}"
     finally:
         loop.remove_reader(handle.fileno())

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from ..adapters.agent_ocf import SEARCH_PATH
 from ..model import Check, Cluster, Probe
-from ..units import MILLISECOND, SECOND, Duration
+from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .probe_checks import Question
 from .tally import Tally
 
 SPREAD: Duration = 20 * MILLISECOND
 """Between the first questions of two probes that begin together; never more than an interval in all."""
+
+RECENT: Duration = MINUTE
+"""How long a trouble of our own stays among the warnings."""
 
 _Key: TypeAlias = tuple[Check, Duration, Duration]
 
@@ -51,9 +55,12 @@ class _Reader:
 class _Asker:
     """One question and its readers."""
 
-    def __init__(self, question: Question, interval: Duration, delay: float) -> None:
+    def __init__(
+        self, question: Question, interval: Duration, delay: float, own_trouble: Callable[[str], None]
+    ) -> None:
         self.readers: list[_Reader] = []
         self._question = question
+        self._own_trouble = own_trouble
         self._interval = interval / SECOND
         self.task = asyncio.get_running_loop().create_task(self._work(delay))
 
@@ -63,10 +70,12 @@ class _Asker:
         while True:
             await asyncio.sleep(due - loop.time())
             asked = tuple(self.readers)
-            failure = await self._question.ask()
-            for reader in asked:
+            answer = await self._question.ask()
+            if answer.ours:
+                self._own_trouble(answer.failure)
+            for reader in asked if not answer.ours else ():
                 if reader in self.readers:  # not who came meanwhile: this answer may be about the time before its start
-                    reader.hear(failure, loop.time())
+                    reader.hear(answer.failure, loop.time())
             due += self._interval * max(1, -int((due - loop.time()) // self._interval))
 
 
@@ -80,6 +89,7 @@ class Probes:
         self._readers: dict[tuple[str, str], _Reader] = {}
         self._askers: dict[_Key, _Asker] = {}
         self._next_start = 0.0
+        self._troubles: dict[tuple[str, str], tuple[float, str]] = {}
 
     def want(self, group: str, wanted: Iterable[tuple[str, int]]) -> None:
         """Ask these probes of the group, and no others of it. Those with the same number as before go on undisturbed."""
@@ -102,6 +112,18 @@ class Probes:
         self.forget()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _could_not_ask(self, key: tuple[str, str], text: str) -> None:
+        self._troubles[key] = (asyncio.get_running_loop().time(), text)
+
+    def warnings(self) -> list[str]:
+        """What could not be asked lately, through no fault of what is asked."""
+        now = asyncio.get_running_loop().time()
+        self._troubles = {key: item for key, item in self._troubles.items() if now - item[0] < RECENT / SECOND}
+        return [
+            f"the probe {name} of {group} could not be asked: {text}; last {format_duration(int(now - at) * SECOND)} ago"
+            for (group, name), (at, text) in self._troubles.items()
+        ]
+
     def _add(self, key: tuple[str, str], number: int) -> None:
         probe = self._probes[key]
         now = asyncio.get_running_loop().time()
@@ -111,7 +133,8 @@ class Probes:
             start = max(self._next_start, now)
             self._next_start = start + SPREAD / SECOND
             delay = min(start - now, probe.interval / SECOND)
-            asker = _Asker(Question(probe.check, probe.timeout, self._environment), probe.interval, delay)
+            asked = Question(probe.check, probe.timeout, self._environment)
+            asker = _Asker(asked, probe.interval, delay, partial(self._could_not_ask, key))
             self._askers[question] = asker
         reader = _Reader(key[0], probe, number, self._tell, now + probe.grace / SECOND)
         self._readers[key] = reader

@@ -269,7 +269,7 @@ class Manager:
         unsaved = self.standby.warning()
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
-        warnings += self.fencer.warnings()
+        warnings += [*self.fencer.warnings(), *self.probes.warnings()]
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":
