@@ -139,6 +139,17 @@ def test_a_typo_names_the_nearest(root: Path) -> None:
     assert "there is no agent 'local:siet' here\n    did you mean 'local:site'" in str(done.exception)
 
 
+def test_the_shell_completes_names(root: Path) -> None:
+    from click.shell_completion import ShellComplete
+
+    def completed(start: str) -> list[str]:
+        return [item.value for item in ShellComplete(command, {}, "agents", "").get_completions([], start)]
+
+    assert completed("local:s") == ["local:site"]
+    assert completed("bro") == ["broken"]
+    assert "site" not in completed("si"), "two agents are called so"
+
+
 def test_an_agent_that_hangs_is_killed(root: Path) -> None:
     path = agent(root, "local", "slow", f"sleep 86397 & echo $! > {root}/pid; wait")
     with pytest.raises(NotMetadata, match="slow was killed: not done after 400ms"):

@@ -101,6 +101,17 @@ def test_what_is_sent() -> None:
     assert b"\r\nAuthorization: Basic eDp5\r\n" in sent
 
 
+def test_what_the_other_side_says_is_made_harmless(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 500 Oh\xff\r\nX-State: a\xffb\r\nContent-Length: 3\r\nConnection: close\r\n\r\n\x1b[2"
+    assert get(lambda _: answer) == "status 500 Oh?"
+    well = {"status": ((500, 500),)}
+    assert get(lambda _: answer, **well, expect_headers=(("X-State", "ready"),)) == "header X-State is 'a\ufffdb'"
+    assert get(lambda _: answer, **well, text="ok") == "the text 'ok' is not in the body, which begins '\\x1b[2'"
+    shouts = script(tmp_path, "printf 'a\\033[2Jb'; exit 1")
+    assert within(ask(shouts)) == "exit code 1: a?[2Jb"
+    assert len(within(ask(script(tmp_path, "head -c 5000 /dev/zero | tr '\\0' x; exit 1")))) <= 300
+
+
 def test_redirects_are_not_followed() -> None:
     moved = page("", "302 Found", "Location: /new")
     assert get(lambda heard: (moved if b"/old" in heard else page())(heard), path="/old") == "status 302 Found"
@@ -152,6 +163,29 @@ def test_nobody_listens() -> None:
         port = handle.getsockname()[1]
         assert within(ask(HttpCheck(f"http://127.0.0.1:{port}/"))) == "cannot connect: Connection refused"
         assert within(ask(TcpCheck("127.0.0.1", port))) == "cannot connect: Connection refused"
+
+
+def test_ipv6() -> None:
+    async def scene() -> list[str]:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(await reader.read(65536))
+            writer.write(page()(b"") or b"")
+            writer.close()
+
+        heard: list[bytes] = []
+        listener = await asyncio.start_server(talk, "::1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        said = [
+            await ask(HttpCheck(f"http://[::1]:{port}/", text="well")),
+            await ask(TcpCheck("::1", port, "x", "200 OK")),
+        ]
+        listener.close()
+        assert f"\r\nHost: [::1]:{port}\r\n".encode() in heard[0]
+        return said
+
+    if not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    assert within(scene()) == ["", ""]
 
 
 # TLS

@@ -17,8 +17,20 @@ SCHEMA = 1
 """Version of the ``--json`` form."""
 
 
+def _complete(_context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    """For the shell: full names, and short ones where nothing else is called so."""
+    from collections import Counter
+
+    from ..adapters.agent_catalogue import find_agents
+
+    agents = find_agents()
+    bare = Counter(agent.bare for agent in agents)
+    names = [agent.name for agent in agents] + [name for name, count in bare.items() if count == 1]
+    return [name for name in dict.fromkeys(names) if name.startswith(start)]
+
+
 @click.command()
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]", shell_complete=_complete)
 @click.option("--fresh", is_flag=True, help="Ask every agent again instead of believing what was remembered.")
 @json_option
 @click.pass_context

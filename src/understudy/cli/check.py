@@ -189,7 +189,8 @@ def _summary(cluster: Cluster) -> list[str]:
     for group in cluster.groups:
         order = [*group.prefer, *(node.name for node in cluster.nodes if node.name not in group.prefer)]
         runs = ", ".join(resource.id for resource in group.resources) or "nothing"
-        lines.append(f"group {group.name} on {' then '.join(order)}: {runs}")
+        probes = f"; probes: {', '.join(probe.name for probe in group.probes)}" if group.probes else ""
+        lines.append(f"group {group.name} on {' then '.join(order)}: {runs}{probes}")
     return lines
 
 

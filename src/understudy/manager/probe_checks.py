@@ -78,7 +78,7 @@ class Question:
         end = loop.time() + self.limit / SECOND
         try:
             async with asyncio.timeout_at(end):
-                return Answer((await self._ask())[:MOST_WORDS])
+                return Answer(_plain(await self._ask()))
         except TimeoutError:
             late = int((loop.time() - end) * SECOND)
             if late > max(LATE, self.limit // 4):
@@ -91,7 +91,7 @@ class Question:
         except OSError as error:
             return Answer(_reason(error), error.errno in OURS)
         except Exception as error:  # a probe that cannot be asked must not end the others
-            return Answer(f"cannot be asked: {error!r}"[:MOST_WORDS])
+            return Answer(_plain(f"cannot be asked: {error!r}"))
 
     async def _ask(self) -> str:
         match self.check:
@@ -201,7 +201,7 @@ class Question:
             values = response.headers.getall(name, [])
             if not any(wanted in value for value in values):
                 return (
-                    f"header {name} is {_quoted(', '.join(values).encode())}"
+                    f"header {name} is {_quoted(', '.join(values).encode('utf-8', 'surrogateescape'))}"
                     if values
                     else f"there is no header {name}"
                 )
@@ -242,6 +242,11 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
+def _plain(text: str) -> str:
+    """Short, and without anything that a terminal would obey: it goes into status, and came from the other side."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:MOST_WORDS]
 
 
 def _quoted(data: bytes) -> str:
