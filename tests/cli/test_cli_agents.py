@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from understudy.adapters import agent_catalogue
-from understudy.adapters.agent_catalogue import Agent, AgentKind, describe, find_agents
+from understudy.adapters.agent_catalogue import Agent, AgentKind, describe, find_agents, list_lines
 from understudy.adapters.agent_metadata import NotMetadata
 from understudy.cli.agents import command
 from understudy.cli.render_agents import example
@@ -82,6 +82,19 @@ def test_descriptions_are_remembered_until_the_agent_changes(root: Path) -> None
     assert listed()["local:site"]["short"] == "New words"
     (root / "cache/understudy/agents.json").write_text("{ damaged")
     assert listed()["local:site"]["short"] == "New words"
+
+
+def test_progress_names_what_is_asked(root: Path) -> None:
+    found = [agent for agent in find_agents() if agent.kind is AgentKind.OCF]
+    said: list[tuple[int, str]] = []
+    lines = asyncio.run(list_lines(found, str(root / "c.json"), False, lambda done, name: said.append((done, name))))
+    assert sorted(name for _, name in said) == [line.agent.name for line in lines]
+    assert all(0 <= done < 3 for done, _ in said)
+    said.clear()
+    asyncio.run(list_lines(found, str(root / "c.json"), False, lambda done, name: said.append((done, name))))
+    assert [name for _, name in said] == ["local:broken"], (
+        "what is remembered is not asked; a failure is not remembered"
+    )
 
 
 def test_a_cache_that_cannot_be_written_is_no_trouble(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

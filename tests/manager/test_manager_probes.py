@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 from manager_helpers import FakePulse, a_cluster, a_manager, until
 from probe_servers import page, serving
 
-from understudy.manager.probes import Probes
+from understudy.manager.probes import Probes, next_due
 from understudy.model import Check, Cluster, CommandCheck, Group, HttpCheck, Probe, TcpCheck
 from understudy.units import HOUR, MILLISECOND, SECOND
 
@@ -244,6 +246,18 @@ def test_first_questions_are_spread() -> None:
         server.close()
 
     scene(work)
+
+
+def test_a_slow_question_costs_only_its_own_beats() -> None:
+    assert [next_due(10.0, now, 1.0) for now in (10.0, 10.3, 11.0, 11.1, 14.5)] == [11.0, 11.0, 11.0, 12.0, 15.0]
+
+
+@given(st.integers(0, 1000), st.integers(0, 100_000), st.integers(1, 500))
+def test_beats_stay_on_their_grid(due: int, late: int, interval: int) -> None:
+    found = next_due(due, due + late, interval)
+    assert found >= due + late
+    assert found < due + late + interval or found == due + interval
+    assert (found - due) % interval == 0
 
 
 def test_closing_ends_the_commands_that_run(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ does not ask all of them in the same instant; after that each keeps its own beat
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
@@ -19,7 +20,7 @@ from .probe_checks import Question
 from .tally import Tally
 
 SPREAD: Duration = 20 * MILLISECOND
-"""Between the first questions of two probes that begin together; never more than an interval in all."""
+"""Between the first questions of two probes that begin together; where that is more than an interval in all, it begins anew."""
 
 RECENT: Duration = MINUTE
 """How long a trouble of our own stays among the warnings."""
@@ -28,6 +29,11 @@ _Key: TypeAlias = tuple[Check, Duration, Duration]
 
 Tell: TypeAlias = Callable[[str, str, int, bool | None, str], None]
 """Called with group, probe, number, up (None: not known yet) and why this answer was a failure."""
+
+
+def next_due(due: float, now: float, interval: float) -> float:
+    """The next beat after ``due`` that is not over yet: what took longer than the interval costs its own beats only."""
+    return due + interval * max(1, math.ceil((now - due) / interval))
 
 
 class _Reader:
@@ -76,7 +82,7 @@ class _Asker:
             for reader in asked if not answer.ours else ():
                 if reader in self.readers:  # not who came meanwhile: this answer may be about the time before its start
                     reader.hear(answer.failure, loop.time())
-            due += self._interval * max(1, -int((due - loop.time()) // self._interval))
+            due = next_due(due, loop.time(), self._interval)
 
 
 class Probes:
@@ -132,7 +138,7 @@ class Probes:
         if asker is None:
             start = max(self._next_start, now)
             self._next_start = start + SPREAD / SECOND
-            delay = min(start - now, probe.interval / SECOND)
+            delay = (start - now) % (probe.interval / SECOND)
             asked = Question(probe.check, probe.timeout, self._environment)
             asker = _Asker(asked, probe.interval, delay, partial(self._could_not_ask, key))
             self._askers[question] = asker
