@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 
 from ..errors import ConfigError, Problem
 from ..model import Cluster
 from .fences import has_secret
 from .keys import parse_keys
 from .places import FilePlaces, find_places
+from .probes import is_secret
 from .report import Report
 from .toml import decode, parse
 from .tree import WHOLE_FILE, Place
@@ -46,16 +48,23 @@ def examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
         hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
         report.warning(WHOLE_FILE, f"the file may be changed by others (mode {mode:04o})", hint)
     if mode & 0o044 and reading.cluster is not None:
-        for device in reading.cluster.fences:
-            if has_secret(device):
-                text = (
-                    f"the file may be read by others (mode {mode:04o}), and [fence.{device.name}] has a password in it"
-                )
-                report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
+        for what in _secrets(reading.cluster):
+            text = f"the file may be read by others (mode {mode:04o}), and {what}"
+            report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     if reading.key_file:
         key_file = os.path.join(os.path.dirname(path), reading.key_file)
         _judge_key_file(report, key_file, reading.key_place)
     return (None if report.refused else reading.cluster), report.in_order()
+
+
+def _secrets(cluster: Cluster) -> Iterator[str]:
+    for device in cluster.fences:
+        if has_secret(device):
+            yield f"[fence.{device.name}] has a password in it"
+    for group in cluster.groups:
+        for probe in group.probes:
+            if is_secret(probe):
+                yield f"the probe {probe.name} of {group.name} sends a secret"
 
 
 def places_in(path: str) -> FilePlaces:

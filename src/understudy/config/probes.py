@@ -321,3 +321,10 @@ _READERS: dict[str, Callable[[Report, Scope], Check | None]] = {
     "command": _command,
     "ping": _ping,
 }
+
+
+def is_secret(probe: Probe) -> bool:
+    """Whether it sends what proves who asks."""
+    if not isinstance(probe.check, HttpCheck):
+        return False
+    return any(word.lower() in ("authorization", "cookie", "x-api-key") for word, _ in probe.check.send_headers)
