@@ -66,7 +66,7 @@ def test_a_group_is_up_or_not_and_each_probe_says_why(up: bool | None, state: st
     probes = [
         probe("up", 65000, "refused", 70000),
         probe("down", 500, "status 503", 12),
-        probe("waiting"),
+        probe("waiting", 3000, "refused", 9000),
         probe("unknown", None),
     ]
     group = {
@@ -84,9 +84,9 @@ def test_a_group_is_up_or_not_and_each_probe_says_why(up: bool | None, state: st
         f"Groups\n  site  {state} on a{word}\n    why: first\n"
         "    probe p-up       up for 1 min 5 s; failed 1 min 10 s ago: refused  (ping 192.0.2.1)\n"
         "    probe p-down     down for 500 ms; failed 12 ms ago: status 503  (ping 192.0.2.1)\n"
-        "    probe p-waiting  waiting for 3.0 s  (ping 192.0.2.1)\n"
+        "    probe p-waiting  waiting for 3.0 s; failed 9.0 s ago: refused  (ping 192.0.2.1)\n"
         "    probe p-unknown  not asked now  (ping 192.0.2.1)"
     )
     assert why_text(group, Paint(False)) == (
-        "site is started on a: first\n  not up: probe p-down: status 503\n  not up: probe p-waiting: has not answered yet"
+        "site is started on a: first\n  not up: probe p-down: status 503\n  not up: probe p-waiting has not answered yet"
     )

@@ -133,3 +133,8 @@ def test_a_probe_that_has_not_answered_yet_says_so() -> None:
     scene = Scene(Probe("gw", PingCheck("192.0.2.1")))
     scene.run(*EVERYTHING)
     assert scene.health.not_up() == "probe gw has not answered yet"
+    scene.answer("gw", 100, False, "no reply")
+    scene.now = SECOND
+    scene.run()
+    scene.run(*EVERYTHING)
+    assert scene.health.not_up() == "probe gw has not answered yet", "the failure was before it was started anew"

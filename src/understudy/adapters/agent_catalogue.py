@@ -269,7 +269,7 @@ def _write_cache(path: str, agents: dict[str, dict[str, str]]) -> None:
     temporary = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8") as file:  # never through somebody's link
             json.dump({"version": CACHE_VERSION, "agents": agents}, file)
         os.replace(temporary, path)
     except OSError:

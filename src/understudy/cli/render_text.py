@@ -155,7 +155,9 @@ def why_text(group: Mapping[str, Any], paint: Paint) -> str:
     )
     lines = [f"{start}: {group['why']}" if group["why"] else start]
     troubled = [item for item in group.get("probes") or () if item["state"] in ("down", "waiting")]
-    lines += [f"  not up: probe {item['name']}: {item['failure'] or 'has not answered yet'}" for item in troubled]
+    for item in troubled:
+        failed = item["failure"] and item["failed_ms"] <= item["for_ms"]  # not one from before it was started anew
+        lines.append(f"  not up: probe {item['name']}{': ' + item['failure'] if failed else ' has not answered yet'}")
     lines += [f"  not on {node}: {reason}" for node, reason in group["not_on"].items()]
     return "\n".join(lines)
 

@@ -95,7 +95,8 @@ class Health:
         words = []
         for name, seen in self._seen.items():
             if seen.number and not seen.up:
-                words.append(f"probe {name}: {seen.failure}" if seen.failure else f"probe {name} has not answered yet")
+                failed = seen.failed_at is not None and seen.failed_at >= seen.since
+                words.append(f"probe {name}: {seen.failure}" if failed else f"probe {name} has not answered yet")
         return "; ".join(words)
 
     def statuses(self, now: Instant) -> tuple[ProbeStatus, ...]:
