@@ -15,7 +15,7 @@ from ..units import SECOND
 
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0}
 _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
-_SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0}
+_SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0, "probes": ()}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
 _DERIVED = ("nodes", "names")
