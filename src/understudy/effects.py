@@ -121,6 +121,18 @@ class RunAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class RunProbes:
+    """Have the manager ask these probes of the group, (name, number) each, and no others of it, until it is told anew.
+
+    A number stays the same for as long as a probe is asked without a break; its answers carry it (``ProbeAnswered``).
+    """
+
+    group: str
+    probes: tuple[tuple[str, int], ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """Have the manager ask all ``devices`` (names, in this order) to power ``node`` off or on.
 
@@ -192,6 +204,7 @@ Effect: TypeAlias = (
     | Announce
     | ProbeAddresses
     | RunAgent
+    | RunProbes
     | Fence
     | FeedWatchdog
     | CloseWatchdog

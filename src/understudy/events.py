@@ -109,6 +109,20 @@ class ResourceFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """What became of a question that ``RunProbes`` asks under ``number``. ``up`` None: not often enough to say.
+
+    ``text``: why this answer was a failure, "" when it was none.
+    """
+
+    group: str
+    probe: str
+    number: int
+    up: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseRefused:
     """The kernel refused to hold or end the group's lease: nothing it is asked for is served, or served without an end."""
 
@@ -158,6 +172,7 @@ Event: TypeAlias = (
     | LinkChanged
     | RivalSeen
     | ResourceFailed
+    | ProbeAnswered
     | LeaseRefused
     | ManagerChanged
     | PingsSeen

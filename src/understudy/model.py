@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from .probes import Probe
 from .units import MILLISECOND, MINUTE, SECOND, Duration
 
 
@@ -386,6 +387,7 @@ class Group:
     apart: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     weight: int = 0
+    probes: tuple[Probe, ...] = ()
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:

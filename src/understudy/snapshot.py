@@ -56,11 +56,29 @@ class ResourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeStatus:
+    """``state``: up, down, waiting (asked, not often enough yet) or unknown (not asked now); ``for_ms``: for how long.
+
+    ``failure``: why the last answer that was one failed, "" if none did; ``failed_ms``: how long ago. ``resource``: null for a
+    probe of the group.
+    """
+
+    name: str
+    resource: str | None
+    check: str
+    state: str
+    for_ms: float | None
+    failure: str
+    failed_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class GroupStatus:
     """``lease_left_ms`` is known on the holder itself only. ``not_on`` says for each other node why not there.
 
     ``unfit``: for each node that cannot run it, whatever becomes of others, why. ``pinned``: an operator put it where it is;
-    known on the holder only.
+    known on the holder only. ``up``: everything is started and every probe is up; null where only the holder knows.
+    ``probes``: as this node sees them.
     """
 
     name: str
@@ -74,6 +92,8 @@ class GroupStatus:
     resources: tuple[ResourceStatus, ...]
     unfit: dict[str, str] = field(default_factory=dict)
     pinned: bool = False
+    up: bool | None = None
+    probes: tuple[ProbeStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from understudy.cli.render_text import Paint, node_lines, span, status_text, why_text
+from understudy.cli.render_text import Paint, group_lines, node_lines, span, status_text, why_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,50 @@ def test_a_link_that_loses_says_how_much() -> None:
     for loss in (None, 0.0, 0.001):
         assert shown(True, loss).endswith("heard directly: net1 12 ms")
     assert shown(False, 1.0).endswith("net1 down 12 ms"), "that it is down says enough"
+
+
+def probe(
+    state: str, for_ms: float | None = 3000, failure: str = "", failed_ms: float | None = None
+) -> dict[str, object]:
+    return {
+        "name": f"p-{state}",
+        "resource": None,
+        "check": "ping 192.0.2.1",
+        "state": state,
+        "for_ms": for_ms,
+        "failure": failure,
+        "failed_ms": failed_ms,
+    }
+
+
+@pytest.mark.parametrize(
+    ("up", "state", "word"), [(True, "started", ", up"), (False, "started", ", not up"), (None, "started", "")]
+)
+def test_a_group_is_up_or_not_and_each_probe_says_why(up: bool | None, state: str, word: str) -> None:
+    probes = [
+        probe("up", 65000, "refused", 70000),
+        probe("down", 500, "status 503", 12),
+        probe("waiting", 3000, "refused", 9000),
+        probe("unknown", None),
+    ]
+    group = {
+        "name": "site",
+        "holder": "a",
+        "state": state,
+        "lease_left_ms": None,
+        "why": "first",
+        "not_on": {},
+        "resources": [],
+        "up": up,
+        "probes": probes,
+    }
+    assert group_lines({"groups": [group]}, Paint(False)) == (
+        f"Groups\n  site  {state} on a{word}\n    why: first\n"
+        "    probe p-up       up for 1 min 5 s; failed 1 min 10 s ago: refused  (ping 192.0.2.1)\n"
+        "    probe p-down     down for 500 ms; failed 12 ms ago: status 503  (ping 192.0.2.1)\n"
+        "    probe p-waiting  waiting for 3.0 s; failed 9.0 s ago: refused  (ping 192.0.2.1)\n"
+        "    probe p-unknown  not asked now  (ping 192.0.2.1)"
+    )
+    assert why_text(group, Paint(False)) == (
+        "site is started on a: first\n  not up: probe p-down: status 503\n  not up: probe p-waiting has not answered yet"
+    )

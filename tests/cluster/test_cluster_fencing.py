@@ -84,7 +84,9 @@ def test_frozen_holder_is_switched_off_first(trial: Trial) -> None:
 def test_both_want_to_fence_at_once(trial: Trial) -> None:
     """Cut on every network, each holding a group: the first of the file goes first, and exactly one is left."""
     until("mail runs somewhere", lambda: group(trial, "ha02", "mail").get("state") == "started")
-    if group(trial, "ha02", "mail").get("holder") != "ha02":  # on a slow machine ha02 came later, and nothing fails back
+    if (
+        group(trial, "ha02", "mail").get("holder") != "ha02"
+    ):  # on a slow machine ha02 came later, and nothing fails back
         trial.stage.do("move mail ha02")
     until("mail is on ha02", lambda: group(trial, "ha02", "mail").get("holder") == "ha02")
     start = kernel.now()

@@ -32,6 +32,7 @@ REST = {
     "members": CLUSTER + GROUP,
     "groups": CLUSTER + MEMBERS,
     "kinds": CLUSTER + MEMBERS,
+    "probes": CLUSTER + MEMBERS,
     "syntax": "",
     "api": MEMBERS + GROUP,
 }

@@ -32,8 +32,11 @@ resources = [
   { ocf = "understudy:NoSuchAgent" },
   { command = "no-such-program-9", directory = "/nowhere", user = "nobody9" },
   { command = "true", name = "found" },
-  { command = "/proc/version", name = "not-executable" },
+  { command = "/proc/version", name = "not-executable", probe = { command = "/nowhere/probe" } },
 ]
+[groups.site.probes.web]
+http = "https://127.0.0.1/"
+ca = "/nowhere/ca.pem"
 """
 MORE = """
 [groups.more]
@@ -77,6 +80,8 @@ def test_a_node_that_lacks_everything(site) -> None:
         "warning: site: there is no directory /nowhere (no-such-program-9)",
         "warning: site: there is no user nobody9 (no-such-program-9)",
         "warning: site: /proc/version is not there or not executable (not-executable)",
+        "warning: site: /nowhere/probe is not there or not executable (probe not-executable)",
+        "warning: site: /nowhere/ca.pem is not there or cannot be read (probe web)",
     ]
 
 

@@ -9,6 +9,7 @@ from config_helpers import CLUSTER, HERE, MEMBERS
 
 from understudy.config.init_scripts import EXCLUSIVE_SCRIPTS
 from understudy.config.mounts import SHARED_TYPES
+from understudy.config.probes import PROBE_KINDS
 from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS
 from understudy.config.validate import read
 
@@ -42,6 +43,7 @@ def _words_of(text: str) -> list[str]:
         "[api]\nzzzz = 1",
         '[nodes.a]\nlinks = [{ address = "10.0.0.1", zzzz = 1 }]',
         "[groups.g]\nzzzz = 1",
+        *(f'[groups.g.probes.p]\n{kind} = "10.0.0.1"\nzzzz = 1' for kind in PROBE_KINDS),
         *(f'[groups.g]\nresources = [{{ {kind} = "10.0.0.1/24", device = "eth0", zzzz = 1 }}]' for kind in KINDS),
     ],
 )

@@ -7,7 +7,7 @@ from config_helpers import GOOD, HERE, REWRITE, read_cases, write_cases
 
 from understudy.config.validate import read
 
-AREAS = ("cluster", "members", "groups", "kinds", "syntax", "fences", "api")
+AREAS = ("cluster", "members", "groups", "kinds", "syntax", "fences", "probes", "api")
 
 
 def _problems(text: str) -> str:

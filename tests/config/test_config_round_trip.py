@@ -37,6 +37,7 @@ from understudy.model import (
     OnFailure,
     OnStopFailure,
     Quorum,
+    Resource,
     ResourceDResource,
     Restarts,
     Role,
@@ -45,6 +46,7 @@ from understudy.model import (
     SourceAddressResource,
     SystemdResource,
 )
+from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
 
 pytestmark = pytest.mark.slow
@@ -179,6 +181,47 @@ def _resources(draw: st.DrawFn, number: int):
     return replace(resource, id=name)
 
 
+statuses = st.lists(st.tuples(st.integers(100, 599), st.integers(0, 50)), min_size=1, max_size=3).map(
+    lambda found: tuple((low, min(low + more, 599)) for low, more in found)
+)
+ports = st.integers(1, 65535)
+checks = st.one_of(
+    st.builds(
+        HttpCheck,
+        st.builds("http://10.0.0.{}:{}/{}".format, st.integers(1, 254), ports, st.sampled_from(["", "a?b=c#d", "%20"])),
+        st.sampled_from(["", "www.example.org"]),
+        st.sampled_from(["GET", "POST"]),
+        statuses,
+        texts,
+        st.sampled_from(["", r"^a\d+ \"x\"$"]),
+        _pairs(r"[A-Z][a-z]{1,5}-X"),
+        _pairs(r"[A-Z][a-z]{1,5}"),
+    ).filter(lambda check: not any("\n" in value for _, value in check.send_headers)),
+    st.builds(HttpCheck, st.just("https://[fd00::1]/"), verify=st.just(False)),
+    st.builds(HttpCheck, st.just("https://10.0.0.1/"), ca=paths),
+    st.builds(
+        TcpCheck, st.sampled_from(["10.0.0.1", "fd00::1", "fe80::1%eth0"]), ports, texts | st.just("QUIT\r\n"), texts
+    ),
+    st.builds(CommandCheck, st.builds(lambda path, more: (path, *more), paths, st.lists(texts, max_size=2))),
+    st.builds(PingCheck, st.sampled_from(["10.0.0.1", "fe80::1%eth0"])),
+)
+
+
+@st.composite
+def _probes(draw: st.DrawFn, resources: list[Resource]):
+    """Of resources in their order, then of the group."""
+    times = st.integers(100 * MILLISECOND, HOUR)
+    counts = st.integers(1, 1000)
+    judged = [item.id for item in resources if draw(st.booleans())]
+    own = draw(st.lists(names, max_size=2, unique=True)) if resources else []
+    return tuple(
+        Probe(
+            name, draw(checks), resource, *(draw(item) for item in (times, times, counts, counts, st.just(0) | times))
+        )
+        for name, resource in [*((name, name) for name in judged), *((f"p{name}"[:60], "") for name in own)]
+    )
+
+
 @st.composite
 def _groups(draw: st.DrawFn, nodes: list[str]):
     group_names = draw(st.lists(names, unique=True, max_size=3))
@@ -195,6 +238,7 @@ def _groups(draw: st.DrawFn, nodes: list[str]):
         )
         prefer = tuple(draw(st.permutations(nodes))[: draw(st.integers(0, len(nodes)))])
         groups.append(Group(name, tuple(resources), prefer, failback, draw(st.integers(SECOND, 24 * HOUR))))
+        groups[-1] = replace(groups[-1], probes=draw(_probes(resources)))
     return tuple(groups)
 
 

@@ -36,6 +36,7 @@ def directory(tmp_path, monkeypatch) -> Path:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(mode)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OCF_ROOT", str(tmp_path))  # what the agents of this machine advise is not the samples' matter
     return tmp_path
 
 
@@ -95,3 +96,12 @@ def test_a_password_in_a_file_that_others_may_read_is_said(directory) -> None:
     result = CliRunner().invoke(command, [sample])
     assert "the file may be read by others (mode 0644), and [fence.ipmi-left] has a password in it" in result.output
     assert f"chmod 600 {sample}" in result.output
+
+
+def test_a_secret_that_a_probe_sends_is_one_too(directory) -> None:
+    sample = _put(HERE / "samples/good/every-word.toml", directory)
+    text = (directory / sample).read_text().replace("X-Asked-By", "Authorization")
+    (directory / sample).write_text(text)
+    (directory / sample).chmod(0o644)
+    result = CliRunner().invoke(command, [sample])
+    assert "the file may be read by others (mode 0644), and the probe web of all sends a secret" in result.output

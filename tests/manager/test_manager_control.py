@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from manager_helpers import FakePulse, RunningManager, a_cluster, a_manager, a_snapshot, ask, until
 from schema_checker import problems
 
+from understudy.snapshot import ProbeStatus
+
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "status-schema.json").read_text())
 
 
@@ -37,6 +39,21 @@ def test_status_follows_its_schema(pulse: FakePulse, manager: RunningManager) ->
     assert problems(answer, SCHEMA) == []
     assert answer["stale_ms"] is None
     assert answer["pulse"] == "answers"
+
+
+def test_probes_follow_the_schema_too(pulse: FakePulse, manager: RunningManager) -> None:
+    assert pulse.snapshot is not None
+    group = pulse.snapshot.groups[0]
+    probes = (
+        ProbeStatus("web", None, "ping 192.0.2.1", "down", 12.0, "no reply", 3.5),
+        ProbeStatus("disk", "sleeper", "command /bin/check", "unknown", None, "", None),
+    )
+    pulse.snapshot = replace(pulse.snapshot, groups=(replace(group, up=False, probes=probes), replace(group, up=None)))
+    _, answer = ask(manager.runtime_dir, "GET", "/v1/status")
+    assert problems(answer, SCHEMA) == []
+    assert [item["name"] for item in answer["groups"][0]["probes"]] == ["web", "disk"]
+    answer["groups"][0]["probes"][0]["state"] = "ill"
+    assert problems(answer, SCHEMA) != []
 
 
 def test_the_checker_can_fail(pulse: FakePulse, manager: RunningManager) -> None:

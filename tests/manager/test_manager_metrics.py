@@ -23,6 +23,7 @@ from understudy.effects import Action, FenceAction
 from understudy.events import Outcome
 from understudy.manager.metrics import GROUP_STATES, METRICS, NODE_STATES
 from understudy.messages import Phase
+from understudy.snapshot import ProbeStatus
 
 MONITORING = Path(__file__).resolve().parents[2] / "packaging" / "monitoring"
 TABLE = {metric.name: metric for metric in METRICS}
@@ -78,7 +79,12 @@ def busy(pulse: FakePulse, manager: RunningManager) -> RunningManager:
     """A manager that has something to say under every name."""
     known = a_snapshot()
     nodes = tuple(replace(node, links=tuple(replace(link, loss=0.25) for link in node.links)) for node in known.nodes)
-    pulse.snapshot = replace(known, counters=COUNTERS, nodes=nodes)
+    probes = tuple(
+        ProbeStatus(state, None, "ping 192.0.2.1", state, 5.0, "", None)
+        for state in ("up", "down", "waiting", "unknown")
+    )
+    groups = tuple(replace(group, up=False, probes=probes) for group in known.groups)
+    pulse.snapshot = replace(known, counters=COUNTERS, nodes=nodes, groups=groups)
     tallies = manager.manager.tallies
     tallies.agent_ran("site", "sleeper", Action.START, Outcome.OK, 1_500_000_000)
     tallies.resource_failures["site", "sleeper"] += 1
@@ -101,6 +107,10 @@ def test_the_values(busy: RunningManager) -> None:
     assert value(found, "understudy_group_held", group="site") == 1
     assert value(found, "understudy_group_running", group="site") == 1
     assert value(found, "understudy_group_lease_remaining_seconds", group="site") == 0.8125
+    assert value(found, "understudy_group_up", group="site") == 0
+    states = {word: value(found, "understudy_probe_up", group="site", probe=word) for word in ("up", "down", "waiting")}
+    assert states == {"up": 1, "down": 0, "waiting": 0}
+    assert value(found, "understudy_probe_up", group="site", probe="unknown") is None, "not asked now"
     assert value(found, "understudy_group_state", group="site", state="started") == 1
     assert value(found, "understudy_group_state", group="site", state="failed") == 0
     assert value(found, "understudy_moves_total", group="site", cause="holder-lost") == 4

@@ -24,11 +24,12 @@ from pathlib import Path
 
 from mutants_core import LEASE, Mutant
 from mutants_groups import GROUPS
+from mutants_health import HEALTH
 from mutants_rest import REST
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-MUTANTS = (*LEASE, *REST, *GROUPS)
+MUTANTS = (*LEASE, *REST, *GROUPS, *HEALTH)
 RESULTS = HERE / "results.md"
 CORE = Path("src/understudy/core")
 _ROW = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]* \| [^|]* \| (scenario|seed) ([^| ]+)")

@@ -29,6 +29,7 @@ from understudy.events import (
     ManagerChanged,
     Outcome,
     PingsSeen,
+    ProbeAnswered,
     Received,
     ResourceFailed,
     RivalSeen,
@@ -200,6 +201,10 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         {"t": "resource_failed", "group": "web", "resource": "httpd", "text": "died"},
         {"t": "admin", "op": 1, "verb": "move", "group": "web", "node": "b", "by": "root"},
         {"t": "admin", "op": 2, "verb": "standby", "group": None, "node": "a", "by": "root"},
+        {"t": "probed", "group": "web", "probe": "p", "number": 7, "up": False, "text": "refused"},
+        {"t": "probed", "group": "web", "probe": "p", "number": 7, "up": None, "text": ""},
+        {"t": "probed", "group": "web", "probe": "p", "number": 7, "up": 1, "text": ""},
+        {"t": "probed", "group": "web", "probe": "p", "number": 7},
         {"t": "shutdown"},
         {"t": "finished", "op": True, "outcome": "ok"},
         {"t": "finished", "op": 3, "outcome": "splendid"},
@@ -217,9 +222,11 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         ResourceFailed("web", "httpd", "died"),
         AdminRequest(1, "move", "web", "b", "root"),
         AdminRequest(2, "standby", "", "a", "root"),
+        ProbeAnswered("web", "p", 7, False, "refused"),
+        ProbeAnswered("web", "p", 7, None, ""),
         ShutdownAsked(),
     ]
-    assert parts.manager.malformed == 5
+    assert parts.manager.malformed == 7
     manager.close()
     parts.loop.turn()
     assert parts.core.told[-1] == ManagerChanged(False)

@@ -23,6 +23,7 @@ from understudy.effects import (
     RemoveAddresses,
     Reply,
     RunAgent,
+    RunProbes,
     SaveStandby,
     Send,
 )
@@ -196,6 +197,7 @@ def test_after_a_stall_a_probe_asks_once_more_before_it_believes_the_silence(par
 def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandClock, manager: Peer) -> None:
     performer = parts.loop.performer
     performer.perform(RunAgent(9, "web", "httpd", Action.STOP, 5 * SECOND, 77, "moves"), clock.now)
+    performer.perform(RunProbes("web", (("all", 10), ("disk", 12)), "it runs here"), clock.now)
     performer.perform(Reply(3, False, "no"), clock.now)
     performer.perform(Reply(4, False, "b did not answer", unknown=True), clock.now)
     performer.perform(Note("it moved", Level.WARNING, "web", "b"), clock.now)
@@ -212,6 +214,7 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
             "why": "moves",
             "until_ns": NEVER,
         },
+        {"t": "run_probes", "group": "web", "probes": [["all", 10], ["disk", 12]]},
         {"t": "reply", "op": 3, "ok": False, "text": "no"},
         {"t": "reply", "op": 4, "ok": False, "text": "b did not answer", "unknown": True},
         {"t": "note", "level": "warning", "why": "it moved", "group": "web", "node": "b", "at_ns": clock.now},

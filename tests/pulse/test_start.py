@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from understudy.core.health import check_text
 from understudy.model import (
     Cluster,
     CommandResource,
@@ -19,6 +20,7 @@ from understudy.model import (
     Role,
     ScriptResource,
 )
+from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from understudy.pulse import start
 from understudy.pulse.arguments import parse
 from understudy.pulse.assemble import without_secrets
@@ -110,6 +112,13 @@ def test_the_core_is_not_told_what_programs_and_devices_are_told() -> None:
         CommandResource("daemon", ("/usr/bin/daemon", f"--token={secret}"), environment=(("TOKEN", secret),)),
         ScriptResource("script", "/usr/local/bin/script", (secret,)),
     )
+    checks = (
+        HttpCheck(f"http://10.0.0.1/up?{secret}", "www", text=secret, send_headers=(("Authorization", secret),)),
+        TcpCheck("10.0.0.1", 25, secret, secret),
+        CommandCheck(("/bin/check", secret)),
+        PingCheck("10.0.0.1"),
+    )
+    probes = tuple(Probe(f"p{number}", check) for number, check in enumerate(checks))
     cluster = Cluster(
         name="home",
         key_file="key",
@@ -119,7 +128,7 @@ def test_the_core_is_not_told_what_programs_and_devices_are_told() -> None:
         members=tuple(
             Member(name, Role.NODE, (Link("a", address),)) for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"))
         ),
-        groups=(Group("site", resources, ("a", "b")),),
+        groups=(Group("site", resources, ("a", "b"), probes=probes),),
         fences=(
             FenceDevice("ipmi", FenceKind.AGENT, "fence_ipmilan", (secret,), (("password", secret),), (("b", ""),)),
         ),
@@ -129,3 +138,9 @@ def test_the_core_is_not_told_what_programs_and_devices_are_told() -> None:
     assert secret not in repr(bare)
     assert [item.id for item in bare.groups[0].resources] == ["db", "daemon", "script"]
     assert bare.fences[0].targets == (("b", ""),)
+    assert [check_text(probe) for probe in bare.groups[0].probes] == [
+        "http://10.0.0.1/up as www",
+        "tcp 10.0.0.1:25",
+        "command /bin/check",
+        "ping 10.0.0.1",
+    ]

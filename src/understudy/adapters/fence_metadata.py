@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.etree import ElementTree
 
 from ..model import FenceDevice
+from .agent_advice import Complaint, judge_parameters
+from .agent_metadata import Description, NotMetadata, read_description
 
 SET_BY_US = frozenset({"action", "port", "plug", "nodename"})
 OTHER_NAMES = {
@@ -27,8 +27,7 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    parameters: frozenset[str]
-    required: frozenset[str]
+    description: Description
     actions: frozenset[str]
     takes_plug: bool
 
@@ -36,38 +35,29 @@ class Metadata:
 def read_metadata(text: str) -> Metadata | None:
     """None when it is not the XML that such agents print."""
     try:
-        root = ElementTree.fromstring(text[max(0, text.find("<")) :])
-    except ElementTree.ParseError:
+        return metadata_from(read_description(text))
+    except NotMetadata:
         return None
-    if root.tag != "resource-agent":
-        return None
-    names, required = set(), set()
-    for parameter in root.iter("parameter"):
-        name = parameter.get("name", "")
-        names.add(name)
-        content = parameter.find("content")
-        if parameter.get("required") == "1" and (content is None or content.get("default") is None):
-            required.add(name)
-    actions = frozenset(action.get("name", "") for action in root.iter("action"))
-    return Metadata(frozenset(names), frozenset(required), actions, bool(names & {"port", "plug"}))
 
 
-def complaints(device: FenceDevice, metadata: Metadata) -> Iterator[str]:
+def metadata_from(description: Description) -> Metadata:
+    actions = frozenset(action.name for action in description.actions)
+    plugs = any(item.name in ("port", "plug") for item in description.parameters)
+    return Metadata(description, actions, plugs)
+
+
+def complaints(device: FenceDevice, metadata: Metadata) -> Iterator[Complaint]:
     """What the file says otherwise than the agent."""
-    given = {name for name, _ in device.parameters}
-    known = metadata.parameters | {OTHER_NAMES[name] for name in metadata.parameters if name in OTHER_NAMES}
-    for name in sorted(given - known):
-        near = difflib.get_close_matches(name, sorted(known - SET_BY_US), n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        yield f'{device.program} has no parameter "{name}" ({device.name}){hint}'
-    for name in sorted(metadata.required - SET_BY_US):
-        if name not in given and OTHER_NAMES.get(name, name) not in given:
-            yield f'{device.program} needs the parameter "{name}" ({device.name})'
+    given = dict(device.parameters)
+    yield from judge_parameters(device.program, given, metadata.description, OTHER_NAMES, SET_BY_US)
     plugs = [node for node, plug in device.targets if plug]
     bare = [node for node, plug in device.targets if not plug]
     if plugs and not metadata.takes_plug:
-        yield f"{device.program} takes no plug, but one is given for {', '.join(plugs)} ({device.name})"
+        text = f"{device.program} takes no plug, but one is given for {', '.join(plugs)}"
+        yield Complaint("nodes", text, "Write nodes as a list.", grave=False)
     if len(bare) > 1:
-        yield f"{device.name} would do the same for {', '.join(bare)}: give each its plug, or its own device"
+        text = f"{device.program} would do the same for {', '.join(bare)}"
+        yield Complaint("nodes", text, "Give each its plug, or its own device.", grave=False)
     if metadata.actions and "off" not in metadata.actions:
-        yield f"{device.program} cannot switch off: it is no fence device by itself ({device.name})"
+        text = f"{device.program} cannot switch off: it is no fence device by itself"
+        yield Complaint("agent", text, grave=False)

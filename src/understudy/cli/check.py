@@ -37,10 +37,14 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, as
     anywhere the key file lies beside the configuration. On a member of the cluster it also says what that machine lacks:
     interfaces, programs, agents, the kernel's nftables.
 
+    Where the OCF and fence agents that a file names are installed, they are asked for their metadata: parameters that they do
+    not know, that are missing or of the wrong type are errors; time-outs shorter than they advise are warnings. The daemon
+    itself does not ask them.
+
     \b
     Exit codes:
       0  every file is good (there may be warnings)
-      1  a file has errors
+      1  a file has errors, by itself or by what the agents of this machine say
       2  the command line is wrong
 
     \b
@@ -48,20 +52,35 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, as
       understudy check /etc/understudy/cluster.toml
       understudy check --json cluster.toml | jq .files[0].problems
     """
-    from ..config.load import examine
-
-    reports = [(path, *examine(path)) for path in paths]
+    reports = [(path, *_examine(path)) for path in paths]
     if as_json:
         files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
-        good = all(cluster is not None for _, cluster, _ in reports)
+        good = not any(_has_errors(problems) for _, _, problems in reports)
         click.echo(json.dumps({"schema": SCHEMA, "ok": good, "files": files}, indent=2))
     else:
         for number, (path, cluster, problems) in enumerate(reports):
             if number:
                 click.echo("")
             _show(path, cluster, problems, node)
-    if any(cluster is None for _, cluster, _ in reports):
+    if any(_has_errors(problems) for _, _, problems in reports):
         context.exit(1)
+
+
+def _examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
+    """The file by itself, then by what the agents of this machine say; problems in the order of the file."""
+    from ..config.load import examine
+
+    cluster, problems = examine(path)
+    if cluster is None:
+        return None, problems
+    from .check_agents import judge_agents
+
+    found = sorted((*problems, *judge_agents(path, cluster)), key=lambda item: (item.line == 0, item.line, item.column))
+    return cluster, tuple(found)
+
+
+def _has_errors(problems: tuple[Problem, ...]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
 
 
 def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], node: str | None) -> dict[str, Any]:
@@ -80,7 +99,7 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], 
     ]
     answer: dict[str, Any] = {
         "file": path,
-        "ok": cluster is not None,
+        "ok": not _has_errors(problems),
         "problems": found,
         "cluster": None,
         "advice": [],
@@ -121,7 +140,11 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
         return
     if problems:
         click.echo("")
-    click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
+    if errors:
+        text = f"{path}: {_count(errors, 'error')} by the word of this machine's agents, {_count(warnings, 'warning')}"
+        click.echo(_paint(text, "red"))
+    else:
+        click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
     for line in _summary(cluster):
         click.echo(f"  {line}")
     click.echo("")
@@ -174,7 +197,8 @@ def _summary(cluster: Cluster) -> list[str]:
     for group in cluster.groups:
         order = [*group.prefer, *(node.name for node in cluster.nodes if node.name not in group.prefer)]
         runs = ", ".join(resource.id for resource in group.resources) or "nothing"
-        lines.append(f"group {group.name} on {' then '.join(order)}: {runs}")
+        probes = f"; probes: {', '.join(probe.name for probe in group.probes)}" if group.probes else ""
+        lines.append(f"group {group.name} on {' then '.join(order)}: {runs}{probes}")
     return lines
 
 

@@ -5,7 +5,6 @@ Looks and changes nothing. Everything here is a warning: a device may come later
 
 from __future__ import annotations
 
-import asyncio
 import glob
 import os
 import pwd
@@ -15,9 +14,9 @@ from collections.abc import Iterator
 
 from ..adapters import fence_program
 from ..adapters.address_lifetime import too_coarse
+from ..adapters.agent_catalogue import package_of
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
 from ..adapters.agent_script import SCRIPT_DIRECTORIES, script_path
-from ..adapters.fence_metadata import complaints, read_metadata
 from ..adapters.kernel_lease_setup import available
 from ..adapters.mount_table import device_path
 from ..model import (
@@ -25,7 +24,6 @@ from ..model import (
     Cluster,
     CommandResource,
     FenceDevice,
-    FenceKind,
     Link,
     LsbResource,
     MountResource,
@@ -39,6 +37,7 @@ from ..model import (
     SourceAddressResource,
     SystemdResource,
 )
+from ..probes import CommandCheck, HttpCheck, Probe
 
 UNIT_DIRECTORIES = (
     "etc/systemd/system",
@@ -58,11 +57,16 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
     if member.role is Role.NODE:
         for group in cluster.groups:
             found += [f"{group.name}: {text}" for resource in group.resources for text in _resource(resource)]
+            found += [f"{group.name}: {text}" for probe in group.probes for text in _probe(probe)]
         found += _kernel(cluster)
         for device in cluster.fences:
             found += _fence(device)
         found += _watchdog(member.watchdog)
     return tuple(dict.fromkeys(found))
+
+
+def is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def own_name(cluster: Cluster) -> str | None:
@@ -104,8 +108,10 @@ def _resource(resource: Resource) -> Iterator[str]:
                 where = "" if "/" in resource.resource_script else f" in {' or '.join(SCRIPT_DIRECTORIES)}"
                 yield f"there is no executable {resource.resource_script}{where} ({resource.id})"
         case OcfResource():
-            if not os.access(agent_path(resource), os.X_OK):
-                yield f"the agent {agent_path(resource)} is not installed ({resource.id})"
+            if not is_program(agent_path(resource)):
+                package = package_of(resource.provider, resource.type)
+                where = f"; Debian's package {package} has it" if package else ""
+                yield f"the agent {agent_path(resource)} is not installed ({resource.id}){where}"
         case MountResource():
             yield from _mount(resource)
         case RouteResource():
@@ -195,21 +201,17 @@ def _command(resource: CommandResource) -> Iterator[str]:
             yield f"there is no user {resource.user} ({resource.id})"
 
 
+def _probe(probe: Probe) -> Iterator[str]:
+    if isinstance(probe.check, CommandCheck) and not is_program(probe.check.argv[0]):
+        yield f"{probe.check.argv[0]} is not there or not executable (probe {probe.name})"
+    if isinstance(probe.check, HttpCheck) and probe.check.ca and not os.access(probe.check.ca, os.R_OK):
+        yield f"{probe.check.ca} is not there or cannot be read (probe {probe.name})"
+
+
 def _fence(device: FenceDevice) -> Iterator[str]:
-    """A device's program, and what it says of the parameters in the file."""
+    """Whether a device's program is here; what it says of the parameters in the file is for ``check_agents``."""
     if fence_program.program_path(device) is None:
         yield f"{fence_program.missing(device)} ({device.name})"
-        return
-    text = asyncio.run(fence_program.metadata_of(device))
-    if text is None:
-        if device.kind is FenceKind.AGENT:
-            yield f"{device.program} does not say which parameters it takes ({device.name})"
-        return
-    metadata = read_metadata(text)
-    if metadata is None:
-        yield f"what {device.program} says of its parameters makes no sense ({device.name})"
-        return
-    yield from complaints(device, metadata)
 
 
 def _watchdog(device: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write the first configuration of a cluster and its key."),
     "invite": ("invite", "Hand configuration and key to the other machines, for one-time codes."),
     "join": ("join", "Fetch configuration and key from a machine that invites."),
+    "agents": ("agents", "List the agents on this machine, or show what one takes."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "status": ("status", "Show the cluster as this node sees it."),
     "top": ("top", "Show the cluster on the whole screen, with keys."),

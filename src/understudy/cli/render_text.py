@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 _GOOD = frozenset({"started", "running", "up"})
-_BAD = frozenset({"failed", "lost", "stuck"})
+_BAD = frozenset({"failed", "lost", "stuck", "down"})
 _EM_DASH = "–"
 
 
@@ -112,6 +112,8 @@ def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
     for group in status["groups"]:
         where = f"on {group['holder']}" if group["holder"] else "nowhere"
         line = f"  {paint(group['name'], 'white', bold=True)}  {paint.state(group['state'])} {where}"
+        if group.get("up") is not None and (group.get("probes") or (group["state"] == "started" and not group["up"])):
+            line += f", {paint('up', 'green') if group['up'] else paint('not up', 'red')}"
         if group.get("since"):
             line += f" since {group['since']} ({span(group['for_ms'])})"
         if group["lease_left_ms"] is not None:
@@ -123,7 +125,20 @@ def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
         for item in group["resources"]:
             tail = f"  {item['text']}" if item["text"] else ""
             lines.append(f"    {item['id'].ljust(width)}  {paint.state(item['state'])}{tail}")
+        lines += probe_lines(group.get("probes") or (), paint)
     return "\n".join(lines)
+
+
+def probe_lines(probes: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
+    """What each probe says, and why it failed last."""
+    width = max((len(item["name"]) for item in probes), default=0)
+    lines = []
+    for item in probes:
+        since = "" if item["for_ms"] is None else f" for {span(item['for_ms'])}"
+        failed = f"; failed {span(item['failed_ms'])} ago: {item['failure']}" if item["failure"] else ""
+        state = "not asked now" if item["state"] == "unknown" else item["state"]
+        lines.append(f"    probe {item['name'].ljust(width)}  {paint.state(state)}{since}{failed}  ({item['check']})")
+    return lines
 
 
 def warning_lines(status: Mapping[str, Any], paint: Paint) -> str:
@@ -141,6 +156,10 @@ def why_text(group: Mapping[str, Any], paint: Paint) -> str:
         else f"{name} runs nowhere ({group['state']})"
     )
     lines = [f"{start}: {group['why']}" if group["why"] else start]
+    troubled = [item for item in group.get("probes") or () if item["state"] in ("down", "waiting")]
+    for item in troubled:
+        failed = item["failure"] and item["failed_ms"] <= item["for_ms"]  # not one from before it was started anew
+        lines.append(f"  not up: probe {item['name']}{': ' + item['failure'] if failed else ' has not answered yet'}")
     lines += [f"  not on {node}: {reason}" for node, reason in group["not_on"].items()]
     return "\n".join(lines)
 

@@ -26,6 +26,7 @@ from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
 from .mounts import check_mounts
+from .probes import read_probes
 from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
@@ -40,7 +41,6 @@ DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 _LATER = {
     "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
     "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
-    "probe": "Until then an agent's own monitor judges the program, every interval.",
 }
 _WINDOW = re.compile(r"\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}", re.ASCII)
 
@@ -91,7 +91,7 @@ def _group(
     prefer = _prefer(report, scope, members)
     failback = _failback(report, scope)
     stop_timeout = scope.duration("stop_timeout", SECOND, 24 * HOUR)
-    drafts: list[ResourceDraft] = []
+    read: list[ResourceDraft | None] = []
     value = scope.value("resources")
     if value is not None and not isinstance(value.data, Array):
         scope.wrong("resources", "a list of tables", value, "Write resources = [ { ... }, { ... } ].")
@@ -100,9 +100,12 @@ def _group(
         report.warning(place, f"the group {name} has no resources: it only elects a machine", "List what it shall run.")
     elif isinstance(value.data, Array):
         read = [read_resource(report, item, name) for item in value.data.items]
-        drafts = [draft for draft in read if draft is not None]
+    drafts = [draft for draft in read if draft is not None]
+    items = value.data.items if value is not None and isinstance(value.data, Array) else []
+    probes = read_probes(report, scope, name, list(zip(items, read, strict=True)))
     relations = read_relations(scope)
-    scope.finish(later=_LATER)
+    elsewhere = {"probe": "It belongs to a resource; for one of the group write [groups.NAME.probes.NAME]."}
+    scope.finish(later=_LATER, elsewhere=elsewhere)
     group = Group(
         name,
         tuple(draft.resource for draft in drafts),
@@ -113,6 +116,7 @@ def _group(
         tuple(item for item, _ in relations.apart),
         tuple(item for item, _ in relations.after),
         relations.weight,
+        probes,
     )
     return GroupDraft(places[0], group, drafts, relations)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..errors import ConfigError, Problem
@@ -14,8 +15,10 @@ from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
 from .keys import parse_keys
+from .places import FilePlaces, find_places
+from .probes import is_secret
 from .report import Report
-from .toml import decode
+from .toml import decode, parse
 from .tree import WHOLE_FILE, Place
 from .validate import read
 
@@ -50,12 +53,9 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
         hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
         report.warning(WHOLE_FILE, f"the file may be changed by others (mode {mode:04o})", hint)
     if mode & 0o044 and reading.cluster is not None:
-        for device in reading.cluster.fences:
-            if has_secret(device):
-                text = (
-                    f"the file may be read by others (mode {mode:04o}), and [fence.{device.name}] has a password in it"
-                )
-                report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
+        for what in _secrets(reading.cluster):
+            text = f"the file may be read by others (mode {mode:04o}), and {what}"
+            report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     if reading.key_file:
         key_file = os.path.join(os.path.dirname(path), reading.key_file)
         _judge_key_file(report, key_file, reading.key_place)
@@ -103,6 +103,24 @@ def _judge_api(report: Report, api: Api, draft: ApiDraft) -> None:
         if isinstance(found, Problem):
             line = f", line {found.line}" if found.line else ""
             report.error(places[found.file], f"{found.file}{line}: {found.text}", found.hint)
+
+
+def _secrets(cluster: Cluster) -> Iterator[str]:
+    for device in cluster.fences:
+        if has_secret(device):
+            yield f"[fence.{device.name}] has a password in it"
+    for group in cluster.groups:
+        for probe in group.probes:
+            if is_secret(probe):
+                yield f"the probe {probe.name} of {group.name} sends a secret"
+
+
+def places_in(path: str) -> FilePlaces:
+    """Where the agents' parameters stand in a file that was found good; nothing when it has changed meanwhile."""
+    found = _read_file(path)
+    text = found if isinstance(found, Problem) else decode(found[0], path)
+    tree = text if isinstance(text, Problem) else parse(text.removeprefix("\ufeff"), path)
+    return FilePlaces() if isinstance(tree, Problem) else find_places(tree)
 
 
 def key_path(cluster: Cluster) -> str:

@@ -31,6 +31,7 @@ from ..model import (
     SourceAddressResource,
     SystemdResource,
 )
+from ..probes import Check, CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
 from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
 from .groups import DEFAULT_STOP_TIMEOUT
@@ -151,11 +152,19 @@ def _group(group: Group) -> list[str]:
         lines.append(f"weight = {group.weight}")
     if not group.resources:
         return [*lines, "resources = []"]
-    return [*lines, "resources = [", *(f"  {_resource(resource)}," for resource in group.resources), "]"]
+    probes = {probe.resource: probe for probe in group.probes if probe.resource}
+    lines += ["resources = [", *(f"  {_resource(item, probes.get(item.id))}," for item in group.resources), "]"]
+    for probe in group.probes:
+        if not probe.resource:
+            words = [f"{word} = {value}" for word, value in _probe(probe)]
+            lines += ["", f"[groups.{_key(group.name)}.probes.{_key(probe.name)}]", *words]
+    return lines
 
 
-def _resource(resource: Resource) -> str:
+def _resource(resource: Resource, probe: Probe | None) -> str:
     words = _words(resource)
+    if probe is not None:
+        words.append(("probe", _inline(_probe(probe))))
     if resource.id != derived_name(resource):
         words.append(("name", _text(resource.id)))
     if resource.exclusive != default_exclusive(resource):
@@ -243,6 +252,42 @@ def _route(resource: RouteResource) -> list[tuple[str, str]]:
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
+
+
+def _probe(probe: Probe) -> list[tuple[str, str]]:
+    default = Probe("", probe.check)
+    words = _check(probe.check)
+    for word in ("interval", "timeout", "grace"):
+        if getattr(probe, word) != getattr(default, word):
+            words.append((word, _span(getattr(probe, word))))
+    for word in ("rise", "fall"):
+        if getattr(probe, word) != getattr(default, word):
+            words.append((word, str(getattr(probe, word))))
+    return words
+
+
+def _check(check: Check) -> list[tuple[str, str]]:
+    match check:
+        case HttpCheck():
+            words = [("http", _text(check.url))]
+            if check.status != HttpCheck("").status:
+                ranges = (f"{low}-{high}" if low != high else str(low) for low, high in check.status)
+                words.append(("status", _texts(ranges)))
+            words += [("method", _text(check.method))] if check.method != "GET" else []
+            for word in ("host", "text", "regex", "ca"):
+                words += [(word, _text(getattr(check, word)))] if getattr(check, word) else []
+            for word in ("send_headers", "expect_headers"):
+                words += [(word, _table(getattr(check, word)))] if getattr(check, word) else []
+            return words if check.verify else [*words, ("verify", "false")]
+        case TcpCheck(address, port):
+            words = [("tcp", _text(f"[{address}]:{port}" if ":" in address else f"{address}:{port}"))]
+            for word in ("send", "expect"):
+                words += [(word, _text(getattr(check, word)))] if getattr(check, word) else []
+            return words
+        case CommandCheck(argv):
+            return [("command", _texts(argv))]
+        case PingCheck(address):
+            return [("ping", _text(address))]
 
 
 def _inline(words: Iterable[tuple[str, str]]) -> str:

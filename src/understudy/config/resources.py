@@ -69,12 +69,8 @@ _EXCLUSIVE_SCRIPTS = EXCLUSIVE_AGENTS | EXCLUSIVE_SCRIPTS
 SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGKILL", "SIGABRT", "SIGALRM")
 """What ``stop_signal`` may be. SIGWINCH is the graceful stop of Apache httpd."""
 
-_LATER = {
-    "probe": "Until then an agent's own monitor judges the program, every interval.",
-}
-
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
+PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 _SHORTEST: Duration = 10 * MILLISECOND
@@ -104,7 +100,8 @@ def read_resource(report: Report, item: Value, group: str) -> ResourceDraft | No
     scope.name = f"the {kind} in {group}"
     common = _common(report, scope, kind)
     resource = _READERS[kind](report, scope, common)
-    scope.finish(later=_LATER, elsewhere={word: f"It belongs to {text}." for word, text in _OWNERS.items()})
+    scope.value("probe")  # for ``probes``, which needs the name that the resource has in the end
+    scope.finish(elsewhere={word: f"It belongs to {text}." for word, text in _OWNERS.items()})
     if resource is not None and resource.exclusive and resource.restarts.on_stop is OnStopFailure.GO_ON:
         text = f"{resource.id} must not run on two machines, so the group cannot go on without it having stopped"
         hint = "Take on_stop_failure away; or, if it may run twice after all, write exclusive = false."
@@ -242,7 +239,7 @@ def _script(report: Report, scope: Scope, common: Common) -> Resource | None:
 
 def _ocf(report: Report, scope: Scope, common: Common) -> Resource | None:
     text = scope.text("ocf")
-    parameters = read_strings(report, scope, "params", _PARAMETER, "the name of a parameter")
+    parameters = read_strings(report, scope, "params", PARAMETER_NAME, "the name of a parameter")
     if text is None:
         return None
     parts = text.split(":")

@@ -9,6 +9,7 @@ from ..model import Group
 from ..units import MINUTE, Duration, Instant
 from .announce import Announcements
 from .execution import Execution
+from .health import Health
 from .probing import Question
 
 MOST_DOUBLINGS = 8
@@ -35,6 +36,7 @@ class Charge:
         self.addresses = group.addresses
         self.has_programs = len(group.addresses) < len(group.resources)
         self.announcements = Announcements()
+        self.health = Health(group)
         self.adopting_until: Instant = 0
         self.vacant_since: Instant | None = None
         self.reserved: Reservation | None = None

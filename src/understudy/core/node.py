@@ -23,6 +23,7 @@ from ..events import (
     LinkChanged,
     ManagerChanged,
     PingsSeen,
+    ProbeAnswered,
     Received,
     ResourceFailed,
     RivalSeen,
@@ -172,6 +173,8 @@ class Node:
                 if group in self.steward.charges:
                     self.steward.charges[group].execution.failed(resource, text, now)
                     self.steward.facts(self.steward.charges[group], now)
+            case ProbeAnswered():
+                self.steward.probed(event, now)
             case LeaseRefused(group, text):
                 if group in self.steward.charges:
                     self.steward.charges[group].refused(text, now)
@@ -426,6 +429,7 @@ class Node:
         self.note("the manager is connected" if connected else "the manager is gone: programs go on unwatched")
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
+            charge.health.forget(now)
 
     # The plan
 

@@ -113,6 +113,8 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
             here = f"waits for proof of stop: {' and '.join(charge.waiting_for)}"
         elif here and charge.execution.waits:
             here = charge.execution.waits
+        elif here and (trouble := charge.health.not_up()):
+            here = f"not up: {trouble}"
         found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
     return tuple(found)
 

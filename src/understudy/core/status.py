@@ -178,6 +178,7 @@ def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
 def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupStatus:
     charge = node.steward.charges[name]
     claim = node.steward.claims.held(name)
+    up: bool | None = False
     decision = node.decisions.get(name)
     holder = _holder(node, name, now)
     why = decision.why if decision is not None else "this node only votes"
@@ -187,8 +188,10 @@ def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupS
     if claim is not None:
         ballot = claim.ballot
         why = awaiting.sentence(node.steward, charge, now) or charge.execution.waits or why
+        up = phase == "started" and charge.health.up
     elif holder is not None and holder in node.states:
         phase, ballot, word = _reported(node, holder, name)
+        up = None if phase == "started" and charge.group.probes else phase == "started"
         seen = node.seen_holds.get(name)
         since = seen[1] if seen is not None and seen[0] == ballot else None
         if word:
@@ -218,6 +221,8 @@ def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupS
         ),
         unfit=unfit,
         pinned=charge.pinned,
+        up=up,
+        probes=charge.health.statuses(now) if claim is not None else (),
     )
 
 

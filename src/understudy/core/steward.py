@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
-from ..events import Outcome
+from ..events import Outcome, ProbeAnswered
 from ..messages import Bid, BidAnswer, Release
 from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
@@ -98,6 +98,8 @@ class Steward:
             else:
                 self._follow_vacant(charge, decision, holders.get(name), ready, now)
             self._advance(charge, now)
+            for effect in charge.health.follow(charge.execution, self.next_op, now):
+                self.emit(effect)
 
     def _follow_held(
         self, charge: Charge, claim: Claim, decision: Decision, now: Instant, all_of_them: Mapping[str, Decision]
@@ -378,6 +380,19 @@ class Steward:
             self.facts(charge, now)
             if not effects or charge.execution.operation is not None:
                 return
+
+    def probed(self, event: ProbeAnswered, now: Instant) -> None:
+        """A probe that went down counts like a failed monitor of what it judges."""
+        charge = self.charges.get(event.group)
+        if charge is None:
+            return
+        was_up = charge.health.up
+        down = charge.health.answered(event, now)
+        if down is not None:
+            charge.execution.failed(charge.health.blamed(down), f"probe {down.name}: {event.text}", now)
+            self.facts(charge, now)
+        elif charge.health.up and not was_up:
+            self.note("is up: all its probes say so", event.group)
 
     def facts(self, charge: Charge, now: Instant) -> None:
         facts, charge.execution.facts = charge.execution.facts, []

@@ -71,6 +71,18 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "understudy_group_running", "gauge", "1 when this node holds the group and all of it is started.", ("group",)
     ),
+    Metric(
+        "understudy_group_up",
+        "gauge",
+        "1 when all of it is started and every probe is up; absent where only the holder knows.",
+        ("group",),
+    ),
+    Metric(
+        "understudy_probe_up",
+        "gauge",
+        "1 when the probe is up; absent while it is not asked on this node.",
+        ("group", "probe"),
+    ),
     Metric("understudy_group_has_holder", "gauge", "1 when some node holds the group, as this one knows.", ("group",)),
     Metric(
         "understudy_group_state",
@@ -221,6 +233,11 @@ def _group(group: Mapping[str, Any], me: str) -> Iterator[Value]:
     name, held = group["name"], group["holder"] == me
     yield "understudy_group_held", (name,), float(held)
     yield "understudy_group_running", (name,), float(held and group["state"] == "started")
+    if group["up"] is not None:
+        yield "understudy_group_up", (name,), float(group["up"])
+    for probe in group["probes"]:
+        if probe["state"] != "unknown":
+            yield "understudy_probe_up", (name, probe["name"]), float(probe["state"] == "up")
     yield "understudy_group_has_holder", (name,), float(group["holder"] is not None)
     for state in GROUP_STATES:
         yield "understudy_group_state", (name, state), float(group["state"] == state)

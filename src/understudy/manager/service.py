@@ -26,6 +26,7 @@ from .entry import Entry
 from .fencing import Fencer
 from .history import History
 from .ping import Pinger
+from .probes import Probes
 from .pulse_link import PulseLink
 from .reasons import Reasons
 from .refused import RefusedLately
@@ -66,6 +67,7 @@ class Manager:
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
+        self.probes = Probes(cluster, me, self._probed)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -108,6 +110,7 @@ class Manager:
         finally:
             for task in (stopping, link, *self._tasks):
                 task.cancel()
+            await self.probes.close()
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             self.standby.close()
@@ -144,6 +147,7 @@ class Manager:
     # What the pulse says ------------------------------------------------------------------------------------------
 
     def _link_changed(self, connected: bool) -> None:
+        self.probes.forget()  # numbers mean something to the pulse that gave them only
         if not connected:
             self.tallies.pulse_losses += 1
             self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
@@ -157,6 +161,8 @@ class Manager:
             self._background(self._run_agent(packet, peer))
         elif kind == "fence":
             self._background(self._fence(packet, peer))
+        elif kind == "run_probes":
+            self._run_probes(packet)
         elif kind == "note":
             self._note(packet)
         elif kind == "save_standby":
@@ -220,6 +226,16 @@ class Manager:
         if not told:  # Otherwise the core says it, with what it makes of it.
             self.say(Level.ERROR, f"{resource}: {text}", group)
 
+    def _run_probes(self, packet: Packet) -> None:
+        found = packet.get("probes")
+        items = found if isinstance(found, list) else []
+        pairs = [item for item in items if isinstance(item, list) and [type(part) for part in item] == [str, int]]
+        self.probes.want(str(packet.get("group", "")), [(name, number) for name, number in pairs])
+
+    def _probed(self, group: str, probe: str, number: int, up: bool | None, text: str) -> None:
+        packet = {"t": "probed", "group": group, "probe": probe, "number": number, "up": up, "text": text}
+        self.link.send(packet)
+
     def _pings_seen(self, answering: tuple[str, ...]) -> None:
         self.link.send({"t": "pings", "answering": list(answering)})
 
@@ -277,7 +293,7 @@ class Manager:
         unsaved = self.standby.warning()
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
-        warnings += self.fencer.warnings()
+        warnings += [*self.fencer.warnings(), *self.probes.warnings()]
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:

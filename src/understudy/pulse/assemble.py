@@ -28,6 +28,7 @@ from ..model import (
     Role,
     ScriptResource,
 )
+from ..probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
@@ -159,7 +160,21 @@ def without_secrets(cluster: Cluster) -> Cluster:
             case _:
                 return resource
 
-    groups = tuple(replace(group, resources=tuple(map(bare, group.resources))) for group in cluster.groups)
+    def asked(probe: Probe) -> Probe:
+        match probe.check:
+            case HttpCheck(url, host):
+                return replace(probe, check=HttpCheck(url.partition("?")[0], host))
+            case TcpCheck(address, port):
+                return replace(probe, check=TcpCheck(address, port))
+            case CommandCheck(argv):
+                return replace(probe, check=CommandCheck(argv[:1]))
+            case PingCheck():
+                return probe
+
+    groups = tuple(
+        replace(group, resources=tuple(map(bare, group.resources)), probes=tuple(map(asked, group.probes)))
+        for group in cluster.groups
+    )
     fences = tuple(replace(device, arguments=(), parameters=()) for device in cluster.fences)
     return replace(cluster, groups=groups, fences=fences)
 

@@ -13,8 +13,18 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
-from ..effects import Fence, Note, Reply, RunAgent
-from ..events import AdminRequest, Event, Finished, ManagerChanged, Outcome, PingsSeen, ResourceFailed, ShutdownAsked
+from ..effects import Fence, Note, Reply, RunAgent, RunProbes
+from ..events import (
+    AdminRequest,
+    Event,
+    Finished,
+    ManagerChanged,
+    Outcome,
+    PingsSeen,
+    ProbeAnswered,
+    ResourceFailed,
+    ShutdownAsked,
+)
 from ..units import Instant
 
 BACKLOG = 512
@@ -57,6 +67,12 @@ def understand(packet: Packet) -> Said | None:
                 )
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
+            case "probed":
+                up = packet["up"]
+                if up is not None and not isinstance(up, bool):
+                    return None
+                group, probe = _text(packet["group"]), _text(packet["probe"])
+                return ProbeAnswered(group, probe, _number(packet["number"]), up, _text(packet.get("text", "")))
             case "shutdown":
                 return ShutdownAsked()
             case "snapshot":
@@ -159,6 +175,11 @@ class ManagerLink:
                 "until_ns": effect.until,
             }
         )
+
+    def run_probes(self, effect: RunProbes) -> None:
+        """The core tells the next manager anew, so nothing is lost with one that is not there."""
+        probes = [[name, number] for name, number in effect.probes]
+        self._send({"t": "run_probes", "group": effect.group, "probes": probes})
 
     def fence(self, effect: Fence) -> bool:
         """False: nobody is there to do it."""

@@ -28,6 +28,7 @@ from ..effects import (
     RemoveAddresses,
     Reply,
     RunAgent,
+    RunProbes,
     SaveStandby,
     Send,
 )
@@ -157,6 +158,8 @@ class Performer:
                     self.results.append(Finished(effect.op, Outcome.NOT_RUNNING, TOO_LATE))
                 elif not self.manager.run_agent(effect):
                     self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))
+            case RunProbes():
+                self.manager.run_probes(effect)
             case Fence():
                 if not self.manager.fence(effect):
                     self.results.append(Finished(effect.op, Outcome.UNKNOWN, "no manager"))

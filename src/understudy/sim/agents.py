@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..effects import Action, RunAgent
-from ..events import Finished, ManagerChanged, Outcome, ResourceFailed
+from ..effects import Action, RunAgent, RunProbes
+from ..events import Finished, ManagerChanged, Outcome, ProbeAnswered, ResourceFailed
 from ..model import CommandResource
 from ..units import MILLISECOND, Duration
 
@@ -64,6 +64,9 @@ class Manager:
         self.up = True
         self.running: dict[tuple[str, str], bool] = {}
         self.tempers: dict[tuple[str, str], Temper] = {}
+        self.sick: set[tuple[str, str]] = set()
+        """Probes, by group and name, that find something wrong."""
+        self._asked: dict[tuple[str, str], tuple[int, int]] = {}
         self._queues: dict[tuple[str, str], deque[_Job]] = {}
         self.life = 0
         self._hangs_until = 0
@@ -76,6 +79,7 @@ class Manager:
         for group, resource in [key for key, running in self.running.items() if running]:
             self.set_running(group, resource, False)
         self._queues.clear()
+        self._asked.clear()
         self.life += 1
 
     def crash(self) -> None:
@@ -83,6 +87,7 @@ class Manager:
         if not self.up:
             return
         self.up = False
+        self._asked.clear()
         self.life += 1
         self.host.fact(ManagerChanged(False))
 
@@ -125,6 +130,36 @@ class Manager:
         if len(queue) == 1:
             self._begin(key)
         return None
+
+    def ask(self, effect: RunProbes, pulse: int) -> None:
+        """Ask these probes of a group from now on; each says soon what it finds, and again when that changes."""
+        if not self.up:
+            return
+        for key in [
+            key for key in self._asked if key[0] == effect.group and (key[1], self._asked[key][0]) not in effect.probes
+        ]:
+            del self._asked[key]
+        for name, number in effect.probes:
+            if self._asked.get((effect.group, name)) != (number, pulse):
+                self._asked[effect.group, name] = (number, pulse)
+                self._tell_probe(effect.group, name)
+
+    def sicken(self, group: str, name: str, sick: bool) -> None:
+        """From now on a probe finds something wrong here, or nothing any more."""
+        (self.sick.add if sick else self.sick.discard)((group, name))
+        if (group, name) in self._asked:
+            self._tell_probe(group, name)
+
+    def _tell_probe(self, group: str, name: str) -> None:
+        number, pulse = self._asked[group, name]
+        sick = (group, name) in self.sick
+        fact = ProbeAnswered(group, name, number, not sick, "no answer" if sick else "")
+        world = self.host.world
+        world.at(max(world.now + world.habits.answer, self._hangs_until), partial(self._probed, fact, pulse, self.life))
+
+    def _probed(self, fact: ProbeAnswered, pulse: int, life: int) -> None:
+        if life == self.life:
+            self.host.fact(fact, pulse)
 
     def kill(self, group: str, resource: str) -> None:
         """The program dies by itself; only a program that is watched by pidfd says so."""

@@ -183,6 +183,9 @@ class Liveness:
         status = status_of(host, group.name)
         if status is not None and status.state != Phase.STARTED.value:
             return [("incomplete", f"{group.name} runs on {host.name}, which says {status.state}: {status.why}")]
+        if status is not None and not status.up:
+            failing = ", ".join(f"{item.name} {item.state}" for item in status.probes if item.state != "up")
+            return [("incomplete", f"{group.name} runs on {host.name}, which does not call it up: {failing}")]
         return []
 
 

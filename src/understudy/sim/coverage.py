@@ -10,7 +10,7 @@ from collections import Counter
 
 from .. import effects as wish
 from ..effects import Effect, FenceAction
-from ..events import Event, LeaseRefused, Outcome, RivalSeen, Stalled, Started
+from ..events import Event, LeaseRefused, Outcome, ProbeAnswered, RivalSeen, Stalled, Started
 from ..events import Finished as FinishedEvent
 from ..messages import Bid, BidAnswer, Release
 from .host import Host
@@ -57,6 +57,7 @@ NOTES = {
     "claims": "address: a rival",
     "did not stop (": "stop: failed",
     "this node gives up": "resource: gave up",
+    "all its probes say so": "probe: all up",
     "restarted here": "resource: restarted",
     "it goes with": "placement: goes with another",
     "the two stay apart": "placement: stays apart",
@@ -86,6 +87,7 @@ EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "lease ends early",
     "start: with a kernel lease",
     "start: with a watchdog that ran",
+    "probe: down",
     "operation: failed",
     "operation: unknown",
     "operation: not running",
@@ -122,6 +124,8 @@ class Coverage(Observer):
                 self.counts[f"operation: {outcome.value}"] += 1
             case LeaseRefused():
                 self.counts["kernel lease refused"] += 1
+            case ProbeAnswered(up=False):
+                self.counts["probe: down"] += 1
             case RivalSeen():
                 self.counts["address: a rival"] += 1
             case _:

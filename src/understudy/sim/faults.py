@@ -64,6 +64,8 @@ def mend_everything(world: World) -> None:
         host.relieve()
         host.kernel.refusals = host.kernel.silences = 0
         host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
+        for probe in sorted(host.manager.sick):
+            host.manager.sicken(*probe, False)
         for temper in host.manager.tempers.values():
             for counts in (temper.fails, temper.loses, temper.hangs):
                 counts.clear()
@@ -223,6 +225,19 @@ def _program(world: World, dead_time: Duration) -> None:
         counts: dict[Action, int] = getattr(temper, misdeed)
         counts[random.choice(tuple(Action))] = random.randint(1, 3)
     world.tell(host, f"program {resource} {misdeed}")
+
+
+def _probe(world: World, dead_time: Duration) -> None:
+    """A probe finds something wrong on one machine for a while, whatever is started anew meanwhile."""
+    host = _some(world, nodes_only=True)
+    probes = [(g.name, p.name) for g in world.cluster.groups for p in g.probes]
+    if not probes:
+        return
+    group, name = world.random.choice(probes)
+    span = _span(world, 0.05, 4.0, dead_time)
+    world.tell(host, f"probe {name} of {group} fails for {span // MILLISECOND} ms")
+    host.manager.sicken(group, name, True)
+    world.after(span, partial(host.manager.sicken, group, name, False))
 
 
 def _address(world: World, dead_time: Duration) -> None:
@@ -449,6 +464,7 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "partition": _partition,
     "ping": _ping,
     "power": _power,
+    "probe": _probe,
     "program": _program,
     "reload": _reload,
     "replay": _replay,

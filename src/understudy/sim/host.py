@@ -454,6 +454,8 @@ class Host:
             case wish.RunAgent():
                 self.world.mark(f"{effect.op} {effect.resource} {effect.action.value}".encode())
                 return self.manager.run(effect, self.pulse_number)
+            case wish.RunProbes():
+                self.manager.ask(effect, self.pulse_number)
             case wish.Fence():
                 return self.world.devices.order(self, effect)
             case wish.FeedWatchdog(until):

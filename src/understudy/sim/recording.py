@@ -31,7 +31,9 @@ from ..units import Instant
 FORMAT = 1
 
 _ROOT = __name__.partition(".")[0]
-_MODULES = tuple(f"{_ROOT}.{name}" for name in ("core.", "effects", "events", "messages", "model", "snapshot"))
+_MODULES = tuple(
+    f"{_ROOT}.{name}" for name in ("core.", "effects", "events", "messages", "model", "probes", "snapshot")
+)
 _CONTAINERS: dict[tuple[str, str], type] = {
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,

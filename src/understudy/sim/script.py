@@ -6,7 +6,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
             heartbeat 200ms dead 1s
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
-            [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N]
+            [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]]
     capacity N NODE             what a node takes
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass
@@ -17,6 +17,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     cable NAME NET out|in       loss 30%                     delay 50ms
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
+    probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
     starve NAME for 5s late 400ms                            flood NAME for 5s
@@ -36,10 +37,7 @@ from dataclasses import dataclass, field, replace
 
 from ..effects import Action
 from ..events import RivalSeen
-from ..model import (
-    Cluster,
-    Group,
-)
+from ..model import Cluster, Group
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
 from .host import Host, Strike
@@ -118,6 +116,7 @@ class Script:
             "fence": self._standby,
             "confirm-off": self._standby,
             "kill": self._kill,
+            "probe": self._probe,
             "delete": self._delete,
             "rival": self._rival,
             "ping": self._ping,
@@ -354,6 +353,11 @@ class Script:
         self._host(words[3]).manager.kill(*self._program(words[1]))
         self._soon()
 
+    def _probe(self, words: list[str]) -> None:
+        group = next(g.name for g in self.world.cluster.groups for p in g.probes if p.name == words[1])
+        self._host(words[3]).manager.sicken(group, words[1], {"fails": True, "answers": False}[words[4]])
+        self._soon()
+
     def _delete(self, words: list[str]) -> None:
         self._host(words[3]).lose_address(words[1])
         self._soon()
@@ -375,6 +379,7 @@ class Script:
             self._lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
             self._lines += [f"  not on {name}: {why}" for name, why in group.not_on.items()]
             self._lines += [f"  {r.id}: {r.state}{f', {r.text}' if r.text else ''}" for r in group.resources]
+            self._lines += [f"  probe {p.name}: {p.state}{f', {p.failure}' if p.failure else ''}" for p in group.probes]
         self._lines += [f"warning: {text}" for text in found.warnings]
 
     def _expect(self, words: list[str]) -> None:

@@ -18,13 +18,14 @@ from ..model import (
     Restarts,
     ScriptResource,
 )
+from ..probes import PingCheck, Probe
 from ..units import MINUTE, SECOND, parse_duration
 from .shapes import SERVICE_DEVICE, make_members, script_devices
 
 _OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog")
 _OF_A_GROUP = (
     *("address", "program", "script", "exclusive", "prefer", "failback", "restarts"),
-    *("with", "apart", "after", "weight"),
+    *("with", "apart", "after", "weight", "probe"),
 )
 
 
@@ -86,6 +87,7 @@ def read_group(words: list[str]) -> Group:
         apart=tuple(options.get("apart", ())),
         after=tuple(options.get("after", ())),
         weight=int(options["weight"][0]) if "weight" in options else 0,
+        probes=tuple(_probe(word) for word in options.get("probe", ())),
     )
 
 
@@ -108,3 +110,9 @@ def _failback(word: str) -> Failback:
     if word == "when-healthy":
         return Failback(FailbackKind.WHEN_HEALTHY)
     return Failback(FailbackKind.AFTER, parse_duration(word))
+
+
+def _probe(word: str) -> Probe:
+    """``web`` is a probe of the group, ``web:httpd`` one of the resource httpd."""
+    name, _, resource = word.partition(":")
+    return Probe(name, PingCheck("192.0.2.1"), resource)

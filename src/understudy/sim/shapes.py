@@ -23,6 +23,7 @@ from ..model import (
     Role,
     ScriptResource,
 )
+from ..probes import PingCheck, Probe
 from ..units import MILLISECOND, SECOND, Duration
 from .world import Habits
 
@@ -196,6 +197,15 @@ def _draw_devices(random: Random, cluster: Cluster) -> Cluster:
     return replace(cluster, fences=tuple(fences), members=members, watchdog_timeout=timeout)
 
 
+def _probes(resources: list[Resource]) -> tuple[Probe, ...]:
+    """One of the group, and one of each program."""
+    programs = [item.id for item in resources if not isinstance(item, AddressResource)]
+    return tuple(
+        Probe(name, PingCheck(PING_TARGET), resource)
+        for name, resource in (("all", ""), *zip(programs, programs, strict=True))
+    )
+
+
 def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration, policy: Quorum) -> tuple[Group, ...]:
     limits = Limits(start=2 * dead_time, stop=2 * dead_time, monitor=dead_time, interval=3 * dead_time)
     restarts = Restarts(most=2, within=4 * dead_time)
@@ -217,5 +227,5 @@ def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration, po
         prefer = tuple(random.sample(nodes, random.randint(0, len(nodes))))
         kind = random.choice((FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER, FailbackKind.AFTER))
         failback = Failback(kind, 2 * dead_time if kind is FailbackKind.AFTER else 0)
-        groups.append(Group(name, tuple(resources), prefer, failback, stop_timeout=3 * dead_time))
+        groups.append(Group(name, tuple(resources), prefer, failback, 3 * dead_time, probes=_probes(resources)))
     return tuple(groups)

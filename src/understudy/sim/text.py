@@ -83,6 +83,8 @@ class Wording:
                 return f"probe {_names(addresses)} for {short(limit)}: {why}"
             case wish.RunAgent(_, _, resource, action, _, ballot, why):
                 return f"{action.value} {resource} ({self.ballot(ballot) if ballot else 'no ballot'}): {why}"
+            case wish.RunProbes(_, probes, why):
+                return f"ask {' '.join(name for name, _ in probes) or 'no probes'}: {why}"
             case wish.Fence(_, node, devices, action, _, why):
                 return f"fence {node} {action.value} with {' '.join(devices)}: {why}"
             case wish.FeedWatchdog():
