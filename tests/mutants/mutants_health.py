@@ -33,6 +33,7 @@ HEALTH = (
         "if execution.wanted is not Wanted.RUN or not execution.manager:",
         "if not execution.manager:",
         "what is being stopped is still asked",
+        "what is asked to stop runs no longer from that moment on; tests/core/test_core_health.py sees it",
     ),
     Mutant(
         "blamed-on-nobody",

@@ -230,7 +230,10 @@ def _program(world: World, dead_time: Duration) -> None:
 def _probe(world: World, dead_time: Duration) -> None:
     """A probe finds something wrong on one machine for a while, whatever is started anew meanwhile."""
     host = _some(world, nodes_only=True)
-    group, name = world.random.choice([(g.name, p.name) for g in world.cluster.groups for p in g.probes])
+    probes = [(group.name, probe.name) for group in world.cluster.groups for probe in group.probes]
+    if not probes:
+        return
+    group, name = world.random.choice(probes)
     span = _span(world, 0.05, 4.0, dead_time)
     world.tell(host, f"probe {name} of {group} fails for {span // MILLISECOND} ms")
     host.manager.sicken(group, name, True)
