@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .model import AddressResource, Resource
+from .model import AddressResource, Cluster, Group, Resource
 
 LATER_WORDS = ("limits", "restarts", "exclusive")
 """Words of a resource that count from its next operation on: changing them stops nothing."""
@@ -46,3 +46,34 @@ def untouched(before: Sequence[Resource], after: Sequence[Resource], restart: It
         if not len(kept) == len(old) == len(new):
             break
     return frozenset(found)
+
+
+def restarted(before: Cluster, after: Cluster) -> tuple[tuple[str, str], ...]:
+    """(group, resource) of all that keep their names and run differently."""
+    found = []
+    groups = {group.name: group for group in before.groups}
+    for group in after.groups:
+        old = {item.id: item for item in groups[group.name].resources} if group.name in groups else {}
+        found += [
+            (group.name, item.id) for item in group.resources if item.id in old and not same_run(old[item.id], item)
+        ]
+    return tuple(found)
+
+
+def constitution(cluster: Cluster) -> object:
+    """What only a restart of the daemons may change: who votes and how, over which links, with which times and watchdogs."""
+    members = {item.name: (item.role, item.links, item.watchdog) for item in cluster.members}
+    times = (cluster.heartbeat, cluster.dead_time, cluster.watchdog_timeout)
+    return cluster.name, cluster.quorum, members, times
+
+
+def either(before: Cluster, after: Cluster) -> tuple[Group, ...]:
+    """The groups of ``after`` with all that they had in ``before``, and those that are gone: what may be here in between."""
+    old = {group.name: group for group in before.groups}
+    found = []
+    for group in after.groups:
+        former = old.pop(group.name).resources if group.name in old else ()
+        found.append(
+            replace(group, resources=(*group.resources, *(item for item in former if item not in group.resources)))
+        )
+    return (*found, *old.values())

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
-from ..changes import same_run, untouched
+from ..changes import restarted, untouched
 from ..model import AddressResource, Cluster, Group, MountResource, Resource, SystemdResource
 from .render import render
 
@@ -83,18 +83,6 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     changes += _groups(before, after, old.get("groups", {}), new.get("groups", {}))
     changes += _moved(before, after)
     return Difference(tuple(changes), tuple(_effects(before, after)), restarted(before, after))
-
-
-def restarted(before: Cluster, after: Cluster) -> tuple[tuple[str, str], ...]:
-    """(group, resource) of all that keep their names and run differently."""
-    found = []
-    groups = {group.name: group for group in before.groups}
-    for group in after.groups:
-        old = {item.id: item for item in groups[group.name].resources} if group.name in groups else {}
-        found += [
-            (group.name, item.id) for item in group.resources if item.id in old and not same_run(old[item.id], item)
-        ]
-    return tuple(found)
 
 
 def _tree(cluster: Cluster) -> Tree:

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..changes import same_run, untouched
+from ..changes import constitution, same_run, untouched
 from ..effects import Action, Level, Note, Settled
 from ..errors import check
 from ..events import Reconfigured
-from ..model import AddressResource, Cluster, Group, Role
+from ..model import AddressResource, Group, Role
 from ..units import NEVER, Instant
 from . import awaiting
 from .charge import Charge
@@ -38,7 +38,7 @@ NOT_THERE = "it is not in the configuration any more"
 def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
     """Take up ``event.cluster``. Who votes, and in which times, must be what it was."""
     before, after = node.cluster, event.cluster
-    check(_constitution(before) == _constitution(after), "a reload must not change who votes, or how")
+    check(constitution(before) == constitution(after), "a reload must not change who votes, or how")
     steward = node.steward
     node.cluster = steward.cluster = after
     node.carriers.update(event.carriers)
@@ -64,12 +64,6 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
     node.note(f"{node.me} runs with another configuration from now on ({after.digest})")
     if node.role is not Role.NODE:
         forget(node, now)
-
-
-def _constitution(cluster: Cluster) -> object:
-    """What only a restart may change."""
-    voters = [(member.name, member.role) for member in cluster.members]
-    return cluster.name, voters, cluster.quorum, cluster.heartbeat, cluster.dead_time
 
 
 def _charge(node: Node, group: Group, event: Reconfigured, now: Instant) -> Charge:

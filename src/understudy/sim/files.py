@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..config.difference import restarted
+from ..changes import restarted
 from ..events import Reconfigured, Started
 from ..model import Cluster
 from ..units import MILLISECOND
