@@ -20,7 +20,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "understudy"
 
-WORDS = frozenset({"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline", "changes"})
+WORDS = frozenset(
+    {"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline", "changes"}
+)
 EVERYTHING = frozenset(
     {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}
 )

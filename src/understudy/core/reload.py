@@ -103,6 +103,8 @@ def change(execution: Execution, group: Group, restart: frozenset[str], present:
     old = {part.resource.id: part for part in execution.parts}
     former = [part for part in execution.parts if part.resource.id not in stays and part.state is not State.STOPPED]
     former += [part for part in execution.ending if not any(part is item for item in former)]
+    # The same address under another length or on another device is taken off first, so it will not be there.
+    present -= {part.resource.address for part in former if isinstance(part.resource, AddressResource)}
     parts = []
     for resource in group.resources:
         part = old.get(resource.id)

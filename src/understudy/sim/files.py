@@ -78,3 +78,14 @@ def forget(host: Host) -> None:
     host.former = None
     if host.wanted is not None:
         host.cluster, host.wanted = host.wanted, None
+
+
+def set_times(host: Host, dead_time: int, heartbeat: int) -> None:
+    """The next start of the pulse counts by these."""
+
+    def slower(cluster: Cluster) -> Cluster:
+        return replace(cluster, dead_time=dead_time, heartbeat=heartbeat)
+
+    host.cluster = slower(host.cluster)
+    host.former = None if host.former is None else slower(host.former)
+    host.wanted = None if host.wanted is None else slower(host.wanted)
