@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "understudy"
 
 WORDS = frozenset(
-    {"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline", "probes"}
+    {"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline", "probes", "changes"}
 )
 EVERYTHING = frozenset(
     {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}

@@ -118,6 +118,8 @@ class RunAgent:
     ballot: int
     why: str
     until: Instant = NEVER
+    former: bool = False
+    """As it was before ``Reconfigured``: it is changed, or no part of its group any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,13 @@ class Quit:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """After ``Reconfigured``: nothing of the former configuration runs here any more; it may be forgotten."""
+
+    digest: str
+
+
 Effect: TypeAlias = (
     Send
     | KernelLease
@@ -211,5 +220,6 @@ Effect: TypeAlias = (
     | Reply
     | Note
     | SaveStandby
+    | Settled
     | Quit
 )

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from .messages import Message
+from .model import Cluster
 from .units import Duration, Instant
 
 
@@ -162,6 +163,20 @@ class ShutdownAsked:
     """A clean stop of the daemon: hand everything over, then ``Quit``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The configuration is another one from now on; who votes, by which policy and with which times is the same.
+
+    ``restart``: (group, resource) of those that run differently although ``cluster``, which holds no secrets, may not show it.
+    ``addresses`` and ``carriers``: as in ``Started``, for what the new configuration names.
+    """
+
+    cluster: Cluster
+    restart: tuple[tuple[str, str], ...] = ()
+    addresses: tuple[str, ...] = ()
+    carriers: tuple[tuple[str, bool], ...] = ()
+
+
 Event: TypeAlias = (
     Started
     | Received
@@ -178,4 +193,5 @@ Event: TypeAlias = (
     | PingsSeen
     | AdminRequest
     | ShutdownAsked
+    | Reconfigured
 )

@@ -8,9 +8,13 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as objects that name their type, enums as their values; anything unknown by its ``repr``."""
+    """Dataclasses as objects that name their type (a word ``type`` of their own becomes ``type_``), enums as their values;
+    anything unknown by its ``repr``.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__} | {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        given = (item.name for item in fields(value) if item.init)  # the others follow from these
+        found = {"type_" if name == "type" else name: plain(getattr(value, name)) for name in given}
+        return {"type": type(value).__name__} | found
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):

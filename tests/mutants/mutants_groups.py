@@ -36,7 +36,7 @@ GROUPS: tuple[Mutant, ...] = (
     Mutant(
         "counts-what-is-leaving",
         "ordering.py",
-        "        if holder is None or decisions[name].node != holder:\n",
+        "        if holder is None or name not in decisions or decisions[name].node != holder:\n",
         "        if holder is None:\n",
         "a group starts after one that is just about to stop",
     ),

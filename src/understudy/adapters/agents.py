@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..changes import same_run
 from ..effects import Action
 from ..events import Outcome
 from ..model import AddressResource, Cluster, CommandResource, OcfResource, Program, ScriptResource
@@ -59,12 +60,22 @@ class _Slot:
     def is_cut_short(self) -> bool:
         return self.cut_short
 
+    def follow(self, resource: Program) -> None:
+        """Other limits, or the like; it runs as it ran."""
+        self.resource = resource
+        if self.program is not None and isinstance(resource, CommandResource):
+            self.program.resource = resource
+
 
 class Agents:
     """All programs of one node. ``runtime_dir`` gets ``log``, ``programs``, ``actions`` and ``notes``, nothing else."""
 
-    def __init__(self, cluster: Cluster, me: str, runtime_dir: str, failed: Failed) -> None:
+    def __init__(
+        self, cluster: Cluster, me: str, runtime_dir: str, failed: Failed, former: Cluster | None = None
+    ) -> None:
         self._me = me
+        self._runtime_dir = runtime_dir
+        self._failed = failed
         self._temporary = STANDARD_TEMPORARY
         if os.path.realpath(runtime_dir) != STANDARD_RUNTIME:
             # Several nodes on one machine must not share the agents' state files.
@@ -76,10 +87,33 @@ class Agents:
         ):
             self._make(directory)
         self._slots: dict[tuple[str, str], _Slot] = {}
+        self._former: dict[tuple[str, str], _Slot] = {}
+        self.follow(cluster if former is None else former, None)
+        if former is not None:
+            self.follow(cluster, former)
+
+    def follow(self, cluster: Cluster, former: Cluster | None) -> None:
+        """The programs of ``cluster`` from now on. Those that run otherwise than before stay known as they were until
+        ``forget_former``; with ``former`` None at once no longer: then nothing of ours runs as it was.
+        """
+        before, self._slots = {**self._slots, **self._former}, {}
         for group in cluster.groups:
             for resource in group.resources:
-                if not isinstance(resource, AddressResource):
-                    self._slots[group.name, resource.id] = self._slot(runtime_dir, group.name, resource, failed)
+                if isinstance(resource, AddressResource):
+                    continue
+                key = (group.name, resource.id)
+                slot = before.get(key)
+                if slot is not None and same_run(slot.resource, resource):
+                    before.pop(key)
+                    slot.follow(resource)
+                else:
+                    slot = self._slot(self._runtime_dir, group.name, resource, self._failed)
+                self._slots[key] = slot
+        self._former = before if former is not None else {}
+
+    def forget_former(self) -> None:
+        """Nothing runs any more as it was before the last change."""
+        self._former = {}
 
     def _make(self, directory: str) -> None:
         try:
@@ -111,17 +145,27 @@ class Agents:
     def adopt(self) -> tuple[str, ...]:
         """Take over the programs of an earlier manager; returns the ids of those that run. Call it once, in the loop."""
         found = []
-        for slot in self._slots.values():
+        for slot in ({**self._slots, **self._former}).values():
             if slot.program is not None and slot.program.adopt():
                 slot.believed_started = True
                 found.append(slot.resource.id)
         return tuple(found)
 
     async def run(
-        self, group: str, resource: str, action: Action, limit: Duration, ballot: int, reason: str = ""
+        self,
+        group: str,
+        resource: str,
+        action: Action,
+        limit: Duration,
+        ballot: int,
+        reason: str = "",
+        former: bool = False,
     ) -> Verdict:
-        """Run one action and say how it ended. Waits for an action of the same resource that must not be interrupted."""
-        slot = self._slots.get((group, resource))
+        """Run one action and say how it ended. Waits for an action of the same resource that must not be interrupted.
+
+        ``former``: of the program as it was before the last ``follow``.
+        """
+        slot = (self._former if former else self._slots).get((group, resource))
         if slot is None:
             return Outcome.UNKNOWN, f"this node's configuration has no program {resource!r} in group {group!r}"
         if slot.under_way is not None and _cuts_short(action, slot.under_way[0]):
@@ -196,7 +240,7 @@ class Agents:
         pause = every
         while True:
             await asyncio.sleep(pause / SECOND)
-            shortened = [slot.log.shorten() for slot in self._slots.values()]
+            shortened = [slot.log.shorten() for slot in (*self._slots.values(), *self._former.values())]
             pause = every // 10 if any(shortened) else every
 
 

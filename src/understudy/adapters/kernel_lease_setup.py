@@ -198,7 +198,7 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
             ),
             nftables.new_rule(family, table, chain, nftables.counter(), nftables.decide(Verdict.DROP)),
         ]
-        packed = [pack(item.address) for item in group.addresses]
+        packed = list(dict.fromkeys(pack(item.address) for item in group.addresses))
         ours = [item for item in packed if len(item) == length]
         parts += [nftables.new_element(family, table, _OWNERS, item, goto=chain) for item in ours]
         if by_routes:

@@ -13,6 +13,9 @@ from . import lockfile
 
 CONFIGURATION = "running.toml"
 KEYS = "running.key"
+FORMER = "former.toml"
+"""What ran before a reload whose former parts have not all stopped yet."""
+
 SOURCE = "running.source"
 """Holds the path of the file that was accepted, for messages."""
 
@@ -22,6 +25,33 @@ LIVING = ("pulse", "manager")
 
 def configuration(runtime_dir: str) -> str:
     return os.path.join(runtime_dir, CONFIGURATION)
+
+
+def former(runtime_dir: str) -> str:
+    """Where the configuration before a reload is, as long as something of it may be here."""
+    return os.path.join(runtime_dir, FORMER)
+
+
+def begin_change(runtime_dir: str) -> None:
+    """What runs now is what ran before, from now on. Raises OSError that names the file."""
+    path = configuration(runtime_dir)
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        _write(former(runtime_dir), content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, former(runtime_dir)) from error
+
+
+def undo_change(runtime_dir: str) -> None:
+    """What ran before runs on. Raises OSError."""
+    os.replace(former(runtime_dir), configuration(runtime_dir))
+
+
+def end_change(runtime_dir: str) -> None:
+    """Nothing is left of what ran before. Raises OSError."""
+    if os.path.lexists(former(runtime_dir)):
+        os.unlink(former(runtime_dir))
 
 
 def is_in_use(runtime_dir: str) -> bool:

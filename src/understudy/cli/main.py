@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "top": ("top", "Show the cluster on the whole screen, with keys."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
     "whatif": ("whatif", "Say where everything would run if machines failed."),
+    "diff": ("diff", "Show what the configuration file changes, before it is taken up."),
+    "reload": ("reload", "Take up the changed configuration file on this node."),
     "move": ("move", "Move a group to another node."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
     "online": ("online", "Let a node run groups again."),

@@ -23,15 +23,17 @@ Run this machine's part of the cluster, until it is told to stop.
 \b
 The configuration is checked first: with errors nothing is started. What was
 accepted is copied to the runtime directory (running.toml, running.key), and
-only the copy counts until the node is stopped: an edited file changes nothing
-before that, and "understudy status" says that it differs. Then these processes
-run:
+only the copy counts: an edited file changes nothing before "understudy reload"
+or SIGHUP takes it up, and "understudy status" says that it differs. Then these
+processes run:
   supervisor   this one; starts the others again when they end
   pulse        heartbeats, leases, addresses; at real-time priority if permitted
   manager      programs and agents, history, the control socket
 and on a node with a dead time of at most 600 ms a spare pulse waits, so that a
 dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
+SIGHUP takes up the edited file, as "understudy reload --yes" does; what came of
+it stands in the log and in "understudy history".
 SIGTERM or Ctrl-C hands the groups over to other machines and ends; a second one
 ends at once, without handing over. Killing the supervisor alone stops nothing:
 start the same command again and it takes charge of what runs, with the
@@ -214,6 +216,7 @@ def _keep(cluster: Cluster, runtime_dir: str) -> None:
         keys = load_keys(cluster)
         text = render(replace(cluster, key_file=running.KEYS))
         running.keep(runtime_dir, text, format_keys(keys), cluster.source)
+        running.end_change(runtime_dir)
         copied = load(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
     except ConfigError as error:

@@ -42,6 +42,8 @@ class Charge:
         self.reserved: Reservation | None = None
         self.moving_to: str | None = None
         self.pinned = False
+        self.retired = False
+        """No group of the configuration any more: stopped here, released to whoever still has it, then forgotten."""
         self.was_named = False
         self.unfit_until: Instant = 0
         self.unfit_why = ""

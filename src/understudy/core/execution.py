@@ -38,6 +38,8 @@ FAILED_STOPS = 3
 
 IGNORED = "failed, and that is ignored:"
 
+CHANGED = "a reload has changed or removed it, or what it stands on"
+
 
 class Wanted(Enum):
     OBSERVE = "observe"
@@ -57,7 +59,9 @@ class State(Enum):
 
 
 @dataclass(slots=True)
-class _Operation:
+class Operation:
+    """What was asked for and has not ended yet."""
+
     op: int
     action: Action
     resources: tuple[Resource, ...]
@@ -65,7 +69,7 @@ class _Operation:
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
     """One resource: its state, the sentence that goes with it, and when it failed lately."""
 
     resource: Resource
@@ -109,20 +113,28 @@ class Execution:
         self.fence_until: Instant = 0
         """While this machine is to be switched off for a failure, the group is left as it is, but not for ever; 0: it is not."""
         self.stop_since: Instant | None = None
-        self.operation: _Operation | None = None
-        self.parts: list[_Part] = []
+        self.operation: Operation | None = None
+        self.parts: list[Part] = []
         for resource in group.resources:
             state = State.UNKNOWN
             if isinstance(resource, AddressResource):
                 state = State.RUNNING if resource.address in present else State.STOPPED
-            self.parts.append(_Part(resource, state))
+            self.parts.append(Part(resource, state))
+        self.ending: list[Part] = []
+        """What a reload changed or removed, in the order of starts: stopped first, and then forgotten unless it is a part."""
         self.facts: list[Fact] = []
         self.at: Instant = 0
 
     # What the node asks
 
+    def everything(self) -> list[Part]:
+        """All parts, and what is still to be stopped because of a reload."""
+        if not self.ending:
+            return self.parts
+        return [part for part in self.parts if not _among(part, self.ending)] + self.ending
+
     def phase(self) -> Phase:
-        states = [part.state for part in self.parts]
+        states = [part.state for part in self.everything()]
         if self.does_not_stop():
             return Phase.STUCK
         if any(state is State.FAILED for state in states):
@@ -140,11 +152,14 @@ class Execution:
 
     def does_not_stop(self) -> bool:
         """A part that has to stop was asked to, and did not; or one failed for which this machine is to be switched off."""
-        return bool(self.fence_until) or any(part.failed_stops and must_stop(part.resource) for part in self.parts)
+        return bool(self.fence_until) or any(
+            part.failed_stops and must_stop(part.resource) for part in self.everything()
+        )
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
-        return any(part.resource.exclusive and part.touched and part.state is not State.STOPPED for part in self.parts)
+        parts = (part for part in self.everything() if part.resource.exclusive)
+        return any(part.touched and part.state is not State.STOPPED for part in parts)
 
     def suspect(self) -> None:
         """An earlier life of this process may have left exclusive parts running."""
@@ -153,11 +168,11 @@ class Execution:
 
     def stopped(self) -> bool:
         """All of it is over here, as far as its agents said so."""
-        return all(part.state is State.STOPPED for part in self.parts)
+        return all(part.state is State.STOPPED for part in self.everything())
 
     def safe_to_release(self, now: Instant) -> bool:
         """Stopped, or only parts are left that may run on two machines and have had the group's stop timeout."""
-        left = [part for part in self.parts if part.state is not State.STOPPED]
+        left = [part for part in self.everything() if part.state is not State.STOPPED]
         if not left:
             return True
         if any(isinstance(part.resource, AddressResource) or must_stop(part.resource) for part in left):
@@ -165,14 +180,14 @@ class Execution:
         return self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
 
     def states(self) -> list[tuple[Resource, State, str]]:
-        return [(part.resource, part.state, part.text) for part in self.parts]
+        return [(part.resource, part.state, part.text) for part in self.everything()]
 
     def next_deadline(self) -> Instant:
         """When ``expire`` or ``advance`` may have something to do, or NEVER. What is past waits for something else."""
         times = [self.hold_programs_until, self.fence_until]
         if self.operation is not None:
             times.append(self.operation.deadline)
-        for part in self.parts:
+        for part in self.everything():
             times += (part.monitor_at, part.stop_again_at, part.start_again_at)
         if self.stop_since is not None:
             times.append(self.stop_since + self.group.stop_timeout)
@@ -212,7 +227,7 @@ class Execution:
             if operation.action is not Action.MONITOR:
                 part.state, part.text = State.UNKNOWN, "the manager was lost during its " + operation.action.value
         if connected:
-            for part in self.parts:
+            for part in self.everything():
                 if not isinstance(part.resource, AddressResource) and part.state is State.RUNNING:
                     part.monitor_at = now
 
@@ -238,11 +253,11 @@ class Execution:
 
     def address_gone(self, address: str) -> bool:
         """Somebody removed one of our addresses. Returns whether it should be there."""
-        for part in self.parts:
+        for part in self.everything():
             resource = part.resource
             if isinstance(resource, AddressResource) and resource.address == address and part.state is State.RUNNING:
                 part.state = State.STOPPED
-                return self.wanted is Wanted.RUN
+                return self.wanted is Wanted.RUN and _among(part, self.parts)
         return False
 
     def expire(self, now: Instant) -> None:
@@ -268,23 +283,27 @@ class Execution:
         self.at = now
         if self.operation is not None:
             return []
+        if self.ending:
+            self.ending = [part for part in self.ending if part.state is not State.STOPPED]
+        if self.wanted is Wanted.RUN and self.ending:
+            return self._advance_stop(now, self.ending, CHANGED)
         if self.wanted is Wanted.RUN:
             return [] if self.fence_until else self._advance_run(now)
         if self.wanted is Wanted.STOP:
-            return self._advance_stop(now)
+            return self._advance_stop(now, self.everything(), "the group leaves this node")
         return self._ask_unknown(now)
 
-    def _given_up_on(self, part: _Part, now: Instant) -> bool:
+    def _given_up_on(self, part: Part, now: Instant) -> bool:
         """Whether the stop goes on without this part: it may run on two machines, and had the group's stop timeout."""
         late = self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
         return late and not must_stop(part.resource)
 
     def stuck(self) -> tuple[str, ...]:
         """What has not stopped although it was asked to."""
-        return tuple(part.resource.id for part in self.parts if part.failed_stops)
+        return tuple(part.resource.id for part in self.everything() if part.failed_stops)
 
     def _ask_unknown(self, now: Instant) -> list[Effect]:
-        for part in self.parts:
+        for part in self.everything():
             if part.state is State.UNKNOWN and self.manager:
                 return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
         return []
@@ -292,7 +311,7 @@ class Execution:
     def _advance_run(self, now: Instant) -> list[Effect]:
         broken = next((index for index, part in enumerate(self.parts) if part.state is State.FAILED), None)
         if broken is not None:
-            return self._advance_stop(now, broken, "it, or what it stands on, failed")
+            return self._advance_stop(now, self.parts, "it, or what it stands on, failed", broken)
         for index, part in enumerate(self.parts):
             if part.state is State.RUNNING:
                 continue
@@ -314,8 +333,8 @@ class Execution:
                 return self._begin(Action.MONITOR, (part,), now, "monitor")
         return []
 
-    def _addresses_from(self, index: int) -> tuple[_Part, ...]:
-        run: list[_Part] = []
+    def _addresses_from(self, index: int) -> tuple[Part, ...]:
+        run: list[Part] = []
         for part in self.parts[index:]:
             if not isinstance(part.resource, AddressResource):
                 break
@@ -323,16 +342,16 @@ class Execution:
                 run.append(part)
         return tuple(run)
 
-    def _advance_stop(self, now: Instant, down_to: int = 0, why: str = "the group leaves this node") -> list[Effect]:
-        for index in range(len(self.parts) - 1, down_to - 1, -1):
-            part = self.parts[index]
+    def _advance_stop(self, now: Instant, parts: list[Part], why: str, down_to: int = 0) -> list[Effect]:
+        for index in range(len(parts) - 1, down_to - 1, -1):
+            part = parts[index]
             if part.state is State.STOPPED:
                 continue
             if isinstance(part.resource, AddressResource):
                 run = []
-                while index >= down_to and isinstance(self.parts[index].resource, AddressResource):
-                    if self.parts[index].state is not State.STOPPED:
-                        run.append(self.parts[index])
+                while index >= down_to and isinstance(parts[index].resource, AddressResource):
+                    if parts[index].state is not State.STOPPED:
+                        run.append(parts[index])
                     index -= 1
                 if any(now < item.stop_again_at for item in run):
                     return []
@@ -347,7 +366,7 @@ class Execution:
         """Take all addresses off at once, ahead of the orderly stop: the lease is gone. Pre-empts what is under way."""
         there = tuple(
             part
-            for part in self.parts
+            for part in self.everything()
             if isinstance(part.resource, AddressResource) and part.state is not State.STOPPED
         )
         if not there:
@@ -358,7 +377,7 @@ class Execution:
             self.operation = None
         return self._begin(Action.STOP, there, now, why)
 
-    def _begin(self, action: Action, parts: tuple[_Part, ...], now: Instant, why: str) -> list[Effect]:
+    def _begin(self, action: Action, parts: tuple[Part, ...], now: Instant, why: str) -> list[Effect]:
         op = self.next_op()
         resources = tuple(part.resource for part in parts)
         first = parts[0].resource
@@ -367,7 +386,7 @@ class Execution:
                 part.state = State.STARTING if action is Action.START else State.STOPPING
                 part.touched = True
         if isinstance(first, AddressResource):
-            self.operation = _Operation(op, action, resources, now + ADDRESS_LIMIT)
+            self.operation = Operation(op, action, resources, now + ADDRESS_LIMIT)
             addresses = tuple(_address(part) for part in parts)
             if action is Action.START:
                 return [AddAddresses(op, self.group.name, addresses, why)]
@@ -377,14 +396,15 @@ class Execution:
             Action.STOP: first.limits.stop,
             Action.MONITOR: first.limits.monitor,
         }[action]
-        self.operation = _Operation(op, action, resources, now + limit + SLACK)
+        self.operation = Operation(op, action, resources, now + limit + SLACK)
         parts[0].monitor_at = NEVER
         until = self.right_until if action is Action.START else NEVER
-        return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until)]
+        former = not _among(parts[0], self.parts)
+        return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until, former)]
 
     # How operations end
 
-    def _monitored(self, part: _Part, outcome: Outcome, text: str, now: Instant) -> None:
+    def _monitored(self, part: Part, outcome: Outcome, text: str, now: Instant) -> None:
         if outcome is Outcome.UNKNOWN and not self.manager:
             return
         if part.state is State.UNKNOWN:
@@ -401,7 +421,7 @@ class Execution:
             else:
                 self._fail(part, f"monitor: {text or outcome.value}", now)
 
-    def _started(self, operation: _Operation, outcome: Outcome, text: str, now: Instant) -> None:
+    def _started(self, operation: Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
             part = self._part(resource)
             if outcome is Outcome.OK:
@@ -414,7 +434,7 @@ class Execution:
             addresses = tuple(item for item in operation.resources if isinstance(item, AddressResource))
             self.facts.append(Fact(announce=addresses))
 
-    def _stopped(self, operation: _Operation, outcome: Outcome, text: str, now: Instant) -> None:
+    def _stopped(self, operation: Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
             part = self._part(resource)
             part.monitor_at = NEVER
@@ -432,13 +452,13 @@ class Execution:
             sentence = f"{resource.id} did not stop ({text or outcome.value}); tried again in {again}"
             self.facts.append(Fact(sentence, gave_up_for=gave_up_for, failed=True))
 
-    def _runs(self, part: _Part, now: Instant, text: str) -> None:
+    def _runs(self, part: Part, now: Instant, text: str) -> None:
         part.state, part.text = State.RUNNING, text
         interval = part.resource.limits.interval
         programs = not isinstance(part.resource, AddressResource)
         part.monitor_at = now + interval if programs and interval else NEVER
 
-    def _fail(self, part: _Part, text: str, now: Instant) -> None:
+    def _fail(self, part: Part, text: str, now: Instant) -> None:
         found = judge(part.resource, part.failures, text, now)
         part.failures = found.recent
         if found.ignored:
@@ -464,14 +484,19 @@ class Execution:
 
     def forget_failures(self) -> None:
         self.fence_until = 0
-        for part in self.parts:
+        for part in self.everything():
             part.failures, part.start_again_at = (), 0
 
-    def _part(self, resource: Resource) -> _Part:
-        return next(part for part in self.parts if part.resource is resource)
+    def _part(self, resource: Resource) -> Part:
+        return next(part for part in self.everything() if part.resource is resource)
 
 
-def _address(part: _Part) -> AddressResource:
+def _among(part: Part, parts: list[Part]) -> bool:
+    """The part itself, not one that is equal."""
+    return any(item is part for item in parts)
+
+
+def _address(part: Part) -> AddressResource:
     resource = part.resource
     if not isinstance(resource, AddressResource):
         raise TypeError(f"{resource.id} is not an address")

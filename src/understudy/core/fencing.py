@@ -83,6 +83,16 @@ class Fencing:
         self.failed = 0
         self.done = 0
 
+    def follow(self, cluster: Cluster) -> None:
+        """The devices are those of ``cluster`` now. What one was told already goes on to its end."""
+        for target in self.targets.values():
+            target.levels = cluster.fence_levels(target.node)
+            target.level = target.level if target.level < len(target.levels) else 0
+            if not target.levels:
+                target.reasons.clear()
+                text = f"{target.node} has no fence device any more: the configuration was changed; {_by_hand(target.node)}"
+                self._reply(target, False, text)
+
     def able(self, node: str) -> bool:
         """Whether there is any device for ``node``."""
         return node in self.targets and bool(self.targets[node].levels)
@@ -185,7 +195,7 @@ class Fencing:
             target.tries = 0
             target.level += 1
             then = "the next level follows"
-        if target.level >= len(target.levels):
+        if target.level >= len(target.levels):  # also when a reload has taken them away meanwhile
             target.level = 0
             target.not_before = now + target.pause
             then = f"all levels have failed, tried again in {format_duration(target.pause)}"

@@ -60,6 +60,13 @@ class Health:
         self._probes = {probe.name: probe for probe in group.probes}
         self._seen = {probe.name: _Seen() for probe in group.probes}
 
+    def change(self, group: Group) -> None:
+        """The group has other words now. What is asked in the same way goes on; the rest is asked anew, where it is wanted."""
+        before, self.group = self._probes, group
+        self._probes = {probe.name: probe for probe in group.probes}
+        kept = {name for name, probe in self._probes.items() if before.get(name) == probe}
+        self._seen = {name: self._seen[name] if name in kept else _Seen() for name in self._probes}
+
     def follow(self, execution: Execution, next_number: Callable[[], int], now: Instant) -> list[Effect]:
         """Bring what is asked up to what runs. Call after every change of either."""
         wanted = self._wanted(execution) if self._seen else set()

@@ -25,6 +25,7 @@ from ..events import (
     PingsSeen,
     ProbeAnswered,
     Received,
+    Reconfigured,
     ResourceFailed,
     RivalSeen,
     ShutdownAsked,
@@ -36,7 +37,7 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, 
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, status, wardens
+from . import asking, hearing, operators, ordering, outlook, reload, status, wardens
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -81,6 +82,7 @@ class Node:
         self.standby = False
         self.leaving = False
         self.gone = False
+        self.reloading = False
         self.number = 0
         self.said_at: dict[int, Instant] = {}
         self.next_beat: Instant = 0
@@ -188,6 +190,8 @@ class Node:
                 self.leaving = True
                 self.note(f"{self.me} was asked to stop and hands everything over")
                 self.beat(now)
+            case Reconfigured():
+                reload.reconfigure(self, event, now)
             case Started():
                 raise InternalError("Started came twice")
 
@@ -344,7 +348,6 @@ class Node:
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
         self._look_around(now)
-        before = len(self.out)
         # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
         # be no right that nobody heard of.
         before = len(self.out)
@@ -442,10 +445,11 @@ class Node:
             self._pin()
             wardens.told(self)
             holders = outlook.holders(self, now)
-            self.decisions = plan(self.cluster, outlook.view(self, holders, now))
+            self.decisions = plan(self.cluster, outlook.view(self, holders, now)) | reload.retired(self.steward)
             self.steward.started = ordering.started(self.steward, self.states, self.decisions, holders)
             self.steward.follow(self.decisions, holders, outlook.ready(self, now), now)
             wardens.fence_stuck(self, holders, now)
+            reload.forget(self, now)
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
         if self.leaving and self._at_rest():

@@ -29,7 +29,7 @@ def started(
     found = set()
     for name in wanted:
         holder = holders.get(name)
-        if holder is None or decisions[name].node != holder:
+        if holder is None or name not in decisions or decisions[name].node != holder:
             continue
         if holder == steward.me:
             phase = steward.charges[name].execution.phase()

@@ -98,6 +98,9 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
     if state.quiet and not state.holds:
         return NodeView(name, "it has just started and grants nothing yet")
     unfit = {item.group: item.why or "it says so" for item in state.groups if not item.fit}
+    if state.digest != node.cluster.digest:
+        known = {item.group for item in state.groups}
+        unfit |= {group: "its configuration does not have it" for group in node.steward.charges if group not in known}
     return NodeView(name, "", now - member.up_since, unfit)
 
 

@@ -24,7 +24,7 @@ class Proof:
     """``others``: the other nodes. Only groups with exclusive parts are tracked."""
 
     def __init__(self, groups: Iterable[Group], others: Iterable[str]) -> None:
-        names = tuple(others)
+        names = self.others = tuple(others)
         self.groups = {group.name: group for group in groups if group.exclusive}
         self.watchdogs: dict[str, Duration] = {}
         self.said = -1
@@ -32,6 +32,17 @@ class Proof:
         self.floors: dict[str, int] = {}
         self.stopped_at: dict[tuple[str, str], Instant] = {}
         self.may_run: dict[str, set[str]] = {name: set(names) for name in self.groups}
+
+    def follow(self, groups: Iterable[Group]) -> tuple[str, ...]:
+        """These are the groups now. Returns those that have exclusive parts only from now on: nobody has proved anything yet."""
+        self.groups = {group.name: group for group in groups if group.exclusive}
+        new = tuple(name for name in self.groups if name not in self.may_run)
+        for name in [name for name in self.may_run if name not in self.groups]:
+            del self.may_run[name]
+            self.floors.pop(name, None)
+        for name in new:
+            self.may_run[name] = set(self.others)
+        return new
 
     def heard(self, state: NodeState, named: int, now: Instant) -> bool:
         """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.

@@ -373,7 +373,7 @@ class Steward:
     # Resources
 
     def _advance(self, charge: Charge, now: Instant) -> None:
-        for _ in range(2 * len(charge.execution.parts) + 2):
+        for _ in range(2 * len(charge.execution.everything()) + 2):
             effects = charge.execution.advance(now)
             for effect in effects:
                 self.emit(effect)

@@ -11,7 +11,7 @@ import sys
 
 import uvloop
 
-from ..adapters import lockfile
+from ..adapters import lockfile, running
 from ..config.load import load
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
@@ -37,7 +37,14 @@ async def _run(cluster: Cluster, arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
-    await Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir).run(stop)
+    former = None
+    if os.path.exists(running.former(arguments.runtime_dir)):
+        with contextlib.suppress(UnderstudyError):
+            former = load(running.former(arguments.runtime_dir))
+    manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former)
+    loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    await manager.run(stop)
     beating.cancel()
 
 
@@ -51,8 +58,9 @@ async def _beat(path: str) -> None:
 
 def main() -> int:
     """Exit codes: 0 told to stop, 2 wrong configuration, 75 another manager holds the lock, 1 anything else."""
-    # A parent may have blocked signals for its own waiting; programs that we start would inherit that and never end.
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # A parent may have blocked signals for its own waiting; programs that we start would inherit that and never end. A wish to
+    # reload, though, waits until there is somebody to hear it.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP])
     arguments = _arguments()
     try:
         cluster = load(arguments.config)

@@ -176,6 +176,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         changes=True,
     ),
     Endpoint(
+        "GET",
+        "/v1/difference",
+        "difference",
+        "What the file that this node was started with says now, compared with what it runs with. Nothing is changed.",
+        '`{"ok": true, "source": "/etc/understudy/cluster.toml", "digest": "...", "problems": [], "remarks": [], "changes":'
+        ' [{"where": "groups.site", "text": "...", "how": "reload|restart|two steps"}], "effects": ["..."]}`; `ok` is false'
+        " when a reload would be refused",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/reload",
+        "reload",
+        "Take that file up on this node. Refused (409), and nothing is changed, when the file is refused, asks for what only a"
+        " restart can do, or is not the one with this digest. At most 10 s, then 504.",
+        "as `GET /v1/difference`, with `text`",
+        (Field("digest", "of the file that was looked at, or empty for whatever it is now", Kind.TEXT, ""),),
+        changes=True,
+    ),
+    Endpoint(
         "POST",
         "/v1/dump",
         "dump",

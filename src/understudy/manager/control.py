@@ -7,6 +7,7 @@ exception towards it or towards the daemon. What can be asked is the table in ``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import grp
 import os
 import pwd
@@ -18,6 +19,7 @@ from aiohttp import web
 
 from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
+from ..model import Api, Cluster
 from . import api, metrics, whatif
 from .api import LARGEST_BODY, nearest
 from .event_stream import Events
@@ -56,6 +58,7 @@ class Control:
         self._listener: Listener | None = None
         self.events = Events(manager.history)
         self.remote: Remote | None = None
+        self._served: tuple[Api | None, tuple[str, int] | None] = (None, None)
 
     def _admin_group(self, name: str | None) -> int | None:
         if name is None:
@@ -69,11 +72,7 @@ class Control:
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
         self._listener = Listener(self._listen(), self._local)
-        cluster = self._manager.cluster
-        endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
-        if cluster.api is not None and endpoint is not None:
-            self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
-            self.remote.start()
+        self._serve(self._manager.cluster)
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
@@ -95,6 +94,27 @@ class Control:
         handle.listen(64)
         os.replace(temporary, self._path)
         return handle
+
+    async def follow(self, cluster: Cluster) -> None:
+        """Other members may ask, or another address and certificate count, from now on."""
+        group = self._admin_group(cluster.admin_group)
+        if group != self._group:
+            self._group = group
+            with contextlib.suppress(OSError):
+                os.chown(self._path, -1, 0 if group is None else group)
+        endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
+        if self._served != (cluster.api, endpoint):
+            if self.remote is not None:
+                await self.remote.stop()
+            self.remote = None
+            self._serve(cluster)
+
+    def _serve(self, cluster: Cluster) -> None:
+        endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
+        self._served = (cluster.api, endpoint)
+        if cluster.api is not None and endpoint is not None:
+            self.remote = Remote(self, cluster.api, endpoint, self._manager.say)
+            self.remote.start()
 
     async def stop(self) -> None:
         self.events.stop()
@@ -228,9 +248,15 @@ class Control:
         return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
     async def _decide(self, verb: str, asked: Asked) -> web.Response:
-        by = asked.by if isinstance(asked.by, str) else await _user_name(asked.by)
+        by = await _name(asked.by)
         ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], by)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
+
+    async def _difference(self, asked: Asked) -> web.Response:
+        return answer(200, (await self._manager.reloads.look()).answer())
+
+    async def _reload(self, asked: Asked) -> web.Response:
+        return answer(200, await self._manager.reloads.reload(await _name(asked.by), asked.fields["digest"]))
 
     async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})
@@ -240,6 +266,10 @@ def _last(response: web.Response) -> web.Response:
     """After this answer the connection is closed: what the client still sends cannot be told from a next request."""
     response.force_close()
     return response
+
+
+async def _name(by: str | int) -> str:
+    return by if isinstance(by, str) else await _user_name(by)
 
 
 async def _user_name(user: int) -> str:

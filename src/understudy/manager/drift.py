@@ -25,6 +25,10 @@ class Drift:
         self._interval = interval
         self.warnings: tuple[str, ...] = ()
 
+    def follow(self, cluster: Cluster) -> None:
+        """The node runs with ``cluster`` from now on."""
+        self._cluster, self.warnings = cluster, ()
+
     async def run(self) -> None:
         """Look now and then, until cancelled."""
         loop = asyncio.get_running_loop()
@@ -47,7 +51,7 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
             f"understudy check {source}",
         )
     if found.digest != cluster.digest or found.api != cluster.api:
-        return (f"{source} differs from what this node runs with, and counts only from its next stop and start",)
+        return (f"{source} differs from what this node runs with: understudy reload takes it up",)
     try:
         same = load_keys(found) == load_keys(cluster)
     except ConfigError:

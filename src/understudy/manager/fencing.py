@@ -42,6 +42,11 @@ class Fencer:
         self._say = say
         self._looks: dict[tuple[str, str], Look] = {}
 
+    def follow(self, cluster: Cluster) -> None:
+        """The devices are those of ``cluster`` now."""
+        self._devices = {device.name: device for device in cluster.fences}
+        self._looks = {key: look for key, look in self._looks.items() if key[0] in self._devices}
+
     async def order(self, node: str, names: list[str], action: FenceAction, limit: Duration) -> tuple[Outcome, str]:
         """All devices of a level, one after the other. OK only if each of them says so."""
         texts = []

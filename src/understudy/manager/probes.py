@@ -108,6 +108,18 @@ class Probes:
             if key not in self._readers:
                 self._add(key, number)
 
+    def follow(self, cluster: Cluster) -> None:
+        """Another configuration. A probe that is asked now and was changed is asked anew under the number that it has: the pulse
+        gives it another one where it sees the change, and passwords are not shown to it.
+        """
+        self._probes = {(group.name, probe.name): probe for group in cluster.groups for probe in group.probes}
+        for key, reader in list(self._readers.items()):
+            probe = self._probes.get(key)
+            if probe != reader.probe:
+                self._drop(key)
+                if probe is not None:
+                    self._add(key, reader.number)
+
     def forget(self) -> None:
         """The pulse that wanted them is gone."""
         for key in list(self._readers):

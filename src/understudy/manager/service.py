@@ -30,6 +30,7 @@ from .probes import Probes
 from .pulse_link import PulseLink
 from .reasons import Reasons
 from .refused import RefusedLately
+from .reload import Reloads
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
 from .tallies import Tallies
@@ -55,7 +56,16 @@ _LONGEST_LIMIT: Duration = 24 * 3600 * SECOND
 class Manager:
     """One node's manager. Construct it inside the running event loop."""
 
-    def __init__(self, cluster: Cluster, me: str, runtime_dir: str, state_dir: str, stream: Any = sys.stderr) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        me: str,
+        runtime_dir: str,
+        state_dir: str,
+        stream: Any = sys.stderr,
+        former: Cluster | None = None,
+    ) -> None:
+        """``former``: what ran before a reload, while something of it may be here."""
         self.cluster = cluster
         self.me = me
         self._runtime_dir = runtime_dir
@@ -65,7 +75,7 @@ class Manager:
         self.tallies = Tallies()
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
-        self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
+        self.agents = Agents(cluster, me, runtime_dir, self._resource_failed, former)
         self.fencer = Fencer(cluster, me, self.say)
         self.probes = Probes(cluster, me, self._probed)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,7 +83,10 @@ class Manager:
         self._number = int.from_bytes(os.urandom(4), "big") << 16
         self._snapshot: tuple[Instant, dict[str, Any]] | None = None
         self._pinger: Pinger | None = None
+        self._pinging: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._drift = Drift(cluster, runtime_dir)
+        self.reloads = Reloads(self, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
         self._standby_told = 0
@@ -91,16 +104,11 @@ class Manager:
             self.say(Level.ERROR, trouble)
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
-        self._background(self.agents.tend_logs())
-        self._background(self._look_around())
-        self._background(self._drift.run())
-        if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
-            self._background(self.fencer.look_around())
-        if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
-            interval = 2 * self.cluster.heartbeat
-            patience = max(self.cluster.dead_time, 3 * interval)
-            self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
-            self._background(self._pinger.run())
+        self.background(self.agents.tend_logs())
+        self.background(self._look_around())
+        self.background(self._drift.run())
+        self._look_at_devices()
+        self._ping()
         self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -116,6 +124,37 @@ class Manager:
             self.standby.close()
             self.history.close()
 
+    def _look_at_devices(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
+            self._looking = self.background(self.fencer.look_around())
+
+    def _ping(self) -> None:
+        if self._pinging is not None:
+            self._pinging.cancel()
+        self._pinger = self._pinging = None
+        if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
+            interval = 2 * self.cluster.heartbeat
+            patience = max(self.cluster.dead_time, 3 * interval)
+            self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
+            self._pinging = self.background(self._pinger.run())
+
+    async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
+        """Another configuration counts from now on; ``former`` still counts for what is to be stopped."""
+        before, self.cluster = self.cluster, cluster
+        self.agents.follow(cluster, former)
+        self._reasons = Reasons(tuple(group.name for group in cluster.groups))
+        self._drift.follow(cluster)
+        self.probes.follow(cluster)
+        if before.fences != cluster.fences:
+            self.fencer.follow(cluster)
+            self._look_at_devices()
+        if before.ping != cluster.ping:
+            self._ping()
+        if self.control is not None:
+            await self.control.follow(cluster)
+
     async def _listen(self) -> Control:
         """Programs come before people: the HTTP library takes most of the start, so it is loaded when agents can run already."""
         name = f"{__package__}.control"
@@ -129,10 +168,12 @@ class Manager:
         self.tallies.entries[level.value] += 1
         self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
 
-    def _background(self, work: Any) -> None:
+    def background(self, work: Any) -> asyncio.Task[None]:
+        """Have ``work`` done until this manager ends; what it raises goes into the history."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -140,7 +181,7 @@ class Manager:
         if error is not None:
             self.say(Level.ERROR, f"the manager failed inside: {error!r}")
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
         self._number += 1
         return self._number
 
@@ -153,14 +194,16 @@ class Manager:
             self.say(Level.WARNING, f"the pulse was lost: {self.link.trouble}")
         elif self._was_connected:
             self.say(Level.INFO, "the pulse is back")
+        if connected:
+            self.background(self.reloads.again())
         self._was_connected = True
 
     def _received(self, packet: Packet, peer: Peer) -> None:
         kind = packet["t"]
         if kind == "run_agent":
-            self._background(self._run_agent(packet, peer))
+            self.background(self._run_agent(packet, peer))
         elif kind == "fence":
-            self._background(self._fence(packet, peer))
+            self.background(self._fence(packet, peer))
         elif kind == "run_probes":
             self._run_probes(packet)
         elif kind == "note":
@@ -168,6 +211,8 @@ class Manager:
         elif kind == "save_standby":
             self._standby_told += 1
             self.standby.want(packet.get("standby") is True)
+        elif kind == "settled":
+            self.agents.forget_former()
         elif kind == "dump_part":
             self._dump_part(packet)
 
@@ -191,7 +236,9 @@ class Manager:
         try:
             reason = self._reasons.of(group, str(packet.get("why", "")), time.monotonic_ns())
             most = min(max(limit, 0), _LONGEST_LIMIT)
-            outcome, text = await self.agents.run(group, resource, action, most, ballot, reason)
+            outcome, text = await self.agents.run(
+                group, resource, action, most, ballot, reason, packet.get("former") is True
+            )
         finally:
             self.tallies.agent_ran(group, resource, action, outcome, time.monotonic_ns() - began)
             # Only to the pulse that asked: another one counts its operations anew.
@@ -255,7 +302,7 @@ class Manager:
 
     async def _look(self) -> None:
         """Take a new snapshot. Raises NotRunning or TimedOut."""
-        number, told = self._next_number(), self._standby_told
+        number, told = self.next_number(), self._standby_told
         packet = await self.link.ask({"t": "snapshot", "id": number}, "snapshot", number, _STATUS_LIMIT)
         snapshot = packet.get("snapshot")
         if not isinstance(snapshot, dict):
@@ -304,7 +351,7 @@ class Manager:
 
     async def admin(self, verb: str, group: str, node: str, by: str) -> tuple[bool, str]:
         """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
-        op = self._next_number()
+        op = self.next_number()
         limit = _FENCE_LIMIT if verb == "fence" else _ADMIN_LIMIT
         packet = {"t": "admin", "op": op, "verb": verb, "group": group, "node": node, "by": by}
         try:
@@ -333,7 +380,7 @@ class Manager:
 
         Raises NotRunning or TimedOut when the pulse does not deliver, UnderstudyError when the file cannot be written.
         """
-        number = self._next_number()
+        number = self.next_number()
         self._dumps[number] = []
         try:
             await self.link.ask({"t": "dump", "id": number}, "dump", number, _DUMP_LIMIT)

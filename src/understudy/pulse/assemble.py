@@ -8,10 +8,11 @@ import signal
 import time
 from dataclasses import replace
 
-from ..adapters import lockfile
+from ..adapters import lockfile, running
 from ..adapters.channel import Listener
 from ..adapters.kernel_lease_setup import teardown
 from ..adapters.udp import UdpLinks, boot_clock
+from ..changes import constitution, either
 from ..config.load import load, load_keys
 from ..config.paths import paths
 from ..core.node import Node
@@ -39,6 +40,7 @@ from .manager_link import ManagerLink
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
+from .reload import Reloader
 from .speak import say
 from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
 from .timer import Timer
@@ -57,11 +59,12 @@ def main(arguments: Arguments) -> int:
             say(f"another pulse runs for {arguments.runtime_dir}; each node needs its own --runtime-dir")
             return EXIT_BUSY
         cluster = load(arguments.config)
+        former = _former(arguments, cluster)
         keys = load_keys(cluster)
         if arguments.node not in cluster.names:
             say(arguments.unknown_node(cluster.names))
             return EXIT_CONFIG
-        return _run(arguments, cluster, keys)
+        return _run(arguments, cluster, former, keys)
     except ConfigError as error:
         say(str(error))
         return EXIT_CONFIG
@@ -83,18 +86,33 @@ def wait_for_turn(descriptor: int) -> bool:
     return True
 
 
-def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int:
+def _former(arguments: Arguments, cluster: Cluster) -> Cluster | None:
+    """What ran before a reload that our predecessor could not finish."""
+    path = running.former(arguments.runtime_dir)
+    if not os.path.exists(path):
+        return None
+    try:
+        former = load(path)
+    except ConfigError as error:
+        say(f"what was configured before the reload is not known: {error}", "warning")
+        return None
+    return former if constitution(former) == constitution(cluster) else None
+
+
+def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tuple[bytes, ...]) -> int:
     incarnation = draw_incarnation()
     witness = cluster.member(arguments.node).role is Role.WITNESS
     # A witness touches no address, whatever devices it happens to have.
-    kernel = KernelSide(replace(cluster, groups=()) if witness else cluster)
+    known = cluster.groups if former is None else either(former, cluster)
+    kernel = KernelSide(replace(cluster, groups=() if witness else known))
     own_ports = {link.address: link.port for link in cluster.member(arguments.node).links}
     links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
     guard = take_guard(cluster, arguments.node, arguments.runtime_dir)
-    groups = {item.address: group.name for group in cluster.groups for item in group.addresses}
-    core = Node(without_secrets(cluster), arguments.node)
+    groups = {item.address: group.name for group in known for item in group.addresses}
+    core = Node(without_secrets(former or cluster), arguments.node)
+    reloader = Reloader(cluster, former, arguments.node, arguments.runtime_dir, kernel, without_secrets)
     loop = Loop(
         core=core,
         links=links,
@@ -105,6 +123,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
         timer=Timer(),
         clock=boot_clock,
         dead_time=cluster.dead_time,
+        reloader=reloader,
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
     loop.watch_all()
@@ -123,6 +142,7 @@ def _run(arguments: Arguments, cluster: Cluster, keys: tuple[bytes, ...]) -> int
     if os.path.exists(proof):
         os.unlink(proof)
     code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
+    cluster = reloader.cluster
     programs = any(len(group.resources) > len(group.addresses) for group in cluster.groups)
     if code == 0 and not witness and programs and manager.peer is None:
         say("without a manager nobody could say whether all programs have stopped", "warning")

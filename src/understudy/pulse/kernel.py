@@ -32,6 +32,12 @@ class KernelSide:
     """
 
     def __init__(self, cluster: Cluster) -> None:
+        self._gone: list[AddressGone | LinkChanged] = []
+        self._repairs = 0
+        self._repaired_at = 0.0
+        self._open(cluster)
+
+    def _open(self, cluster: Cluster) -> None:
         addresses = tuple(item for group in cluster.groups for item in group.addresses)
         self._addresses = addresses
         self._given = prepare_devices(addresses)
@@ -44,8 +50,6 @@ class KernelSide:
         self._announcer: Announcer | None = None
         self._listener: Listener | None = None
         self._unsent = ""
-        self._repairs = 0
-        self._repaired_at = 0.0
         try:
             self._announcer = Announcer(addresses, neighbour.announcement, neighbour.probe)
             self._listener = Listener(addresses, neighbour.claim)
@@ -54,6 +58,21 @@ class KernelSide:
                 f"no packet sockets ({error.strerror}): neighbours learn of a take-over late and rivals are not seen;"
                 " run as root or give CAP_NET_RAW",
             )
+
+    def follow(self, cluster: Cluster) -> None:
+        """These are the groups from now on; a few milliseconds. What is on its device stays there, and leases go on.
+
+        Call it only while no change of addresses is under way, and renew the leases after it. Raises OSError.
+        """
+        old = (self._leases, self._monitor, self._announcer, self._listener, self._book)
+        gone, placed = self.facts(), self._book.placed
+        self._open(cluster)
+        missed = placed.difference(self._book.placed).intersection(item.address for item in self._addresses)
+        self._gone = [*gone, *(AddressGone(address) for address in sorted(missed))]
+        self._repairs = 0
+        for part in old:
+            if part is not None:
+                part.close()
 
     # -- at the start --------------------------------------------------------------------------------------------
 
@@ -97,7 +116,8 @@ class KernelSide:
         )
 
     def facts(self) -> list[AddressGone | LinkChanged]:
-        found = [fact for fact in self._monitor.facts() if not isinstance(fact, AddressThere)]
+        found, self._gone = self._gone, []
+        found += [fact for fact in self._monitor.facts() if not isinstance(fact, AddressThere)]
         if any(isinstance(fact, LinkChanged) for fact in found):
             self.mend()
         return found

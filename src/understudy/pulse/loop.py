@@ -33,14 +33,15 @@ from ..effects import Effect
 from ..errors import check
 from ..events import AddressGone, Event, LinkChanged, Received, RivalSeen, ShutdownAsked, Stalled, TimerDue
 from ..snapshot import Snapshot
-from ..units import SECOND, Duration, Instant
+from ..units import MILLISECOND, SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from . import report
-from .manager_link import DumpWanted, ManagerLink, SnapshotWanted
+from .manager_link import DumpWanted, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
+from .reload import Reloader
 from .speak import say
 from .timer import Timer
 
@@ -52,6 +53,9 @@ MOST_RESULTS = 1000
 
 MOST_IDLE_TIMERS = 10_000
 """TimerDue in a row that leave the deadline in the past: the core does not progress, and we would spin at real-time priority."""
+
+READ_INTERVAL: Duration = 2 * MILLISECOND
+"""How often a loop with nothing else to do looks whether a new configuration has been read."""
 
 EXIT_BUG = 70
 
@@ -89,6 +93,7 @@ class Loop:
     timer: Timer
     clock: Callable[[], Instant]
     dead_time: Duration
+    reloader: Reloader | None = None
     warnings: tuple[str, ...] = ()
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
@@ -117,6 +122,9 @@ class Loop:
             self._mend_due = now + MEND_INTERVAL
             self._tell(started, now)
             self._settle(now)
+            if self.reloader is not None and self.reloader.former is not None:
+                self._tell(self.reloader.event(), now)
+                self._settle(now)
             if settle_in is not None:
                 settle_in()
             while self.performer.quit is None:
@@ -147,6 +155,8 @@ class Loop:
     def sleep(self) -> None:
         """Until the next deadline, or until something is there to read."""
         self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
+        if self.reloader is not None and self.reloader.busy:
+            self.armed = min(self.armed, self.clock() + READ_INTERVAL)
         self.timer.arm(self.armed)
         self._watch_manager()
         events = self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
@@ -171,6 +181,8 @@ class Loop:
                 os.read(self._wakeup, 64)
             self._tell(ShutdownAsked(), now)
         self.performer.work(now)
+        if self.performer.settled or (self.reloader is not None and self.reloader.busy):
+            self._reload(now)
         self._settle(now)
         if (drained or stalled) and self.core.next_deadline() <= now:
             self._tell(TimerDue(), now)
@@ -245,8 +257,23 @@ class Loop:
                     self.manager.snapshot(said.id, self.snapshot(now).to_json())
                 case DumpWanted():
                     self.manager.dump(said.id, self.recorder.lines())
+                case ReloadWanted():
+                    if self.reloader is not None:
+                        self.reloader.begin(said.id, self.manager)
                 case _:
                     self._tell(said, now)
+
+    def _reload(self, now: Instant) -> None:
+        """Take up a new configuration that has been read; forget the former one when it is over."""
+        if self.reloader is None:
+            return
+        event = self.reloader.take(self.performer, self.manager)
+        if event is not None:
+            self.watch_all()
+            self._tell(event, now)
+        if self.performer.settled:
+            self.reloader.settle(self.performer, self.manager)
+            self.watch_all()
 
     def _tell(self, event: Event, now: Instant) -> None:
         self.recorder.told(now, event)

@@ -44,7 +44,14 @@ class DumpWanted:
     id: Any
 
 
-Said: TypeAlias = Event | SnapshotWanted | DumpWanted
+@dataclass(frozen=True, slots=True)
+class ReloadWanted:
+    """The copies in the runtime directory are new."""
+
+    id: Any
+
+
+Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -79,6 +86,8 @@ def understand(packet: Packet) -> Said | None:
                 return SnapshotWanted(packet.get("id"))
             case "dump":
                 return DumpWanted(packet.get("id"))
+            case "reload":
+                return ReloadWanted(packet.get("id"))
     except (KeyError, TypeError, ValueError):
         return None
     return None
@@ -173,6 +182,7 @@ class ManagerLink:
                 "ballot": effect.ballot,
                 "why": effect.why,
                 "until_ns": effect.until,
+                **({"former": True} if effect.former else {}),
             }
         )
 
@@ -224,6 +234,13 @@ class ManagerLink:
 
     def snapshot(self, id: Any, snapshot: dict[str, Any]) -> None:
         self._send({"t": "snapshot", "id": id, "snapshot": snapshot}, droppable=True)
+
+    def reloaded(self, id: Any, ok: bool, text: str) -> None:
+        self._send({"t": "reloaded", "id": id, "ok": ok, "text": text})
+
+    def settled(self) -> None:
+        """A manager that is not there sees by the copies that it is so."""
+        self._send({"t": "settled"}, droppable=True)
 
     def dump(self, id: Any, lines: Iterator[str]) -> None:
         """Send packets ``{"t": "dump_part", "id", "lines": [...]}``, a few lines in each turn, then ``{"t": "dump", "id"}``."""

@@ -31,6 +31,7 @@ from ..effects import (
     RunProbes,
     SaveStandby,
     Send,
+    Settled,
 )
 from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
@@ -125,6 +126,8 @@ class Performer:
     unannounced: int = 0
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
+    settled: bool = False
+    """The core has said that nothing of the former configuration is left."""
     lease_troubles: dict[str, str] = field(default_factory=dict)
     _held: dict[str, Instant] = field(default_factory=dict)
     _batches: deque[_Changing | _Announcing] = field(default_factory=deque)
@@ -173,6 +176,8 @@ class Performer:
                 self.manager.note(effect, now)
             case SaveStandby():
                 self.manager.save_standby(effect.standby)
+            case Settled():
+                self.settled = True
             case Quit():
                 self.quit = effect.why
             case _:
@@ -236,6 +241,13 @@ class Performer:
             self.lease_troubles[effect.group] = refusal
             text = f"the kernel refused the lease of {effect.group}: {refusal}"
             self.manager.note(Note(text, Level.ERROR, effect.group), now)
+
+    def renew_leases(self) -> None:
+        """What is held is written into the kernel once more: its tables were made anew."""
+        for group, until in self._held.items():
+            left = until - self.clock()
+            if left > 0:
+                self.kernel.hold(group, left)
 
     # -- probes --------------------------------------------------------------------------------------------------
 

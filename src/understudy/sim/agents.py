@@ -171,7 +171,7 @@ class Manager:
             self.host.fact(ResourceFailed(group, resource, "ended by signal 9"))
 
     def _resource(self, group: str, resource: str) -> object:
-        items = self.host.world.cluster.group(group).resources
+        items = self.host.world.known[group].resources
         return next(item for item in items if item.id == resource)
 
     def _begin(self, key: tuple[str, str]) -> None:

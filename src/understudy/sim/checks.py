@@ -62,7 +62,7 @@ class Safety(Observer):
         for name, end in ends.items():
             if name != host.name and end > now and not apart_lately(host.world, settle_time(host.world.cluster)):
                 other = host.world.hosts[name]
-                present = [item.address for item in host.world.cluster.group(group).addresses]
+                present = [item.address for item in host.world.known[group].addresses]
                 both = any(a in host.kernel.addresses and a in other.kernel.addresses for a in present)
                 what = "serve its address" if both else "have the right to serve it"
                 self._add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
@@ -82,7 +82,7 @@ class Safety(Observer):
         if host.catching_up:
             return
         if isinstance(effect, Announce):
-            for group in host.world.cluster.groups:
+            for group in host.world.known.values():
                 ours = [item.address for item in effect.addresses if item in group.resources]
                 if ours and not _entitled(host, group.name):
                     text = f"{host.name} announces {' '.join(ours)} without the right to serve it: {effect.why}"

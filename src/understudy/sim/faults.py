@@ -13,13 +13,14 @@ Every strike draws from a source of its own, so that leaving some out (``shrink`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from random import Random
 
 from ..effects import Action
 from ..model import AddressResource, Cluster, Quorum, Role
 from ..units import MILLISECOND, Duration
+from .edits import edited
+from .files import set_times, take_up
 from .host import Host, Strike
 from .network import Weather
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
@@ -60,7 +61,8 @@ def mend_everything(world: World) -> None:
     for host in world.hosts.values():
         host.strike = None
         host.kernel.lease_refusals = 0
-        host.change_file(world.cluster)
+        if host.core is None:
+            set_times(host, world.cluster.dead_time, world.cluster.heartbeat)
         host.relieve()
         host.kernel.refusals = host.kernel.silences = 0
         host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
@@ -76,6 +78,7 @@ def mend_everything(world: World) -> None:
         host.start_pulse()
         for device in DEVICES.values():
             host.set_carrier(device, True)
+        take_up(host, world.cluster)
 
 
 def _some(world: World, nodes_only: bool = False) -> Host:
@@ -403,33 +406,36 @@ def _lease(world: World, dead_time: Duration) -> None:
 
 
 def _reload(world: World, dead_time: Duration) -> None:
-    """A changed file, taken up by restarting one daemon after the other: preferences, or times; never the voters."""
+    """A changed file, taken up while everything runs by one daemon after the other, or by some of them and then another file;
+    or other times, by restarting them. Never the voters.
+    """
     random, cluster = world.random, world.cluster
-    nodes = [node.name for node in cluster.nodes]
-    if random.random() < 0.6:
-        groups = tuple(replace(g, prefer=tuple(random.sample(nodes, len(nodes)))) for g in cluster.groups)
-        changed = replace(cluster, groups=groups, digest="simulate1")
-    else:
+    if cluster.quorum is Quorum.MAJORITY and random.random() < 0.2:
         factor = random.choice((2, 3))
-        changed = replace(
-            cluster, dead_time=factor * dead_time, heartbeat=factor * cluster.heartbeat, digest="simulate2"
-        )
-    if cluster.quorum is not Quorum.MAJORITY and changed.dead_time != cluster.dead_time:
-        return
+        times = (factor * dead_time, factor * cluster.heartbeat)
+        take = partial(_take_up_times, dead_time=times[0], heartbeat=times[1])
+    else:
+        changed = edited(random, cluster, random.choice((1, 1, 2, 4)))
+        take = partial(_take_up, changed=changed)
     at = 0
-    for name in cluster.names:
-        host = world.hosts[name]
-        at += _span(world, 0.1, 2.0, dead_time)
-        world.after(at, partial(_take_up, world, host, changed))
+    slow = random.random() < 0.3
+    for name in random.sample(cluster.names, random.randint(1, len(cluster.names))):
+        at += _span(world, 0.1, 2.0, dead_time) if slow else _span(world, 0.0, 0.2, dead_time)
+        world.after(at, partial(take, world, world.hosts[name]))
     world.tell(None, "a changed file is taken up, one machine after the other")
 
 
 def _take_up(world: World, host: Host, changed: Cluster) -> None:
+    if world.now < world.trouble_until:
+        take_up(host, changed)
+
+
+def _take_up_times(world: World, host: Host, dead_time: Duration, heartbeat: Duration) -> None:
     if host.core is None or world.now >= world.trouble_until:
         return
-    world.tell(host, "kill, started again with the changed file")
+    world.tell(host, "kill, started again with other times")
     host.kill_pulse()
-    host.change_file(changed)
+    set_times(host, dead_time, heartbeat)
     world.after(MILLISECOND, host.start_pulse)
 
 

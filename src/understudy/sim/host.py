@@ -27,20 +27,20 @@ from ..events import (
     Received,
     ShutdownAsked,
     Stalled,
-    Started,
     TimerDue,
 )
 from ..messages import Message
 from ..model import AddressResource, Cluster, Member, Role
 from ..units import MILLISECOND, NEVER, Duration, Instant
 from ..wire.native import Reject, Sealer
+from . import files
 from .agents import Manager
 from .kernel import Kernel
 from .neighbours import Neighbours
 from .network import KEY
 from .versions import VERSIONS
 from .watchdog import Watchdog
-from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
+from .world import LAST, WALL_ERRORS, Clock, Core, World, WorldTime
 
 SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
@@ -73,7 +73,10 @@ class Host:
         self.kernel = Kernel()
         self.manager = Manager(self)
         self.cluster = world.cluster
-        """What this machine's file says; a rolling change makes it differ from the others' for a while."""
+        """What this machine's file says; a rolling change makes it differ from the others' for a while. Then what it said before
+        a reload that is not over, and what a reload is to bring after that one."""
+        self.former: Cluster | None = None
+        self.wanted: Cluster | None = None
         self.watchdog = Watchdog(self, world.cluster.watchdog_timeout if member.watchdog else 0)
         self.core: Core | None = None
         self.pulse_number = 0
@@ -120,7 +123,7 @@ class Host:
         """Whether this machine would answer for the address: it is there, its kernel lease runs and the machine is on."""
         if address not in self.kernel.addresses:
             return False
-        groups = (g.name for g in self.world.cluster.groups for a in g.addresses if a.address == address)
+        groups = (g.name for g in self.world.known.values() for a in g.addresses if a.address == address)
         return any(self.serves(group) for group in groups)
 
     # -- acts and faults
@@ -150,6 +153,7 @@ class Host:
         self.power = False
         self.watchdog.close()
         self.manager.power_off()
+        files.forget(self)
         self.kernel = Kernel(carriers=self.kernel.carriers)
 
     def start_pulse(self) -> None:
@@ -165,24 +169,14 @@ class Host:
         self._sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
         for queue in (self._datagrams, self._facts, self._unperformed):
             queue.clear()
-        self.core = world.make_core(self.cluster, self.name)
+        self.core = world.make_core(self.former or self.cluster, self.name)
         watchdog_ran = self.watchdog.open()
-        devices = {item.device for group in world.cluster.groups for item in group.addresses}
-        event = Started(
-            incarnation=incarnation,
-            entropy=random.getrandbits(64),
-            wall_clock=max(0, WALL_CLOCK + world.now // MILLISECOND + self.wall_error),
-            kernel_leases=self.kernel.running(self.reading),
-            addresses=tuple(sorted(self.kernel.addresses)),
-            carriers=tuple(sorted((d, up) for d, up in self.kernel.carriers.items() if d in devices)),
-            standby=self.saved_standby,
-            quiet=self._longest if self._ran_before else 0,
-            watchdog=self.watchdog.timeout,
-            watchdog_ran=watchdog_ran,
-        )
+        quiet = self._longest if self._ran_before else 0
+        event = files.started(self, incarnation, random.getrandbits(64), quiet, watchdog_ran)
         self._longest = max(self._longest, self.cluster.dead_time) if self._ran_before else self.cluster.dead_time
         self._ran_before = True
         self._turn(event)
+        files.tell(self)
         if self.manager.up:
             world.after(world.habits.connect, partial(self.manager.connect, self.pulse_number))
         if world.cluster.ping and self.member.role is Role.NODE:
@@ -464,6 +458,8 @@ class Host:
                 self.watchdog.close()
             case wish.SaveStandby(standby):
                 self.saved_standby = standby
+            case wish.Settled():
+                files.settled(self)
             case wish.Quit():
                 self._end_pulse()
             case wish.Reply() | wish.Note():

@@ -165,7 +165,8 @@ def _build_dataclass(kind: Any, value: Any) -> Any:
     if value["type"] != name:
         raise TypeError(f"{name} was expected, not {value['type']}")
     hints = _hints.get(kind) or _hints.setdefault(kind, typing.get_type_hints(kind))
-    return kind(**{name: build(hints[name], item) for name, item in value.items() if name != "type"})
+    words = {"type" if name == "type_" else name: item for name, item in value.items() if name != "type"}
+    return kind(**{name: build(hints[name], item) for name, item in words.items()})
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:

@@ -16,6 +16,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     block A B [NET]             heartbeats are dropped, address claims and probes pass
     cable NAME NET out|in       loss 30%                     delay 50ms
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
+    edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
     probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
@@ -35,11 +36,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from ..config.digest import digest
 from ..effects import Action
 from ..events import RivalSeen
 from ..model import Cluster, Group
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
+from .files import take_up
 from .host import Host, Strike
 from .network import Weather
 from .outages import Outages
@@ -96,6 +99,8 @@ class Script:
             "power": self._power,
             "crash": self._crash,
             "other-voters": self._other_voters,
+            "edit": self._edit,
+            "reload": self._reload,
             "stop": self._stop,
             "freeze": self._freeze,
             "thaw": self._thaw,
@@ -229,6 +234,25 @@ class Script:
     def _other_voters(self, words: list[str]) -> None:
         self._host(words[1]).change_file(replace(self.world.cluster, digest="otherone"))
 
+    def _edit(self, words: list[str]) -> None:
+        """The file that the next reload reads."""
+        if words[1] == "without":
+            self._draft.groups = [group for group in self._draft.groups if group.name != words[2]]
+            return
+        edited = read_group(words[2:])
+        names = [group.name for group in self._draft.groups]
+        if edited.name in names:
+            self._draft.groups[names.index(edited.name)] = edited
+        else:
+            self._draft.groups.append(edited)
+
+    def _reload(self, words: list[str]) -> None:
+        changed = replace(self.world.cluster, groups=tuple(self._draft.groups))
+        changed = replace(changed, digest=self.world.cluster.digest[:8] + digest(changed)[8:])
+        for name in self.world.hosts if words[1] == "all" else words[1:]:
+            take_up(self._host(name), changed)
+        self._soon()
+
     def _stop(self, words: list[str]) -> None:
         self._host(words[1]).shut_down()
         self._soon()
@@ -334,7 +358,7 @@ class Script:
         self._asked(words, words[0], "", words[1])
 
     def _program(self, name: str) -> tuple[str, str]:
-        return next((g.name, name) for g in self.world.cluster.groups for r in g.resources if r.id == name)
+        return next((g.name, name) for g in self.world.known.values() for r in g.resources if r.id == name)
 
     def _agent(self, words: list[str]) -> None:
         temper = self._host(words[3]).manager.temper(*self._program(words[1]))
@@ -394,7 +418,7 @@ class Script:
         world = self.world
         match words:
             case [group, "on", wanted]:
-                world.cluster.group(group)
+                world.known[group]
                 found = [host.name for host in world.hosts.values() if host.serves(group)]
                 if wanted == "somebody":
                     return None if len(found) == 1 else f"served by {found}"
@@ -407,7 +431,7 @@ class Script:
                 found = [host.name for host in world.hosts.values() if address in host.kernel.addresses]
                 return None if found == ([] if wanted == ["nowhere"] else wanted) else f"present on {found}"
             case [group, "outage", "below", limit]:
-                world.cluster.group(group)
+                world.known[group]
                 outage = self._outages.take(group, world.now)
                 return None if outage < parse_duration(limit) else f"the outage was {short(outage)}"
             case ["nothing", "moved"]:

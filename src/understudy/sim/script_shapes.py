@@ -51,7 +51,7 @@ def read_cluster(words: list[str]) -> Cluster:
         watchdog_timeout=parse_duration(options["watchdog"][0]) if "watchdog" in options else 0,
         groups=(),
         ping=tuple(options.get("ping", ())),
-        digest="same",
+        digest="sameones",
     )
 
 

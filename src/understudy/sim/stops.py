@@ -65,8 +65,8 @@ class Stops:
             del since[name]
 
     def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
-        cluster, now = host.world.cluster, host.world.now
-        item = next(item for item in cluster.group(group).resources if item.id == resource)
+        now = host.world.now
+        item = next(item for item in host.world.known[group].resources if item.id == resource)
         places = self._runs.setdefault((group, resource), {})
         places[host.name] = running
         if not item.exclusive:
@@ -84,7 +84,7 @@ class Stops:
         if provable(world.cluster, name):
             return False
         host, unable = world.hosts[name], self._unable.get(name)
-        grace = 2 * world.cluster.group(group).stop_timeout
+        grace = 2 * world.known[group].stop_timeout
         if not host.awake or not host.manager.up or (unable is not None and world.now - unable < grace):
             return True
         return apart_lately(world, grace)
@@ -93,7 +93,7 @@ class Stops:
         now = host.world.now
         waited = now - self._since.get(group, {}).get(host.name, now)
         # The machine waits by its own clock, which may run faster than the world's by as much as ``Cluster.margin`` covers.
-        if waited >= host.world.cluster.group(group).stop_timeout * 99 // 100:
+        if waited >= host.world.known[group].stop_timeout * 99 // 100:
             return
         for name, runs in places.items():
             if name == host.name or provable(host.world.cluster, name):
@@ -124,7 +124,7 @@ class Stops:
         self._said[group, host.name] = host.world.now
         if host.catching_up:
             return
-        for item in host.world.cluster.group(group).resources:
+        for item in host.world.known[group].resources:
             if isinstance(item, AddressResource):
                 there = item.address in host.kernel.addresses
             else:

@@ -81,7 +81,8 @@ class Wording:
                 return f"announce {_names(addresses)}: {why}"
             case wish.ProbeAddresses(_, _, addresses, limit, why):
                 return f"probe {_names(addresses)} for {short(limit)}: {why}"
-            case wish.RunAgent(_, _, resource, action, _, ballot, why):
+            case wish.RunAgent(_, _, resource, action, _, ballot, why, _, former):
+                resource = f"the former {resource}" if former else resource
                 return f"{action.value} {resource} ({self.ballot(ballot) if ballot else 'no ballot'}): {why}"
             case wish.RunProbes(_, probes, why):
                 return f"ask {' '.join(name for name, _ in probes) or 'no probes'}: {why}"
@@ -97,6 +98,8 @@ class Wording:
                 return f"{'note' if level is Level.INFO else level.value}: {why}"
             case wish.SaveStandby(standby):
                 return f"save standby {'on' if standby else 'off'}"
+            case wish.Settled():
+                return "forget the former configuration"
             case wish.Quit(why):
                 return f"quit: {why}"
             case _:

@@ -14,7 +14,7 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -149,6 +149,8 @@ class World:
         self, cluster: Cluster, seed: int, make_core: MakeCore, *, habits: Habits, observers: Sequence[Observer] = ()
     ) -> None:
         self.cluster = cluster
+        self.known = {group.name: group for group in cluster.groups}
+        """Every group that any file has named, with every resource that it ever had: what may be somewhere."""
         self.random = Random(seed)
         self.make_core = make_core
         self.habits = habits
@@ -164,6 +166,14 @@ class World:
         self._heap: list[tuple[WorldTime, int, int, Callable[[], None]]] = []
         self._pushed = 0
         self._trace = hashlib.blake2b(digest_size=16)
+
+    def learn(self, cluster: Cluster) -> None:
+        """Some machine's file says so now."""
+        for group in cluster.groups:
+            old = self.known[group.name].resources if group.name in self.known else ()
+            names = {item.id for item in group.resources}
+            resources = (*group.resources, *(item for item in old if item.id not in names))
+            self.known[group.name] = replace(group, resources=resources)
 
     def at(self, when: WorldTime, action: Callable[[], None], order: int = FIRST) -> None:
         """Call ``action`` at ``when`` (not before now), in the order of the calls of this method."""

@@ -56,7 +56,7 @@ def _spawn(argv: tuple[str, ...], descriptors: dict[int, int]) -> int:
         {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN},
         file_actions=actions,
         setsid=True,
-        setsigmask=(),
+        setsigmask=(signal.SIGHUP,),  # until whoever understands it says so: it must end nobody who is still starting
         setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
     )
 

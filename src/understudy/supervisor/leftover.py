@@ -16,12 +16,19 @@ _ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
 def leftovers(runtime_dir: str, node: str = "") -> list[str]:
     """A sentence for each group of which something is here, or may be. ``node``: a witness has nothing."""
     tree = _configuration(os.path.join(runtime_dir, "running.toml"))
+    former = _configuration(os.path.join(runtime_dir, "former.toml")).get("groups", {})  # a reload may not be over
     if node in tree.get("witness", {}):
         return []
     local, programs = local_addresses(), living_programs(runtime_dir)
     found = []
-    for name, group in tree.get("groups", {}).items():
-        parts = [text for item in group.get("resources", ()) if (text := _part(item, local, programs))]
+    groups = tree.get("groups", {})
+    for name in dict.fromkeys((*groups, *former)):
+        now, before = (part.get(name, {}).get("resources", []) for part in (groups, former))
+        parts = [
+            text
+            for item in (*now, *(item for item in before if item not in now))
+            if (text := _part(item, local, programs))
+        ]
         if parts:
             found.append(f"group {name}: {'; '.join(parts)}")
     return found

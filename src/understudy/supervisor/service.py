@@ -285,12 +285,20 @@ class Supervisor:
 
     def _signalled(self, number: int) -> None:
         if number == signal.SIGHUP:
-            log("reloading the configuration is not supported yet; restart the node to change it", "warning")
+            self._reload()
         elif not self._stopping:
             self._stop()
         elif not self._forced:
             log("asked a second time: stopping at once, nothing is handed over", "warning")
             self._force()
+
+    def _reload(self) -> None:
+        """The manager does it, and says what came of it; one that is just starting hears of it when it is there."""
+        if self._stopping or not self.manager.running:
+            log("asked to reload the configuration, and there is no manager to do it; ask again", "warning")
+            return
+        log("reloading the configuration; the manager says what comes of it")
+        self.manager.signal(signal.SIGHUP)
 
     def _stop(self) -> None:
         log("stopping: groups are handed over first")

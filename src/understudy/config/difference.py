@@ -1,0 +1,279 @@
+"""What is different between two configurations, in words; and which of it can be taken up while everything runs.
+
+Compared is what ``render`` writes, so the words are those of the file, and defaults that were written out are no difference.
+Values that may be secrets (parameters, environments, arguments) are never shown, only that they differ.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, TypeAlias
+
+from ..changes import restarted, untouched
+from ..model import AddressResource, Cluster, Group, MountResource, Resource, SystemdResource
+from .render import render
+
+Tree: TypeAlias = dict[str, Any]
+
+
+class How(Enum):
+    """How a difference is taken up: by a reload; by a restart of the daemons; or by two reloads, one after the other."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+    TWO_STEPS = "two steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``where``: the part of the configuration, as in ``groups.site``. ``text``: one sentence for people."""
+
+    where: str
+    text: str
+    how: How = How.RELOAD
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``effects``: what a reload will stop, start and restart, as sentences. ``restart``: (group, resource) that run differently
+    although they keep their names.
+    """
+
+    changes: tuple[Change, ...]
+    effects: tuple[str, ...] = ()
+    restart: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def obstacles(self) -> tuple[Change, ...]:
+        """What a reload cannot take up."""
+        return tuple(change for change in self.changes if change.how is not How.RELOAD)
+
+
+_SECTIONS = {"nodes": "node", "witness": "witness", "fence": "fence device"}
+_SECRET = frozenset({"params", "parameters", "environment", "args", "command", "notify", "options", "probe", "probes"})
+_ALL_AT_ONCE = "so stop all daemons, then start them with the new file"
+_ONE_BY_ONE = "restart the daemons with the new file, one machine after the other"
+_RESTART = {
+    "name": f"the cluster's name stands in every packet, {_ALL_AT_ONCE}",
+    "quorum": f"machines that count by different policies exchange no votes, {_ALL_AT_ONCE}",
+    "heartbeat": _ONE_BY_ONE,
+    "dead_time": _ONE_BY_ONE,
+}
+_VOTERS = f"who votes changes, {_ALL_AT_ONCE}"
+_ONE_AFTER_OTHER = "restart the daemon of that machine with the new file, then those of the others, one after the other"
+_WATCHDOG = f"the device is opened at the start: {_ONE_BY_ONE}"
+
+
+def difference(before: Cluster, after: Cluster) -> Difference:
+    """From ``before``, with which something runs, to ``after``. Where the files lie is no difference."""
+    old, new = _tree(before), _tree(after)
+    changes = [*_cluster(old["cluster"], new["cluster"])]
+    for section in _SECTIONS:
+        changes += _members(section, old.get(section, {}), new.get(section, {}))
+    changes += _order(before, after)
+    if old.get("watchdog") != new.get("watchdog"):
+        changes.append(
+            Change("watchdog", f"{_words(old.get('watchdog'), new.get('watchdog'))}: {_WATCHDOG}", How.RESTART)
+        )
+    if before.api != after.api:
+        changes.append(Change("api", f"{_words(old.get('api'), new.get('api')) or 'other files'}: from now on"))
+    changes += _groups(before, after, old.get("groups", {}), new.get("groups", {}))
+    changes += _moved(before, after)
+    return Difference(tuple(changes), tuple(_effects(before, after)), restarted(before, after))
+
+
+def _tree(cluster: Cluster) -> Tree:
+    return tomllib.loads(render(replace(cluster, key_file="")))
+
+
+def _cluster(old: Tree, new: Tree) -> list[Change]:
+    found = []
+    for word in dict.fromkeys((*old, *new)):
+        if old.get(word) == new.get(word):
+            continue
+        text = _word(word, old.get(word), new.get(word))
+        if word in _RESTART:
+            found.append(Change("cluster", f"{text}: {_RESTART[word]}", How.RESTART))
+        else:
+            found.append(Change("cluster", text))
+    return found
+
+
+def _members(section: str, old: Tree, new: Tree) -> list[Change]:
+    """Nodes, witnesses and fence devices: each a table of its own."""
+    found, voter = [], section != "fence"
+    for name in dict.fromkeys((*old, *new)):
+        where, what = f"{section}.{name}", f"{_SECTIONS[section]} {name}"
+        if name not in new or name not in old:
+            text = f"{what} is {'new' if name not in old else 'gone'}"
+            found.append(Change(where, f"{text}: {_VOTERS}", How.RESTART) if voter else Change(where, text))
+        elif old[name] != new[name]:
+            hard = (
+                {word for word in ("links", "watchdog") if old[name].get(word) != new[name].get(word)}
+                if voter
+                else set()
+            )
+            text = f"{what}: {_words(old[name], new[name])}"
+            how = f"{text}: {_ONE_AFTER_OTHER}" if hard else text
+            found.append(Change(where, how, How.RESTART if hard else How.RELOAD))
+    return found
+
+
+def _order(before: Cluster, after: Cluster) -> list[Change]:
+    old, new = before.names, after.names
+    if old == new or sorted(old) != sorted(new):
+        return []
+    return [Change("nodes", f"the order of members is {', '.join(new)} instead of {', '.join(old)}")]
+
+
+def _groups(before: Cluster, after: Cluster, old: Tree, new: Tree) -> list[Change]:
+    found = []
+    for name in dict.fromkeys((*old, *new)):
+        where = f"groups.{name}"
+        if name not in old:
+            found.append(
+                Change(where, f"group {name} is new: {_list(item.id for item in _group(after, name).resources)}")
+            )
+        elif name not in new:
+            found.append(
+                Change(where, f"group {name} is gone: {_list(item.id for item in _group(before, name).resources)}")
+            )
+        elif old[name] != new[name]:
+            without = (
+                {word: value for word, value in tree[name].items() if word != "resources"} for tree in (old, new)
+            )
+            words = _words(*without)
+            if words:
+                found.append(Change(where, f"group {name}: {words}"))
+            found += _resources(where, _group(before, name), _group(after, name), old[name], new[name])
+    common = [name for name in old if name in new]
+    if common != [name for name in new if name in old]:
+        found.append(Change("groups", f"the order of groups is {', '.join(new)} instead of {', '.join(old)}"))
+    return found
+
+
+def _resources(where: str, before: Group, after: Group, old: Tree, new: Tree) -> list[Change]:
+    words_of = {item.id: words for item, words in zip(before.resources, old["resources"], strict=True)}
+    words_now = {item.id: words for item, words in zip(after.resources, new["resources"], strict=True)}
+    found = []
+    for name in dict.fromkeys((*words_of, *words_now)):
+        if name not in words_now:
+            found.append(Change(where, f"group {before.name} loses {name}"))
+        elif name not in words_of:
+            found.append(Change(where, f"group {before.name} gets {name}"))
+        elif words_of[name] != words_now[name]:
+            found.append(Change(where, f"{name} of group {before.name}: {_words(words_of[name], words_now[name])}"))
+    common = [name for name in words_of if name in words_now]
+    if common != [name for name in words_now if name in words_of]:
+        order = ", ".join(item.id for item in after.resources)
+        found.append(Change(where, f"the resources of group {before.name} start in another order: {order}"))
+    return found
+
+
+def _moved(before: Cluster, after: Cluster) -> list[Change]:
+    """What belongs to another group now. Two groups have two leases, and while one machine has the old file and another the new
+    one, each could hold one of them and run the same thing.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    for group in before.groups:
+        for resource in group.resources:
+            owners.update(dict.fromkeys(_identities(resource), group.name))
+    found = []
+    for group in after.groups:
+        for resource in group.resources:
+            for identity in _identities(resource):
+                owner = owners.get(identity, group.name)
+                if owner != group.name:
+                    text = (
+                        f"{resource.id} belongs to group {owner} and would belong to {group.name}: take it out first, reload "
+                        "on every machine, and only then put it in"
+                    )
+                    found.append(Change(f"groups.{group.name}", text, How.TWO_STEPS))
+                    break
+    return found
+
+
+def _identities(resource: Resource) -> set[tuple[str, str]]:
+    """By what another group's resource is recognised as the same thing."""
+    found = {("name", resource.id)}
+    match resource:
+        case AddressResource():
+            found.add(("address", resource.address))
+        case MountResource():
+            found |= {("mount", resource.device), ("at", resource.directory)}
+        case SystemdResource():
+            found.add(("unit", resource.unit))
+        case _:
+            found.add(("same", repr(replace(resource, id=""))))
+    return found
+
+
+def _effects(before: Cluster, after: Cluster) -> Iterable[str]:
+    """What a reload does to what runs."""
+    old = {group.name: group for group in before.groups}
+    names = {group.name for group in after.groups}
+    for group in before.groups:
+        if group.name not in names:
+            yield f"group {group.name} is stopped where it runs and released; a machine that still has the old file may take it"
+    for group in after.groups:
+        if group.name not in old:
+            yield f"group {group.name} is started where it belongs"
+            continue
+        former = old[group.name].resources
+        changed = [name for owner, name in restarted(before, after) if owner == group.name]
+        stays = untouched(former, group.resources, changed)
+        stopped = [item.id for item in former if item.id not in stays]
+        started = [item.id for item in group.resources if item.id not in stays]
+        again = [name for name in started if name in stopped]
+        if again:
+            yield f"group {group.name}, where it runs: {_list(again)} {_is(again)} stopped and started again"
+        for names_of, word in ((stopped, "stopped"), (started, "started")):
+            only = [name for name in names_of if name not in again]
+            if only:
+                yield f"group {group.name}, where it runs: {_list(only)} {_is(only)} {word}"
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _group(cluster: Cluster, name: str) -> Group:
+    return next(group for group in cluster.groups if group.name == name)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def _words(old: Tree | None, new: Tree | None) -> str:
+    """The words that differ, with their values."""
+    old, new = old or {}, new or {}
+    return ", ".join(
+        _word(word, old.get(word), new.get(word))
+        for word in dict.fromkeys((*old, *new))
+        if old.get(word) != new.get(word)
+    )
+
+
+def _word(word: str, old: Any, new: Any) -> str:
+    if word in _SECRET:
+        if isinstance(old, dict) and isinstance(new, dict):
+            names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+            return f"{word} differ in {', '.join(names)}"
+        return f"other {word}"
+    return f"{word} {_value(new)} instead of {_value(old)}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "its default"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{word} = {_value(item)}" for word, item in value.items()) + "}"
+    if isinstance(value, list):
+        return ", ".join(_value(item) for item in value) or "nothing"
+    return str(value)

@@ -1,0 +1,172 @@
+"""``understudy reload`` and SIGHUP: the administrator's file, judged, compared with what runs, and taken up.
+
+A file that is refused, or that asks for what only a restart can do, changes nothing at all. What is taken up is copied first, as
+at the start: the former copy stays beside it until the pulse has said that nothing of it is left, so that whoever dies in between
+is followed by somebody who knows both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..adapters import running
+from ..config.difference import Difference, difference
+from ..config.keys import format_keys
+from ..config.load import examine, key_path, load, load_keys
+from ..config.render import render
+from ..effects import Level
+from ..errors import ConfigError, NotRunning, Refused, TimedOut, UnderstudyError, check
+from ..model import Cluster
+from ..units import SECOND, Duration
+
+if TYPE_CHECKING:
+    from .service import Manager
+
+_LIMIT: Duration = 10 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The file: ``cluster`` None when it is refused. ``problems`` are sentences, warnings too."""
+
+    source: str
+    cluster: Cluster | None
+    problems: tuple[str, ...]
+    difference: Difference
+    remarks: tuple[str, ...] = ()
+
+    def answer(self) -> dict[str, Any]:
+        """As JSON, for people and programs."""
+        return {
+            "ok": self.cluster is not None and not self.difference.obstacles,
+            "source": self.source,
+            "digest": "" if self.cluster is None else self.cluster.digest,
+            "problems": list(self.problems),
+            "remarks": list(self.remarks),
+            "changes": [
+                {"where": item.where, "text": item.text, "how": item.how.value} for item in self.difference.changes
+            ],
+            "effects": list(self.difference.effects),
+        }
+
+
+def judge(source: str, before: Cluster) -> Judged:
+    """Read the file at ``source`` and compare it with ``before``. Touches the disk."""
+    found, problems = examine(source)
+    sentences = tuple(str(problem) for problem in problems)
+    if found is None:
+        return Judged(source, None, sentences, Difference(()))
+    remarks: tuple[str, ...] = ()
+    try:
+        if load_keys(found) != load_keys(before):
+            remarks = (
+                f"{key_path(found)} has other keys: they are not taken up by a reload, but at the next stop and start",
+            )
+    except ConfigError as error:
+        return Judged(source, None, (*sentences, str(error)), Difference(()))
+    return Judged(source, found, sentences, difference(before, found), remarks)
+
+
+class Reloads:
+    """All reloads of one manager, one at a time."""
+
+    def __init__(self, manager: Manager, runtime_dir: str) -> None:
+        self._manager = manager
+        self._runtime_dir = runtime_dir
+        self._lock = asyncio.Lock()
+
+    async def look(self) -> Judged:
+        """What a reload would do now. Raises UnderstudyError when nobody knows which file this node was started with."""
+        source = running.source(self._runtime_dir)
+        if not source:
+            raise UnderstudyError("nothing says which file this node was started with", "start it with: understudy run")
+        return await asyncio.get_running_loop().run_in_executor(None, judge, source, self._manager.cluster)
+
+    async def reload(self, by: str, digest: str = "") -> dict[str, Any]:
+        """Take the file up. ``digest``: what was shown to the operator; another file than that is refused.
+
+        Raises Refused, with the reason, when nothing was changed; NotRunning or TimedOut when the pulse takes it up later.
+        """
+        async with self._lock:
+            judged = await self.look()
+            found = judged.cluster
+            if found is None:
+                raise Refused(f"{judged.source} is refused; nothing is changed", "\n".join(judged.problems))
+            if digest and digest != found.digest:
+                raise Refused(
+                    f"{judged.source} was changed meanwhile; nothing is changed", "look at the difference again"
+                )
+            if judged.difference.obstacles:
+                texts = "\n".join(change.text for change in judged.difference.obstacles)
+                raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", texts)
+            if not judged.difference.changes:
+                return {**judged.answer(), "text": f"{judged.source} says what this node runs with; nothing to do"}
+            if os.path.exists(running.former(self._runtime_dir)):
+                raise Refused(
+                    "something of the configuration before the last reload has not stopped here yet; nothing is changed",
+                    "look with: understudy status",
+                )
+            await self._apply(found, judged, by)
+            return {**judged.answer(), "text": f"{judged.source} is taken up"}
+
+    async def _apply(self, found: Cluster, judged: Judged, by: str) -> None:
+        manager, before = self._manager, self._manager.cluster
+        loop = asyncio.get_running_loop()
+        try:
+            after = await loop.run_in_executor(None, self._write, found, before)
+        except OSError as error:
+            raise UnderstudyError(f"cannot write {error.filename}: {error.strerror}; nothing is changed") from None
+        manager.say(
+            Level.INFO, f"{by} reloads {judged.source}: {'; '.join(item.text for item in judged.difference.changes)}"
+        )
+        await manager.follow(after, before)
+        ok, text = await self._tell()
+        if not ok:
+            await loop.run_in_executor(None, running.undo_change, self._runtime_dir)
+            await manager.follow(before, None)
+            raise Refused(f"the pulse refused it: {text}; nothing is changed")
+
+    def _write(self, found: Cluster, before: Cluster) -> Cluster:
+        running.begin_change(self._runtime_dir)
+        try:
+            text = render(replace(found, key_file=running.KEYS))
+            running.keep(self._runtime_dir, text, format_keys(load_keys(before)), found.source)
+            after = load(running.configuration(self._runtime_dir))
+            check(after.digest == found.digest, "the copy of the configuration does not mean the same")
+        except Exception:
+            running.undo_change(self._runtime_dir)
+            raise
+        return after
+
+    async def _tell(self) -> tuple[bool, str]:
+        number = self._manager.next_number()
+        try:
+            packet = await self._manager.link.ask({"t": "reload", "id": number}, "reloaded", number, _LIMIT)
+        except (NotRunning, TimedOut) as error:
+            hint = "the copies are written: the pulse takes them up when it is back"
+            raise type(error)(f"{error.text}; whether it is taken up already is unknown", hint) from None
+        return packet.get("ok") is True, str(packet.get("text", ""))
+
+    async def again(self) -> None:
+        """A pulse is connected: was it told of the last change?"""
+        if os.path.exists(running.former(self._runtime_dir)):
+            try:
+                await self._tell()
+            except (NotRunning, TimedOut):
+                return  # it reads the copies when it starts, and we ask again when it is connected again
+
+    async def by_signal(self) -> None:
+        """SIGHUP: without a question; the history says what came of it."""
+        manager = self._manager
+        try:
+            answer = await self.reload("SIGHUP")
+        except UnderstudyError as error:
+            manager.say(
+                Level.ERROR, f"SIGHUP: {error.text}" + (f": {error.hint}" if error.hint else "").replace("\n", "; ")
+            )
+            return
+        for text in (answer["text"], *answer["effects"], *answer["remarks"]):
+            manager.say(Level.INFO, f"SIGHUP: {text}")
