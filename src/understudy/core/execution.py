@@ -117,6 +117,8 @@ class Execution:
             if isinstance(resource, AddressResource):
                 state = State.RUNNING if resource.address in present else State.STOPPED
             self.parts.append(Part(resource, state))
+        self.retired = False
+        """No group of the configuration any more: all of it is as it was formerly."""
         self.ending: list[Part] = []
         """What a reload changed or removed, in the order of starts: stopped first, and then forgotten unless it is a part."""
         self.facts: list[Fact] = []
@@ -391,7 +393,7 @@ class Execution:
         self.operation = Operation(op, action, resources, now + limit + SLACK)
         parts[0].monitor_at = NEVER
         until = self.right_until if action is Action.START else NEVER
-        former = not _among(parts[0], self.parts)
+        former = self.retired or not _among(parts[0], self.parts)
         return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until, former)]
 
     # How operations end
