@@ -20,7 +20,9 @@ def of(before: str, after: str) -> Difference:
 
 
 def test_layout_comments_and_written_defaults_are_no_difference() -> None:
-    assert of(GOOD, "# a remark\n" + GOOD.replace('name = "site"', 'name =   "site"\nquorum = "majority"')) == Difference(())
+    assert of(
+        GOOD, "# a remark\n" + GOOD.replace('name = "site"', 'name =   "site"\nquorum = "majority"')
+    ) == Difference(())
 
 
 @pytest.mark.parametrize(
@@ -28,10 +30,25 @@ def test_layout_comments_and_written_defaults_are_no_difference() -> None:
     [
         (ONE, MORE, "group site gets sleeper", How.RELOAD),
         (MORE, ONE, "group site loses sleeper", How.RELOAD),
-        ("[groups.site]", '[groups.site]\nprefer = ["ha02"]', "group site: prefer ha02 instead of its default", How.RELOAD),
+        (
+            "[groups.site]",
+            '[groups.site]\nprefer = ["ha02"]',
+            "group site: prefer ha02 instead of its default",
+            How.RELOAD,
+        ),
         ("[groups.site]", "[groups.web]", "group web is new: address 192.168.58.100", How.RELOAD),
-        ("[groups.site]", "[groups.web]", "belongs to group site and would belong to web: take it out first", How.TWO_STEPS),
-        ('name = "site"', 'name = "site"\ndead_time = "3s"', "dead_time 3s instead of 1s: restart the daemons", How.RESTART),
+        (
+            "[groups.site]",
+            "[groups.web]",
+            "belongs to group site and would belong to web: take it out first",
+            How.TWO_STEPS,
+        ),
+        (
+            'name = "site"',
+            'name = "site"\ndead_time = "3s"',
+            "dead_time 3s instead of 1s: restart the daemons",
+            How.RESTART,
+        ),
         ('links = ["192.168.58.9"]', 'links = ["192.168.58.8"]', "witness arbiter: links", How.RESTART),
         ("[witness.arbiter]", "[witness.judge]", "witness judge is new: who votes changes", How.RESTART),
         ("[nodes.ha01]", "[nodes.ha01]\ncapacity = 5", "node ha01: capacity 5 instead of its default", How.RELOAD),
@@ -47,7 +64,9 @@ def test_each_change_is_said_and_classified(before: str, after: str, text: str, 
 
 
 def test_what_comes_after_a_change_is_restarted_and_what_comes_before_is_not() -> None:
-    three = ONE.replace("}]", '}, { command = ["/bin/a"] }, { command = ["/bin/b", "secret"] }, { command = ["/bin/c"] }]')
+    three = ONE.replace(
+        "}]", '}, { command = ["/bin/a"] }, { command = ["/bin/b", "secret"] }, { command = ["/bin/c"] }]'
+    )
     before, after = GOOD.replace(ONE, three), GOOD.replace(ONE, three.replace("secret", "other"))
     found = of(before, after)
     assert found.effects == ("group site, where it runs: b, c are stopped and started again",)
