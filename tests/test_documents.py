@@ -69,7 +69,7 @@ def test_the_commands_are_found_at_all() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("`understudy reload`", "there is no command 'reload'"),
+        ("`understudy reread`", "there is no command 'reread'"),
         ("```sh\nsudo understudy status --colour\n```\n", "status has no option --colour"),
         ("`understudy\nmove --force site`", "move has no option --force"),
         ("`/usr/bin/understudy --verbose`", "understudy has no option --verbose"),

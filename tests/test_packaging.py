@@ -58,9 +58,9 @@ def test_programs_of_groups_outlive_the_supervisor() -> None:
     assert found["Restart"] == "always"
 
 
-def test_systemd_does_not_claim_to_reload_and_does_not_repeat_what_is_useless() -> None:
+def test_systemd_reloads_by_our_command_and_does_not_repeat_what_is_useless() -> None:
     found = dict(settings(PACKAGING / "understudy.service"))
-    assert "ExecReload" not in found
+    assert found["ExecReload"] == "/usr/bin/understudy reload --yes --runtime-dir /run/understudy"
     assert found["RestartPreventExitStatus"].split() == [str(EXIT_REFUSED), "75"]
 
 

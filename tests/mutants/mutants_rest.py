@@ -294,8 +294,8 @@ REST = (
     Mutant(
         "stops-in-any-order",
         "execution.py",
-        "for index in range(len(self.parts) - 1, down_to - 1, -1):",
-        "for index in range(down_to, len(self.parts)):",
+        "for index in range(len(parts) - 1, down_to - 1, -1):",
+        "for index in range(down_to, len(parts)):",
         "a group is not stopped in reverse",
     ),
     Mutant(
@@ -316,7 +316,7 @@ REST = (
     Mutant(
         "addresses-count-as-gone",
         "execution.py",
-        "        there = tuple(\n            part\n            for part in self.parts\n            if isinstance(part.resource, AddressResource) and part.state is not State.STOPPED\n        )",
+        "        there = tuple(\n            part\n            for part in self.everything()\n            if isinstance(part.resource, AddressResource) and part.state is not State.STOPPED\n        )",
         "        there = ()",
         "addresses of a lapsed lease stay",
     ),

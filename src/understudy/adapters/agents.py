@@ -165,7 +165,9 @@ class Agents:
 
         ``former``: of the program as it was before the last ``follow``.
         """
-        slot = (self._former if former else self._slots).get((group, resource))
+        key = (group, resource)
+        # What was ordered just before the change may have no name in the new configuration any more.
+        slot = self._former.get(key) if former else self._slots.get(key, self._former.get(key))
         if slot is None:
             return Outcome.UNKNOWN, f"this node's configuration has no program {resource!r} in group {group!r}"
         if slot.under_way is not None and _cuts_short(action, slot.under_way[0]):

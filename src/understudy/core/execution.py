@@ -20,7 +20,7 @@ from ..events import Outcome
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
 from ..units import NEVER, SECOND, Duration, Instant, format_duration
-from .failures import judge, must_stop
+from .failures import IGNORED, judge, must_stop
 
 ADDRESS_LIMIT: Duration = SECOND
 """How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
@@ -35,8 +35,6 @@ STOP_RETRY_MOST: Duration = 30 * SECOND
 FAILED_STOPS = 3
 """Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
 
-
-IGNORED = "failed, and that is ignored:"
 
 CHANGED = "a reload has changed or removed it, or what it stands on"
 
@@ -110,8 +108,7 @@ class Execution:
         self.manager = False
         self.hold_programs_until: Instant = 0
         self.waits = ""
-        self.fence_until: Instant = 0
-        """While this machine is to be switched off for a failure, the group is left as it is, but not for ever; 0: it is not."""
+        self.fence_until: Instant = 0  # until then this machine is to be switched off, and the group is left as it is
         self.stop_since: Instant | None = None
         self.operation: Operation | None = None
         self.parts: list[Part] = []
@@ -120,6 +117,8 @@ class Execution:
             if isinstance(resource, AddressResource):
                 state = State.RUNNING if resource.address in present else State.STOPPED
             self.parts.append(Part(resource, state))
+        self.retired = False
+        """No group of the configuration any more: all of it is as it was formerly."""
         self.ending: list[Part] = []
         """What a reload changed or removed, in the order of starts: stopped first, and then forgotten unless it is a part."""
         self.facts: list[Fact] = []
@@ -283,8 +282,7 @@ class Execution:
         self.at = now
         if self.operation is not None:
             return []
-        if self.ending:
-            self.ending = [part for part in self.ending if part.state is not State.STOPPED]
+        self.ending = [part for part in self.ending if part.state is not State.STOPPED]
         if self.wanted is Wanted.RUN and self.ending:
             return self._advance_stop(now, self.ending, CHANGED)
         if self.wanted is Wanted.RUN:
@@ -399,7 +397,7 @@ class Execution:
         self.operation = Operation(op, action, resources, now + limit + SLACK)
         parts[0].monitor_at = NEVER
         until = self.right_until if action is Action.START else NEVER
-        former = not _among(parts[0], self.parts)
+        former = self.retired or not _among(parts[0], self.parts)
         return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until, former)]
 
     # How operations end
@@ -474,7 +472,6 @@ class Execution:
         self.facts.append(Fact(found.why, gave_up_for=found.gave_up_for, failed=True))
 
     def _not_fenced(self) -> None:
-        """Nobody has switched this machine off in time: then the group goes elsewhere, if it can."""
         self.fence_until = 0
         for part in self.parts:
             if part.state is State.FAILED:

@@ -11,6 +11,10 @@ GAVE_UP_PAUSE: Duration = 5 * SECOND
 """Shortest pause before a group that failed too often, and that no other node can take, is started here again."""
 
 
+IGNORED = "failed, and that is ignored:"
+"""How the text of a resource begins that is not as it should be and counts as running."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """``recent``: the failures that count from now on. ``gave_up_for``: this machine cannot run the group for so long; 0: it can.

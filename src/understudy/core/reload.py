@@ -82,7 +82,7 @@ def _charge(node: Node, group: Group, event: Reconfigured, now: Instant) -> Char
         charge.forget_failures()
     charge.execution.group = charge.group = group
     charge.health.change(group)
-    charge.retired = False
+    charge.retired = charge.execution.retired = False
     if charge.addresses != group.addresses:
         charge.addresses = group.addresses
         charge.question.addresses, charge.question.good_until = group.addresses, 0
@@ -93,7 +93,7 @@ def _charge(node: Node, group: Group, event: Reconfigured, now: Instant) -> Char
 def _retire(steward: Steward, charge: Charge) -> None:
     if charge.retired:
         return
-    charge.retired = True
+    charge.retired = charge.execution.retired = True
     charge.moving_to, charge.pinned = None, False
     steward.note(f"{NOT_THERE}: stopped on {steward.me}, and then forgotten", charge.group.name, Level.WARNING)
 

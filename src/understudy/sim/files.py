@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..changes import restarted
+from ..effects import RunAgent
+from ..errors import check
 from ..events import Reconfigured, Started
 from ..model import Cluster
 from ..units import MILLISECOND
@@ -89,3 +91,16 @@ def set_times(host: Host, dead_time: int, heartbeat: int) -> None:
     host.cluster = slower(host.cluster)
     host.former = None if host.former is None else slower(host.former)
     host.wanted = None if host.wanted is None else slower(host.wanted)
+
+
+def judge(host: Host, effect: RunAgent) -> None:
+    """A manager knows the programs of its file, and the former ones until all of them have stopped; nothing else."""
+    if host.catching_up:
+        return  # decided before a freeze, during which the file may have changed
+    file = host.former if effect.former else host.cluster
+    there = file is not None and any(
+        group.name == effect.group and any(item.id == effect.resource for item in group.resources)
+        for group in file.groups
+    )
+    which = "former" if effect.former else "present"
+    check(there, f"{host.name}: no {which} program {effect.resource} in group {effect.group}")

@@ -446,6 +446,7 @@ class Host:
             case wish.ProbeAddresses():
                 self.neighbours.probe(effect)
             case wish.RunAgent():
+                files.judge(self, effect)
                 self.world.mark(f"{effect.op} {effect.resource} {effect.action.value}".encode())
                 return self.manager.run(effect, self.pulse_number)
             case wish.RunProbes():

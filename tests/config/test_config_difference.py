@@ -1,0 +1,76 @@
+"""The difference of two configurations, in words, and what of it a reload can take up."""
+
+from __future__ import annotations
+
+import pytest
+from config_helpers import GOOD
+
+from understudy.config.difference import Difference, How, difference
+from understudy.config.validate import read
+
+MORE = 'resources = [{ address = "192.168.58.100/24", device = "eth0" }, { command = ["/bin/sleep", "9"], name = "sleeper" }]'
+ONE = 'resources = [{ address = "192.168.58.100/24", device = "eth0" }]'
+
+
+def of(before: str, after: str) -> Difference:
+    old, new = (read(text, "cluster.toml", source="/cluster.toml").cluster for text in (before, after))
+    assert old is not None
+    assert new is not None
+    return difference(old, new)
+
+
+def test_layout_comments_and_written_defaults_are_no_difference() -> None:
+    assert of(
+        GOOD, "# a remark\n" + GOOD.replace('name = "site"', 'name =   "site"\nquorum = "majority"')
+    ) == Difference(())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "how"),
+    [
+        (ONE, MORE, "group site gets sleeper", How.RELOAD),
+        (MORE, ONE, "group site loses sleeper", How.RELOAD),
+        (
+            "[groups.site]",
+            '[groups.site]\nprefer = ["ha02"]',
+            "group site: prefer ha02 instead of its default",
+            How.RELOAD,
+        ),
+        ("[groups.site]", "[groups.web]", "group web is new: address 192.168.58.100", How.RELOAD),
+        (
+            "[groups.site]",
+            "[groups.web]",
+            "belongs to group site and would belong to web: take it out first",
+            How.TWO_STEPS,
+        ),
+        (
+            'name = "site"',
+            'name = "site"\ndead_time = "3s"',
+            "dead_time 3s instead of 1s: restart the daemons",
+            How.RESTART,
+        ),
+        ('links = ["192.168.58.9"]', 'links = ["192.168.58.8"]', "witness arbiter: links", How.RESTART),
+        ("[witness.arbiter]", "[witness.judge]", "witness judge is new: who votes changes", How.RESTART),
+        ("[nodes.ha01]", "[nodes.ha01]\ncapacity = 5", "node ha01: capacity 5 instead of its default", How.RELOAD),
+        ('name = "site"', 'name = "site"\nadmin_group = "adm"', "admin_group adm instead of its default", How.RELOAD),
+    ],
+)
+def test_each_change_is_said_and_classified(before: str, after: str, text: str, how: How) -> None:
+    first = GOOD.replace(ONE, before) if before in (ONE, MORE) else GOOD
+    changed = first.replace(before, after)
+    assert changed != first
+    found = [change for change in of(first, changed).changes if text in change.text]
+    assert [change.how for change in found] == [how], of(first, changed).changes
+
+
+def test_what_comes_after_a_change_is_restarted_and_what_comes_before_is_not() -> None:
+    three = ONE.replace(
+        "}]", '}, { command = ["/bin/a"] }, { command = ["/bin/b", "secret"] }, { command = ["/bin/c"] }]'
+    )
+    before, after = GOOD.replace(ONE, three), GOOD.replace(ONE, three.replace("secret", "other"))
+    found = of(before, after)
+    assert found.effects == ("group site, where it runs: b, c are stopped and started again",)
+    assert found.restart == (("site", "b"),)
+    assert "secret" not in str(found)
+    longer = GOOD.replace(ONE, three.replace('["/bin/a"]', '["/bin/a"], restarts = 7'))
+    assert of(before, longer).effects == ()

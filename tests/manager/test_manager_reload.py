@@ -1,0 +1,98 @@
+"""A thousand invalid edits: nothing changes at all, neither a copy nor what anybody runs with."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import pytest
+
+from understudy.adapters import running
+from understudy.config.keys import format_keys
+from understudy.config.load import examine, load_keys
+from understudy.config.render import render
+from understudy.errors import Refused
+from understudy.manager.reload import Reloads
+
+GOOD = """\
+[cluster]
+name = "site"
+key_file = "cluster.key"
+heartbeat = "200ms"
+dead_time = "1s"
+quorum = "majority"
+[nodes.ha01]
+links = ["192.168.107.101", "192.168.58.101"]
+[nodes.ha02]
+links = ["192.168.107.102", "192.168.58.102"]
+[witness.arbiter]
+links = ["192.168.58.9"]
+[groups.site]
+prefer = ["ha01"]
+resources = [
+  { address = "192.168.58.100/24", device = "eth0" },
+  { command = ["/bin/sleep", "1"], name = "sleeper" },
+]
+[groups.mail]
+after = ["site"]
+resources = [{ address = "192.168.58.110/24", device = "eth0" }]
+"""
+
+
+class OnlyACluster:
+    """What ``Reloads`` asks of a manager as long as nothing is taken up; anything else fails the test."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+
+
+def spoilt(random: Random) -> str:
+    """The good file with some letters changed, left out or doubled, or a line too many or too few."""
+    text = GOOD
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(text))
+        kind = random.randrange(4)
+        if kind == 0:
+            text = text[:at] + chr(random.randint(33, 126)) + text[at + 1 :]
+        elif kind == 1:
+            text = text[:at] + text[at + random.randint(1, 12) :]
+        elif kind == 2:
+            text = text[:at] + text[max(0, at - 12) :]
+        else:
+            lines = text.splitlines(keepends=True)
+            lines.insert(random.randrange(len(lines)), random.choice(lines))
+            text = "".join(lines)
+    return text
+
+
+def test_a_thousand_invalid_edits_change_nothing(tmp_path: Path) -> None:
+    source, runtime = tmp_path / "cluster.toml", tmp_path / "run"
+    runtime.mkdir()
+    key = tmp_path / "cluster.key"
+    key.write_text(secrets.token_hex(32) + "\n")
+    key.chmod(0o600)
+    source.write_text(GOOD)
+    cluster, _ = examine(str(source))
+    assert cluster is not None
+    running.keep(str(runtime), render(cluster), format_keys(load_keys(cluster)), str(source))
+    before = {path.name: path.read_bytes() for path in runtime.iterdir()}
+    manager = OnlyACluster(cluster)
+    random, refused = Random(7), 0
+
+    async def attempt() -> bool:
+        reloads = Reloads(cast(Any, manager), str(runtime))
+        judged = await reloads.look()
+        if judged.cluster is not None and not judged.difference.obstacles:
+            return False  # still a good file, by chance
+        with pytest.raises(Refused, match="nothing is changed") as caught:
+            await reloads.reload("test")
+        return bool(caught.value.hint)
+
+    while refused < 1000:
+        source.write_text(spoilt(random), errors="replace")
+        refused += asyncio.run(attempt())
+        assert manager.cluster is cluster
+        assert {path.name: path.read_bytes() for path in runtime.iterdir()} == before
