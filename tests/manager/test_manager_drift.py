@@ -72,9 +72,7 @@ def test_the_same_meaning_is_no_drift(site: Site) -> None:
 
 def test_another_meaning_other_keys_and_a_refused_file_are_each_a_sentence(site: Site) -> None:
     site.file.write_text(TEXT.replace('"1s"', '"2s"'))
-    assert site.look() == (
-        f"{site.file} differs from what this node runs with: understudy reload takes it up",
-    )
+    assert site.look() == (f"{site.file} differs from what this node runs with: understudy reload takes it up",)
     site.file.write_text(TEXT.replace('"1s"', '"1"').replace('"100ms"', '"x"'))
     (sentence,) = site.look()
     assert f"{site.file} has 2 errors now" in sentence
