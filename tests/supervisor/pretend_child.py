@@ -46,6 +46,9 @@ def asked(_number: int, _frame: FrameType | None) -> None:
 
 
 signal.signal(signal.SIGTERM, asked)
+if name == "manager":
+    signal.signal(signal.SIGHUP, lambda _number, _frame: diary("reload"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 if "--wait-fd" in flags:
     diary("waits")
     if not os.read(flags["--wait-fd"], 1):

@@ -231,11 +231,12 @@ def test_a_child_that_somebody_else_started_is_adopted_when_ours_finds_the_lock_
     wait_for(lambda: nursery.holder("manager") not in (0, other.pid), "its end is seen")
 
 
-def test_reloading_is_said_to_be_missing(nursery: Nursery) -> None:
+def test_a_wish_to_reload_goes_to_the_manager_alone(nursery: Nursery) -> None:
     nursery.start()
     nursery.wait_working()
     nursery.supervisor.send_signal(signal.SIGHUP)
-    wait_for(lambda: "not supported yet" in nursery.log(), "it says so")
+    wait_for(lambda: "manager reload" in (nursery.directory / "diary").read_text(), "the manager hears of it")
+    assert "the manager says what comes of it" in nursery.log()
     assert nursery.supervisor.poll() is None
 
 
