@@ -60,7 +60,7 @@ class GroupStatus:
     """``lease_left_ms`` is known on the holder itself only. ``not_on`` says for each other node why not there.
 
     ``unfit``: for each node that cannot run it, whatever becomes of others, why. ``pinned``: an operator put it where it is;
-    known on the holder only.
+    known on the holder only. ``prospects``: what would move it, or end its wait when it runs nowhere, in sentences.
     """
 
     name: str
@@ -74,6 +74,7 @@ class GroupStatus:
     resources: tuple[ResourceStatus, ...]
     unfit: dict[str, str] = field(default_factory=dict)
     pinned: bool = False
+    prospects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def a_snapshot(holder: str | None = "a", state: str = "started", standby: bool =
                 why="a is first in prefer",
                 not_on={"b": "a holds it and b is not better placed"},
                 resources=(ResourceStatus("sleeper", "command", "running", "process 4711"),),
+                prospects=("if a fails: to b",),
             ),
         ),
         warnings=("no real-time priority",),
