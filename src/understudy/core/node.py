@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import CloseWatchdog, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
+from ..effects import CloseWatchdog, Deliver, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -31,11 +31,11 @@ from ..events import (
     Started,
     TimerDue,
 )
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, status, wardens
+from . import asking, hearing, operators, ordering, outlook, stamps, status, wardens
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -104,6 +104,7 @@ class Node:
         # Packets come in batches. The plan is made once after each batch, for the TimerDue that follows it in the same
         # turn: made for each packet it would cost a fail-over of many groups more than the dead time.
         batched = isinstance(event, Received)
+        said = self.number
         self.dirty |= not batched
         if isinstance(event, Started):
             self._started(event, now)
@@ -113,7 +114,7 @@ class Node:
         if not self.gone and not batched and (self.dirty or self.steward.changed):
             self.dirty = False
             self._settle(now)
-        return self.out
+        return stamps.stamped(self, self.out, said)
 
     def next_deadline(self) -> Instant:
         """When ``TimerDue`` is wanted, by this machine's clock."""
@@ -271,6 +272,9 @@ class Node:
                 op = self.requests.answered(message) if message.to == self.me else None
                 if op is not None and op >= 0:
                     self.out.append(Reply(op, message.ok, message.text))
+            case Inquiry() | Page():
+                if message.to == self.me:
+                    self.out.append(Deliver(event.sender, message))
 
     def agrees(self, node: str) -> bool:
         """Whether ``node`` counts the same voters by the same policy: with others no vote is exchanged, in either direction.

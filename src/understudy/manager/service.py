@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
-from ..effects import Action, FenceAction, Level
+from ..effects import Action, FenceAction, Level, Mark
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from .drift import Drift
-from .entry import Entry
+from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
 from .ping import Pinger
@@ -121,10 +121,18 @@ class Manager:
         await control.start()
         return control
 
-    def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
-        """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
+    def say(
+        self,
+        level: Level,
+        text: str,
+        group: str = "",
+        node: str = "",
+        at: int | None = None,
+        stamp: tuple[Mark, ...] = (),
+    ) -> None:
+        """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None; ``stamp`` what the core knew."""
         self.tallies.entries[level.value] += 1
-        self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
+        self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me, stamp))
 
     def background(self, work: Any) -> None:
         """Have ``work`` done until this manager ends; what it raises goes into the history."""
@@ -234,7 +242,7 @@ class Manager:
             now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
         group, why = str(packet.get("group") or ""), str(packet.get("why", ""))
         self._reasons.heard(group, why, time.monotonic_ns())
-        self.say(level, why, group, str(packet.get("node") or ""), now)
+        self.say(level, why, group, str(packet.get("node") or ""), now, read_stamp(packet.get("stamp")))
 
     # What people ask ----------------------------------------------------------------------------------------------
 

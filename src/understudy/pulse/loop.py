@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..adapters.udp import Datagram, UdpLinks
-from ..effects import Effect
+from ..effects import Effect, Send
 from ..errors import check
 from ..events import AddressGone, Event, LinkChanged, Received, RivalSeen, ShutdownAsked, Stalled, TimerDue
 from ..snapshot import Snapshot
@@ -37,7 +37,7 @@ from ..units import SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from . import report
-from .manager_link import DumpWanted, ManagerLink, SnapshotWanted
+from .manager_link import DumpWanted, ForPeer, ManagerLink, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
@@ -245,6 +245,8 @@ class Loop:
                     self.manager.snapshot(said.id, self.snapshot(now).to_json())
                 case DumpWanted():
                     self.manager.dump(said.id, self.recorder.lines())
+                case ForPeer():
+                    self.performer.perform(Send(said.message, said.message.to), now)
                 case _:
                     self._tell(said, now)
 
@@ -252,6 +254,7 @@ class Loop:
         self.recorder.told(now, event)
         effects = self.core.handle(event, now)
         self.recorder.wished(effects)
+        self.performer.said = self.performer.sealer.counter  # a note belongs before all that its turn has sent
         for effect in effects:
             self.performer.perform(effect, now)
 

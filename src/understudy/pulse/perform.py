@@ -17,6 +17,7 @@ from ..effects import (
     AddAddresses,
     Announce,
     CloseWatchdog,
+    Deliver,
     Effect,
     FeedWatchdog,
     Fence,
@@ -122,6 +123,8 @@ class Performer:
     groups: Mapping[str, str] = field(default_factory=dict)
     guard: Guard = field(default_factory=no_guard)
     unannounced: int = 0
+    said: int = 0
+    """The counter of the last datagram before the effects that are being performed."""
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
     lease_troubles: dict[str, str] = field(default_factory=dict)
@@ -167,7 +170,9 @@ class Performer:
             case Reply():
                 self.manager.reply(effect)
             case Note():
-                self.manager.note(effect, now)
+                self.manager.note(effect, now, self.said)
+            case Deliver():
+                self.manager.deliver(effect)
             case SaveStandby():
                 self.manager.save_standby(effect.standby)
             case Quit():

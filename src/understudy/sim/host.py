@@ -464,7 +464,7 @@ class Host:
                 self.saved_standby = standby
             case wish.Quit():
                 self._end_pulse()
-            case wish.Reply() | wish.Note():
+            case wish.Reply() | wish.Note() | wish.Deliver():
                 pass
             case _:
                 assert_never(effect)
