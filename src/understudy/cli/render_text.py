@@ -153,6 +153,7 @@ def why_text(group: Mapping[str, Any], paint: Paint) -> str:
 def history_line(entry: Mapping[str, Any], paint: Paint) -> str:
     colours = {"warning": "yellow", "error": "red"}
     where = f" [{entry['group']}]" if entry.get("group") else ""
-    text = f"{entry['at']}{where} {entry['text']}"
+    origin = f" {entry['origin']}" if entry.get("origin") else ""
+    text = f"{entry['at']}{origin}{where} {entry['text']}"
     level = entry.get("level", "info")
     return paint(text, colours[level]) if level in colours else text

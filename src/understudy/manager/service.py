@@ -25,6 +25,7 @@ from .drift import Drift
 from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
+from .peers import Peers
 from .ping import Pinger
 from .pulse_link import PulseLink
 from .reasons import Reasons
@@ -66,6 +67,8 @@ class Manager:
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed)
         self.fencer = Fencer(cluster, me, self.say)
+        others = tuple(name for name in cluster.names if name != me)
+        self.peers = Peers(me, others, self.link, self._next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -92,6 +95,7 @@ class Manager:
         self.background(self.agents.tend_logs())
         self.background(self._look_around())
         self.background(self._drift.run())
+        self.background(self.peers.watch_clocks(self.heard))
         if self.cluster.member(self.me).role is Role.NODE:  # a witness fences nobody
             self.background(self.fencer.look_around())
         if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
@@ -173,6 +177,8 @@ class Manager:
             self.standby.want(packet.get("standby") is True)
         elif kind == "dump_part":
             self._dump_part(packet)
+        elif kind == "inquiry":
+            self.peers.answer(packet)
 
     async def _run_agent(self, packet: Packet, peer: Peer) -> None:
         op, limit, ballot = packet.get("op"), packet.get("limit_ns"), packet.get("ballot", 0)
@@ -270,6 +276,11 @@ class Manager:
                 await self._look()
             await asyncio.sleep(_LOOK)
 
+    def heard(self) -> dict[str, bool]:
+        """Of each other member whether it was there when the pulse was last asked."""
+        nodes = self._snapshot[1].get("nodes", ()) if self._snapshot is not None else ()
+        return {str(node["name"]): node["state"] in ("up", "late") for node in nodes}
+
     async def status(self) -> dict[str, Any]:
         """A fresh status, or the last one with ``stale_ms`` and a warning. Raises NotRunning when there never was one."""
         pulse, trouble = "answers", ""
@@ -286,7 +297,7 @@ class Manager:
         unsaved = self.standby.warning()
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
-        warnings += self.fencer.warnings()
+        warnings += self.fencer.warnings() + self.peers.warnings()
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:
