@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,13 +40,10 @@ _MOST = 2000
 def command(
     lines: int,
     everybody: bool,
-    group: str,
-    node: str,
-    level: str,
-    since: str,
     follow: bool,
     as_json: bool,
     runtime_dir: str,
+    **filters: str,
 ) -> None:
     """Show what happened lately on this node, the newest last.
 
@@ -78,23 +74,19 @@ def command(
 
     client = Client(runtime_dir)
     paint = Paint(wants_colour())
-    filters = {"group": group, "node": node, "level": level, "since": since}
+
+    def show(entry: dict[str, Any]) -> None:
+        if as_json:
+            print_json(entry, compact=True)
+        else:
+            say(history_line(entry, paint))
+
     if follow:
-        if everybody or since:
+        if everybody or filters["since"]:
             raise click.UsageError("--follow shows this node's entries as they come: leave out --all and --since")
         # Asked once so that a name that nobody has is refused, and not waited for in vain.
         client.get("/v1/history?" + urlencode({"lines": 1, **filters}))
-        fits = partial(_fits, group=group, node=node, level=level)
-
-        def show(entry: dict[str, Any]) -> None:
-            if not fits(entry):
-                return
-            if as_json:
-                print_json(entry, compact=True)
-            else:
-                say(history_line(entry, paint))
-
-        _follow(client, lines, show)
+        _follow(client, lines, lambda entry: show(entry) if _fits(entry, **filters) else None)
         return
     scope = "cluster" if everybody else "node"
     found = client.get(
@@ -104,13 +96,20 @@ def command(
         print_json(found["entries"])
     else:
         for entry in found["entries"]:
-            say(history_line(entry, paint))
+            show(entry)
+    _name_the_missing(found)
+
+
+def _name_the_missing(found: dict[str, Any]) -> None:
     for trouble in found.get("missing", {}).values():
         click.echo(f"understudy: {trouble}: what only it has noted is missing here", err=True)
 
 
-def _fits(entry: dict[str, Any], group: str, node: str, level: str) -> bool:
-    """Whether an entry of this node's stream is wanted; what a reader must know of the stream itself always is."""
+def _fits(entry: dict[str, Any], group: str, node: str, level: str, since: str) -> bool:
+    """Whether an entry of this node's stream is wanted; what a reader must know of the stream itself always is.
+
+    ``since`` does not go with a stream.
+    """
     if not entry.get("node"):
         return True
     if (group and entry.get("group") != group) or (node and entry.get("node") != node):
