@@ -490,4 +490,7 @@ class Node:
             known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
             reaches = not self.cluster.ping or (known and bool(self.answering))
             deaf = self.hears_us_not(peer, now)
-            steward.around = Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+            before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+            if (never or deaf) and not before.peer_silent:
+                why = f"has heard nothing of {self.me} lately" if deaf else f"was not heard since {self.me} started"
+                self.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)
