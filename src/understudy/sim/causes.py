@@ -1,8 +1,8 @@
 """Every move has a cause that the history names: before a group has another holder, it was noted why the former one lost it.
 
 The truth of who holds a group is the kernel lease; what is searched is only what people can read. A note counts that was made
-since the former holder took the group, and that says of it one of: it lets go (with the reason), it was lost or counts as silent, it is
-a new incarnation.
+since the former holder took the group, and that says of it one of: it lets go (with the reason), it was lost or counts as
+silent, it is a new incarnation.
 """
 
 from __future__ import annotations
