@@ -6,11 +6,11 @@ Both matches over this union (``pulse.perform`` and ``sim.host``) end in ``asser
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from .messages import Message
+from .messages import Inquiry, Message, Page
 from .model import AddressResource
 from .units import NEVER, Duration, Instant
 
@@ -175,13 +175,35 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """How much of what ``member`` has said a node knew: the newest state and the newest datagram of that incarnation.
+
+    In a node's mark of itself ``number`` is the newest state that it had said before, and ``counter`` is left to the performer.
+    """
+
+    member: str
+    incarnation: int
+    number: int
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """One sentence of history, cause first."""
+    """One sentence of history, cause first. ``stamp``: what the node knew of everybody; put on by ``core.stamps``."""
 
     why: str
     level: Level = Level.INFO
     group: str = ""
     node: str = ""
+    stamp: tuple[Mark, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Hand our manager what the manager of ``sender`` asks or answers."""
+
+    sender: str
+    message: Inquiry | Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +241,7 @@ Effect: TypeAlias = (
     | CloseWatchdog
     | Reply
     | Note
+    | Deliver
     | SaveStandby
     | Settled
     | Quit

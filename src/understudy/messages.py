@@ -189,4 +189,27 @@ class Answer:
     text: str
 
 
-Message: TypeAlias = Heartbeat | Echo | Bid | BidAnswer | Release | Ask | Answer
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A question of the sender's manager to that of ``to``, about ``topic``. The core passes it on and makes nothing of it.
+
+    ``text`` and that of the ``Page``: at most 1200 bytes; more is asked for page by page, each question with its own number.
+    """
+
+    to: str
+    request: int
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The answer to an Inquiry. ``ok`` False: the question makes no sense to the one who was asked; the text says why."""
+
+    to: str
+    request: int
+    ok: bool
+    text: str
+
+
+Message: TypeAlias = Heartbeat | Echo | Bid | BidAnswer | Release | Ask | Answer | Inquiry | Page

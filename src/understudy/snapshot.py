@@ -78,7 +78,7 @@ class GroupStatus:
 
     ``unfit``: for each node that cannot run it, whatever becomes of others, why. ``pinned``: an operator put it where it is;
     known on the holder only. ``up``: everything is started and every probe is up; null where only the holder knows.
-    ``probes``: as this node sees them.
+    ``probes``: as this node sees them. ``prospects``: what would move it, or end its wait when it runs nowhere, in sentences.
     """
 
     name: str
@@ -94,6 +94,7 @@ class GroupStatus:
     pinned: bool = False
     up: bool | None = None
     probes: tuple[ProbeStatus, ...] = ()
+    prospects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -77,9 +78,14 @@ def test_a_pulse_that_is_silent_shows_in_status(pulse: FakePulse, manager: Runni
 
 
 def test_why(manager: RunningManager) -> None:
-    text = "site is started on a: a is first in prefer\n  not on b: a holds it and b is not better placed\n"
-    assert understudy(manager, "why", "site").stdout == text
-    assert understudy(manager, "why").stdout == text
+    first, *rest = understudy(manager, "why", "site").stdout.splitlines()
+    assert re.fullmatch(r"site is started on a since \S+Z \(1 min 5 s\): a is first in prefer", first)
+    assert rest == [
+        "  not on b: a holds it and b is not better placed",
+        "  what would move it:",
+        "    if a fails: to b",
+    ]
+    assert understudy(manager, "why").stdout.splitlines()[1:] == rest
     (found,) = json.loads(understudy(manager, "why", "--json").stdout)
     assert found["not_on"] == {"b": "a holds it and b is not better placed"}
     done = understudy(manager, "why", "sitte")
@@ -398,3 +404,35 @@ def test_who_is_missing_when_nobody_answers(tmp_path: Path) -> None:
     assert "the supervisor does not run: programs may still run" in status_with()
     (tmp_path / "at_rest").touch()
     assert "the daemon was stopped, and nothing of its groups runs here" in status_with()
+
+
+def test_history_filters_and_names_what_does_not_exist(pulse: FakePulse, manager: RunningManager) -> None:
+    for text, level, group in (("b took over", "error", "site"), ("b is up", "info", ""), ("b is late", "warning", "")):
+        pulse.send({"t": "note", "level": level, "why": text, "group": group, "node": "b"})
+    until(lambda: "b is late" in understudy(manager, "history").stdout, "the notes are shown")
+
+    def texts(*options: str) -> list[str]:
+        return [item["text"] for item in json.loads(understudy(manager, "history", "--json", *options).stdout)]
+
+    assert texts("--group", "site") == ["b took over"]
+    assert texts("--level", "warning") == ["b took over", "b is late"]
+    assert texts("--node", "b", "-n", "2") == ["b is up", "b is late"]
+    assert "b is up" in texts("--since", "1h")
+    assert texts("--since", "2100-01-01") == texts("--since", "1us") == []
+    for options, code, told in (
+        (("--group", "sitte"), 2, "did you mean 'site'?"),
+        (("--node", "c"), 2, "known: a, b, w"),
+        (("--since", "tea time"), 2, "a length of time such as 90m"),
+        (("--follow", "--group", "sitte"), 2, "did you mean 'site'?"),
+        (("--follow", "--all"), 2, "leave out --all"),
+    ):
+        done = understudy(manager, "history", *options)
+        assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+
+
+def test_history_of_all_names_who_noted_what_and_who_is_missing(pulse: FakePulse, manager: RunningManager) -> None:
+    done = understudy(manager, "history", "--all")
+    assert done.returncode == 0
+    assert re.search(r"^\S+Z a manager started$", done.stdout, re.MULTILINE)
+    assert "understudy: b does not answer" in done.stderr
+    assert done.stderr.count("what only it has noted is missing here") == 2

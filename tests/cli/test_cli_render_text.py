@@ -34,6 +34,8 @@ def test_a_group_that_runs_nowhere() -> None:
         "why": "no quorum",
         "not_on": {"a": "lost", "b": "lost"},
     }
+    text = why_text({**group, "prospects": ["a: when it is heard again"]}, Paint(False))
+    assert text.endswith("  not on b: lost\n  what would end the wait:\n    a: when it is heard again")
     assert why_text(group, Paint(False)) == "site runs nowhere (stopped): no quorum\n  not on a: lost\n  not on b: lost"
 
 

@@ -81,6 +81,7 @@ def a_snapshot(holder: str | None = "a", state: str = "started", standby: bool =
                 not_on={"b": "a holds it and b is not better placed"},
                 resources=(ResourceStatus("sleeper", "command", "running", "process 4711"),),
                 up=state == "started",
+                prospects=("if a fails: to b",),
             ),
         ),
         warnings=("no real-time priority",),

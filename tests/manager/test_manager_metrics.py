@@ -151,7 +151,8 @@ def test_without_any_pulse_there_is_still_an_answer(pulse: FakePulse, manager: R
     manager.manager._snapshot = None
     found = scraped(manager)
     assert value(found, "understudy_pulse_up") == 0
-    assert value(found, "understudy_pulse_lost_total") == 1
+    # More than once where the manager got through to the socket of the dying one again.
+    assert (value(found, "understudy_pulse_lost_total") or 0) >= 1
     pulse.come_back()
 
 

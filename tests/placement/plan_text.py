@@ -12,7 +12,10 @@
     ha01 unfit for site: eth0 has no carrier     cannot run this group, and why; nothing after the colon: it can
     site on ha01 | site on nobody                who holds it
     site pinned | site free                      whether an operator put it where it is
+    ha01 mended by: understudy online ha01       what would end that it is barred
+    silent arbiter                               members that are not there, so that their votes are missing
     plan                                         below it, indented, the decisions
+    prospects                                    below it, indented, what would move each group
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from understudy.core.placement import Decision, NodeView, View, plan
+from understudy.core.prospects import Known, prospects
 from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
 from understudy.sim.script_shapes import split
 from understudy.units import MINUTE, SECOND, Duration, format_duration, parse_duration
@@ -38,6 +42,8 @@ class Status:
     pinned: set[str] = field(default_factory=set)
     settle: Duration = SETTLE
     capacities: dict[str, int] = field(default_factory=dict)
+    ends: dict[tuple[str, str], str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
 
     def cluster(self) -> Cluster:
         members = tuple(Member(name, Role.NODE, (), "", self.capacities.get(name)) for name in self.nodes)
@@ -45,9 +51,17 @@ class Status:
         groups = tuple(self.groups.values())
         return Cluster("test", "", SECOND // 5, SECOND, Quorum.MAJORITY, (*members, witness), groups)
 
+    def view(self) -> View:
+        return View(self.nodes, self.holders, frozenset(self.pinned), self.settle)
+
     def plan(self) -> dict[str, Decision]:
-        view = View(self.nodes, self.holders, frozenset(self.pinned), self.settle)
-        return plan(self.cluster(), view)
+        return plan(self.cluster(), self.view())
+
+    def known(self) -> Known:
+        cluster = self.cluster()
+        alive = frozenset(name for name in cluster.names if name not in self.silent)
+        missing = "" if len(alive) >= cluster.majority else f"waits for {cluster.majority} votes"
+        return Known(cluster, self.view(), self.plan(), alive, self.ends, missing)
 
 
 def render(text: str) -> str:
@@ -60,6 +74,11 @@ def render(text: str) -> str:
         command = line.partition("#")[0].strip()
         if command == "plan":
             lines += [INDENT + item for decision in status.plan().values() for item in decided(decision)]
+        elif command == "prospects":
+            known = status.known()
+            for name in status.groups:
+                lines.append(f"{INDENT}{name} on {status.holders.get(name, 'nobody')}")
+                lines += [INDENT * 2 + item for item in prospects(known, name)]
         elif command:
             _tell(status, command)
     return "\n".join(lines) + "\n"
@@ -93,6 +112,10 @@ def _tell(status: Status, command: str) -> None:
             status.nodes[node] = replace(status.nodes[node], able_for=able_for)
         case [node, "barred"] if node in status.nodes and reason.strip():
             status.nodes[node] = replace(status.nodes[node], bar=reason.strip())
+        case [node, "mended", "by"] if node in status.nodes:
+            status.ends[node, ""] = reason.strip()
+        case ["silent", *names]:
+            status.silent = set(names)
         case [node, "unfit", "for", group] if node in status.nodes and group in status.groups:
             unfit = {**status.nodes[node].unfit, group: reason.strip()}
             status.nodes[node] = replace(status.nodes[node], unfit=unfit)

@@ -152,6 +152,8 @@ def test_the_phases_are_those_of_the_code() -> None:
         ("Ask", layout.ASK_LAYOUT),
         ("Answer", layout.ANSWER_LAYOUT),
         ("Echo", layout.ECHO_LAYOUT),
+        ("Inquiry", layout.INQUIRY_LAYOUT),
+        ("Page", layout.PAGE_LAYOUT),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -169,3 +171,4 @@ def test_the_page_states_the_constants() -> None:
     assert f"kept to {SOFT_LIMIT} bytes" in PAGE
     assert f"at most {layout.TEXT_LIMIT} bytes" in PAGE
     assert f"at most {MOST_GROUPS} groups." in PAGE
+    assert f"at most {layout.PAGE_LIMIT} bytes" in PAGE

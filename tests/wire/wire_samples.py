@@ -14,8 +14,10 @@ from understudy.messages import (
     Heard,
     Heartbeat,
     Hold,
+    Inquiry,
     Message,
     NodeState,
+    Page,
     Phase,
     Release,
     Vote,
@@ -50,6 +52,8 @@ SAMPLES: tuple[Message, ...] = (
     Ask("ha01", "ha02", 17, "move", "site", "ha01", "root"),
     Answer("ha02", "ha01", 17, False, "site is not here"),
     Echo("ha02", 99, 990_000_000, (Vote("site", "ha01", 7, BALLOT, 987_654_321),)),
+    Inquiry("ha02", 18, "history", '{"before": null}'),
+    Page("ha01", 18, True, "eJyrVkrLz1eyUkpKLFKqBQAdegQQ"),
 )
 
 unsigned = st.integers(0, 2**64 - 1)
@@ -93,4 +97,6 @@ messages = st.one_of(
     st.builds(Ask, names, names, unsigned, names, names, names, names),
     st.builds(Answer, names, names, unsigned, flags, names),
     st.builds(Echo, names, unsigned, times, several(votes)),
+    st.builds(Inquiry, names, unsigned, names, names),
+    st.builds(Page, names, unsigned, flags, names),
 )

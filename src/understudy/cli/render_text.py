@@ -148,25 +148,31 @@ def warning_lines(status: Mapping[str, Any], paint: Paint) -> str:
 
 
 def why_text(group: Mapping[str, Any], paint: Paint) -> str:
-    """Why here, and why not on each of the other nodes."""
+    """Why here and since when, why not on each of the other nodes, and what would move it or end the wait."""
     name = paint(group["name"], "white", bold=True)
     start = (
         f"{name} is {group['state']} on {group['holder']}"
         if group["holder"]
         else f"{name} runs nowhere ({group['state']})"
     )
+    if group["holder"] and group.get("since"):
+        start += f" since {group['since']} ({span(group['for_ms'])})"
     lines = [f"{start}: {group['why']}" if group["why"] else start]
     troubled = [item for item in group.get("probes") or () if item["state"] in ("down", "waiting")]
     for item in troubled:
         failed = item["failure"] and item["failed_ms"] <= item["for_ms"]  # not one from before it was started anew
         lines.append(f"  not up: probe {item['name']}{': ' + item['failure'] if failed else ' has not answered yet'}")
     lines += [f"  not on {node}: {reason}" for node, reason in group["not_on"].items()]
+    if group.get("prospects"):
+        lines.append("  what would move it:" if group["holder"] else "  what would end the wait:")
+        lines += [f"    {text}" for text in group["prospects"]]
     return "\n".join(lines)
 
 
 def history_line(entry: Mapping[str, Any], paint: Paint) -> str:
     colours = {"warning": "yellow", "error": "red"}
     where = f" [{entry['group']}]" if entry.get("group") else ""
-    text = f"{entry['at']}{where} {entry['text']}"
+    origin = f" {entry['origin']}" if entry.get("origin") else ""
+    text = f"{entry['at']}{origin}{where} {entry['text']}"
     level = entry.get("level", "info")
     return paint(text, colours[level]) if level in colours else text

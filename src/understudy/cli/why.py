@@ -6,13 +6,16 @@ import click
 
 from .options import complete_group, json_option, runtime_dir_option
 
+KEYS = ("name", "state", "holder", "since", "for_ms", "why", "not_on", "prospects")
+
 
 @click.command()
 @click.argument("groups", metavar="[GROUP]...", nargs=-1, shell_complete=complete_group)
 @json_option
 @runtime_dir_option
 def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
-    """Say why each GROUP (all, if none is named) runs where it does, and why not on each other node.
+    """Say why each GROUP (all, if none is named) runs where it does and since when, why not on each other node, and what
+    would move it: time, a failure, an operator. When it runs nowhere: what it waits for, and what would end the wait.
 
     The sentences are those of the node that you ask; it decides with nothing else.
 
@@ -43,9 +46,7 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
             )
     chosen = [known[name] for name in groups] if groups else list(known.values())
     if as_json:
-        print_json(
-            [{key: group[key] for key in ("name", "state", "holder", "since", "why", "not_on")} for group in chosen]
-        )
+        print_json([{key: group.get(key) for key in KEYS} for group in chosen])
         return
     paint = Paint(wants_colour())
     for text in status["warnings"][:1] if status["stale_ms"] is not None else ():

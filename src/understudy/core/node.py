@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import CloseWatchdog, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
+from ..effects import CloseWatchdog, Deliver, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -33,11 +33,11 @@ from ..events import (
     Started,
     TimerDue,
 )
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, NodeState, Release
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reload, status, wardens
+from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -107,6 +107,7 @@ class Node:
         # Packets come in batches. The plan is made once after each batch, for the TimerDue that follows it in the same
         # turn: made for each packet it would cost a fail-over of many groups more than the dead time.
         batched = isinstance(event, Received)
+        said = self.number
         self.dirty |= not batched
         if isinstance(event, Started):
             self._started(event, now)
@@ -116,7 +117,7 @@ class Node:
         if not self.gone and not batched and (self.dirty or self.steward.changed):
             self.dirty = False
             self._settle(now)
-        return self.out
+        return stamps.stamped(self, self.out, said)
 
     def next_deadline(self) -> Instant:
         """When ``TimerDue`` is wanted, by this machine's clock."""
@@ -278,6 +279,9 @@ class Node:
                 op = self.requests.answered(message) if message.to == self.me else None
                 if op is not None and op >= 0:
                     self.out.append(Reply(op, message.ok, message.text))
+            case Inquiry() | Page():
+                if message.to == self.me:
+                    self.out.append(Deliver(event.sender, message))
 
     def agrees(self, node: str) -> bool:
         """Whether ``node`` counts the same voters by the same policy: with others no vote is exchanged, in either direction.
@@ -286,20 +290,6 @@ class Node:
         """
         state = self.states.get(node)
         return state is not None and state.digest[:8] == self.cluster.digest[:8]
-
-    def hears_us_not(self, name: str, now: Instant) -> bool:
-        """Whether a member that we hear has heard nothing that we said for longer than a dead time: it is no help to us.
-
-        Loss in one direction is loss. What the member holds it names itself, and our promise to it stands as before.
-        """
-        state = self.states.get(name)
-        oldest = now - self.cluster.dead_time - 2 * self.cluster.heartbeat
-        if state is None or not self.membership.alive(name) or oldest < self.ready_since:
-            return False
-        ours = [
-            item.number for item in state.heard if (item.node, item.incarnation) == (self.me, self.links.incarnation)
-        ]
-        return not any(self.said_at.get(number, 0) >= oldest for number in ours)
 
     def gave_up(self, group: str, holder: str, ballot: int) -> None:
         self.over[(group, holder)] = max(ballot, self.over.get((group, holder), 0))
@@ -485,7 +475,7 @@ class Node:
         steward.met = frozenset(self.states)
         if self.cluster.quorum is Quorum.FENCE:
             steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
-            steward.deaf = frozenset(name for name in self.others if self.hears_us_not(name, now))
+            steward.deaf = frozenset(name for name in self.others if outlook.hears_us_not(self, name, now))
         if self.cluster.quorum is Quorum.PAIR:
             peer = self.others[0]
             state = self.membership.state(peer)
@@ -493,5 +483,8 @@ class Node:
             quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
             known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
             reaches = not self.cluster.ping or (known and bool(self.answering))
-            deaf = self.hears_us_not(peer, now)
-            steward.around = Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+            deaf = outlook.hears_us_not(self, peer, now)
+            before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+            if (never or deaf) and not before.peer_silent:
+                why = f"has heard nothing of {self.me} lately" if deaf else f"was not heard since {self.me} started"
+                self.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

@@ -159,3 +159,16 @@ def hears(node: Node, name: str, now: Instant) -> bool:
     """Whether we hear ``name`` ourselves now."""
     direct = node.links.peers[name].direct_at
     return direct is not None and now - direct <= node.membership.late_after
+
+
+def hears_us_not(node: Node, name: str, now: Instant) -> bool:
+    """Whether a member that we hear has heard nothing that we said for longer than a dead time: it is no help to us.
+
+    Loss in one direction is loss. What the member holds it names itself, and our promise to it stands as before.
+    """
+    state = node.states.get(name)
+    oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
+    if state is None or not node.membership.alive(name) or oldest < node.ready_since:
+        return False
+    ours = [item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
+    return not any(node.said_at.get(number, 0) >= oldest for number in ours)

@@ -13,6 +13,8 @@ from ..model import Cluster, FailbackKind, Group
 from ..units import MILLISECOND, Duration, format_duration
 from .company import Company, in_order
 
+MOVED_HERE = "an operator moved it here"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
@@ -117,7 +119,7 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         return Decision(group.name, holder, why, _not_on(group, holder, able, barred), able)
     wait: Duration | None = None
     if group.name in view.pinned:
-        reason = "an operator moved it here"
+        reason = MOVED_HERE
     elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
         reason = "failback is never" if _preferred_over(group, best, holder) else f"{holder} is as good as {best}"
     else:
@@ -131,6 +133,11 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
     not_on = _not_on(group, holder, able, barred)
     not_on[best] = reason
     return Decision(group.name, holder, f"stays on {holder}: {reason}", not_on, able, wait)
+
+
+def stays_by_word(holder: str) -> str:
+    """What a holder says of a group that stays only because an operator put it there."""
+    return f"stays on {holder}: {MOVED_HERE}"
 
 
 def _whole(span: Duration) -> str:

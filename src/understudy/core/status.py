@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..model import (
@@ -22,9 +23,10 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, outlook
+from . import awaiting, outlook, remedies
 from .membership import State
-from .placement import NodeView
+from .placement import Decision, NodeView
+from .prospects import prospects, without
 from .quorum import needed
 
 if TYPE_CHECKING:
@@ -165,13 +167,23 @@ def _kind(resource: Resource) -> str:
 
 
 def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
-    views: list[NodeView] = []
-    if node.role is Role.NODE:
-        views = [outlook.node_view(node, member.name, now) for member in node.cluster.nodes]
+    if node.role is not Role.NODE:
+        return tuple(_group(node, group.name, {}, now) for group in node.cluster.groups)
+    views: list[NodeView] = [outlook.node_view(node, member.name, now) for member in node.cluster.nodes]
+    places = {group.name: _holder(node, group.name, now) for group in node.cluster.groups}
+    holders = {name: holder for name, holder in places.items() if holder is not None}
+    known = remedies.known(node, holders, both_ways(node, now), now)
+    # The plan without each machine once, not once for each group.
+    lost: dict[str, dict[str, Decision]] = {}
     found = []
     for group in node.cluster.groups:
         unfit = {view.name: view.unfit[group.name] for view in views if group.name in view.unfit}
-        found.append(_group(node, group.name, unfit, now))
+        holder = holders.get(group.name)
+        after = None
+        if holder is not None and holder in known.view.nodes:
+            after = lost[holder] = lost.get(holder) or without(known, holder)
+        coming = (*remedies.waits_for_proof(node, group.name), *prospects(known, group.name, after))
+        found.append(replace(_group(node, group.name, unfit, now), prospects=coming))
     return tuple(found)
 
 

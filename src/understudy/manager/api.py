@@ -75,10 +75,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/v1/history",
         "history",
         "The newest entries, oldest of them first, in the order in which this node was told (`at` goes back where the clock was"
-        " set back, which has an entry of its own).",
+        " set back, which has an entry of its own). With `scope=cluster` those of all members that are there, no effect before"
+        " its cause whatever their clocks say; each has an `origin` then, who is absent stands in `missing` with the reason, and"
+        " `clock_ahead_ms` says how far each clock is ahead of this node's.",
         '`{"ok": true, "entries": [{"at": "2026-01-31T12:00:00.000Z", "level": "info|warning|error", "text": "...",'
         ' "group": "", "node": "..."}]}`',
-        (Field("lines", "how many entries", Kind.NUMBER, 50, 1, MOST_LINES),),
+        (
+            Field("lines", "how many entries", Kind.NUMBER, 50, 1, MOST_LINES),
+            Field("scope", "`node`, or `cluster` for all members", Kind.TEXT, "node"),
+            Field("group", "only of that group", Kind.TEXT, ""),
+            Field("node", "only what concerns that member, or was noted by it", Kind.TEXT, ""),
+            Field("level", "at least `info`, `warning` or `error`", Kind.TEXT, "info"),
+            Field("since", "a length of time (`90m`) or a time (`2026-01-31T12:00`, UTC)", Kind.TEXT, ""),
+        ),
     ),
     Endpoint(
         "GET",

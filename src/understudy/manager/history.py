@@ -21,7 +21,7 @@ from typing import Any
 
 from ..effects import Level
 from ..units import SECOND
-from .entry import Entry
+from .entry import Entry, public
 from .log import Log
 
 LARGEST = 4 << 20
@@ -34,7 +34,7 @@ CLOCK_STEP: int = SECOND
 """Nanoseconds by which wall clock and boot clock must part between two looks to count as a clock that was set. Slewing by NTP
 (at most some hundreds of ppm; chrony up to ten percent) stays below that if somebody looks every few seconds."""
 
-_RECALLED = 512 * 1024
+_RECALLED = 1 << 20
 _LONGEST_QUEUE = 5000
 _SLOW: int = 5 * SECOND
 
@@ -46,6 +46,18 @@ def _clocks() -> tuple[int, int]:
 
 def _difference(clocks: tuple[int, int]) -> int:
     return clocks[0] - clocks[1]
+
+
+def _end_of(path: str) -> list[bytes]:
+    """The last whole lines of a file; none when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = file.seek(max(size - _RECALLED, 0))
+            lines = file.read(_RECALLED).splitlines()
+    except OSError:
+        return []
+    return lines[1:] if start else lines
 
 
 class History:
@@ -62,6 +74,7 @@ class History:
         self._log = Log(stream)
         self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._newest = 0
+        self._number = 0
         self._adding = threading.Lock()
         self._watchers: dict[object, Callable[[], None]] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -90,8 +103,9 @@ class History:
             self._append(Entry(wall, Level.WARNING, text, "", node))
 
     def _append(self, entry: Entry) -> None:
-        form = entry.to_json()
         with self._adding:
+            self._number += 1
+            form = entry.whole(self._number)
             self._entries.append(form)
             self._newest += 1
         self.later(lambda: self._write(entry, form))
@@ -107,7 +121,12 @@ class History:
 
     def last(self, lines: int) -> list[dict[str, Any]]:
         """The newest entries, oldest of them first, in the order in which they were added."""
-        return list(self._entries)[-lines:] if lines > 0 else []
+        return [public(form) for form in list(self._entries)[-lines:]] if lines > 0 else []
+
+    def kept(self) -> list[dict[str, Any]]:
+        """All entries in memory as they are kept, numbered; the number goes on over restarts."""
+        with self._adding:
+            return list(self._entries)
 
     @property
     def newest(self) -> int:
@@ -123,7 +142,7 @@ class History:
         """What was added after entry ``number``: the entries, the number of the newest, and how many are not kept any more."""
         with self._adding:
             missing = self._newest - max(number, self._newest - KEPT)
-            entries = list(self._entries)[-missing:] if missing > 0 else []
+            entries = [public(form) for form in list(self._entries)[-missing:]] if missing > 0 else []
             return entries, self._newest, max(self._newest - number, 0) - len(entries)
 
     def watch(self, told: Callable[[], None]) -> Callable[[], None]:
@@ -155,20 +174,20 @@ class History:
         self._thread.join(patience)
 
     def _recall(self) -> None:
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(file.tell() - _RECALLED, 0))
-                lines = file.read(_RECALLED).splitlines()
-        except OSError:
-            return
+        lines = _end_of(self._path)
+        if len(lines) < KEPT:  # it may have been set aside a moment ago
+            lines = [*_end_of(f"{self._path}.1"), *lines]
         for line in lines[-KEPT:]:
             try:
                 form = json.loads(line)
             except ValueError:
                 continue
             if isinstance(form, dict) and isinstance(form.get("at"), str) and isinstance(form.get("text"), str):
-                self._entries.append(form)
+                number = form.get("number")
+                # Lines of a version that did not number them, and a number that a full disk has lost, are counted on from here.
+                later = isinstance(number, int) and number > self._number
+                self._number = number if later and isinstance(number, int) else self._number + 1
+                self._entries.append({"level": "info", "group": "", "node": "", **form, "number": self._number})
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

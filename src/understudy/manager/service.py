@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
-from ..effects import Action, FenceAction, Level
+from ..effects import Action, FenceAction, Level, Mark
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from .drift import Drift
-from .entry import Entry
+from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
+from .peers import Peers
 from .ping import Pinger
 from .probes import Probes
 from .pulse_link import PulseLink
@@ -78,6 +79,8 @@ class Manager:
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed, former)
         self.fencer = Fencer(cluster, me, self.say)
         self.probes = Probes(cluster, me, self._probed)
+        others = tuple(name for name in cluster.names if name != me)
+        self.peers = Peers(me, others, self.link, self.next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
         self._number = int.from_bytes(os.urandom(4), "big") << 16
@@ -107,6 +110,7 @@ class Manager:
         self.background(self.agents.tend_logs())
         self.background(self._look_around())
         self.background(self._drift.run())
+        self.background(self.peers.watch_clocks(self.heard))
         self._look_at_devices()
         self._ping()
         self.control = control = await self._listen()
@@ -163,10 +167,18 @@ class Manager:
         await control.start()
         return control
 
-    def say(self, level: Level, text: str, group: str = "", node: str = "", at: int | None = None) -> None:
-        """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None."""
+    def say(
+        self,
+        level: Level,
+        text: str,
+        group: str = "",
+        node: str = "",
+        at: int | None = None,
+        stamp: tuple[Mark, ...] = (),
+    ) -> None:
+        """Add a sentence to the history; ``at`` is wall-clock nanoseconds, now if None; ``stamp`` what the core knew."""
         self.tallies.entries[level.value] += 1
-        self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me))
+        self.history.add(Entry(time.time_ns() if at is None else at, level, text, group, node or self.me, stamp))
 
     def background(self, work: Any) -> asyncio.Task[None]:
         """Have ``work`` done until this manager ends; what it raises goes into the history."""
@@ -215,6 +227,8 @@ class Manager:
             self.agents.forget_former()
         elif kind == "dump_part":
             self._dump_part(packet)
+        elif kind == "inquiry":
+            self.peers.answer(packet)
 
     async def _run_agent(self, packet: Packet, peer: Peer) -> None:
         op, limit, ballot = packet.get("op"), packet.get("limit_ns"), packet.get("ballot", 0)
@@ -296,7 +310,7 @@ class Manager:
             now -= max(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - at, 0)
         group, why = str(packet.get("group") or ""), str(packet.get("why", ""))
         self._reasons.heard(group, why, time.monotonic_ns())
-        self.say(level, why, group, str(packet.get("node") or ""), now)
+        self.say(level, why, group, str(packet.get("node") or ""), now, read_stamp(packet.get("stamp")))
 
     # What people ask ----------------------------------------------------------------------------------------------
 
@@ -324,6 +338,11 @@ class Manager:
                 await self._look()
             await asyncio.sleep(_LOOK)
 
+    def heard(self) -> dict[str, bool]:
+        """Of each other member whether it was there when the pulse was last asked."""
+        nodes = self._snapshot[1].get("nodes", ()) if self._snapshot is not None else ()
+        return {str(node["name"]): node["state"] in ("up", "late") for node in nodes}
+
     async def status(self) -> dict[str, Any]:
         """A fresh status, or the last one with ``stale_ms`` and a warning. Raises NotRunning when there never was one."""
         pulse, trouble = "answers", ""
@@ -340,7 +359,7 @@ class Manager:
         unsaved = self.standby.warning()
         warnings = [unsaved] if unsaved else []
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
-        warnings += [*self.fencer.warnings(), *self.probes.warnings()]
+        warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings()]
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:

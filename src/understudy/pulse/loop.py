@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..adapters.udp import Datagram, UdpLinks
-from ..effects import Effect
+from ..effects import Effect, Send
 from ..errors import check
 from ..events import AddressGone, Event, LinkChanged, Received, RivalSeen, ShutdownAsked, Stalled, TimerDue
 from ..snapshot import Snapshot
@@ -37,7 +37,7 @@ from ..units import MILLISECOND, SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from . import report
-from .manager_link import DumpWanted, ManagerLink, ReloadWanted, SnapshotWanted
+from .manager_link import DumpWanted, ForPeer, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
@@ -260,6 +260,8 @@ class Loop:
                 case ReloadWanted():
                     if self.reloader is not None:
                         self.reloader.begin(said.id, self.manager)
+                case ForPeer():
+                    self.performer.perform(Send(said.message, said.message.to), now)
                 case _:
                     self._tell(said, now)
 
@@ -279,6 +281,7 @@ class Loop:
         self.recorder.told(now, event)
         effects = self.core.handle(event, now)
         self.recorder.wished(effects)
+        self.performer.said = self.performer.sealer.counter  # a note belongs before all that its turn has sent
         for effect in effects:
             self.performer.perform(effect, now)
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
-from ..effects import Fence, Note, Reply, RunAgent, RunProbes
+from ..effects import Deliver, Fence, Note, Reply, RunAgent, RunProbes
 from ..events import (
     AdminRequest,
     Event,
@@ -25,6 +25,7 @@ from ..events import (
     ResourceFailed,
     ShutdownAsked,
 )
+from ..messages import Inquiry, Page
 from ..units import Instant
 
 BACKLOG = 512
@@ -51,7 +52,14 @@ class ReloadWanted:
     id: Any
 
 
-Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted
+@dataclass(frozen=True, slots=True)
+class ForPeer:
+    """What our manager has to say to another one; sent as it is, the core has no part in it."""
+
+    message: Inquiry | Page
+
+
+Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted | ForPeer
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -84,6 +92,13 @@ def understand(packet: Packet) -> Said | None:
                 return ShutdownAsked()
             case "snapshot":
                 return SnapshotWanted(packet.get("id"))
+            case "inquire":
+                to, topic = _text(packet["to"]), _text(packet["topic"])
+                return ForPeer(Inquiry(to, _number(packet["id"]), topic, _text(packet["text"])))
+            case "page":
+                return ForPeer(
+                    Page(_text(packet["to"]), _number(packet["id"]), packet["ok"] is True, _text(packet["text"]))
+                )
             case "dump":
                 return DumpWanted(packet.get("id"))
             case "reload":
@@ -214,8 +229,18 @@ class ManagerLink:
         if not self._send(packet):
             self._standby = packet
 
-    def note(self, effect: Note, now: Instant) -> None:
-        packet = {
+    def deliver(self, effect: Deliver) -> None:
+        """A question may be lost when nobody reads; it is asked again."""
+        message = effect.message
+        packet = {"t": "page" if isinstance(message, Page) else "inquiry", "from": effect.sender, "id": message.request}
+        if isinstance(message, Page):
+            self._send({**packet, "ok": message.ok, "text": message.text}, droppable=True)
+        else:
+            self._send({**packet, "topic": message.topic, "text": message.text}, droppable=True)
+
+    def note(self, effect: Note, now: Instant, said: int = 0) -> None:
+        """``said``: the counter of the last datagram before it."""
+        packet: Packet = {
             "t": "note",
             "level": effect.level.value,
             "why": effect.why,
@@ -223,6 +248,11 @@ class ManagerLink:
             "node": effect.node,
             "at_ns": now,
         }
+        if effect.stamp:
+            packet["stamp"] = [
+                [mark.member, f"{mark.incarnation:016x}", mark.number, mark.counter if place else said]
+                for place, mark in enumerate(effect.stamp)
+            ]
         if not self._notes and self._send(packet, droppable=True):
             return
         if len(self._notes) >= BACKLOG:

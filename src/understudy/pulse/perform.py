@@ -17,6 +17,7 @@ from ..effects import (
     AddAddresses,
     Announce,
     CloseWatchdog,
+    Deliver,
     Effect,
     FeedWatchdog,
     Fence,
@@ -124,6 +125,8 @@ class Performer:
     groups: Mapping[str, str] = field(default_factory=dict)
     guard: Guard = field(default_factory=no_guard)
     unannounced: int = 0
+    said: int = 0
+    """The counter of the last datagram before the effects that are being performed."""
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
     settled: bool = False
@@ -173,7 +176,9 @@ class Performer:
             case Reply():
                 self.manager.reply(effect)
             case Note():
-                self.manager.note(effect, now)
+                self.manager.note(effect, now, self.said)
+            case Deliver():
+                self.manager.deliver(effect)
             case SaveStandby():
                 self.manager.save_standby(effect.standby)
             case Settled():

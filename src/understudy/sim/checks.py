@@ -11,7 +11,8 @@ known then, so two rights overlap only if one of them begins or is renewed while
 4. An address announced, or a program started, by a machine whose right is over: clients' caches would follow the
    frame, whatever the kernel drops afterwards. (What a pulse had decided before it froze and does when it thaws is
    not the core's doing.)
-5. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
+5. A group with another holder, and nobody has noted why (``causes``).
+6. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Safety(Observer):
         self.stop_failed = False
         self.lease_refused = False
         self._ends: dict[str, dict[str, WorldTime]] = {}
-        self._stops = Stops(self._add)
+        self._stops = Stops(self.add)
 
     def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
         now = host.world.now
@@ -65,7 +66,7 @@ class Safety(Observer):
                 present = [item.address for item in host.world.known[group].addresses]
                 both = any(a in host.kernel.addresses and a in other.kernel.addresses for a in present)
                 what = "serve its address" if both else "have the right to serve it"
-                self._add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
+                self.add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
 
     def programs_changed(self, host: Host, group: str, resource: str, running: bool) -> None:
         self._stops.programs_changed(host, group, resource, running)
@@ -86,12 +87,12 @@ class Safety(Observer):
                 ours = [item.address for item in effect.addresses if item in group.resources]
                 if ours and not _entitled(host, group.name):
                     text = f"{host.name} announces {' '.join(ours)} without the right to serve it: {effect.why}"
-                    self._add(host.world, "announced-without-right", text)
+                    self.add(host.world, "announced-without-right", text)
         elif isinstance(effect, RunAgent) and effect.action is Action.START and not _entitled(host, effect.group):
             text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
-            self._add(host.world, "started-without-right", text)
+            self.add(host.world, "started-without-right", text)
         elif isinstance(effect, Note) and "is alive although" in effect.why and not _may_be_deceived(host, effect.why):
-            self._add(host.world, "false-accusation", f"{host.name} says, though no device lies here: {effect.why}")
+            self.add(host.world, "false-accusation", f"{host.name} says, though no device lies here: {effect.why}")
 
     def compare_claims(self, world: World) -> None:
         """Ask every core what it holds; at most one may say that it has a lease that has not ended."""
@@ -102,9 +103,10 @@ class Safety(Observer):
             for group, left in host.core.rights(host.reading).items():
                 other = claims.setdefault(group, host.name) if left > 0 else host.name
                 if other != host.name and not apart_lately(world, settle_time(world.cluster)):
-                    self._add(world, "two-claims", f"{group}: {other} and {host.name} both claim the lease")
+                    self.add(world, "two-claims", f"{group}: {other} and {host.name} both claim the lease")
 
-    def _add(self, world: World, kind: str, text: str) -> None:
+    def add(self, world: World, kind: str, text: str) -> None:
+        """A finding of this moment; also for other observers that look for what must not happen."""
         if len(self.findings) < self.limit:
             self.findings.append(Finding(world.now, kind, text))
 

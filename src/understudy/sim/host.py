@@ -89,7 +89,7 @@ class Host:
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
         self._longest: Duration = world.cluster.dead_time
-        self._sealer: Sealer
+        self.sealer: Sealer
         self._datagrams: deque[tuple[str, bytes, Instant]] = deque()
         self._facts: deque[Event] = deque()
         self._unperformed: deque[wish.Effect] = deque()
@@ -166,7 +166,7 @@ class Host:
         self.frozen_at = None
         self.strike = None
         self._stalled_at = 0
-        self._sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
+        self.sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
         for queue in (self._datagrams, self._facts, self._unperformed):
             queue.clear()
         self.core = world.make_core(self.former or self.cluster, self.name)
@@ -463,7 +463,7 @@ class Host:
                 files.settled(self)
             case wish.Quit():
                 self._end_pulse()
-            case wish.Reply() | wish.Note():
+            case wish.Reply() | wish.Note() | wish.Deliver():
                 pass
             case _:
                 assert_never(effect)
@@ -478,7 +478,7 @@ class Host:
         return Finished(op, Outcome.OK if failure is None else Outcome.FAILED, failure or "")
 
     def _send(self, message: Message, to: str | None, link: str | None) -> None:
-        self.world.network.send(self, self._sealer.seal(message), to, link)
+        self.world.network.send(self, self.sealer.seal(message), to, link)
 
     def _lease(self, group: str, until: Instant | None) -> None:
         if until is not None and self.kernel.lease_refusals:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..model import Cluster
 from ..units import Duration
+from .causes import Causes
 from .checks import Finding, Liveness, Movements, Safety, allowed_time
 from .coverage import Coverage
 from .faults import KINDS, schedule
@@ -53,7 +54,8 @@ def run_seed(
     shape = draw_shape(seed, tuple(KINDS))
     shape.only = only
     safety, coverage, movements = Safety(), Coverage(), Movements()
-    world = make_world(shape.cluster, seed, make_core, shape.habits, (safety, coverage, movements, *observers))
+    watching = (safety, coverage, movements, Causes(safety.add), *observers)
+    world = make_world(shape.cluster, seed, make_core, shape.habits, watching)
     try:
         _live_through(world, shape, safety, Liveness(safety, movements))
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from .. import effects as wish
 from ..effects import Effect, Level
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Message, Release
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, Message, Page, Release
 from ..model import AddressResource
 from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .host import Host
@@ -57,6 +57,8 @@ class Wording:
                 return f"release {message.group} {self.ballot(message.ballot)}{successor}, {state}"
             case Ask():
                 return f"ask {message.to}: {' '.join(filter(None, (message.verb, message.group, message.target)))}"
+            case Inquiry() | Page():
+                return f"{type(message).__name__.lower()} to {message.to}"
             case Answer():
                 return f"answer {message.to}: {'yes' if message.ok else 'no'}, {message.text}"
             case _:
@@ -94,8 +96,10 @@ class Wording:
                 return f"watchdog closed: {why}"
             case wish.Reply(_, ok, text):
                 return f"reply {'yes' if ok else 'no'}: {text}"
-            case wish.Note(why, level, _, _):
+            case wish.Note(why, level):
                 return f"{'note' if level is Level.INFO else level.value}: {why}"
+            case wish.Deliver(sender, message):
+                return f"{type(message).__name__.lower()} of {sender} for the manager"
             case wish.SaveStandby(standby):
                 return f"save standby {'on' if standby else 'off'}"
             case wish.Settled():

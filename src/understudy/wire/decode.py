@@ -16,8 +16,10 @@ from ..messages import (
     Heard,
     Heartbeat,
     Hold,
+    Inquiry,
     Message,
     NodeState,
+    Page,
     Release,
     Vote,
 )
@@ -38,13 +40,17 @@ from .layout import (
     FLAG_STOPPED,
     HEARD_LAYOUT,
     HOLD_LAYOUT,
+    INQUIRY_LAYOUT,
     KIND_ANSWER,
     KIND_ASK,
     KIND_BID,
     KIND_BID_ANSWER,
     KIND_ECHO,
     KIND_HEARTBEAT,
+    KIND_INQUIRY,
+    KIND_PAGE,
     KIND_RELEASE,
+    PAGE_LAYOUT,
     PHASES,
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
@@ -322,6 +328,20 @@ def _decode_answer(body: bytes) -> Answer:
     return Answer(node, to, request, _flags(flags, FLAG_OK) == FLAG_OK, text)
 
 
+def _decode_inquiry(body: bytes) -> Inquiry:
+    fields = _fields(body)
+    request, *sizes = INQUIRY_LAYOUT.unpack_from(fields)
+    to, topic, text = _names(fields, INQUIRY_LAYOUT.size, *sizes)
+    return Inquiry(to, request, topic, text)
+
+
+def _decode_page(body: bytes) -> Page:
+    fields = _fields(body)
+    request, flags, *sizes = PAGE_LAYOUT.unpack_from(fields)
+    to, text = _names(fields, PAGE_LAYOUT.size, *sizes)
+    return Page(to, request, _flags(flags, FLAG_OK) == FLAG_OK, text)
+
+
 _DECODERS: dict[int, Callable[[bytes], Message]] = {
     KIND_HEARTBEAT: _decode_heartbeat,
     KIND_BID: _decode_bid,
@@ -330,4 +350,6 @@ _DECODERS: dict[int, Callable[[bytes], Message]] = {
     KIND_ASK: _decode_ask,
     KIND_ANSWER: _decode_answer,
     KIND_ECHO: _decode_echo,
+    KIND_INQUIRY: _decode_inquiry,
+    KIND_PAGE: _decode_page,
 }

@@ -16,8 +16,10 @@ from ..messages import (
     Heard,
     Heartbeat,
     Hold,
+    Inquiry,
     Message,
     NodeState,
+    Page,
     Release,
     Vote,
 )
@@ -38,14 +40,19 @@ from .layout import (
     HARD_LIMIT,
     HEARD_LAYOUT,
     HOLD_LAYOUT,
+    INQUIRY_LAYOUT,
     KIND_ANSWER,
     KIND_ASK,
     KIND_BID,
     KIND_BID_ANSWER,
     KIND_ECHO,
     KIND_HEARTBEAT,
+    KIND_INQUIRY,
+    KIND_PAGE,
     KIND_RELEASE,
     NAME_LIMIT,
+    PAGE_LAYOUT,
+    PAGE_LIMIT,
     PHASE_CODES,
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
@@ -164,7 +171,7 @@ def _encode_report(report: GroupReport, text_limit: int) -> bytes:
     return REPORT_LAYOUT.pack(PHASE_CODES[report.phase], flags, len(group), len(why)) + group + why
 
 
-def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo) -> bytes:
+def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo | Inquiry | Page) -> bytes:
     if isinstance(message, Echo):
         voter = _text(message.voter)
         fields = ECHO_LAYOUT.pack(message.incarnation, message.dead_time, len(voter)) + voter
@@ -189,6 +196,15 @@ def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo) -> b
         flags = FLAG_OK if message.ok else 0
         fixed = ANSWER_LAYOUT.pack(message.request, flags, len(node), len(to), len(text))
         return _body(KIND_ANSWER, fixed + node + to + text)
+    if isinstance(message, Inquiry):
+        to, topic, text = _text(message.to), _text(message.topic), _text(message.text, PAGE_LIMIT)
+        return _body(
+            KIND_INQUIRY, INQUIRY_LAYOUT.pack(message.request, len(to), len(topic), len(text)) + to + topic + text
+        )
+    if isinstance(message, Page):
+        to, text = _text(message.to), _text(message.text, PAGE_LIMIT)
+        flags = FLAG_OK if message.ok else 0
+        return _body(KIND_PAGE, PAGE_LAYOUT.pack(message.request, flags, len(to), len(text)) + to + text)
     assert_never(message)
 
 

@@ -21,6 +21,8 @@ KIND_RELEASE = 4
 KIND_ASK = 5
 KIND_ANSWER = 6
 KIND_ECHO = 7
+KIND_INQUIRY = 8
+KIND_PAGE = 9
 
 SECTION_FIELDS = 1
 SECTION_HOLDS = 2
@@ -38,6 +40,9 @@ NAME_LIMIT = 255
 TEXT_LIMIT = 1000
 """The longest explanation in bytes, where one message carries one. Longer ones are cut."""
 
+PAGE_LIMIT = 1200
+"""The longest text in bytes that managers send each other in one datagram: with the seal it still fits an Ethernet frame."""
+
 REPORT_TEXT_LIMITS = (240, 48, 0)
 """How long the ``why`` of a group report may be: the first that lets the sender's own state fit. It is for people only."""
 
@@ -54,6 +59,8 @@ BID_ANSWER_LAYOUT = Struct("!QQQQqqqBBBBH")
 RELEASE_LAYOUT = Struct("!QQBBBB")
 ASK_LAYOUT = Struct("!QBBBBBB")
 ANSWER_LAYOUT = Struct("!QBBBH")
+INQUIRY_LAYOUT = Struct("!QBBH")
+PAGE_LAYOUT = Struct("!QBBH")
 
 PHASE_CODES = {
     Phase.UNKNOWN: 0,
