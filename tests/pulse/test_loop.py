@@ -36,6 +36,7 @@ from understudy.events import (
     Stalled,
     TimerDue,
 )
+from understudy.pulse.report import RECENT
 from understudy.units import MILLISECOND, SECOND
 from understudy.wire.native import Sealer
 
