@@ -37,6 +37,7 @@ from understudy.events import (
     Stalled,
     TimerDue,
 )
+from understudy.pulse.report import RECENT
 from understudy.units import MILLISECOND, SECOND
 from understudy.wire.native import Sealer
 
@@ -156,6 +157,11 @@ def test_what_no_member_sealed_is_counted_by_reason_and_forgotten(parts: Rig, cl
     assert snapshot.rejected == {"replay": 1} | parts.loop.rejected
     assert sum(parts.loop.rejected.values()) == 4
     assert set(parts.loop.rejected) >= {"not-ours", "unknown-key"}
+    source, network, _ = parts.loop.refused_from["unknown-key"]
+    text = f"the newest datagram that was refused as unknown-key came from {source} on network {network}"
+    assert source.startswith("127.")
+    assert text in snapshot.warnings, "another cluster with our name has an address"
+    assert text not in parts.loop.snapshot(clock.now + RECENT).warnings
 
 
 def test_the_snapshot_has_what_only_the_daemon_knows(parts: Rig, clock: HandClock) -> None:

@@ -76,11 +76,12 @@ class Path(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """Bytes that came over ``network``; ``arrival`` by the boot-time clock."""
+    """Bytes that came over ``network``; ``arrival`` by the boot-time clock; ``source``: the address that it claims to be from."""
 
     network: str
     data: bytes
     arrival: Instant
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -386,7 +387,7 @@ class UdpLinks:
                     seconds, nanoseconds = _TIMESPEC.unpack_from(control[0][2])
                     stamped = seconds * 1_000_000_000 + nanoseconds - offset[0]
                     arrival = min(max(stamped, made.emptied), now)
-                found.append(Datagram(made.network, bytes(view[:size]), arrival))
+                found.append(Datagram(made.network, bytes(view[:size]), arrival, source[0]))
             else:
                 empty = False
         if len(found) > 1:

@@ -84,8 +84,7 @@ def command(
     if follow:
         if everybody or filters["since"]:
             raise click.UsageError("--follow shows this node's entries as they come: leave out --all and --since")
-        # Asked once so that a name that nobody has is refused, and not waited for in vain.
-        client.get("/v1/history?" + urlencode({"lines": 1, **filters}))
+        client.get("/v1/history?" + urlencode({"lines": 1, **filters}))  # refuses a name that nobody has
         _follow(client, lines, lambda entry: show(entry) if _fits(entry, **filters) else None)
         return
     asked = urlencode({"lines": lines, "scope": "cluster" if everybody else "node", **filters})

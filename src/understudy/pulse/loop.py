@@ -98,6 +98,8 @@ class Loop:
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
     rejected: dict[str, int] = field(default_factory=dict)
+    refused_from: dict[str, tuple[str, str, Instant]] = field(default_factory=dict)
+    """For each reason: address, network and time of the newest refused datagram."""
     _epoll: select.epoll = field(default_factory=select.epoll)
     _manager_watched: dict[int, bool] = field(default_factory=dict)
     _manager_generation: int = -1
@@ -228,6 +230,7 @@ class Loop:
         if isinstance(envelope, Reject):
             reason = str(envelope.reason)
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
+            self.refused_from[reason] = (datagram.source, datagram.network, now)
             return
         self._versions[envelope.sender] = (envelope.version, now)
         self._tell(
@@ -324,7 +327,7 @@ class Loop:
 
     def snapshot(self, now: Instant) -> Snapshot:
         """The core's snapshot with what only the daemon knows."""
-        warnings = (*self.warnings, *self.news.warnings)
+        warnings = (*self.warnings, *self.news.warnings, *report.refused_lately(self.refused_from, now))
         own = self.lateness.counters()
         return report.complete(
             self.core.snapshot(now), self.links, self.performer, self.manager, self.rejected, own, warnings
