@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from .messages import Message
+from .messages import Message, Wish
 from .model import AddressResource
 from .units import NEVER, Duration, Instant
 
@@ -178,6 +178,13 @@ class SaveStandby:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveWishes:
+    """Remember the register of wishes across restarts (manager's disk; safety does not depend on it)."""
+
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """A clean stop is complete; the process may end."""
 
@@ -198,5 +205,6 @@ Effect: TypeAlias = (
     | Reply
     | Note
     | SaveStandby
+    | SaveWishes
     | Quit
 )

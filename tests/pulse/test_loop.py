@@ -200,6 +200,8 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         {"t": "resource_failed", "group": "web", "resource": "httpd", "text": "died"},
         {"t": "admin", "op": 1, "verb": "move", "group": "web", "node": "b", "by": "root"},
         {"t": "admin", "op": 2, "verb": "standby", "group": None, "node": "a", "by": "root"},
+        {"t": "admin", "op": 4, "verb": "stop", "group": "web", "by": "root", "reason": "disks", "wall_clock_ms": 17},
+        {"t": "admin", "op": 5, "verb": "stop", "group": "web", "by": "root", "reason": 3},
         {"t": "shutdown"},
         {"t": "finished", "op": True, "outcome": "ok"},
         {"t": "finished", "op": 3, "outcome": "splendid"},
@@ -217,9 +219,10 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         ResourceFailed("web", "httpd", "died"),
         AdminRequest(1, "move", "web", "b", "root"),
         AdminRequest(2, "standby", "", "a", "root"),
+        AdminRequest(4, "stop", "web", "", "root", "disks", 17),
         ShutdownAsked(),
     ]
-    assert parts.manager.malformed == 5
+    assert parts.manager.malformed == 6
     manager.close()
     parts.loop.turn()
     assert parts.core.told[-1] == ManagerChanged(False)

@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
     "whatif": ("whatif", "Say where everything would run if machines failed."),
     "move": ("move", "Move a group to another node."),
+    "stop": ("stop", "Stop a group on all nodes, until it is started again."),
+    "start": ("start", "Let a stopped group run again."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
     "online": ("online", "Let a node run groups again."),
     "fence": ("fence", "Switch a node off, or test the devices that would."),

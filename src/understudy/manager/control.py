@@ -212,6 +212,9 @@ class Control:
     async def _move(self, asked: Asked) -> web.Response:
         return await self._decide("move", asked)
 
+    async def _wish(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
+
     async def _standby(self, asked: Asked) -> web.Response:
         return await self._decide(asked.verb, asked)
 
@@ -225,7 +228,9 @@ class Control:
         return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
     async def _decide(self, verb: str, asked: Asked) -> web.Response:
-        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], asked.by)
+        fields = asked.fields
+        group, node, reason = (fields.get(name, "") for name in ("group", "node", "reason"))
+        ok, text = await self._manager.admin(verb, group, node, asked.by, reason)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
     async def _dump(self, asked: Asked) -> web.Response:

@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
-from ..effects import Fence, Note, Reply, RunAgent
+from ..core import saved_wishes
+from ..effects import Fence, Note, Reply, RunAgent, SaveWishes
 from ..events import AdminRequest, Event, Finished, ManagerChanged, Outcome, PingsSeen, ResourceFailed, ShutdownAsked
 from ..units import Instant
 
@@ -54,6 +55,8 @@ def understand(packet: Packet) -> Said | None:
                     _text(packet.get("group") or ""),
                     _text(packet.get("node") or ""),
                     _text(packet.get("by") or ""),
+                    _text(packet.get("reason") or ""),
+                    _number(packet.get("wall_clock_ms") or 0),
                 )
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
@@ -182,6 +185,10 @@ class ManagerLink:
         packet = {"t": "save_standby", "standby": standby}
         if not self._send(packet):
             self._standby = packet
+
+    def save_wishes(self, effect: SaveWishes, wall_clock: int) -> None:
+        """Without a manager this is lost on purpose: the core says it again to the next one."""
+        self._send({"t": "save_wishes", "text": saved_wishes.written(effect.wishes, wall_clock)})
 
     def note(self, effect: Note, now: Instant) -> None:
         packet = {

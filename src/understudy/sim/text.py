@@ -95,6 +95,9 @@ class Wording:
                 return f"{'note' if level is Level.INFO else level.value}: {why}"
             case wish.SaveStandby(standby):
                 return f"save standby {'on' if standby else 'off'}"
+            case wish.SaveWishes(wishes):
+                words = [f"{item.group or 'all groups'} {item.kind.value}" for item in wishes]
+                return f"save wishes: {', '.join(words)}"
             case wish.Quit(why):
                 return f"quit: {why}"
             case _:
