@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from .messages import Inquiry, Message, Page
+from .messages import Inquiry, Message, Page, Wish
 from .model import AddressResource
 from .units import NEVER, Duration, Instant
 
@@ -214,6 +214,13 @@ class SaveStandby:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveWishes:
+    """Remember the register of wishes across restarts (manager's disk; safety does not depend on it)."""
+
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """A clean stop is complete; the process may end."""
 
@@ -244,5 +251,6 @@ Effect: TypeAlias = (
     | Deliver
     | SaveStandby
     | Settled
+    | SaveWishes
     | Quit
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from .messages import Message
+from .messages import Message, Wish
 from .model import Cluster
 from .units import Duration, Instant
 
@@ -28,7 +28,7 @@ class Started:
     present now. ``carriers``: (device, has carrier) of the devices that resources use. ``standby``: as saved by the last run.
     ``quiet``: the longest dead time that any earlier run may have promised with. ``watchdog``: the time-out of the watchdog
     device as the device itself says it, 0 when none could be opened. ``watchdog_ran``: an earlier run since the machine
-    booted left it counting, so programs of that run may still be here.
+    booted left it counting, so programs of that run may still be here. ``wishes``: as saved by the last run.
     """
 
     incarnation: int
@@ -41,6 +41,7 @@ class Started:
     quiet: Duration = 0
     watchdog: Duration = 0
     watchdog_ran: bool = False
+    wishes: tuple[Wish, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,9 @@ class PingsSeen:
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
     """An operator's wish: ``move`` (group, node), ``standby``, ``online``, ``fence`` (node: power it off now), ``confirm-off``
-    (node: a human has seen that it is off). ``by`` names who asked.
+    (node: a human has seen that it is off), ``stop``, ``start`` (group). ``by`` names who asked.
+
+    ``reason``: the operator's own words. ``wall_clock``: milliseconds since 1970, when it was asked.
     """
 
     op: int
@@ -156,6 +159,8 @@ class AdminRequest:
     group: str
     node: str
     by: str
+    reason: str = ""
+    wall_clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)

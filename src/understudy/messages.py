@@ -73,6 +73,34 @@ class GroupReport:
     why: str = ""
 
 
+class WishKind(Enum):
+    """What an operator asks of a group for as long as nothing else is asked: ``NONE`` is to run as the configuration says."""
+
+    NONE = "none"
+    STOPPED = "stopped"
+    MAINTENANCE = "maintenance"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One entry of the register of wishes (``core.wishes``). ``group`` "": for all groups.
+
+    ``number`` is a counter in all but its last eight bits, which name the member that drew it. ``said_at``: wall clock,
+    milliseconds since 1970, only shown. ``span``: how long a maintenance lasts in all, 0 until its end is asked for;
+    ``left``: how much of it is left, by the member that says this; ``sure``: it did not have to ask a wall clock for that.
+    """
+
+    group: str
+    number: int
+    kind: WishKind
+    by: str = ""
+    reason: str = ""
+    said_at: int = 0
+    span: Duration = 0
+    left: Duration = 0
+    sure: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class NodeState:
     """Everything one member says about itself; relayed unchanged by others.
@@ -95,6 +123,7 @@ class NodeState:
     heard: tuple[Heard, ...] = ()
     groups: tuple[GroupReport, ...] = ()
     watchdog: Duration = 0
+    wishes: tuple[Wish, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,23 @@ class GroupStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class WishStatus:
+    """What an operator has asked of all nodes, for as long as it is in force. ``group`` "": of all groups.
+
+    ``kind``: "stopped". ``said_ms``: when, milliseconds since 1970 by the clock of the node that was asked. ``left_ms``: null
+    when it has no end. ``unknown_to``: members that are heard and have not said yet that they know of it.
+    """
+
+    group: str
+    kind: str
+    by: str
+    said_ms: int
+    reason: str
+    left_ms: float | None
+    unknown_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class QuorumStatus:
     """``votes`` needed, ``of`` all, ``have``: members heard both ways now, this one included; ``members`` names them.
 
@@ -128,6 +145,7 @@ class Snapshot:
     rejected: dict[str, int]
     counters: dict[str, int]
     standby: bool
+    wishes: tuple[WishStatus, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -33,6 +33,7 @@ from understudy.messages import (
     NodeState,
     Phase,
     Vote,
+    Wish,
 )
 from understudy.model import (
     AddressResource,
@@ -121,6 +122,7 @@ def state(
     groups: tuple[GroupReport, ...] = (GroupReport("site", Phase.STOPPED, True),),
     dead_time: Duration = DEAD,
     knows: int = 0,
+    wishes: tuple[Wish, ...] = (),
 ) -> NodeState:
     """One member's word. ``names``: the incarnation of ``reader`` that it has heard, up to the reader's state ``knows``.
 
@@ -128,8 +130,9 @@ def state(
     """
     known = () if names is None else (Heard(reader, names, age, knows),)
     own = incarnation_of(node) if incarnation is None else incarnation
+    said = (*known, *heard)
     return NodeState(
-        node, own, number, sent_at, dead_time, digest, quiet, standby, holds, votes, (*known, *heard), groups
+        node, own, number, sent_at, dead_time, digest, quiet, standby, holds, votes, said, groups, wishes=wishes
     )
 
 

@@ -36,7 +36,12 @@ def waiting() -> Core:
 @pytest.mark.parametrize(
     ("verb", "node", "name", "words"),
     [
-        ("destroy", "ha01", "site", "unknown request 'destroy'; there is move, standby, online, fence, confirm-off"),
+        (
+            "destroy",
+            "ha01",
+            "site",
+            "unknown request 'destroy'; there is move, standby, online, fence, confirm-off, stop, start",
+        ),
         ("standby", "arbiter", "", "arbiter is not a node of this cluster (ha01, ha02)"),
         ("move", "ha09", "site", "ha09 is not a node of this cluster (ha01, ha02)"),
         ("move", "ha02", "mail", "there is no group mail (there is site)"),

@@ -202,4 +202,4 @@ def test_completing_a_command_imports_none() -> None:
         "print([n for n in sys.modules if n.startswith('understudy.cli.') and n != 'understudy.cli.main'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "['status', 'standby']\n[]\n"
+    assert done.stdout == "['status', 'stop', 'start', 'standby']\n[]\n"

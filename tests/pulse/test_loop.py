@@ -211,6 +211,8 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         {"t": "probed", "group": "web", "probe": "p", "number": 7, "up": None, "text": ""},
         {"t": "probed", "group": "web", "probe": "p", "number": 7, "up": 1, "text": ""},
         {"t": "probed", "group": "web", "probe": "p", "number": 7},
+        {"t": "admin", "op": 4, "verb": "stop", "group": "web", "by": "root", "reason": "disks", "wall_clock_ms": 17},
+        {"t": "admin", "op": 5, "verb": "stop", "group": "web", "by": "root", "reason": 3},
         {"t": "shutdown"},
         {"t": "finished", "op": True, "outcome": "ok"},
         {"t": "finished", "op": 3, "outcome": "splendid"},
@@ -230,9 +232,10 @@ def test_packets_of_the_manager_become_events(parts: Rig, clock: HandClock) -> N
         AdminRequest(2, "standby", "", "a", "root"),
         ProbeAnswered("web", "p", 7, False, "refused"),
         ProbeAnswered("web", "p", 7, None, ""),
+        AdminRequest(4, "stop", "web", "", "root", "disks", 17),
         ShutdownAsked(),
     ]
-    assert parts.manager.malformed == 7
+    assert parts.manager.malformed == 8
     manager.close()
     parts.loop.turn()
     assert parts.core.told[-1] == ManagerChanged(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pulse_parts import HandClock, PretendCore, Rig, address, heartbeat, rig
 
 from understudy.adapters import channel
 from understudy.adapters.channel import Peer
+from understudy.core import saved_wishes
 from understudy.effects import (
     Action,
     AddAddresses,
@@ -25,9 +27,11 @@ from understudy.effects import (
     RunAgent,
     RunProbes,
     SaveStandby,
+    SaveWishes,
     Send,
 )
 from understudy.events import Event, Finished, ManagerChanged, Outcome
+from understudy.messages import Wish, WishKind
 from understudy.pulse.perform import SLICE
 from understudy.units import MILLISECOND, NEVER, SECOND
 from understudy.wire.native import Envelope, Opener
@@ -221,6 +225,14 @@ def test_what_the_manager_is_for_goes_to_the_manager(parts: Rig, clock: HandCloc
         {"t": "save_standby", "standby": True},
     ]
     assert results(parts) == []
+
+
+def test_wishes_are_kept_by_the_manager(parts: Rig, clock: HandClock, manager: Peer) -> None:
+    wish = Wish("web", 257, WishKind.STOPPED, "root", "disks", 17)
+    parts.loop.performer.perform(SaveWishes((wish,)), clock.now)
+    (packet,) = manager.receive()
+    assert packet["t"] == "save_wishes"
+    assert saved_wishes.read(packet["text"], 17) == (replace(wish, sure=False),)
 
 
 def test_without_a_manager_an_agents_outcome_is_unknown(parts: Rig, clock: HandClock) -> None:

@@ -10,10 +10,11 @@ from fake_cores import Beating
 from understudy.effects import Action, KernelLease, ProbeAddresses, RunAgent, SaveStandby
 from understudy.events import Finished, LinkChanged, Outcome, Received, Stalled, Started, TimerDue
 from understudy.model import AddressResource, Cluster, CommandResource, Group, Limits, Quorum
-from understudy.sim.host import Host, Strike
+from understudy.sim.host import Host
 from understudy.sim.network import Weather
 from understudy.sim.run import make_world, run_seed
 from understudy.sim.shapes import SERVICE_DEVICE, make_members
+from understudy.sim.strike import Strike
 from understudy.sim.world import Clock, Habits, World
 from understudy.units import MILLISECOND, SECOND
 

@@ -12,8 +12,23 @@ from wire_reference import section
 from wire_samples import BALLOT, SAMPLES, messages, state
 
 from understudy.config.groups import MOST_GROUPS
+from understudy.core.wishes import LONGEST_BY, LONGEST_REASON
 from understudy.errors import InternalError
-from understudy.messages import Answer, Ask, Bid, GroupReport, Heard, Heartbeat, Hold, Message, NodeState, Phase, Vote
+from understudy.messages import (
+    Answer,
+    Ask,
+    Bid,
+    GroupReport,
+    Heard,
+    Heartbeat,
+    Hold,
+    Message,
+    NodeState,
+    Phase,
+    Vote,
+    Wish,
+    WishKind,
+)
 from understudy.wire.decode import decode
 from understudy.wire.encode import encode
 from understudy.wire.layout import HARD_LIMIT, TEXT_LIMIT
@@ -102,9 +117,9 @@ def test_malformed(why: str, body: bytes) -> None:
 
 def with_lists(**sections: bytes) -> bytes:
     """A heartbeat whose state has the fields of a good one and the given sections."""
-    plain = replace(state(), holds=(), votes=(), heard=(), groups=())
+    plain = replace(state(), holds=(), votes=(), heard=(), groups=(), wishes=())
     content = encode(Heartbeat(plain))[4:]
-    numbers = {"holds": 2, "votes": 3, "heard": 4, "groups": 5}
+    numbers = {"holds": 2, "votes": 3, "heard": 4, "groups": 5, "wishes": 9}
     for name, data in sections.items():
         content += section(numbers[name], data)
     return b"\x01" + section(6, content)
@@ -124,6 +139,11 @@ def with_lists(**sections: bytes) -> bytes:
         {"groups": b"\x03\x02\x01\x00\x00g"},
         {"groups": b"\x03\x01\x01\x00\x01g"},
         {"groups": b"\x03"},
+        {"wishes": bytes(8) + b"\x03\x01" + bytes(24) + b"\x01\x00\x00g"},
+        {"wishes": bytes(8) + b"\x01\x02" + bytes(24) + b"\x01\x00\x00g"},
+        {"wishes": bytes(8) + b"\x01\x01" + bytes(24) + b"\x01\x01\x00g"},
+        {"wishes": bytes(8) + b"\x02\x01" + bytes(8) + b"\xff" + bytes(15) + b"\x01\x00\x00g"},
+        {"wishes": bytes(8)},
     ],
     ids=str,
 )
@@ -202,6 +222,19 @@ def test_as_many_groups_as_configurable_with_the_longest_names_fit_all_held_by_o
     assert isinstance(message, Heartbeat)
     assert (message.state.holds, message.state.votes) == (own.holds, own.votes)
     assert [report.group for report in message.state.groups] == names
+
+
+def test_as_many_wishes_as_there_can_be_fit_and_only_then_without_their_texts() -> None:
+    own = full(LONGEST_NAME, holder=True)
+    asked = Wish("", 257, WishKind.STOPPED, "b" * LONGEST_BY, "r" * LONGEST_REASON, 1_700_000_000_000)
+    wishes = tuple(replace(asked, group=report.group) for report in own.groups)
+    message = decode(encode(Heartbeat(replace(own, wishes=(asked, *wishes))), 1400))
+    assert isinstance(message, Heartbeat)
+    assert [wish.group for wish in message.state.wishes] == ["", *(report.group for report in own.groups)]
+    assert {(wish.by, wish.reason) for wish in message.state.wishes} == {("", "")}
+    few = decode(encode(Heartbeat(replace(own, wishes=(asked, *wishes[:50]))), 1400))
+    assert isinstance(few, Heartbeat)
+    assert few.state.wishes == (asked, *wishes[:50])
 
 
 @pytest.mark.parametrize(("length", "passed"), [(55, True), (LONGEST_NAME, False)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from understudy.messages import (
@@ -21,6 +23,8 @@ from understudy.messages import (
     Phase,
     Release,
     Vote,
+    Wish,
+    WishKind,
 )
 
 BALLOT = 1_700_000_000_000
@@ -44,8 +48,15 @@ def state(node: str = "ha01", incarnation: int = 7, why: str = "its first choice
     )
 
 
+ASKED = (
+    Wish("", 257, WishKind.MAINTENANCE, "anna at ha01", "new switches", 1_700_000_000_000, 3600, 1800, sure=False),
+    Wish("site", 512, WishKind.STOPPED, "root at ha02", "", 1_700_000_000_001),
+    Wish("mail", 513, WishKind.NONE, "root at ha02", "", 1_700_000_000_002),
+)
+
+
 SAMPLES: tuple[Message, ...] = (
-    Heartbeat(state(), (state("ha02", 99), state("arbiter", 98))),
+    Heartbeat(replace(state(), wishes=ASKED), (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED))),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
     BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_000_000, 25_000_000, 3, "promised to ha03"),
     Release("ha01", 7, "site", BALLOT, "ha02", stopped=True),
@@ -66,6 +77,8 @@ holds = st.builds(Hold, names, unsigned, flags)
 votes = st.builds(Vote, names, names, unsigned, unsigned, times)
 heard = st.builds(Heard, names, unsigned, times, unsigned)
 reports = st.builds(GroupReport, names, st.sampled_from(Phase), flags, names)
+spans = st.integers(0, 2**63 - 1)
+wishes = st.builds(Wish, names, unsigned, st.sampled_from(WishKind), names, names, times, spans, spans, flags)
 
 
 def several(items: st.SearchStrategy) -> st.SearchStrategy:  # type: ignore[type-arg]
@@ -86,6 +99,7 @@ states = st.builds(
     several(votes),
     several(heard),
     several(reports),
+    wishes=several(wishes),
 )
 messages = st.one_of(
     st.builds(Heartbeat, states, several(states)),

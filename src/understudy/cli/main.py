@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Show what the configuration file changes, before it is taken up."),
     "reload": ("reload", "Take up the changed configuration file on this node."),
     "move": ("move", "Move a group to another node."),
+    "stop": ("stop", "Stop a group on all nodes, until it is started again."),
+    "start": ("start", "Let a stopped group run again."),
     "standby": ("standby", "Take all groups off a node and keep them off."),
     "online": ("online", "Let a node run groups again."),
     "fence": ("fence", "Switch a node off, or test the devices that would."),

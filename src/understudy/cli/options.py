@@ -45,6 +45,12 @@ def wait_options(function: Function) -> Function:
     return click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is done.")(function)
 
 
+def reason_option(function: Function) -> Function:
+    return click.option(
+        "--reason", default="", metavar="TEXT", help="Why, for those who look at the status later (120 bytes are kept)."
+    )(function)
+
+
 def _duration(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
     from ..units import parse_duration
 

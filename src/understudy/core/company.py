@@ -6,7 +6,7 @@ the later one leaves. Nothing that runs is displaced for the sake of another gro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Protocol
 
 from ..model import Cluster, Group
@@ -46,7 +46,7 @@ def in_order(groups: Iterable[Group]) -> list[Group]:
 
 
 class Company:
-    """The groups of ``cluster`` while they are planned one after the other."""
+    """The groups of ``cluster`` while they are planned one after the other. ``stopped``: those that are to run nowhere."""
 
     def __init__(
         self,
@@ -54,7 +54,9 @@ class Company:
         nodes: Mapping[str, Seen],
         holders: Mapping[str, str],
         planned: Mapping[str, Planned],
+        stopped: Container[str] = (),
     ) -> None:
+        self.stopped = stopped
         self.cluster = cluster
         self.nodes = nodes
         self.holders = holders
@@ -75,7 +77,7 @@ class Company:
             return {}
         found: dict[str, str] = {}
         if group.together is not None:
-            there = self.place(group.together)
+            there = None if group.together in self.stopped else self.place(group.together)
             for name in self.nodes:
                 if there is None:
                     found[name] = f"{group.name} goes with {group.together}, which runs nowhere"

@@ -9,9 +9,10 @@ from ..events import Received
 from ..messages import Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Release, Vote
 from ..model import Quorum
 from ..units import Duration, Instant
-from . import outlook
+from . import outlook, wishes, wishing
 from .leases import Stage
 from .links import Standing
+from .votes import Ruling
 
 if TYPE_CHECKING:
     from .node import Node
@@ -43,6 +44,7 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
     compare(node, node.states.get(state.node), state)
     node.dirty |= _differs(node.states.get(state.node), state)
     node.states[state.node] = state
+    wishing.hear(node, state, now)
     for hold in state.holds:
         node.steward.claims.saw_ballot(hold.ballot)
         if not hold.bidding and node.seen_holds.get(hold.group, (0, 0))[0] != hold.ballot:
@@ -106,7 +108,12 @@ def bid(node: Node, bid: Bid, link: str, now: Instant) -> None:
         node.gave_up(bid.group, former, bid.after)
     if not node.agrees(bid.node):
         return
-    ruling = node.voter.bid(bid.group, bid.node, bid.incarnation, bid.ballot, bid.sent_at, now, bid.after)
+    # A machine that was away may not know yet that the group is to run nowhere; it learns it from our next heartbeat.
+    wish, promise = node.wishes.stopped(bid.group), node.voter.promised(bid.group, now)
+    if wish is not None and (promise is None or promise.holder != bid.node):
+        ruling = Ruling(False, 0, 0, wishes.sentence(wish))
+    else:
+        ruling = node.voter.bid(bid.group, bid.node, bid.incarnation, bid.ballot, bid.sent_at, now, bid.after)
     answer = BidAnswer(
         voter=node.me,
         voter_incarnation=node.links.incarnation,

@@ -37,7 +37,7 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, No
 from ..model import Cluster, Quorum, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens
+from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens, wishing
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -45,6 +45,7 @@ from .quorum import Surroundings
 from .requests import Requests
 from .steward import Steward
 from .votes import Voter
+from .wishes import Wishes
 
 PINGS_KNOWN: Duration = 10 * SECOND
 """How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
@@ -68,6 +69,7 @@ class Node:
         self.voter = Voter(me, cluster.silence)
         self.membership = Membership(self.others, cluster.heartbeat, cluster.silence)
         self.requests = Requests(me, cluster.heartbeat, max(cluster.dead_time, SECOND))
+        self.wishes = Wishes(sorted(cluster.names).index(me), (group.name for group in cluster.groups))
         self.states: dict[str, NodeState] = {}
         self.over: dict[tuple[str, str], int] = {}
         self.carriers: dict[str, bool] = {}
@@ -128,6 +130,7 @@ class Node:
             self.membership.next_deadline(),
             self.steward.next_deadline(),
             self.requests.next_deadline(),
+            self.wishes.next_deadline(),
         )
 
     def rights(self, now: Instant) -> dict[str, Duration]:
@@ -220,6 +223,7 @@ class Node:
             for charge in self.steward.charges.values():
                 charge.execution.suspect()
         self.standby = event.standby
+        self.wishes.start(event.wishes, now)
         self.ready_since = now + quiet
         self.patient_until = now + quiet + max(self.cluster.dead_time, SECOND)
         self.next_beat = now
@@ -325,6 +329,7 @@ class Node:
         for change in self.membership.expire(now):
             self.changed(change, now)
         self._look_around(now)
+        wishing.expire(self, now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
         for ask in again:
@@ -388,13 +393,14 @@ class Node:
             heard=self.links.heard(now),
             groups=outlook.reports(self),
             watchdog=self.watchdog,
+            wishes=self.wishes.said(now),
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
         reports = outlook.reports(self)
         words = tuple((item.group, item.phase, item.fit) for item in reports)
-        return (self.steward.claims.holds(), words, self.standby, self.leaving)
+        return (self.steward.claims.holds(), words, self.standby, self.leaving, self.wishes.numbers())
 
     # Things that happen on this machine
 
@@ -423,6 +429,8 @@ class Node:
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
             charge.health.forget(now)
+        if connected:
+            wishing.save(self, now)
 
     # The plan
 

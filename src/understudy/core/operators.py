@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..effects import Level, Note, Reply, SaveStandby, Send
 from ..events import AdminRequest
-from ..messages import Ask
-from ..units import Instant
-from . import outlook
+from ..messages import Ask, WishKind
+from ..units import Instant, format_duration
+from . import outlook, wishing
+from .wishes import sentence
 
 if TYPE_CHECKING:
     from .node import Node
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 NOBODY = -1
 """The ``op`` of a request whose answer nobody waits for."""
 
-VERBS = ("move", "standby", "online", "fence", "confirm-off")
+VERBS = ("move", "standby", "online", "fence", "confirm-off", "stop", "start")
+OF_GROUPS = ("stop", "start")
+"""Requests that name a group and no node."""
 
 
 def admin(node: Node, event: AdminRequest, now: Instant) -> None:
@@ -28,6 +31,15 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
         node.out.append(Reply(event.op, False, f"unknown request {event.verb!r}; there is {', '.join(VERBS)}"))
         return
     nodes = [member.name for member in node.cluster.nodes]
+    groups = [group.name for group in node.cluster.groups]
+    if event.verb in OF_GROUPS:
+        if event.group not in groups:
+            known = f"there is no group {event.group} (there is {', '.join(groups)})"
+            node.out.append(Reply(event.op, False, known))
+            return
+        ok, text = wish(node, event, now)
+        node.out.append(Reply(event.op, ok, text))
+        return
     if event.node not in nodes:
         node.out.append(Reply(event.op, False, f"{event.node} is not a node of this cluster ({', '.join(nodes)})"))
         return
@@ -41,9 +53,9 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
         return
     decider = event.node
     if event.verb == "move":
-        if event.group not in {group.name for group in node.cluster.groups}:
-            known = ", ".join(group.name for group in node.cluster.groups)
-            node.out.append(Reply(event.op, False, f"there is no group {event.group} (there is {known})"))
+        if event.group not in groups:
+            known = f"there is no group {event.group} (there is {', '.join(groups)})"
+            node.out.append(Reply(event.op, False, known))
             return
         holder = outlook.holders(node, now).get(event.group)
         if holder is None:
@@ -61,6 +73,23 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
     else:
         ask = node.requests.ask(event.op, decider, event.verb, event.group, event.node, event.by, now)
         node.out.append(Send(ask, decider))
+
+
+def wish(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
+    """What lasts, and what no single node decides: written into the register of wishes, which everybody hears of."""
+    if node.voter.quiet(now):
+        left = format_duration(node.voter.quiet_until - now)
+        return False, f"{node.me} has just started and may not know yet what was asked before: ask again in {left}"
+    group, standing = event.group, node.wishes.stopped(event.group)
+    if event.verb == "start":
+        if standing is None:
+            return True, f"{group} is not stopped"
+        wishing.ask(node, group, WishKind.NONE, event.by, event.reason, event.wall_clock, now)
+        return True, f"{group} may run again"
+    if standing is not None:
+        return True, f"{group} is to run nowhere already: {sentence(standing)}"
+    wishing.ask(node, group, WishKind.STOPPED, event.by, event.reason, event.wall_clock, now)
+    return True, f"{group} is to run nowhere until it is started again: understudy start {group}"
 
 
 def confirm_off(node: Node, event: AdminRequest, now: Instant) -> None:

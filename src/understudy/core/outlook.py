@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..messages import GroupReport, NodeState
 from ..model import Role
 from ..units import Duration, Instant, format_duration
+from . import wishing
 from .membership import State
 from .placement import NodeView, View
 
@@ -53,7 +54,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         nodes[member.name] = NodeView(seen.name, seen.bar, seen.up_for, seen.unfit, spans)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
-    return View(nodes, holders, pinned, settle)
+    return View(nodes, holders, pinned, settle, wishing.stopped(node))
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:

@@ -39,13 +39,15 @@ class NodeView:
 class View:
     """What one node knows. ``holders``: who holds each group now; ``pinned``: groups that an operator put where they are.
 
-    ``settle``: how long a better node must have been up before groups fail back to it.
+    ``settle``: how long a better node must have been up before groups fail back to it. ``stopped``: groups that an operator
+    wants to run nowhere, and why.
     """
 
     nodes: Mapping[str, NodeView]
     holders: Mapping[str, str]
     pinned: frozenset[str] = frozenset()
     settle: Duration = 0
+    stopped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def candidates(cluster: Cluster, group: Group) -> tuple[str, ...]:
 def plan(cluster: Cluster, view: View) -> dict[str, Decision]:
     """A decision for every group of the cluster."""
     found: dict[str, Decision] = {}
-    company = Company(cluster, view.nodes, view.holders, found)
+    company = Company(cluster, view.nodes, view.holders, found, view.stopped)
     for group in cluster.groups if company.plain else in_order(cluster.groups):
         found[group.name] = decide(cluster, group, view, company)
     return found
@@ -81,6 +83,9 @@ def plan(cluster: Cluster, view: View) -> dict[str, Decision]:
 def decide(cluster: Cluster, group: Group, view: View, company: Company | None = None) -> Decision:
     """``company``: the groups that are planned before this one."""
     ranked = candidates(cluster, group)
+    if group.name in view.stopped:
+        why = view.stopped[group.name]
+        return Decision(group.name, None, why, dict.fromkeys(ranked, why), ())
     barred: dict[str, str] = {}
     forbidden = company.forbids(group) if company is not None else {}
     full = company.full(group) if company is not None else {}

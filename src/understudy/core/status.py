@@ -23,7 +23,7 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, outlook, remedies
+from . import awaiting, outlook, remedies, wishes, wishing
 from .membership import State
 from .placement import Decision, NodeView
 from .prospects import prospects, without
@@ -67,6 +67,7 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
             **node.steward.tally.counters(),
         },
         standby=node.standby,
+        wishes=wishing.statuses(node, now),
     )
 
 
@@ -212,7 +213,10 @@ def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupS
                 not_on = {key: word for key in not_on if key != holder}
     elif holder is None and charge.execution.stopped():
         phase = "stopped"
-    if holder is None:
+    stopped = node.wishes.stopped(name)
+    if holder is None and stopped is not None:
+        why = wishes.sentence(stopped)
+    elif holder is None:
         refusals = node.steward.claims.claims.get(name)
         if refusals is not None:
             why = f"bidding: {'; '.join(refusals.refusals.values()) or 'asking for votes'}"

@@ -157,7 +157,7 @@ class Steward:
             charge.vacant_since = None
             asking.early(self, charge, decision, now)
             return
-        if charge.vacant_since is None or not ready:
+        if charge.vacant_since is None or not ready or not decision.order:
             charge.vacant_since = now  # who comes second in the plan gives the first a dead time from here
         if self._my_turn(charge, decision, ready, now):
             self.bid(charge, now)

@@ -60,6 +60,7 @@ class Endpoint:
 
 _NODE = Field("node", "the name of a node, not of a witness")
 _GROUP = Field("group", "the name of a group")
+_REASON = Field("reason", "why, for those who look at the status later; the first 120 bytes are kept", default="")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
@@ -147,6 +148,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "End a standby. Decided by that node; at most 10 s, then 504.",
         '`{"ok": true, "text": "...", "hint": ""}`',
         (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/stop",
+        "wish",
+        "Stop the group in order wherever it runs, and keep it stopped until `/v1/start`, also over restarts of everything."
+        " Told to all nodes; the answer comes when this node has noted it.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_GROUP, _REASON),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/start",
+        "wish",
+        "End what `/v1/stop` began: the group starts where it belongs.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_GROUP, _REASON),
         changes=True,
     ),
     Endpoint(

@@ -253,6 +253,9 @@ class Control:
     async def _move(self, asked: Asked) -> web.Response:
         return await self._decide("move", asked)
 
+    async def _wish(self, asked: Asked) -> web.Response:
+        return await self._decide(asked.verb, asked)
+
     async def _standby(self, asked: Asked) -> web.Response:
         return await self._decide(asked.verb, asked)
 
@@ -266,8 +269,9 @@ class Control:
         return answer(200, {"ok": True, "devices": await self._manager.fencer.test(asked.fields["node"])})
 
     async def _decide(self, verb: str, asked: Asked) -> web.Response:
-        by = await _name(asked.by)
-        ok, text = await self._manager.admin(verb, asked.fields.get("group", ""), asked.fields["node"], by)
+        fields = asked.fields
+        group, node, reason = (fields.get(name, "") for name in ("group", "node", "reason"))
+        ok, text = await self._manager.admin(verb, group, node, await _name(asked.by), reason)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
     async def _difference(self, asked: Asked) -> web.Response:

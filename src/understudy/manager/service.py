@@ -25,6 +25,7 @@ from .drift import Drift
 from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
+from .kept import Kept
 from .peers import Peers
 from .ping import Pinger
 from .probes import Probes
@@ -35,6 +36,7 @@ from .reload import Reloads
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
 from .tallies import Tallies
+from .wishes_file import WishesFile
 
 if TYPE_CHECKING:
     from .control import Control
@@ -72,6 +74,7 @@ class Manager:
         self._runtime_dir = runtime_dir
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
+        self.wishes = WishesFile(os.path.join(state_dir, "wishes.json"), me, self.say)
         self.refused = RefusedLately()
         self.tallies = Tallies()
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
@@ -126,6 +129,7 @@ class Manager:
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             self.standby.close()
+            self.wishes.close()
             self.history.close()
 
     def _look_at_devices(self) -> None:
@@ -225,6 +229,8 @@ class Manager:
             self.standby.want(packet.get("standby") is True)
         elif kind == "settled":
             self.agents.forget_former()
+        elif kind == "save_wishes":
+            self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":
             self._dump_part(packet)
         elif kind == "inquiry":
@@ -356,8 +362,7 @@ class Manager:
         if self._snapshot is None:
             raise NotRunning(silence_warning(pulse, trouble, None), "see the log of the supervisor")
         taken_at, snapshot = self._snapshot
-        unsaved = self.standby.warning()
-        warnings = [unsaved] if unsaved else []
+        warnings = [text for text in (self.standby.warning(), self.wishes.warning()) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings()]
         if self.control is not None and self.control.remote is not None:
@@ -368,11 +373,20 @@ class Manager:
             warnings.insert(0, silence_warning(pulse, trouble, now - taken_at))
         return status_answer(snapshot, taken_at, now, pulse, warnings, stale=pulse != "answers")
 
-    async def admin(self, verb: str, group: str, node: str, by: str) -> tuple[bool, str]:
+    async def admin(self, verb: str, group: str, node: str, by: str, reason: str = "") -> tuple[bool, str]:
         """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
         op = self.next_number()
         limit = _FENCE_LIMIT if verb == "fence" else _ADMIN_LIMIT
-        packet = {"t": "admin", "op": op, "verb": verb, "group": group, "node": node, "by": by}
+        packet: Packet = {
+            "t": "admin",
+            "op": op,
+            "verb": verb,
+            "group": group,
+            "node": node,
+            "by": by,
+            "reason": reason,
+        }
+        packet["wall_clock_ms"] = time.time_ns() // MILLISECOND
         try:
             reply = await self.link.ask(packet, "reply", op, limit)
         except TimedOut:
@@ -384,14 +398,16 @@ class Manager:
             raise TimedOut(str(reply.get("text", "")), "look with: understudy status")
         ok, text = reply.get("ok") is True, str(reply.get("text", ""))
         if ok and verb in ("standby", "online") and node == self.me:
-            text += await self._unsaved()
+            text += await self._unsaved(self.standby)
+        if ok and verb in ("stop", "start"):
+            text += await self._unsaved(self.wishes)
         return ok, text
 
-    async def _unsaved(self) -> str:
-        """Wait a little for the disk; what the operator should know if the next start would not know of the standby."""
+    async def _unsaved(self, kept: Kept[Any]) -> str:
+        """Wait a little for the disk; what the operator should know if the next start would not know what was asked."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(self.standby.tried()), _SAVE_LIMIT)
-        warning = self.standby.warning()
+            await asyncio.wait_for(asyncio.wrap_future(kept.tried()), _SAVE_LIMIT)
+        warning = kept.warning()
         return f"; but {warning}" if warning else ""
 
     async def dump(self) -> str:

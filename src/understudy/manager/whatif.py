@@ -71,4 +71,5 @@ def view_of(cluster: Cluster, status: Mapping[str, Any]) -> View:
         nodes[name] = NodeView(name, bar, whatif.LONG_UP, unfit)
     holders = {group["name"]: group["holder"] for group in status["groups"] if group["holder"] in nodes}
     pinned = frozenset(group["name"] for group in status["groups"] if group["pinned"])
-    return View(nodes, holders, pinned)
+    stopped = {wish["group"]: f"stopped by {wish['by']}" for wish in status["wishes"] if wish["kind"] == "stopped"}
+    return View(nodes, holders, pinned, stopped=stopped)

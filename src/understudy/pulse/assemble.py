@@ -42,7 +42,7 @@ from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
 from .reload import Reloader
 from .speak import say
-from .start import draw_entropy, draw_incarnation, in_standby, quiet_time
+from .start import draw_entropy, draw_incarnation, in_standby, quiet_time, wishes_kept
 from .timer import Timer
 
 EXIT_SYSTEM = 71
@@ -212,6 +212,7 @@ def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: K
         quiet=_quiet(arguments, cluster),
         watchdog=guard.timeout,
         watchdog_ran=guard.ran,
+        wishes=wishes_kept(arguments.state_dir, time.time_ns() // 1_000_000),
     )
 
 

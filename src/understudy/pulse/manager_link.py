@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
-from ..effects import Deliver, Fence, Note, Reply, RunAgent, RunProbes
+from ..core import saved_wishes
+from ..effects import Deliver, Fence, Note, Reply, RunAgent, RunProbes, SaveWishes
 from ..events import (
     AdminRequest,
     Event,
@@ -79,6 +80,8 @@ def understand(packet: Packet) -> Said | None:
                     _text(packet.get("group") or ""),
                     _text(packet.get("node") or ""),
                     _text(packet.get("by") or ""),
+                    _text(packet.get("reason") or ""),
+                    _number(packet.get("wall_clock_ms") or 0),
                 )
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
@@ -237,6 +240,10 @@ class ManagerLink:
             self._send({**packet, "ok": message.ok, "text": message.text}, droppable=True)
         else:
             self._send({**packet, "topic": message.topic, "text": message.text}, droppable=True)
+
+    def save_wishes(self, effect: SaveWishes, wall_clock: int) -> None:
+        """Without a manager this is lost on purpose: the core says it again to the next one."""
+        self._send({"t": "save_wishes", "text": saved_wishes.written(effect.wishes, wall_clock)})
 
     def note(self, effect: Note, now: Instant, said: int = 0) -> None:
         """``said``: the counter of the last datagram before it."""

@@ -6,6 +6,7 @@ a removal never overtakes the addition before it. A kernel lease is never sliced
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,12 +32,13 @@ from ..effects import (
     RunAgent,
     RunProbes,
     SaveStandby,
+    SaveWishes,
     Send,
     Settled,
 )
 from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
-from ..units import NEVER, Duration, Instant
+from ..units import MILLISECOND, NEVER, Duration, Instant
 from ..wire.native import Sealer
 from .guard import Guard, no_guard
 from .manager_link import ManagerLink
@@ -183,6 +185,8 @@ class Performer:
                 self.manager.save_standby(effect.standby)
             case Settled():
                 self.settled = True
+            case SaveWishes():
+                self.manager.save_wishes(effect, time.time_ns() // MILLISECOND)
             case Quit():
                 self.quit = effect.why
             case _:

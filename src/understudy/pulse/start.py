@@ -7,7 +7,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..core import saved_wishes
+from ..messages import Wish
 from ..units import Duration, Instant, format_duration
+
+WISHES_FILE = "wishes.json"
+_MOST_WISHES = 1 << 20
 
 
 def draw_incarnation() -> int:
@@ -22,6 +27,15 @@ def draw_entropy() -> int:
 def in_standby(state_dir: str) -> bool:
     """As the last run left it: the file ``standby`` exists."""
     return os.path.exists(os.path.join(state_dir, "standby"))
+
+
+def wishes_kept(state_dir: str, wall_clock: int) -> tuple[Wish, ...]:
+    """What operators had asked of all nodes, as the last run left it; nothing when the file cannot be read."""
+    try:
+        with open(os.path.join(state_dir, WISHES_FILE), encoding="utf-8", errors="replace") as file:
+            return saved_wishes.read(file.read(_MOST_WISHES), wall_clock)
+    except OSError:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

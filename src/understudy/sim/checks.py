@@ -23,7 +23,7 @@ from ..core.charge import REFUSED_PAUSE
 from ..core.company import Company
 from ..core.placement import NodeView
 from ..effects import Action, Announce, Effect, Note, RemoveAddresses, RunAgent
-from ..messages import Phase
+from ..messages import Phase, WishKind
 from ..model import AddressResource, Group, Resource
 from ..snapshot import GroupStatus
 from ..units import SECOND, Duration
@@ -147,7 +147,15 @@ class Liveness:
     def complaints(self, world: World) -> list[tuple[str, str]]:
         """What is not yet as it must be: pairs of a kind and a sentence."""
         found: list[tuple[str, str]] = []
+        asked = Asked(world)
         for group in world.cluster.groups:
+            if group.name in asked.open:
+                continue  # a machine with an older program does not tell, or does not hear, what was asked
+            if group.name in asked.stopped:
+                found += self._left_over(world, group, [])
+                names = " and ".join(host.name for host in world.hosts.values() if host.serves(group.name))
+                found += [("held-although-stopped", f"{group.name} is held by {names}")] if names else []
+                continue
             fit = fit_nodes(world, group.name)
             holders = [host for host in world.hosts.values() if host.serves(group.name)]
             if len(holders) == 1:
@@ -157,7 +165,7 @@ class Liveness:
                 names = " and ".join(host.name for host in holders) or "nobody"
                 found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
             found += self._left_over(world, group, holders)
-        return found
+        return found + asked.complaints(world)
 
     def judge(self, world: World, calm: int) -> None:
         """The time allowed after the trouble is over, and the last ``calm`` dead times were not enough."""
@@ -191,6 +199,34 @@ class Liveness:
         return []
 
 
+class Asked:
+    """What operators have asked for, by what each living core shows. ``open``: groups on which the cores do not agree, where a
+    machine with an older program explains it: that one does not pass on what it was asked.
+    """
+
+    def __init__(self, world: World) -> None:
+        shown = {host.name: _wishes(host) for host in world.hosts.values() if host.core is not None}
+        everything = frozenset().union(*shown.values())
+        agreed = frozenset.intersection(*shown.values()) if shown else frozenset()
+        older = any(host.version == "older" for host in world.hosts.values())
+        self.differ = everything - agreed
+        self.open = frozenset(group for group, _ in self.differ) if older else frozenset[str]()
+        self.stopped = frozenset(group for group, kind in agreed if kind == WishKind.STOPPED.value)
+
+    def complaints(self, world: World) -> list[tuple[str, str]]:
+        """Groups on which the cores do not agree although nothing explains it."""
+        return [
+            ("wish-not-heard", f"not everybody knows, or not any more, that {group or 'everything'} is {kind}")
+            for group, kind in sorted(self.differ)
+            if group not in self.open
+        ]
+
+
+def _wishes(host: Host) -> frozenset[tuple[str, str]]:
+    shown = () if host.core is None else host.core.snapshot(host.reading).wishes
+    return frozenset((wish.group, wish.kind) for wish in shown)
+
+
 def _runs(host: Host, group: str, item: Resource) -> bool:
     if isinstance(item, AddressResource):
         return item.address in host.kernel.addresses
@@ -213,7 +249,7 @@ def fit_nodes(world: World, group: str) -> list[str]:
         item.name: host.name for item in world.cluster.groups for host in world.hosts.values() if host.serves(item.name)
     }
     wanted = world.cluster.group(group)
-    company = Company(world.cluster, views, holders, {})
+    company = Company(world.cluster, views, holders, {}, Asked(world).stopped)
     no = {*company.forbids(wanted), *company.full(wanted)}
     return [name for name, view in views.items() if not view.bar and group not in view.unfit and name not in no]
 

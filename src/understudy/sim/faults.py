@@ -21,9 +21,10 @@ from ..model import AddressResource, Cluster, Quorum, Role
 from ..units import MILLISECOND, Duration
 from .edits import edited
 from .files import set_times, take_up
-from .host import Host, Strike
+from .host import Host
 from .network import Weather
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
+from .strike import Strike
 from .versions import VERSIONS
 from .world import World
 
@@ -267,6 +268,19 @@ def _operator(world: World, dead_time: Duration) -> None:
         world.after(_span(world, 1.0, 4.0, dead_time), lambda: target.ask(number + 1, "online", "", target.name))
 
 
+def _stop_and_start(world: World, dead_time: Duration) -> None:
+    """Operators who stop groups and start them again, now and then two of them at one moment and of two minds."""
+    random = world.random
+    group = random.choice(world.cluster.groups).name
+    for _ in range(random.choice((1, 1, 2))):
+        asked, verb = _some(world), random.choice(("stop", "stop", "start"))
+        world.tell(asked, f"operator: {verb} {group}")
+        asked.ask(random.getrandbits(31), verb, group, "")
+    if random.random() < 0.8:
+        again, number = _some(world), random.getrandbits(31)
+        world.after(_span(world, 0.1, 6.0, dead_time), lambda: again.ask(number, "start", group, ""))
+
+
 def _shutdown(world: World, dead_time: Duration) -> None:
     host = _some(world)
     world.tell(host, "clean stop of the daemon")
@@ -478,6 +492,7 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "resurrect": _resurrect,
     "shutdown": _shutdown,
     "starve": _starve,
+    "stop-group": _stop_and_start,
     "stuck": _stuck,
     "upgrade": _upgrade,
     "weather": _weather,

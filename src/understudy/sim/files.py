@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..changes import restarted
+from ..core import saved_wishes
 from ..effects import RunAgent
 from ..errors import check
 from ..events import Reconfigured, Started
 from ..model import Cluster
 from ..units import MILLISECOND
-from .world import WALL_CLOCK
 
 if TYPE_CHECKING:
     from .host import Host
@@ -27,7 +27,7 @@ def started(host: Host, incarnation: int, entropy: int, quiet: int, watchdog_ran
     return Started(
         incarnation=incarnation,
         entropy=entropy,
-        wall_clock=max(0, WALL_CLOCK + host.world.now // MILLISECOND + host.wall_error),
+        wall_clock=host.wall_clock,
         kernel_leases=host.kernel.running(host.reading),
         addresses=tuple(sorted(host.kernel.addresses)),
         carriers=_carriers(host),
@@ -35,6 +35,7 @@ def started(host: Host, incarnation: int, entropy: int, quiet: int, watchdog_ran
         quiet=quiet,
         watchdog=host.watchdog.timeout,
         watchdog_ran=watchdog_ran,
+        wishes=saved_wishes.read(host.saved_wishes, host.wall_clock) if host.saved_wishes else (),
     )
 
 

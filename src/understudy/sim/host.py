@@ -10,11 +10,11 @@ order that is wrong shows. It may wake up late again and again (starved), or nev
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
 from .. import effects as wish
+from ..core import saved_wishes
 from ..errors import check
 from ..events import (
     AddressGone,
@@ -38,9 +38,10 @@ from .agents import Manager
 from .kernel import Kernel
 from .neighbours import Neighbours
 from .network import KEY
+from .strike import Strike
 from .versions import VERSIONS
 from .watchdog import Watchdog
-from .world import LAST, WALL_ERRORS, Clock, Core, World, WorldTime
+from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
 
 SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
@@ -50,14 +51,6 @@ MOST_IDLE_TIMERS = 4
 """TimerDue in a row that leave the deadline where it was: the core does not progress."""
 SLICE = 6 * MILLISECOND
 """How long a starved pulse runs when it gets its turn."""
-
-
-@dataclass(slots=True)
-class Strike:
-    """Hits the pulse after it has performed ``effects`` more effects that act: killed, or frozen for ``freeze``."""
-
-    effects: int
-    freeze: Duration | None
 
 
 class Host:
@@ -84,6 +77,7 @@ class Host:
         self.strike: Strike | None = None
         self.catching_up = False
         self.saved_standby = False
+        self.saved_wishes = ""
         self.version = "this"
         self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
         self.rejected: Counter[str] = Counter()
@@ -182,6 +176,10 @@ class Host:
         if world.cluster.ping and self.member.role is Role.NODE:
             world.after(world.habits.connect, partial(self.neighbours.watch_pings, self.pulse_number))
 
+    @property
+    def wall_clock(self) -> int:
+        return max(0, WALL_CLOCK + self.world.now // MILLISECOND + self.wall_error)
+
     def change_file(self, cluster: Cluster) -> None:
         """Another configuration file lies here; the next start of the pulse reads it."""
         self.cluster = cluster
@@ -239,9 +237,9 @@ class Host:
         """A clean stop of the daemon, as by SIGTERM; it ends by itself with ``Quit``."""
         self.fact(ShutdownAsked())
 
-    def ask(self, op: int, verb: str, group: str, node: str) -> None:
+    def ask(self, op: int, verb: str, group: str, node: str, reason: str = "") -> None:
         """An operator asks this machine's daemon."""
-        self.fact(AdminRequest(op, verb, group, node, "operator"))
+        self.fact(AdminRequest(op, verb, group, node, "operator", reason, self.wall_clock))
 
     def set_carrier(self, device: str, carrier: bool) -> None:
         """Pull or plug a cable."""
@@ -461,6 +459,9 @@ class Host:
                 self.saved_standby = standby
             case wish.Settled():
                 files.settled(self)
+            case wish.SaveWishes(wishes):
+                if self.manager.up:
+                    self.saved_wishes = saved_wishes.written(wishes, self.wall_clock)
             case wish.Quit():
                 self._end_pulse()
             case wish.Reply() | wish.Note() | wish.Deliver():

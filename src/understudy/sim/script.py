@@ -15,6 +15,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     partition A B | C [on NET]  cut A B [NET]                one-way A B [NET]      heal
     block A B [NET]             heartbeats are dropped, address claims and probes pass
     cable NAME NET out|in       loss 30%                     delay 50ms
+    stop-group GROUP at NAME [because WORDS...]              start-group GROUP at NAME
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
@@ -43,12 +44,13 @@ from ..model import Cluster, Group
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
 from .files import take_up
-from .host import Host, Strike
+from .host import Host
 from .network import Weather
 from .outages import Outages
 from .run import make_world
 from .script_shapes import read_cluster, read_group, with_capacity
 from .shapes import DEVICES, SERVICE_DEVICE
+from .strike import Strike
 from .text import Story, short
 from .world import Habits, MakeCore, World
 
@@ -114,6 +116,8 @@ class Script:
             "loss": self._weather,
             "delay": self._weather,
             "move": self._move,
+            "stop-group": self._of_group,
+            "start-group": self._of_group,
             "standby": self._standby,
             "online": self._standby,
             "agent": self._agent,
@@ -356,6 +360,14 @@ class Script:
 
     def _standby(self, words: list[str]) -> None:
         self._asked(words, words[0], "", words[1])
+
+    def _of_group(self, words: list[str]) -> None:
+        """``VERB-group GROUP at NAME [because WORDS...]``."""
+        end = words.index("because") if "because" in words else len(words)
+        self._requests += 1
+        host = self._host(words[words.index("at") + 1])
+        host.ask(self._requests, words[0].removesuffix("-group"), words[1], "", " ".join(words[end + 1 :]))
+        self._soon()
 
     def _program(self, name: str) -> tuple[str, str]:
         return next((g.name, name) for g in self.world.known.values() for r in g.resources if r.id == name)

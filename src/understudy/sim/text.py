@@ -104,6 +104,9 @@ class Wording:
                 return f"save standby {'on' if standby else 'off'}"
             case wish.Settled():
                 return "forget the former configuration"
+            case wish.SaveWishes(wishes):
+                words = [f"{item.group or 'all groups'} {item.kind.value}" for item in wishes]
+                return f"save wishes: {', '.join(words)}"
             case wish.Quit(why):
                 return f"quit: {why}"
             case _:

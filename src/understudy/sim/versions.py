@@ -18,12 +18,12 @@ _MEANINGLESS: Final = b"said by a version to come"
 
 
 class OlderSealer(Sealer):
-    """Speaks as before members said that they have an armed watchdog."""
+    """Speaks as before members said that they have an armed watchdog, and what operators had asked of all of them."""
 
     def body(self, message: Message, counter: int) -> bytes:
         """Without the words that it does not know."""
         if isinstance(message, Heartbeat):
-            states = (replace(state, watchdog=0) for state in (message.state, *message.relayed))
+            states = (replace(state, watchdog=0, wishes=()) for state in (message.state, *message.relayed))
             message = Heartbeat(next(states), tuple(states))
         return super().body(message, counter)
 

@@ -22,6 +22,7 @@ from ..messages import (
     Page,
     Release,
     Vote,
+    Wish,
 )
 from ..units import Duration
 from .layout import (
@@ -38,6 +39,7 @@ from .layout import (
     FLAG_QUIET,
     FLAG_STANDBY,
     FLAG_STOPPED,
+    FLAG_SURE,
     HEARD_LAYOUT,
     HOLD_LAYOUT,
     INQUIRY_LAYOUT,
@@ -63,9 +65,12 @@ from .layout import (
     SECTION_STATE,
     SECTION_VOTES,
     SECTION_WATCHDOG,
+    SECTION_WISHES,
     STATE_LAYOUT,
     VOTE_LAYOUT,
     WATCHDOG_LAYOUT,
+    WISH_LAYOUT,
+    WISHES,
 )
 from .reject import Reason, Reject
 
@@ -183,6 +188,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_heard(sections.get(SECTION_HEARD, b"")),
         _decode_reports(sections.get(SECTION_GROUPS, b"")),
         _decode_watchdog(sections.get(SECTION_WATCHDOG)),
+        _decode_wishes(sections.get(SECTION_WISHES, b"")),
     )
 
 
@@ -251,6 +257,22 @@ def _decode_reports(data: bytes) -> tuple[GroupReport, ...]:
             raise _Malformed
         why = str(data[middle:end], "utf-8")
         found.append(GroupReport(str(data[at:middle], "utf-8"), phase, flags == FLAG_FIT, why))
+        at = end
+    return tuple(found)
+
+
+def _decode_wishes(data: bytes) -> tuple[Wish, ...]:
+    found = []
+    at, size = 0, len(data)
+    while at < size:
+        number, code, flags, said_at, span, left, *sizes = WISH_LAYOUT.unpack_from(data, at)
+        at += WISH_LAYOUT.size
+        end = at + sum(sizes)
+        kind = WISHES.get(code)
+        if end > size or flags & ~FLAG_SURE or kind is None or span < 0 or left < 0:
+            raise _Malformed
+        group, by, reason = _names(data[at:end], 0, *sizes)
+        found.append(Wish(group, number, kind, by, reason, said_at, span, left, flags == FLAG_SURE))
         at = end
     return tuple(found)
 

@@ -22,6 +22,7 @@ from ..messages import (
     Page,
     Release,
     Vote,
+    Wish,
 )
 from .layout import (
     ANSWER_LAYOUT,
@@ -37,6 +38,7 @@ from .layout import (
     FLAG_QUIET,
     FLAG_STANDBY,
     FLAG_STOPPED,
+    FLAG_SURE,
     HARD_LIMIT,
     HEARD_LAYOUT,
     HOLD_LAYOUT,
@@ -66,10 +68,13 @@ from .layout import (
     SECTION_STATE,
     SECTION_VOTES,
     SECTION_WATCHDOG,
+    SECTION_WISHES,
     STATE_LAYOUT,
     TEXT_LIMIT,
     VOTE_LAYOUT,
     WATCHDOG_LAYOUT,
+    WISH_CODES,
+    WISH_LAYOUT,
 )
 
 
@@ -115,7 +120,14 @@ def _own_state(state: NodeState, limit: int) -> bytes:
             continue
         if 1 + len(section) <= limit:
             return section
-    return _section(SECTION_STATE, _encode_state(state, REPORT_TEXT_LIMITS[-1]))
+    shortest = REPORT_TEXT_LIMITS[-1]
+    try:
+        section = _section(SECTION_STATE, _encode_state(state, shortest))
+        if 1 + len(section) <= HARD_LIMIT:
+            return section
+    except StructError:
+        pass
+    return _section(SECTION_STATE, _encode_state(state, shortest, wish_texts=0))
 
 
 def _section(kind: int, content: bytes) -> bytes:
@@ -129,7 +141,7 @@ def _text(value: str, limit: int = NAME_LIMIT) -> bytes:
     return data[:limit].decode("utf-8", "ignore").encode()
 
 
-def _encode_state(state: NodeState, text_limit: int) -> bytes:
+def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMIT) -> bytes:
     node, digest = _text(state.node), _text(state.digest)
     flags = (FLAG_QUIET if state.quiet else 0) | (FLAG_STANDBY if state.standby else 0)
     fixed = STATE_LAYOUT.pack(
@@ -147,6 +159,9 @@ def _encode_state(state: NodeState, text_limit: int) -> bytes:
         parts.append(_section(SECTION_GROUPS, b"".join(reports)))
     if state.watchdog:
         parts.append(_section(SECTION_WATCHDOG, WATCHDOG_LAYOUT.pack(state.watchdog)))
+    if state.wishes:
+        wishes = [_encode_wish(wish, wish_texts) for wish in state.wishes]
+        parts.append(_section(SECTION_WISHES, b"".join(wishes)))
     return b"".join(parts)
 
 
@@ -169,6 +184,23 @@ def _encode_report(report: GroupReport, text_limit: int) -> bytes:
     group, why = _text(report.group), _text(report.why, text_limit)
     flags = FLAG_FIT if report.fit else 0
     return REPORT_LAYOUT.pack(PHASE_CODES[report.phase], flags, len(group), len(why)) + group + why
+
+
+def _encode_wish(wish: Wish, text_limit: int) -> bytes:
+    """Its texts are for people, and left out when nothing else helps; a receiver that knows them keeps them."""
+    group, by, reason = _text(wish.group), _text(wish.by, text_limit), _text(wish.reason, text_limit)
+    fixed = WISH_LAYOUT.pack(
+        wish.number,
+        WISH_CODES[wish.kind],
+        FLAG_SURE if wish.sure else 0,
+        wish.said_at,
+        wish.span,
+        wish.left,
+        len(group),
+        len(by),
+        len(reason),
+    )
+    return fixed + group + by + reason
 
 
 def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo | Inquiry | Page) -> bytes:

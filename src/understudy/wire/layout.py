@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..messages import Phase
+from ..messages import Phase, WishKind
 
 KIND_HEARTBEAT = 1
 KIND_BID = 2
@@ -32,6 +32,7 @@ SECTION_GROUPS = 5
 SECTION_STATE = 6
 SECTION_RELAYED = 7
 SECTION_WATCHDOG = 8
+SECTION_WISHES = 9
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -52,6 +53,7 @@ HOLD_LAYOUT = Struct("!QBB")
 VOTE_LAYOUT = Struct("!QQqBB")
 HEARD_LAYOUT = Struct("!QQqB")
 WATCHDOG_LAYOUT = Struct("!q")
+WISH_LAYOUT = Struct("!QBBqqqBBB")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")
 BID_LAYOUT = Struct("!QQQqBB")
@@ -73,9 +75,13 @@ PHASE_CODES = {
 }
 PHASES = {code: phase for phase, code in PHASE_CODES.items()}
 
+WISH_CODES = {WishKind.NONE: 0, WishKind.STOPPED: 1, WishKind.MAINTENANCE: 2}
+WISHES = {code: kind for kind, code in WISH_CODES.items()}
+
 FLAG_QUIET, FLAG_STANDBY = 1, 2
 FLAG_BIDDING = 1
 FLAG_FIT = 1
 FLAG_GRANTED = 1
 FLAG_STOPPED, FLAG_HAS_SUCCESSOR = 1, 2
 FLAG_OK = 1
+FLAG_SURE = 1
