@@ -34,6 +34,9 @@ STOP_RETRY_MOST: Duration = 30 * SECOND
 FAILED_STOPS = 3
 """Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
 
+WATCH_INTERVAL: Duration = 10 * SECOND
+"""How often, in maintenance, a failed program that is not monitored otherwise is asked whether it runs again."""
+
 GAVE_UP_PAUSE: Duration = 5 * SECOND
 """Shortest pause before a group that failed too often, and that no other node can take, is started here again."""
 
@@ -105,6 +108,9 @@ class Execution:
         self.manager = False
         self.hold_programs_until: Instant = 0
         self.waits = ""
+        self.watching = False
+        """In maintenance: what runs is asked, and nothing is started or stopped as long as the group is to run here."""
+        self.restarting = False
         self.stop_since: Instant | None = None
         self.operation: _Operation | None = None
         self.parts: list[_Part] = []
@@ -183,11 +189,17 @@ class Execution:
 
     def want(self, wanted: Wanted, now: Instant, ballot: int = 0) -> None:
         if wanted is not self.wanted:
-            self.wanted = wanted
+            self.wanted, self.restarting = wanted, False
             self.stop_since = now if wanted is Wanted.STOP else None
             if wanted is Wanted.STOP:
                 self._abandon_start()
         self.ballot = ballot or self.ballot
+
+    def restart(self) -> None:
+        """Stop everything in order and start it again, here; for a group that is to run."""
+        self.restarting = True
+        self.forget_failures()
+        self._abandon_start()
 
     def _abandon_start(self) -> None:
         """A stop need not wait for a start or a monitor: the manager kills that when the stop arrives."""
@@ -283,7 +295,21 @@ class Execution:
                 return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
         return []
 
+    def _watch(self, now: Instant) -> list[Effect]:
+        """Only questions: about what is not known, what is due, and what failed and may have been mended by hand."""
+        for part in self.parts:
+            program = not isinstance(part.resource, AddressResource)
+            if program and self.manager and (part.state is State.UNKNOWN or part.monitor_at <= now):
+                return self._begin(Action.MONITOR, (part,), now, "monitor, in maintenance")
+        return []
+
     def _advance_run(self, now: Instant) -> list[Effect]:
+        if self.watching:
+            return self._watch(now)
+        if self.restarting:
+            self.restarting = not self.stopped()
+            if self.restarting:
+                return self._advance_stop(now, why="an operator restarts it")
         broken = next((index for index, part in enumerate(self.parts) if part.state is State.FAILED), None)
         if broken is not None:
             return self._advance_stop(now, broken, "it, or what it stands on, failed")
@@ -394,6 +420,15 @@ class Execution:
                 self._runs(part, now, text)
             else:
                 self._fail(part, f"monitor: {text or outcome.value}", now)
+        elif part.state is State.FAILED and self.watching:
+            if outcome is Outcome.OK:
+                self.facts.append(Fact(f"{part.resource.id} runs again"))
+                self._runs(part, now, text)
+            else:
+                part.monitor_at = now + self._pause(part)
+
+    def _pause(self, part: _Part) -> Duration:
+        return part.resource.limits.interval or WATCH_INTERVAL
 
     def _started(self, operation: _Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
@@ -434,6 +469,10 @@ class Execution:
 
     def _fail(self, part: _Part, text: str, now: Instant) -> None:
         part.state, part.text = State.FAILED, text
+        if self.watching:
+            part.monitor_at = now + self._pause(part)
+            self.facts.append(Fact(f"{part.resource.id} failed ({text}): left so, in maintenance", failed=True))
+            return
         part.stop_again_at = now
         restarts = part.resource.restarts
         recent = (*(at for at in part.failures if now - at < restarts.within), now)

@@ -102,7 +102,8 @@ class Steward:
     def _follow_held(
         self, charge: Charge, claim: Claim, decision: Decision, now: Instant, all_of_them: Mapping[str, Decision]
     ) -> None:
-        awaiting.look(self, charge, now)
+        if not charge.execution.watching:  # in maintenance nobody is fenced
+            awaiting.look(self, charge, now)
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
             if charge.moving_to in decision.order:

@@ -139,6 +139,10 @@ class Wishes:
             return None
         return self._of(group, WishKind.MAINTENANCE) or self._of(EVERYTHING, WishKind.MAINTENANCE)
 
+    def in_maintenance(self, group: str) -> Wish | None:
+        """The entry of this very group, or with "" the one for all."""
+        return self._of(group, WishKind.MAINTENANCE)
+
     def _of(self, group: str, kind: WishKind) -> Wish | None:
         wish = self.entries.get(group)
         return wish if wish is not None and wish.kind is kind and group not in self.over else None

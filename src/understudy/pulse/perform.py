@@ -171,7 +171,7 @@ class Performer:
             case Note():
                 self.manager.note(effect, now)
             case SaveStandby():
-                self.manager.save_standby(effect.standby)
+                self.manager.save_standby(effect.standby, effect.draining)
             case SaveWishes():
                 self.manager.save_wishes(effect, time.time_ns() // MILLISECOND)
             case Quit():

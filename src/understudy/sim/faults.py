@@ -237,16 +237,20 @@ def _operator(world: World, dead_time: Duration) -> None:
     random = world.random
     asked, target = _some(world), _some(world, nodes_only=True)
     group = random.choice(world.cluster.groups).name
-    verb = random.choice(("move", "move", "standby", "online", "fence", "confirm-off"))
+    verb = random.choice(("move", "move", "standby", "drain", "online", "restart", "cleanup", "fence", "confirm-off"))
     if verb == "confirm-off" and target.power:
         off = [host for host in world.hosts.values() if not host.power and host.member.role is Role.NODE]
         if not off:
             return  # a human who says so of a machine that is on is outside what can be promised
         target = off[0]
     number = random.getrandbits(31)
+    if verb in ("restart", "cleanup"):
+        world.tell(asked, f"operator: {verb} {group}")
+        asked.ask(number, verb, group, "")
+        return
     world.tell(asked, f"operator: {verb} {group if verb == 'move' else ''} {target.name}")
     asked.ask(number, verb, group if verb == "move" else "", target.name)
-    if verb == "standby":
+    if verb in ("standby", "drain"):
         world.after(_span(world, 1.0, 4.0, dead_time), lambda: target.ask(number + 1, "online", "", target.name))
 
 
@@ -261,6 +265,18 @@ def _stop_and_start(world: World, dead_time: Duration) -> None:
     if random.random() < 0.8:
         again, number = _some(world), random.getrandbits(31)
         world.after(_span(world, 0.1, 6.0, dead_time), lambda: again.ask(number, "start", group, ""))
+
+
+def _maintain(world: World, dead_time: Duration) -> None:
+    """A group, or all of them, in maintenance: for a time, or until its end is asked for, mostly of another machine."""
+    random, asked = world.random, _some(world)
+    group = random.choice((*(item.name for item in world.cluster.groups), ""))
+    span = random.choice((0, _span(world, 0.5, 8.0, dead_time)))
+    world.tell(asked, f"operator: maintenance on {group or 'all'}")
+    asked.ask(random.getrandbits(31), "maintenance-on", group, "", "", span)
+    if random.random() < 0.8:
+        again, number = _some(world), random.getrandbits(31)
+        world.after(_span(world, 0.5, 8.0, dead_time), lambda: again.ask(number, "maintenance-off", group, ""))
 
 
 def _shutdown(world: World, dead_time: Duration) -> None:
@@ -456,6 +472,7 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "freeze": _freeze,
     "lease": _lease,
     "link": _link,
+    "maintenance": _maintain,
     "manager": _manager,
     "netlink": _netlink,
     "one-way": _one_way,

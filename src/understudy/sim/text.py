@@ -93,8 +93,8 @@ class Wording:
                 return f"reply {'yes' if ok else 'no'}: {text}"
             case wish.Note(why, level, _, _):
                 return f"{'note' if level is Level.INFO else level.value}: {why}"
-            case wish.SaveStandby(standby):
-                return f"save standby {'on' if standby else 'off'}"
+            case wish.SaveStandby(standby, draining):
+                return f"save standby {'on' if standby else 'off'}{', draining' if draining else ''}"
             case wish.SaveWishes(wishes):
                 words = [f"{item.group or 'all groups'} {item.kind.value}" for item in wishes]
                 return f"save wishes: {', '.join(words)}"
