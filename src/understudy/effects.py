@@ -208,9 +208,13 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class SaveStandby:
-    """Remember across restarts whether this node is in standby (manager's disk; safety does not depend on it)."""
+    """Remember across restarts whether this node is in standby (manager's disk; safety does not depend on it).
+
+    ``draining``: it keeps what no other node can take.
+    """
 
     standby: bool
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

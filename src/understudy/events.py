@@ -42,6 +42,7 @@ class Started:
     watchdog: Duration = 0
     watchdog_ran: bool = False
     wishes: tuple[Wish, ...] = ()
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,12 @@ class PingsSeen:
 
 @dataclass(frozen=True, slots=True)
 class AdminRequest:
-    """An operator's wish: ``move`` (group, node), ``standby``, ``online``, ``fence`` (node: power it off now), ``confirm-off``
-    (node: a human has seen that it is off), ``stop``, ``start`` (group). ``by`` names who asked.
+    """An operator's wish: ``move`` (group, node), ``standby``, ``online``, ``drain``, ``fence`` (node: power it off now),
+    ``confirm-off`` (node: a human has seen that it is off), ``stop``, ``start``, ``restart``, ``cleanup`` (group),
+    ``maintenance-on``, ``maintenance-off`` (group, or "" for all). ``by`` names who asked.
 
-    ``reason``: the operator's own words. ``wall_clock``: milliseconds since 1970, when it was asked.
+    ``reason``: the operator's own words. ``wall_clock``: milliseconds since 1970, when it was asked. ``span``: how long a
+    maintenance lasts, 0 until its end is asked for.
     """
 
     op: int
@@ -161,6 +164,7 @@ class AdminRequest:
     by: str
     reason: str = ""
     wall_clock: int = 0
+    span: Duration = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ class NodeState:
 
     ``number`` grows with each state of one incarnation; a smaller one is old news. ``quiet`` is set while the sender has just
     started and grants nothing. ``watchdog``: the time-out of its armed watchdog device, 0 for none: it resets the machine
-    at most so long after a right to run exclusive parts has ended.
+    at most so long after a right to run exclusive parts has ended. ``draining``: in standby, but it keeps what no other node can
+    take.
     """
 
     node: str
@@ -124,6 +125,7 @@ class NodeState:
     groups: tuple[GroupReport, ...] = ()
     watchdog: Duration = 0
     wishes: tuple[Wish, ...] = ()
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

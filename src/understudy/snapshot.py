@@ -30,7 +30,7 @@ class NodeStatus:
     """``state``: up, late, lost or unknown; ``via`` is "direct", the name of a relaying member, or null when unheard.
 
     ``hears_us``: null when unknown. ``fencing``: what became of fencing it, a sentence, or "". ``watchdog_ms``: the time-out
-    of its armed watchdog, 0 for none.
+    of its armed watchdog, 0 for none. ``draining``: in standby, but it keeps what no other node can take.
     """
 
     name: str
@@ -45,6 +45,7 @@ class NodeStatus:
     hears_us: bool | None = None
     fencing: str = ""
     watchdog_ms: float = 0.0
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class GroupStatus:
 class WishStatus:
     """What an operator has asked of all nodes, for as long as it is in force. ``group`` "": of all groups.
 
-    ``kind``: "stopped". ``said_ms``: when, milliseconds since 1970 by the clock of the node that was asked. ``left_ms``: null
-    when it has no end. ``unknown_to``: members that are heard and have not said yet that they know of it.
+    ``kind``: "stopped" or "maintenance". ``said_ms``: when, milliseconds since 1970 by the clock of the node that was asked.
+    ``left_ms``: null when it has no end. ``unknown_to``: members that are heard and have not said yet that they know of it.
     """
 
     group: str
@@ -146,6 +147,7 @@ class Snapshot:
     counters: dict[str, int]
     standby: bool
     wishes: tuple[WishStatus, ...] = ()
+    draining: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -52,3 +52,75 @@ def test_refusals_have_their_exit_codes(pulse: FakePulse, manager: RunningManage
     pulse.reply = {"ok": False, "text": "a has just started"}
     done = understudy(manager, "stop", "site")
     assert (done.returncode, done.stderr) == (4, "understudy: a has just started\n")
+
+
+def maintained(group: str = "site") -> Snapshot:
+    wish = WishStatus(group, "maintenance", "anna at a", 1_700_000_000_000, "", 3_600_000.0, ())
+    return replace(a_snapshot(), wishes=(wish,))
+
+
+def test_maintenance_on_and_off(pulse: FakePulse, manager: RunningManager) -> None:
+    def obeys(packet: dict[str, Any]) -> None:
+        pulse.snapshot = maintained(packet["group"]) if packet["verb"] == "maintenance-on" else a_snapshot()
+
+    pulse.on_admin = obeys
+    assert understudy(manager, "maintenance", "on", "site", "--for", "90m", "--reason", "switches").returncode == 0
+    packet = pulse.wait_for("admin", verb="maintenance-on", group="site")
+    assert (packet["span_ns"], packet["reason"]) == (5400 * 10**9, "switches")
+    assert understudy(manager, "maintenance", "off", "site").returncode == 0
+    assert understudy(manager, "maintenance", "on").returncode == 0
+    assert pulse.wait_for("admin", verb="maintenance-on", group="")["span_ns"] == 0
+
+
+def test_maintenance_is_not_done_before_it_is_seen(pulse: FakePulse, manager: RunningManager) -> None:
+    done = understudy(manager, "maintenance", "on", "--timeout", "200ms")
+    assert (done.returncode, "the cluster is not yet in maintenance" in done.stderr) == (5, True)
+    pulse.snapshot = maintained("site")
+    done = understudy(manager, "maintenance", "off", "site", "--timeout", "200ms")
+    assert (done.returncode, "site is still in maintenance" in done.stderr) == (5, True)
+
+
+def test_maintenance_that_makes_no_sense(pulse: FakePulse, manager: RunningManager) -> None:
+    for words in (("off", "--for", "1h"), ("on", "--for", "10ms"), ("on", "sit"), ("maybe",), ("on", "--for", "soon")):
+        assert understudy(manager, "maintenance", *words).returncode == 2, words
+    assert not [packet for packet in pulse.received if packet["t"] == "admin"]
+
+
+def test_a_restart_waits_until_it_has_started_again(pulse: FakePulse, manager: RunningManager) -> None:
+    def obeys(packet: dict[str, Any]) -> None:
+        pulse.snapshot = a_snapshot(state="starting")
+
+    pulse.on_admin = obeys
+    done = understudy(manager, "restart", "site", "--timeout", "200ms")
+    assert (done.returncode, "site is starting on a" in done.stderr) == (5, True)
+    pulse.on_admin = lambda packet: None
+    pulse.snapshot = a_snapshot()
+    done = understudy(manager, "restart", "site", "--timeout", "200ms")
+    assert done.returncode == 5, "started, but nobody has seen it stop yet"
+    assert understudy(manager, "restart", "site").returncode == 0, "it may have been quicker than our looks"
+
+
+def test_a_cleanup_waits_until_nobody_leaves_it_out(pulse: FakePulse, manager: RunningManager) -> None:
+    snapshot = a_snapshot()
+    (group,) = snapshot.groups
+    pulse.snapshot = replace(
+        snapshot, groups=(replace(group, unfit={"b": "failed there: sleeper", "a": "no carrier"}),)
+    )
+    done = understudy(manager, "cleanup", "site", "--timeout", "200ms")
+    assert (done.returncode, "b still leaves site out" in done.stderr) == (5, True)
+    pulse.snapshot = snapshot
+    assert understudy(manager, "cleanup", "site").returncode == 0
+
+
+def test_a_drain_is_done_when_only_that_is_left_which_nobody_else_takes(
+    pulse: FakePulse, manager: RunningManager
+) -> None:
+    snapshot = a_snapshot(standby=True)
+    nodes = (replace(snapshot.nodes[0], draining=True), *snapshot.nodes[1:])
+    pulse.snapshot = replace(snapshot, nodes=nodes)
+    done = understudy(manager, "drain", "a", "--timeout", "200ms")
+    assert (done.returncode, "a still runs site" in done.stderr) == (5, True)
+    why = "stays on a, although it is in standby: no other node can take it"
+    pulse.snapshot = replace(snapshot, nodes=nodes, groups=(replace(snapshot.groups[0], why=why),))
+    assert understudy(manager, "drain", "a").returncode == 0
+    assert "draining" in understudy(manager, "status").stdout

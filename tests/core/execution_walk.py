@@ -7,7 +7,8 @@ from itertools import count
 import pytest
 from core_parts import address, group, program
 
-from understudy.core.execution import Execution, Fact, Wanted
+from understudy.core.execution import Execution
+from understudy.core.parts import Fact, Wanted
 from understudy.effects import AddAddresses, Effect, RemoveAddresses, RunAgent
 from understudy.events import Outcome
 from understudy.model import Resource

@@ -6,15 +6,9 @@ import pytest
 from core_parts import address, of, program, script
 from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site
 
-from understudy.core.execution import (
-    ADDRESS_LIMIT,
-    FAILED_STOPS,
-    SLACK,
-    STOP_RETRY,
-    STOP_RETRY_MOST,
-    Wanted,
-)
+from understudy.core.execution import ADDRESS_LIMIT, FAILED_STOPS, SLACK, STOP_RETRY_MOST
 from understudy.core.failures import GAVE_UP_PAUSE
+from understudy.core.parts import STOP_RETRY, Wanted
 from understudy.effects import Action, RunAgent
 from understudy.events import Outcome
 from understudy.messages import Phase

@@ -8,11 +8,8 @@ import pytest
 from core_parts import address, group, program, script
 from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site, text
 
-from understudy.core.execution import (
-    Execution,
-    State,
-    Wanted,
-)
+from understudy.core.execution import Execution
+from understudy.core.parts import State, Wanted
 from understudy.messages import Phase
 from understudy.units import MINUTE, NEVER, SECOND
 

@@ -16,7 +16,8 @@ from core_parts import address, group, program, script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.core.execution import Execution, State, Wanted
+from understudy.core.execution import Execution
+from understudy.core.parts import State, Wanted
 from understudy.effects import Action, AddAddresses, Effect, RemoveAddresses, RunAgent
 from understudy.events import Outcome
 from understudy.model import AddressResource

@@ -8,8 +8,8 @@ import pytest
 from core_parts import address, script
 from execution_walk import FAILED, OK, Walk
 
-from understudy.core.execution import Wanted
 from understudy.core.failures import judge, must_stop
+from understudy.core.parts import Wanted
 from understudy.messages import Phase
 from understudy.model import OnFailure, OnStopFailure, Restarts, ScriptResource
 from understudy.units import MINUTE, SECOND

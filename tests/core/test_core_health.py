@@ -7,8 +7,9 @@ from itertools import count
 
 from core_parts import address, group, program
 
-from understudy.core.execution import Execution, State, Wanted
+from understudy.core.execution import Execution
 from understudy.core.health import Health
+from understudy.core.parts import State, Wanted
 from understudy.effects import RunProbes
 from understudy.events import ProbeAnswered
 from understudy.model import MountResource, NotifyResource, SystemdResource

@@ -40,7 +40,8 @@ def waiting() -> Core:
             "destroy",
             "ha01",
             "site",
-            "unknown request 'destroy'; there is move, standby, online, fence, confirm-off, stop, start",
+            "unknown request 'destroy'; there is move, standby, drain, online, fence, confirm-off, stop, start, "
+            "restart, cleanup, maintenance-on, maintenance-off",
         ),
         ("standby", "arbiter", "", "arbiter is not a node of this cluster (ha01, ha02)"),
         ("move", "ha09", "site", "ha09 is not a node of this cluster (ha01, ha02)"),

@@ -7,7 +7,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
@@ -48,7 +48,7 @@ class Client:
         """``limit`` is in seconds. Raises NotRunning, Refused, TimedOut or UsageError, as the daemon says."""
         return self._ask("GET", path, None, limit)
 
-    def post(self, path: str, body: dict[str, str], limit: float = 15.0) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, str | int], limit: float = 15.0) -> dict[str, Any]:
         """Longer than the daemon's own limit of 10 s by default, so that its sentence arrives instead of ours."""
         return self._ask("POST", path, body, limit)
 
@@ -68,9 +68,9 @@ class Client:
             finally:
                 connection.close()
 
-    def _ask(self, method: str, path: str, body: dict[str, str] | None, limit: float) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: Mapping[str, str | int] | None, limit: float) -> dict[str, Any]:
         connection = _Connection(self._path, limit)
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else json.dumps(dict(body))
         with self._troubles(limit):
             try:
                 connection.request(method, path, data, {} if data is None else {"Content-Type": "application/json"})

@@ -39,7 +39,7 @@ def wait_options(function: Function) -> Function:
         default="30s",
         metavar="TIME",
         show_default=True,
-        callback=_duration,
+        callback=duration,
         help="How long to wait; exit code 5 after that. The cluster goes on with it.",
     )(function)
     return click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is done.")(function)
@@ -51,7 +51,7 @@ def reason_option(function: Function) -> Function:
     )(function)
 
 
-def _duration(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
+def duration(_context: click.Context, _parameter: click.Parameter, value: str) -> int:
     from ..units import parse_duration
 
     try:

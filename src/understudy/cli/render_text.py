@@ -72,7 +72,7 @@ def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
         if node["role"] == "witness":
             words.append("witness")
         if node["standby"]:
-            words.append(paint("standby", "yellow"))
+            words.append(paint("draining" if node.get("draining") else "standby", "yellow"))
         if node["config_differs"]:
             words.append(paint("other configuration", "red"))
         words.append(_how_heard(node, status["node"], paint))

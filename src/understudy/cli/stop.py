@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -53,7 +53,7 @@ def ignorant(status: dict[str, Any], group: str) -> str:
 
 def ask(
     verb: str,
-    body: dict[str, str],
+    body: Mapping[str, str | int],
     look: Callable[[dict[str, Any]], tuple[bool, str]] | None,
     limit: int,
     as_json: bool,

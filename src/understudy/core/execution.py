@@ -12,8 +12,6 @@ no manager nothing is asked of programs, and nothing that they did not answer co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 
 from ..effects import Action, AddAddresses, Effect, RemoveAddresses, RunAgent
 from ..events import Outcome
@@ -21,6 +19,7 @@ from ..messages import Phase
 from ..model import AddressResource, Group, Resource
 from ..units import NEVER, SECOND, Duration, Instant, format_duration
 from .failures import IGNORED, judge, must_stop
+from .parts import STOP_RETRY, Fact, Operation, Part, State, Wanted
 
 ADDRESS_LIMIT: Duration = SECOND
 """How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
@@ -28,72 +27,16 @@ ADDRESS_LIMIT: Duration = SECOND
 SLACK: Duration = 2 * SECOND
 """How much later than the agent's own limit an answer is waited for: the manager kills at the limit, then reports."""
 
-STOP_RETRY: Duration = SECOND
 STOP_RETRY_MOST: Duration = 30 * SECOND
 """A stop that failed is tried again after one second, then after twice as long each time, up to this."""
 
 FAILED_STOPS = 3
 """Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
 
-
 CHANGED = "a reload has changed or removed it, or what it stands on"
 
-
-class Wanted(Enum):
-    OBSERVE = "observe"
-    RUN = "run"
-    STOP = "stop"
-
-
-class State(Enum):
-    """Of one resource on this machine."""
-
-    UNKNOWN = "unknown"
-    STOPPED = "stopped"
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class Operation:
-    """What was asked for and has not ended yet."""
-
-    op: int
-    action: Action
-    resources: tuple[Resource, ...]
-    deadline: Instant
-
-
-@dataclass(slots=True)
-class Part:
-    """One resource: its state, the sentence that goes with it, and when it failed lately."""
-
-    resource: Resource
-    state: State
-    text: str = ""
-    failures: tuple[Instant, ...] = ()
-    stop_again_at: Instant = 0
-    start_again_at: Instant = 0
-    stop_pause: Duration = STOP_RETRY
-    failed_stops: int = 0
-    touched: bool = False
-    monitor_at: Instant = NEVER
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What the node should know: ``announce`` these addresses, or a sentence.
-
-    ``gave_up_for``: this machine cannot run the group for so long (0: it still can). ``recovered``: what made it so is over.
-    """
-
-    why: str = ""
-    gave_up_for: Duration = 0
-    failed: bool = False
-    recovered: bool = False
-    announce: tuple[AddressResource, ...] = ()
+WATCH_INTERVAL: Duration = 10 * SECOND
+"""How often, in maintenance, a failed program that is not monitored otherwise is asked whether it runs again."""
 
 
 class Execution:
@@ -109,6 +52,9 @@ class Execution:
         self.hold_programs_until: Instant = 0
         self.waits = ""
         self.fence_until: Instant = 0  # until then this machine is to be switched off, and the group is left as it is
+        self.watching = False
+        """In maintenance: what runs is asked, and nothing is started or stopped as long as the group is to run here."""
+        self.restarting = False
         self.stop_since: Instant | None = None
         self.operation: Operation | None = None
         self.parts: list[Part] = []
@@ -200,12 +146,18 @@ class Execution:
 
     def want(self, wanted: Wanted, now: Instant, ballot: int = 0) -> None:
         if wanted is not self.wanted:
-            self.wanted = wanted
+            self.wanted, self.restarting = wanted, False
             self.fence_until = 0
             self.stop_since = now if wanted is Wanted.STOP else None
             if wanted is Wanted.STOP:
                 self._abandon_start()
         self.ballot = ballot or self.ballot
+
+    def restart(self) -> None:
+        """Stop everything in order and start it again, here; for a group that is to run."""
+        self.restarting = True
+        self.forget_failures()
+        self._abandon_start()
 
     def _abandon_start(self) -> None:
         """A stop need not wait for a start or a monitor: the manager kills that when the stop arrives."""
@@ -283,7 +235,7 @@ class Execution:
         if self.operation is not None:
             return []
         self.ending = [part for part in self.ending if part.state is not State.STOPPED]
-        if self.wanted is Wanted.RUN and self.ending:
+        if self.wanted is Wanted.RUN and self.ending and not self.watching:
             return self._advance_stop(now, self.ending, CHANGED)
         if self.wanted is Wanted.RUN:
             return [] if self.fence_until else self._advance_run(now)
@@ -306,7 +258,21 @@ class Execution:
                 return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
         return []
 
+    def _watch(self, now: Instant) -> list[Effect]:
+        """Only questions: about what is not known, what is due, and what failed and may have been mended by hand."""
+        for part in self.parts:
+            program = not isinstance(part.resource, AddressResource)
+            if program and self.manager and (part.state is State.UNKNOWN or part.monitor_at <= now):
+                return self._begin(Action.MONITOR, (part,), now, "monitor, in maintenance")
+        return []
+
     def _advance_run(self, now: Instant) -> list[Effect]:
+        if self.watching:
+            return self._watch(now)
+        if self.restarting:
+            self.restarting = not self.stopped()
+            if self.restarting:
+                return self._advance_stop(now, self.parts, "an operator restarts it")
         broken = next((index for index, part in enumerate(self.parts) if part.state is State.FAILED), None)
         if broken is not None:
             return self._advance_stop(now, self.parts, "it, or what it stands on, failed", broken)
@@ -418,6 +384,15 @@ class Execution:
                 self._runs(part, now, text)
             else:
                 self._fail(part, f"monitor: {text or outcome.value}", now)
+        elif part.state is State.FAILED and self.watching:
+            if outcome is Outcome.OK:
+                self.facts.append(Fact(f"{part.resource.id} runs again"))
+                self._runs(part, now, text)
+            else:
+                part.monitor_at = now + self._pause(part)
+
+    def _pause(self, part: Part) -> Duration:
+        return part.resource.limits.interval or WATCH_INTERVAL
 
     def _started(self, operation: Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
@@ -465,6 +440,10 @@ class Execution:
             self._runs(part, now, f"{IGNORED} {text}")
             return
         part.state, part.text = State.FAILED, text
+        if self.watching:
+            part.monitor_at = now + self._pause(part)
+            self.facts.append(Fact(f"{part.resource.id} failed ({text}): left so, in maintenance", failed=True))
+            return
         part.stop_again_at = now
         part.start_again_at = max(part.start_again_at, now + found.pause) if found.pause else part.start_again_at
         if found.fence:

@@ -29,7 +29,8 @@ from ..model import (
 from ..probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from ..snapshot import ProbeStatus
 from ..units import MILLISECOND, Instant
-from .execution import Execution, State, Wanted
+from .execution import Execution
+from .parts import State, Wanted
 
 _BLAMED: tuple[tuple[type[Resource], ...], ...] = (
     (CommandResource, ScriptResource, OcfResource, LsbResource, ResourceDResource, SystemdResource),

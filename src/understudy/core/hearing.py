@@ -142,10 +142,8 @@ def released(node: Node, release: Release, now: Instant) -> None:
 
 def _differs(before: NodeState | None, after: NodeState) -> bool:
     """Whether a member's new word can change the plan: everything but its votes, ages and the time."""
-    return before is None or (before.holds, before.standby, before.quiet, before.digest, before.groups) != (
-        after.holds,
-        after.standby,
-        after.quiet,
-        after.digest,
-        after.groups,
-    )
+    return before is None or _words(before) != _words(after)
+
+
+def _words(state: NodeState) -> object:
+    return (state.holds, state.standby, state.draining, state.quiet, state.digest, state.groups)

@@ -79,12 +79,9 @@ class Node:
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
         self.pings_at: Instant = 0
-        self.manager = False
+        self.manager = self.leaving = self.gone = self.reloading = False
         self.watchdog: Duration = 0
-        self.standby = False
-        self.leaving = False
-        self.gone = False
-        self.reloading = False
+        self.standby = self.draining = False
         self.number = 0
         self.said_at: dict[int, Instant] = {}
         self.next_beat: Instant = 0
@@ -135,8 +132,7 @@ class Node:
 
     def rights(self, now: Instant) -> dict[str, Duration]:
         """For each group that this node holds, how long its right still lasts; changes nothing."""
-        claims = self.steward.claims
-        held = ((name, claims.held(name)) for name in claims.claims)
+        held = ((name, self.steward.claims.held(name)) for name in self.steward.claims.claims)
         return {name: claim.until - now for name, claim in held if claim is not None}
 
     def snapshot(self, now: Instant) -> Snapshot:
@@ -222,7 +218,7 @@ class Node:
         if event.watchdog_ran:
             for charge in self.steward.charges.values():
                 charge.execution.suspect()
-        self.standby = event.standby
+        self.standby, self.draining = event.standby, event.draining
         self.wishes.start(event.wishes, now)
         self.ready_since = now + quiet
         self.patient_until = now + quiet + max(self.cluster.dead_time, SECOND)
@@ -394,13 +390,15 @@ class Node:
             groups=outlook.reports(self),
             watchdog=self.watchdog,
             wishes=self.wishes.said(now),
+            draining=self.draining and not self.leaving,
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
         reports = outlook.reports(self)
         words = tuple((item.group, item.phase, item.fit) for item in reports)
-        return (self.steward.claims.holds(), words, self.standby, self.leaving, self.wishes.numbers())
+        standing = (self.standby, self.draining, self.leaving)
+        return (self.steward.claims.holds(), words, standing, self.wishes.numbers())
 
     # Things that happen on this machine
 
@@ -408,7 +406,8 @@ class Node:
         for name, charge in self.steward.charges.items():
             if charge.execution.address_gone(address):
                 self.removed[address] = (self.removed.get(address, (0, 0))[0] + 1, now)
-                why = f"{address} was removed on {self.me} by somebody else: put back"
+                then = "left so, in maintenance" if charge.execution.watching else "put back"
+                why = f"{address} was removed on {self.me} by somebody else: {then}"
                 self.out.append(Note(why, Level.WARNING, name, self.me))
 
     def _rival(self, address: str, device: str, mac: str, now: Instant) -> None:
@@ -425,6 +424,8 @@ class Node:
 
     def _manager(self, connected: bool, now: Instant) -> None:
         self.manager = connected
+        if connected:
+            wishing.save(self, now)
         self.note("the manager is connected" if connected else "the manager is gone: programs go on unwatched")
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
@@ -442,6 +443,7 @@ class Node:
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
+            wishing.watch(self)
             holders = outlook.holders(self, now)
             self.decisions = plan(self.cluster, outlook.view(self, holders, now)) | reload.retired(self.steward)
             self.steward.started = ordering.started(self.steward, self.states, self.decisions, holders)

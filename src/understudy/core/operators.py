@@ -12,7 +12,8 @@ from ..events import AdminRequest
 from ..messages import Ask, WishKind
 from ..units import Instant, format_duration
 from . import outlook, wishing
-from .wishes import sentence
+from .parts import Wanted
+from .wishes import EVERYTHING, sentence
 
 if TYPE_CHECKING:
     from .node import Node
@@ -20,43 +21,49 @@ if TYPE_CHECKING:
 NOBODY = -1
 """The ``op`` of a request whose answer nobody waits for."""
 
-VERBS = ("move", "standby", "online", "fence", "confirm-off", "stop", "start")
-OF_GROUPS = ("stop", "start")
+OF_GROUPS = ("stop", "start", "restart", "cleanup", "maintenance-on", "maintenance-off")
 """Requests that name a group and no node."""
+OF_ALL = ("maintenance-on", "maintenance-off")
+"""Of these, the ones whose group may be "": all groups."""
+VERBS = ("move", "standby", "drain", "online", "fence", "confirm-off", *OF_GROUPS)
 
 
 def admin(node: Node, event: AdminRequest, now: Instant) -> None:
     """A request made on this machine: refused, decided here, or carried to the one who decides. Ends in one ``Reply``."""
-    if event.verb not in VERBS:
-        node.out.append(Reply(event.op, False, f"unknown request {event.verb!r}; there is {', '.join(VERBS)}"))
-        return
-    nodes = [member.name for member in node.cluster.nodes]
-    groups = [group.name for group in node.cluster.groups]
-    if event.verb in OF_GROUPS:
-        if event.group not in groups:
-            known = f"there is no group {event.group} (there is {', '.join(groups)})"
-            node.out.append(Reply(event.op, False, known))
-            return
+    refusal = _senseless(node, event)
+    if not refusal and event.verb == "fence":
+        refusal = node.steward.fencing.ask(event.node, event.op, event.by, now)
+        if not refusal:
+            return  # answered when a level of devices has confirmed it, or all have failed
+    if refusal:
+        node.out.append(Reply(event.op, False, refusal))
+    elif event.verb in ("confirm-off", "cleanup"):
+        tell_all(node, event, now)
+    elif event.verb in OF_GROUPS and event.verb != "restart":
         ok, text = wish(node, event, now)
         node.out.append(Reply(event.op, ok, text))
-        return
-    if event.node not in nodes:
-        node.out.append(Reply(event.op, False, f"{event.node} is not a node of this cluster ({', '.join(nodes)})"))
-        return
-    if event.verb == "fence":
-        refusal = node.steward.fencing.ask(event.node, event.op, event.by, now)
-        if refusal:
-            node.out.append(Reply(event.op, False, refusal))
-        return
-    if event.verb == "confirm-off":
-        confirm_off(node, event, now)
-        return
+    else:
+        carry(node, event, now)
+
+
+def _senseless(node: Node, event: AdminRequest) -> str:
+    """Why a request makes no sense in this cluster, or ""."""
+    if event.verb not in VERBS:
+        return f"unknown request {event.verb!r}; there is {', '.join(VERBS)}"
+    nodes = [member.name for member in node.cluster.nodes]
+    if event.verb not in OF_GROUPS and event.node not in nodes:
+        return f"{event.node} is not a node of this cluster ({', '.join(nodes)})"
+    groups = [group.name for group in node.cluster.groups]
+    named = event.verb == "move" or (event.verb in OF_GROUPS and (event.group or event.verb not in OF_ALL))
+    if named and event.group not in groups:
+        return f"there is no group {event.group} (there is {', '.join(groups)})"
+    return ""
+
+
+def carry(node: Node, event: AdminRequest, now: Instant) -> None:
+    """To the holder of the group, or to the node that is meant."""
     decider = event.node
-    if event.verb == "move":
-        if event.group not in groups:
-            known = f"there is no group {event.group} (there is {', '.join(groups)})"
-            node.out.append(Reply(event.op, False, known))
-            return
+    if event.verb in ("move", "restart"):
         holder = outlook.holders(node, now).get(event.group)
         if holder is None:
             why = node.decisions[event.group].why if event.group in node.decisions else "not decided yet"
@@ -75,33 +82,66 @@ def admin(node: Node, event: AdminRequest, now: Instant) -> None:
         node.out.append(Send(ask, decider))
 
 
+def tell_all(node: Node, event: AdminRequest, now: Instant) -> None:
+    """What everybody who is there decides for itself: a human says that a machine is off, failures are to be forgotten."""
+    ok, text = decide(node, event.verb, event.group, event.node, event.by, now)
+    told = [node.me]
+    for member in node.cluster.nodes if ok else ():
+        if member.name in node.others and member.name != event.node and node.membership.alive(member.name):
+            ask = node.requests.ask(NOBODY, member.name, event.verb, event.group, event.node, event.by, now)
+            node.out.append(Send(ask, member.name))
+            told.append(member.name)
+    if event.verb == "cleanup":
+        absent = [member.name for member in node.cluster.nodes if member.name not in told and member.name != node.me]
+        text = f"the failures of {event.group} are forgotten on {' and '.join(sorted(told))}"
+        text += f"; {' and '.join(absent)} cannot be asked" if absent else ""
+    node.out.append(Reply(event.op, ok, text))
+
+
 def wish(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
     """What lasts, and what no single node decides: written into the register of wishes, which everybody hears of."""
     if node.voter.quiet(now):
         left = format_duration(node.voter.quiet_until - now)
         return False, f"{node.me} has just started and may not know yet what was asked before: ask again in {left}"
+    if event.verb in OF_ALL:
+        return maintain(node, event, now)
     group, standing = event.group, node.wishes.stopped(event.group)
     if event.verb == "start":
         if standing is None:
             return True, f"{group} is not stopped"
-        wishing.ask(node, group, WishKind.NONE, event.by, event.reason, event.wall_clock, now)
+        wishing.ask(node, WishKind.NONE, event, now)
         return True, f"{group} may run again"
     if standing is not None:
         return True, f"{group} is to run nowhere already: {sentence(standing)}"
-    wishing.ask(node, group, WishKind.STOPPED, event.by, event.reason, event.wall_clock, now)
+    untouched = node.wishes.maintained(group)
+    if untouched is not None:
+        return False, f"{group} is {sentence(untouched)}; end that first: {wishing.ending(untouched)}"
+    wishing.ask(node, WishKind.STOPPED, event, now)
     return True, f"{group} is to run nowhere until it is started again: understudy start {group}"
 
 
-def confirm_off(node: Node, event: AdminRequest, now: Instant) -> None:
-    """A human says that a machine is off. Everybody who is there is told, because each may wait for it."""
-    ok, text = take_word(node, event.node, event.by, now)
-    node.out.append(Reply(event.op, ok, text))
-    if not ok:
-        return
-    for member in node.cluster.nodes:
-        if member.name in node.others and member.name != event.node and node.membership.alive(member.name):
-            ask = node.requests.ask(NOBODY, member.name, event.verb, "", event.node, event.by, now)
-            node.out.append(Send(ask, member.name))
+def maintain(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
+    """Watch, touch nothing; or the end of that."""
+    group, what = event.group, event.group or "the cluster"
+    standing = node.wishes.in_maintenance(group)
+    if event.verb == "maintenance-off":
+        whole = node.wishes.in_maintenance(EVERYTHING)
+        if standing is not None:
+            wishing.ask(node, WishKind.NONE, event, now)
+            still = ", but all groups are" if group and whole is not None else ""
+            return True, f"{what} is not in maintenance any more{still}"
+        if whole is not None:
+            return False, f"{group} is not in maintenance itself, all groups are; end that: {wishing.ending(whole)}"
+        return True, f"{what} is not in maintenance"
+    stopped = node.wishes.stopped(group) if group else None
+    if stopped is not None:
+        return False, f"{group} is {sentence(stopped)}: nothing touches it already"
+    wishing.ask(node, WishKind.MAINTENANCE, event, now)
+    names = [group] if group else [item.name for item in node.cluster.groups]
+    holders = outlook.holders(node, now)
+    nowhere = [name for name in names if name not in holders and node.wishes.stopped(name) is None]
+    text = f"{what} is in maintenance: nothing is started, stopped or moved, and nobody takes over when a holder fails"
+    return True, text + (f"; nobody holds {', '.join(nowhere)}, and it stays so" if nowhere else "")
 
 
 def take_word(node: Node, target: str, by: str, now: Instant) -> tuple[bool, str]:
@@ -128,20 +168,24 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     """Yes or no, and the sentence for the operator."""
     if verb == "confirm-off":
         return take_word(node, target, by, now)
-    if verb in ("standby", "online"):
-        on = verb == "standby"
-        if not on:
-            for each in node.steward.charges.values():
-                each.forget_failures()
-        if node.standby != on:
-            node.standby = on
-            node.out.append(SaveStandby(on))
-            node.note(f"{by} put {node.me} {'into standby' if on else 'online'}")
-            node.beat(now)
-        return True, f"{node.me} is {'in standby' if on else 'online'}"
     charge = node.steward.charges.get(group)
-    if verb != "move" or charge is None or node.steward.claims.held(group) is None:
+    if verb == "cleanup" and charge is not None:
+        charge.forget_failures()
+        node.out.append(Note(f"{by} has its failures on {node.me} forgotten", Level.INFO, group, node.me))
+        return True, f"the failures of {group} are forgotten on {node.me}"
+    if verb in ("standby", "drain", "online"):
+        return _stand(node, verb, by, now)
+    if verb not in ("move", "restart") or charge is None or node.steward.claims.held(group) is None:
         return False, f"{node.me} does not hold {group}"
+    untouched = node.wishes.maintained(group)
+    if untouched is not None:
+        return False, f"{group} is {sentence(untouched)}; end that first: {wishing.ending(untouched)}"
+    if verb == "restart":
+        if charge.execution.wanted is not Wanted.RUN or charge.moving_to is not None:
+            return False, f"{group} is about to leave {node.me}"
+        charge.execution.restart()
+        node.out.append(Note(f"{by} restarts it on {node.me}", Level.INFO, group, node.me))
+        return True, f"{group} is stopped and started again on {node.me}"
     if target == node.me:
         charge.moving_to, charge.pinned = None, True
         return True, f"{group} is on {node.me} already and stays"
@@ -152,3 +196,23 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     charge.moving_to = target
     node.out.append(Note(f"{by} moves it from {node.me} to {target}", Level.INFO, group, node.me))
     return True, f"{group} moves from {node.me} to {target}"
+
+
+def _stand(node: Node, verb: str, by: str, now: Instant) -> tuple[bool, str]:
+    """Into standby, into a standby that keeps what no other node can take (``drain``), or out of both."""
+    standing = (verb != "online", verb == "drain")
+    words = {
+        "standby": ("into standby", "in standby"),
+        "drain": ("to drain", "draining"),
+        "online": ("online", "online"),
+    }
+    done, state = words[verb]
+    if verb == "online":
+        for each in node.steward.charges.values():
+            each.forget_failures()
+    if (node.standby, node.draining) != standing:
+        node.standby, node.draining = standing
+        node.out.append(SaveStandby(*standing))
+        node.note(f"{by} put {node.me} {done}")
+        node.beat(now)
+    return True, f"{node.me} is {state}"

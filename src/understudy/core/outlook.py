@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState
@@ -51,10 +52,10 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
     for member in node.cluster.nodes:
         seen = node_view(node, member.name, now)
         spans = able_for(node, seen, now)
-        nodes[member.name] = NodeView(seen.name, seen.bar, seen.up_for, seen.unfit, spans)
+        nodes[member.name] = replace(seen, able_for=spans)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
-    return View(nodes, holders, pinned, settle, wishing.stopped(node))
+    return View(nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node))
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
@@ -81,7 +82,8 @@ def own_view(node: Node, now: Instant) -> NodeView:
             why = f"it has just started and waits for another {format_duration(node.voter.quiet_until - now)}"
         if why:
             unfit[name] = why
-    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit)
+    drains = node.draining and not node.leaving
+    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit, drains=drains)
 
 
 def other_view(node: Node, name: str, now: Instant) -> NodeView:
@@ -93,7 +95,7 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
         return NodeView(name, f"it is lost, silent for {silent}")
     if state.standby:
-        return NodeView(name, IN_STANDBY)
+        return NodeView(name, IN_STANDBY, drains=state.draining)
     if not node.agrees(name):
         return NodeView(name, "its configuration counts other voters")
     if state.quiet and not state.holds:

@@ -21,7 +21,7 @@ class NodeView:
     """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may); ``up_for`` how long it is up.
 
     ``unfit``: for each group that cannot run there, why. ``able_for``: for each group how long it could have run there
-    without a break, where that is shorter.
+    without a break, where that is shorter. ``drains``: although barred, it keeps what it holds while no other node can take it.
     """
 
     name: str
@@ -29,6 +29,7 @@ class NodeView:
     up_for: Duration = 0
     unfit: Mapping[str, str] = field(default_factory=dict)
     able_for: Mapping[str, Duration] = field(default_factory=dict)
+    drains: bool = False
 
     def ready_for(self, group: str) -> Duration:
         """How long ``group`` could have run here."""
@@ -40,7 +41,7 @@ class View:
     """What one node knows. ``holders``: who holds each group now; ``pinned``: groups that an operator put where they are.
 
     ``settle``: how long a better node must have been up before groups fail back to it. ``stopped``: groups that an operator
-    wants to run nowhere, and why.
+    wants to run nowhere, and why. ``maintained``: groups that nobody may touch, and why.
     """
 
     nodes: Mapping[str, NodeView]
@@ -48,6 +49,7 @@ class View:
     pinned: frozenset[str] = frozenset()
     settle: Duration = 0
     stopped: Mapping[str, str] = field(default_factory=dict)
+    maintained: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ def decide(cluster: Cluster, group: Group, view: View, company: Company | None =
     if group.name in view.stopped:
         why = view.stopped[group.name]
         return Decision(group.name, None, why, dict.fromkeys(ranked, why), ())
+    if group.name in view.maintained:
+        return _untouched(group, view, ranked)
     barred: dict[str, str] = {}
     forbidden = company.forbids(group) if company is not None else {}
     full = company.full(group) if company is not None else {}
@@ -107,9 +111,18 @@ def decide(cluster: Cluster, group: Group, view: View, company: Company | None =
     return Decision(group.name, best, why, _not_on(group, best, able, barred), able)
 
 
+def _untouched(group: Group, view: View, ranked: tuple[str, ...]) -> Decision:
+    """In maintenance nothing starts, stops or moves: it is where it is, and nobody may take it."""
+    why, holder = view.maintained[group.name], view.holders.get(group.name)
+    reasons = {name: why for name in ranked if name != holder}
+    if holder is None:
+        return Decision(group.name, None, f"nobody takes it over, {why}", reasons, ())
+    return Decision(group.name, holder, f"stays on {holder}, {why}", reasons, ())
+
+
 def _nowhere(group: Group, view: View, holder: str | None, barred: Mapping[str, str]) -> Decision:
     """Nobody is able. A holder that is only unfit keeps it: to stop would help nobody."""
-    if holder is not None and holder in view.nodes and not view.nodes[holder].bar:
+    if holder is not None and holder in view.nodes and (not view.nodes[holder].bar or view.nodes[holder].drains):
         others = {name: reason for name, reason in barred.items() if name != holder}
         why = f"stays on {holder}, although {barred[holder]}: no other node can take it"
         return Decision(group.name, holder, why, others, ())

@@ -25,7 +25,8 @@ from ..model import AddressResource, Group, Role
 from ..units import NEVER, Instant
 from . import awaiting
 from .charge import Charge
-from .execution import Execution, Operation, Part, State
+from .execution import Execution
+from .parts import Operation, Part, State
 from .placement import Decision
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
     if before.ping != after.ping:
         node.answering, node.pings_at = after.ping, now
     steward.fencing.follow(after)
+    node.wishes.follow(group.name for group in after.groups)
     charges = {group.name: _charge(node, group, event, now) for group in after.groups}
     for name, charge in steward.charges.items():
         if name not in charges and node.role is Role.NODE:

@@ -68,6 +68,7 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
         },
         standby=node.standby,
         wishes=wishing.statuses(node, now),
+        draining=node.draining,
     )
 
 
@@ -110,7 +111,8 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         standby = node.standby or node.leaving
         own = f"{node.links.incarnation:016x}"
         watchdog = _ms(node.watchdog)
-        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog)
+        drains = node.draining
+        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog, drains)
     member = node.membership.members[name]
     peer = node.links.peers[name]
     state = node.states.get(name)
@@ -137,6 +139,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         None if unheard else name in both_ways(node, now),
         node.steward.fencing.sentence(name, now),
         0.0 if state is None else _ms(state.watchdog),
+        state is not None and state.draining,
     )
 
 
@@ -292,6 +295,7 @@ def _warnings(node: Node, now: Instant) -> list[str]:
     for address, (mac, at) in node.rivals.items():
         if now - at < RECENT:
             found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
+    found += wishing.warnings(node, now)
     for name, state in node.states.items():
         if state.digest != node.cluster.digest and node.membership.alive(name):
             found.append(f"{name} runs with a different configuration file")

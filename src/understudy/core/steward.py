@@ -23,9 +23,10 @@ from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import asking, awaiting, ordering
 from .charge import Charge, Reservation
-from .execution import Execution, Fact, State, Wanted
+from .execution import Execution
 from .fencing import Fencing
 from .leases import Claim, Claims, Stage
+from .parts import Fact, State, Wanted
 from .placement import Decision
 from .proof import Proof
 from .quorum import Surroundings, alone, needed
@@ -46,9 +47,7 @@ class Steward:
         present: frozenset[str],
         emit: Callable[[Effect], None],
     ) -> None:
-        self.cluster = cluster
-        self.me = me
-        self.voter = voter
+        self.cluster, self.me, self.voter = cluster, me, voter
         self.emit = emit
         self.next_op = next_op
         self.ordered = sorted(cluster.names)
@@ -104,7 +103,8 @@ class Steward:
     def _follow_held(
         self, charge: Charge, claim: Claim, decision: Decision, now: Instant, all_of_them: Mapping[str, Decision]
     ) -> None:
-        awaiting.look(self, charge, now)
+        if not charge.execution.watching:  # in maintenance nobody is fenced
+            awaiting.look(self, charge, now)
         target, why = decision.node, decision.why
         if charge.moving_to is not None:
             if charge.moving_to in decision.order:

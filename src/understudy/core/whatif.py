@@ -77,9 +77,11 @@ def ask(cluster: Cluster, view: View, down: Iterable[str], standby: Iterable[str
     nodes = {}
     for name, node in view.nodes.items():
         bar = "it is down" if name in gone else "it is in standby" if name in resting else node.bar
-        nodes[name] = replace(node, bar=bar)
+        nodes[name] = replace(node, bar=bar, drains=node.drains and name not in gone)
     verdict = votes(cluster, gone)
-    after = replace(view, nodes=nodes)
+    # In maintenance the plan asks nobody whether the holder can keep a group; but who is down holds nothing.
+    there = {name: node for name, node in view.holders.items() if name not in view.maintained or node not in gone}
+    after = replace(view, nodes=nodes, holders=there)
     if verdict.quorate is False:
         nothing = {
             group.name: Decision(group.name, None, verdict.text, dict.fromkeys(nodes, verdict.text), ())

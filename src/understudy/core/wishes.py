@@ -59,6 +59,14 @@ class Wishes:
         self.over: set[str] = set()
         """Groups whose maintenance has come to its end here; the entry stays, and says that nothing is left of it."""
 
+    def follow(self, groups: Iterable[str]) -> None:
+        """Another configuration: what was asked of a group that is gone is forgotten here."""
+        self.groups = (EVERYTHING, *groups)
+        for name in [name for name in self.entries if name not in self.groups]:
+            del self.entries[name]
+            self.ends.pop(name, None)
+            self.over.discard(name)
+
     def start(self, saved: Iterable[Wish], now: Instant) -> None:
         """What was read from disk: only as good as the wall clock, as far as times go."""
         for wish in saved:
@@ -138,6 +146,10 @@ class Wishes:
         if self.stopped(group) is not None:
             return None
         return self._of(group, WishKind.MAINTENANCE) or self._of(EVERYTHING, WishKind.MAINTENANCE)
+
+    def in_maintenance(self, group: str) -> Wish | None:
+        """The entry of this very group, or with "" the one for all."""
+        return self._of(group, WishKind.MAINTENANCE)
 
     def _of(self, group: str, kind: WishKind) -> Wish | None:
         wish = self.entries.get(group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..effects import Level, Note, SaveWishes
+from ..events import AdminRequest
 from ..messages import NodeState, Wish, WishKind
 from ..snapshot import WishStatus
 from ..units import MILLISECOND, Instant
@@ -24,9 +25,10 @@ def hear(node: Node, state: NodeState, now: Instant) -> None:
         node.dirty = True
 
 
-def ask(node: Node, group: str, kind: WishKind, by: str, reason: str, wall_clock: int, now: Instant) -> Wish:
+def ask(node: Node, kind: WishKind, event: AdminRequest, now: Instant) -> Wish:
     """An operator has asked this node; it says so at once, and everybody who hears it obeys."""
-    wish = node.wishes.ask(group, kind, f"{by} at {node.me}", reason, 0, wall_clock, now)
+    by, span = f"{event.by} at {node.me}", event.span if kind is WishKind.MAINTENANCE else 0
+    wish = node.wishes.ask(event.group, kind, by, event.reason, span, event.wall_clock, now)
     tell(node, wish)
     save(node, now)
     node.beat(now)
@@ -35,8 +37,9 @@ def ask(node: Node, group: str, kind: WishKind, by: str, reason: str, wall_clock
 
 def tell(node: Node, wish: Wish, before: str = "") -> None:
     """One line of history."""
+    why = f": {wish.reason}" if wish.reason else ""
     what = {
-        WishKind.NONE: f"{wish.by} lets it run again{': ' if wish.reason else ''}{wish.reason}",
+        WishKind.NONE: f"{wish.by} gives {wish.group or 'everything'} back to the cluster{why}",
         WishKind.STOPPED: wishes.sentence(wish),
         WishKind.MAINTENANCE: wishes.sentence(wish),
     }[wish.kind]
@@ -58,9 +61,48 @@ def expire(node: Node, now: Instant) -> None:
 
 
 def stopped(node: Node) -> dict[str, str]:
-    """For each group that is to run nowhere: why."""
+    """For each group that is to run nowhere: why. What is in maintenance here stops when the daemon itself is to stop."""
     found = ((group.name, node.wishes.stopped(group.name)) for group in node.cluster.groups)
+    stops = {name: wishes.sentence(wish) for name, wish in found if wish is not None}
+    if node.leaving:
+        stops |= {
+            name: f"{node.me} is being stopped; {why}: nobody takes over" for name, why in _untouched(node).items()
+        }
+    return stops
+
+
+def maintained(node: Node) -> dict[str, str]:
+    """For each group that nobody may touch: why."""
+    return {} if node.leaving else _untouched(node)
+
+
+def _untouched(node: Node) -> dict[str, str]:
+    found = ((group.name, node.wishes.maintained(group.name)) for group in node.cluster.groups)
     return {name: wishes.sentence(wish) for name, wish in found if wish is not None}
+
+
+def watch(node: Node) -> None:
+    """Have what is in maintenance only looked at, and what was, dealt with again."""
+    for name, charge in node.steward.charges.items():
+        charge.execution.watching = not node.leaving and node.wishes.maintained(name) is not None
+
+
+def ending(wish: Wish) -> str:
+    """The command that ends a maintenance."""
+    return f"understudy maintenance off {wish.group}".rstrip()
+
+
+def warnings(node: Node, now: Instant) -> list[str]:
+    """While a maintenance lasts nobody should be surprised by what does not happen."""
+    found = []
+    for wish in node.wishes.in_force():
+        if wish.kind is not WishKind.MAINTENANCE:
+            continue
+        left = wishes.time_left(wish, node.wishes.ends[wish.group], now)
+        what = f"{wish.group} is" if wish.group else "all groups are"
+        then = "nobody takes over when a holder fails, and nothing is restarted"
+        found.append(f"{what} {wishes.sentence(wish)}; {left}: {then} ({ending(wish)})")
+    return found
 
 
 def statuses(node: Node, now: Instant) -> tuple[WishStatus, ...]:

@@ -23,6 +23,12 @@ LONGEST_TEXT = 255
 
 MOST_LINES = 2000
 
+LONGEST_MAINTENANCE = 366 * 24 * 3600
+"""Seconds."""
+
+OF_ALL_GROUPS = ("/v1/maintenance/on", "/v1/maintenance/off")
+"""Where an empty group means all of them."""
+
 
 class Kind(Enum):
     """What a field holds. In the address (``?lines=50``) a number is written in digits; in JSON it is a number."""
@@ -60,6 +66,7 @@ class Endpoint:
 
 _NODE = Field("node", "the name of a node, not of a witness")
 _GROUP = Field("group", "the name of a group")
+_ANY_GROUP = Field("group", "the name of a group; empty for all groups", default="")
 _REASON = Field("reason", "why, for those who look at the status later; the first 120 bytes are kept", default="")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -167,6 +174,56 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "End what `/v1/stop` began: the group starts where it belongs.",
         '`{"ok": true, "text": "...", "hint": ""}`',
         (_GROUP, _REASON),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/restart",
+        "wish",
+        "Stop the group and start it again on the node that holds it. Decided by that node, which forgets the failures of"
+        " its parts; at most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_GROUP,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/cleanup",
+        "wish",
+        "Forget that the group has failed, on all nodes that can be asked: each may run it again at once.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_GROUP,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/maintenance/on",
+        "maintenance",
+        "Watch and touch nothing: no start, stop, move or failback, and nobody takes over when the holder fails.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (
+            _ANY_GROUP,
+            Field("seconds", "how long; 0: until it is ended", Kind.NUMBER, 0, 0, LONGEST_MAINTENANCE),
+            _REASON,
+        ),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/maintenance/off",
+        "maintenance",
+        "The end of a maintenance: what has failed meanwhile is dealt with.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_ANY_GROUP, _REASON),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/drain",
+        "standby",
+        "As standby, but what no other node can take goes on running there. Decided by that node; at most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_NODE,),
         changes=True,
     ),
     Endpoint(

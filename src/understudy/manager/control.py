@@ -21,7 +21,7 @@ from aiohttp import web
 from ..effects import Level
 from ..errors import NotRunning, Refused, TimedOut, UnderstudyError, UsageError
 from ..model import Api, Cluster
-from ..units import MILLISECOND
+from ..units import MILLISECOND, SECOND
 from . import api, metrics, whatif
 from .api import LARGEST_BODY, nearest
 from .entry import public
@@ -190,18 +190,19 @@ class Control:
                 raise UsageError(f"{path} takes a JSON object in the body and no parameters in the address")
             asked = api.read_body(body, endpoint.fields)
         if endpoint.handler != "history":  # names that are filters may be those of witnesses, or be left out
-            self._check_names(asked)
+            self._check_names(asked, path)
         handler = getattr(self, f"_{endpoint.handler}")
         response: web.StreamResponse = await handler(Asked(request, path.rpartition("/")[2], asked, by))
         return response
 
     # What is asked -------------------------------------------------------------------------------------------------
 
-    def _check_names(self, asked: dict[str, Any]) -> None:
+    def _check_names(self, asked: dict[str, Any], path: str) -> None:
         """Groups and nodes that a request names exist. Raises UsageError."""
         cluster = self._manager.cluster
         groups = tuple(item.name for item in cluster.groups)
-        if "group" in asked and asked["group"] not in groups:
+        everything = path in api.OF_ALL_GROUPS and asked.get("group") == ""
+        if "group" in asked and asked["group"] not in groups and not everything:
             raise UsageError(f"there is no group {asked['group']!r}", nearest(asked["group"], groups))
         nodes = tuple(member.name for member in cluster.nodes)
         node = asked.get("node")
@@ -256,6 +257,9 @@ class Control:
     async def _wish(self, asked: Asked) -> web.Response:
         return await self._decide(asked.verb, asked)
 
+    async def _maintenance(self, asked: Asked) -> web.Response:
+        return await self._decide(f"maintenance-{asked.verb}", asked)
+
     async def _standby(self, asked: Asked) -> web.Response:
         return await self._decide(asked.verb, asked)
 
@@ -271,7 +275,8 @@ class Control:
     async def _decide(self, verb: str, asked: Asked) -> web.Response:
         fields = asked.fields
         group, node, reason = (fields.get(name, "") for name in ("group", "node", "reason"))
-        ok, text = await self._manager.admin(verb, group, node, await _name(asked.by), reason)
+        span = fields.get("seconds", 0) * SECOND
+        ok, text = await self._manager.admin(verb, group, node, await _name(asked.by), reason, span)
         return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
 
     async def _difference(self, asked: Asked) -> web.Response:

@@ -74,6 +74,7 @@ class Manager:
         self._runtime_dir = runtime_dir
         self.history = History(os.path.join(state_dir, "history.jsonl"), stream)
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
+        self.draining = StandbyFile(os.path.join(state_dir, "draining"), me, self.say, drain=True)
         self.wishes = WishesFile(os.path.join(state_dir, "wishes.json"), me, self.say)
         self.refused = RefusedLately()
         self.tallies = Tallies()
@@ -129,6 +130,7 @@ class Manager:
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             self.standby.close()
+            self.draining.close()
             self.wishes.close()
             self.history.close()
 
@@ -227,6 +229,7 @@ class Manager:
         elif kind == "save_standby":
             self._standby_told += 1
             self.standby.want(packet.get("standby") is True)
+            self.draining.want(packet.get("draining") is True)
         elif kind == "settled":
             self.agents.forget_former()
         elif kind == "save_wishes":
@@ -335,6 +338,7 @@ class Manager:
         if self._may_stand_by and isinstance(standby, bool) and told == self._standby_told:
             # Also what an earlier manager could not save any more. A wish that came meanwhile is newer than this answer.
             self.standby.want(standby)
+            self.draining.want(snapshot.get("draining") is True)
 
     async def _look_around(self) -> None:
         """What nobody tells us: refused datagrams, an unsaved standby, a clock that was set. Runs until cancelled."""
@@ -362,7 +366,7 @@ class Manager:
         if self._snapshot is None:
             raise NotRunning(silence_warning(pulse, trouble, None), "see the log of the supervisor")
         taken_at, snapshot = self._snapshot
-        warnings = [text for text in (self.standby.warning(), self.wishes.warning()) if text]
+        warnings = [text for text in (file.warning() for file in (self.standby, self.draining, self.wishes)) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings()]
         if self.control is not None and self.control.remote is not None:
@@ -373,7 +377,9 @@ class Manager:
             warnings.insert(0, silence_warning(pulse, trouble, now - taken_at))
         return status_answer(snapshot, taken_at, now, pulse, warnings, stale=pulse != "answers")
 
-    async def admin(self, verb: str, group: str, node: str, by: str, reason: str = "") -> tuple[bool, str]:
+    async def admin(
+        self, verb: str, group: str, node: str, by: str, reason: str = "", span: Duration = 0
+    ) -> tuple[bool, str]:
         """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
         op = self.next_number()
         limit = _FENCE_LIMIT if verb == "fence" else _ADMIN_LIMIT
@@ -386,7 +392,7 @@ class Manager:
             "by": by,
             "reason": reason,
         }
-        packet["wall_clock_ms"] = time.time_ns() // MILLISECOND
+        packet |= {"wall_clock_ms": time.time_ns() // MILLISECOND, "span_ns": span}
         try:
             reply = await self.link.ask(packet, "reply", op, limit)
         except TimedOut:
@@ -397,9 +403,10 @@ class Manager:
         if reply.get("unknown") is True:
             raise TimedOut(str(reply.get("text", "")), "look with: understudy status")
         ok, text = reply.get("ok") is True, str(reply.get("text", ""))
-        if ok and verb in ("standby", "online") and node == self.me:
+        if ok and verb in ("standby", "drain", "online") and node == self.me:
             text += await self._unsaved(self.standby)
-        if ok and verb in ("stop", "start"):
+            text += await self._unsaved(self.draining)
+        if ok and verb in ("stop", "start", "maintenance-on", "maintenance-off"):
             text += await self._unsaved(self.wishes)
         return ok, text
 

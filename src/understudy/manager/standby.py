@@ -10,13 +10,20 @@ from .kept import RETRY, Kept, sync_directory_of
 
 
 class StandbyFile(Kept[bool]):
-    """The state is a file at ``path`` that is there or not: without content, so that a full disk does not matter."""
+    """The state is a file at ``path`` that is there or not: without content, so that a full disk does not matter.
 
-    def __init__(self, path: str, me: str, say: Callable[[Level, str], None], retry: float = RETRY) -> None:
+    ``drain``: the file that says of a standby that it keeps what no other node can take.
+    """
+
+    def __init__(
+        self, path: str, me: str, say: Callable[[Level, str], None], retry: float = RETRY, drain: bool = False
+    ) -> None:
         def consequence(wanted: bool | None) -> str:
+            if drain:
+                return f"after a restart of its daemon {me} would {'stop' if wanted else 'keep'} what no other node can run"
             return f"after a restart of its daemon {me} would be {'online' if wanted else 'in standby'}"
 
-        super().__init__(path, "standby", _save, consequence, say, retry)
+        super().__init__(path, "drain" if drain else "standby", _save, consequence, say, retry)
 
 
 def _save(path: str, standby: bool) -> None:

@@ -68,8 +68,13 @@ def view_of(cluster: Cluster, status: Mapping[str, Any]) -> View:
         name = node["name"]
         unfit = {group["name"]: group["unfit"][name] for group in status["groups"] if name in group["unfit"]}
         bar = "it is in standby" if node["standby"] else ""
-        nodes[name] = NodeView(name, bar, whatif.LONG_UP, unfit)
+        nodes[name] = NodeView(name, bar, whatif.LONG_UP, unfit, drains=node["draining"])
     holders = {group["name"]: group["holder"] for group in status["groups"] if group["holder"] in nodes}
     pinned = frozenset(group["name"] for group in status["groups"] if group["pinned"])
     stopped = {wish["group"]: f"stopped by {wish['by']}" for wish in status["wishes"] if wish["kind"] == "stopped"}
-    return View(nodes, holders, pinned, stopped=stopped)
+    kept = {
+        wish["group"]: f"in maintenance for {wish['by']}" for wish in status["wishes"] if wish["kind"] == "maintenance"
+    }
+    whole = kept.pop("", "")
+    maintained = {group.name: kept.get(group.name) or whole for group in cluster.groups if group.name in kept or whole}
+    return View(nodes, holders, pinned, stopped=stopped, maintained=maintained)

@@ -42,7 +42,7 @@ from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
 from .reload import Reloader
 from .speak import say
-from .start import draw_entropy, draw_incarnation, in_standby, quiet_time, wishes_kept
+from .start import DRAINING_FILE, draw_entropy, draw_incarnation, in_standby, quiet_time, wishes_kept
 from .timer import Timer
 
 EXIT_SYSTEM = 71
@@ -209,6 +209,7 @@ def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: K
         addresses=kernel.present(),
         carriers=kernel.carriers(),
         standby=in_standby(arguments.state_dir),
+        draining=in_standby(arguments.state_dir, DRAINING_FILE),
         quiet=_quiet(arguments, cluster),
         watchdog=guard.timeout,
         watchdog_ran=guard.ran,

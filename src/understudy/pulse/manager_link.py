@@ -82,6 +82,7 @@ def understand(packet: Packet) -> Said | None:
                     _text(packet.get("by") or ""),
                     _text(packet.get("reason") or ""),
                     _number(packet.get("wall_clock_ms") or 0),
+                    max(0, _number(packet.get("span_ns") or 0)),
                 )
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
@@ -227,8 +228,9 @@ class ManagerLink:
         packet = {"t": "reply", "op": effect.op, "ok": effect.ok, "text": effect.text}
         self._send({**packet, "unknown": True} if effect.unknown else packet)
 
-    def save_standby(self, standby: bool) -> None:
-        packet = {"t": "save_standby", "standby": standby}
+    def save_standby(self, standby: bool, draining: bool = False) -> None:
+        packet: Packet = {"t": "save_standby", "standby": standby}
+        packet |= {"draining": True} if draining else {}
         if not self._send(packet):
             self._standby = packet
 

@@ -182,7 +182,7 @@ class Performer:
             case Deliver():
                 self.manager.deliver(effect)
             case SaveStandby():
-                self.manager.save_standby(effect.standby)
+                self.manager.save_standby(effect.standby, effect.draining)
             case Settled():
                 self.settled = True
             case SaveWishes():

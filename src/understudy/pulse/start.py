@@ -12,6 +12,7 @@ from ..messages import Wish
 from ..units import Duration, Instant, format_duration
 
 WISHES_FILE = "wishes.json"
+DRAINING_FILE = "draining"
 _MOST_WISHES = 1 << 20
 
 
@@ -24,9 +25,9 @@ def draw_entropy() -> int:
     return int.from_bytes(os.urandom(16), "big")
 
 
-def in_standby(state_dir: str) -> bool:
-    """As the last run left it: the file ``standby`` exists."""
-    return os.path.exists(os.path.join(state_dir, "standby"))
+def in_standby(state_dir: str, file: str = "standby") -> bool:
+    """As the last run left it: the file ``standby`` exists. And ``draining`` beside it, when it keeps what nobody else takes."""
+    return os.path.exists(os.path.join(state_dir, file))
 
 
 def wishes_kept(state_dir: str, wall_clock: int) -> tuple[Wish, ...]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from ..core.charge import REFUSED_PAUSE
 from ..core.company import Company
 from ..core.placement import NodeView
-from ..effects import Action, Announce, Effect, Note, RemoveAddresses, RunAgent
+from ..effects import Action, AddAddresses, Announce, Effect, Note, RemoveAddresses, RunAgent
 from ..messages import Phase, WishKind
 from ..model import AddressResource, Group, Resource
 from ..snapshot import GroupStatus
@@ -91,8 +91,25 @@ class Safety(Observer):
         elif isinstance(effect, RunAgent) and effect.action is Action.START and not _entitled(host, effect.group):
             text = f"{host.name} starts {effect.resource} without the right to run {effect.group}: {effect.why}"
             self.add(host.world, "started-without-right", text)
+        if isinstance(effect, RunAgent | AddAddresses | RemoveAddresses):
+            self._maintained(host, effect)
         elif isinstance(effect, Note) and "is alive although" in effect.why and not _may_be_deceived(host, effect.why):
             self.add(host.world, "false-accusation", f"{host.name} says, though no device lies here: {effect.why}")
+
+    def _maintained(self, host: Host, effect: RunAgent | AddAddresses | RemoveAddresses) -> None:
+        """In maintenance nothing is started, and nothing stopped to which this machine has the right."""
+        if host.core is None or (isinstance(effect, RunAgent) and effect.action is Action.MONITOR):
+            return
+        shown = host.core.snapshot(host.reading)
+        leaving = next(node.standby for node in shown.nodes if node.name == host.name) and not shown.standby
+        kinds = {wish.group: wish.kind for wish in shown.wishes}
+        kind = kinds.get(effect.group) or kinds.get("")
+        if leaving or kind != WishKind.MAINTENANCE.value:
+            return
+        starts = isinstance(effect, AddAddresses) or (isinstance(effect, RunAgent) and effect.action is Action.START)
+        if starts or host.core.rights(host.reading).get(effect.group, 0) > 0:
+            text = f"{host.name} touches {effect.group}, which is in maintenance: {type(effect).__name__}, {effect.why}"
+            self.add(host.world, "touched-in-maintenance", text)
 
     def compare_claims(self, world: World) -> None:
         """Ask every core what it holds; at most one may say that it has a lease that has not ended."""
@@ -151,6 +168,11 @@ class Liveness:
         for group in world.cluster.groups:
             if group.name in asked.open:
                 continue  # a machine with an older program does not tell, or does not hear, what was asked
+            if group.name in asked.maintained:
+                found += self._left_over(
+                    world, group, [host for host in world.hosts.values() if host.serves(group.name)]
+                )
+                continue  # it need not run, nor be complete: nobody touches it
             if group.name in asked.stopped:
                 found += self._left_over(world, group, [])
                 names = " and ".join(host.name for host in world.hosts.values() if host.serves(group.name))
@@ -201,7 +223,7 @@ class Liveness:
 
 class Asked:
     """What operators have asked for, by what each living core shows. ``open``: groups on which the cores do not agree, where a
-    machine with an older program explains it: that one does not pass on what it was asked.
+    machine with an older program explains it (that one does not pass on what it was asked), or clocks do.
     """
 
     def __init__(self, world: World) -> None:
@@ -210,15 +232,20 @@ class Asked:
         agreed = frozenset.intersection(*shown.values()) if shown else frozenset()
         older = any(host.version == "older" for host in world.hosts.values())
         self.differ = everything - agreed
-        self.open = frozenset(group for group, _ in self.differ) if older else frozenset[str]()
+        names = frozenset(group.name for group in world.cluster.groups)
+        # How much of a maintenance is left was read from wall clocks if all have restarted, and those may be wrong here.
+        unclear = {group for group, kind in self.differ if older or kind == WishKind.MAINTENANCE.value}
+        self.open = names if "" in unclear else frozenset(unclear)
         self.stopped = frozenset(group for group, kind in agreed if kind == WishKind.STOPPED.value)
+        kept = {group for group, kind in agreed if kind == WishKind.MAINTENANCE.value}
+        self.maintained = (names if "" in kept else frozenset(kept)) - self.stopped
 
     def complaints(self, world: World) -> list[tuple[str, str]]:
         """Groups on which the cores do not agree although nothing explains it."""
         return [
             ("wish-not-heard", f"not everybody knows, or not any more, that {group or 'everything'} is {kind}")
             for group, kind in sorted(self.differ)
-            if group not in self.open
+            if group not in self.open and group
         ]
 
 

@@ -17,12 +17,14 @@ from functools import partial
 from random import Random
 
 from ..effects import Action
-from ..model import AddressResource, Cluster, Quorum, Role
+from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, Duration
+from .draws import some, stretch
 from .edits import edited
 from .files import set_times, take_up
 from .host import Host
 from .network import Weather
+from .operating import maintain, operate, stop_and_start
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
 from .strike import Strike
 from .versions import VERSIONS
@@ -82,47 +84,38 @@ def mend_everything(world: World) -> None:
         take_up(host, world.cluster)
 
 
-def _some(world: World, nodes_only: bool = False) -> Host:
-    members = world.cluster.nodes if nodes_only else world.cluster.members
-    return world.hosts[world.random.choice(members).name]
-
-
-def _span(world: World, shortest: float, longest: float, dead_time: Duration) -> Duration:
-    return int(world.random.uniform(shortest, longest) * dead_time)
-
-
 def _restart(world: World, dead_time: Duration) -> None:
     """The pulse is killed and started again within the dead time; now and then a second one at nearly the same time."""
     for _ in range(world.random.choice((1, 1, 2, 3))):
-        host = _some(world)
+        host = some(world)
         if host.core is None:
             continue
-        delay = _span(world, 0.02, 0.9, dead_time)
+        delay = stretch(world, 0.02, 0.9, dead_time)
         world.tell(host, f"kill, started again after {delay // MILLISECOND} ms")
         host.kill_pulse()
         world.after(delay, host.start_pulse)
 
 
 def _crash(world: World, dead_time: Duration) -> None:
-    host = _some(world)
-    delay = _span(world, 1.0, 4.0, dead_time)
+    host = some(world)
+    delay = stretch(world, 1.0, 4.0, dead_time)
     world.tell(host, f"kill, started again after {delay // MILLISECOND} ms")
     host.kill_pulse()
     world.after(delay, host.start_pulse)
 
 
 def _power(world: World, dead_time: Duration) -> None:
-    host = _some(world)
+    host = some(world)
     fast = world.random.random() < 0.4
-    delay = _span(world, 0.05, 0.9, dead_time) if fast else _span(world, 1.0, 5.0, dead_time)
+    delay = stretch(world, 0.05, 0.9, dead_time) if fast else stretch(world, 1.0, 5.0, dead_time)
     world.tell(host, f"power off for {delay // MILLISECOND} ms")
     host.power_off()
     world.after(delay, host.power_on)
 
 
 def _freeze(world: World, dead_time: Duration) -> None:
-    host = _some(world)
-    delay = _span(world, 0.02, world.random.choice((0.4, 1.2, 3.0)), dead_time)
+    host = some(world)
+    delay = stretch(world, 0.02, world.random.choice((0.4, 1.2, 3.0)), dead_time)
     world.tell(host, f"freeze for {delay // MILLISECOND} ms")
     host.freeze()
     world.after(delay, host.thaw)
@@ -130,11 +123,11 @@ def _freeze(world: World, dead_time: Duration) -> None:
 
 def _blow(world: World, dead_time: Duration) -> None:
     """The pulse will be killed or frozen between two effects."""
-    host = _some(world, nodes_only=True)
-    freeze = _span(world, 0.1, 2.0, dead_time) if world.random.random() < 0.5 else None
+    host = some(world, nodes_only=True)
+    freeze = stretch(world, 0.1, 2.0, dead_time) if world.random.random() < 0.5 else None
     host.strike = Strike(world.random.randint(1, 12), freeze)
     if freeze is None:
-        world.after(_span(world, 0.5, 4.0, dead_time), host.start_pulse)
+        world.after(stretch(world, 0.5, 4.0, dead_time), host.start_pulse)
 
 
 def _partition(world: World, dead_time: Duration) -> None:
@@ -145,7 +138,7 @@ def _partition(world: World, dead_time: Duration) -> None:
     networks = world.random.choice(((), (), (HEARTBEAT_NETWORK,), (SERVICE_NETWORK,)))
     world.tell(None, f"partition {' '.join(left)} | {' '.join(right)} on {' '.join(networks) or 'all networks'}")
     world.network.part(left, right, networks)
-    world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.heal_part(left, right, networks))
+    world.after(stretch(world, 0.2, 5.0, dead_time), lambda: world.network.heal_part(left, right, networks))
 
 
 def _one_way(world: World, dead_time: Duration) -> None:
@@ -153,7 +146,7 @@ def _one_way(world: World, dead_time: Duration) -> None:
     networks = world.random.choice(((), (), (SERVICE_NETWORK,)))
     world.tell(None, f"nothing passes from {one} to {other} on {' '.join(networks) or 'all networks'}")
     world.network.cut((one,), (other,), networks)
-    world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.mend((one,), (other,), networks))
+    world.after(stretch(world, 0.2, 5.0, dead_time), lambda: world.network.mend((one,), (other,), networks))
 
 
 def _link(world: World, dead_time: Duration) -> None:
@@ -165,10 +158,10 @@ def _link(world: World, dead_time: Duration) -> None:
     if random.random() < 0.5:
         world.tell(None, f"link cut between {words}")
         world.network.part((one,), (other,), networks)
-        world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.heal_part((one,), (other,), networks))
+        world.after(stretch(world, 0.2, 5.0, dead_time), lambda: world.network.heal_part((one,), (other,), networks))
         return
     world.tell(None, f"link flaps between {words}")
-    period, times = _span(world, 0.1, 2.0, dead_time), random.randint(2, 8)
+    period, times = stretch(world, 0.1, 2.0, dead_time), random.randint(2, 8)
     one_way = random.random() < 0.3
 
     def down() -> None:
@@ -193,35 +186,35 @@ def _weather(world: World, dead_time: Duration) -> None:
     )
     world.network.blow(weather)
     world.tell(None, f"weather {weather}")
-    world.after(_span(world, 1.0, 6.0, dead_time), world.network.calm)
+    world.after(stretch(world, 1.0, 6.0, dead_time), world.network.calm)
 
 
 def _cable(world: World, dead_time: Duration) -> None:
-    host = _some(world)
+    host = some(world)
     device = world.random.choice((SERVICE_DEVICE, SERVICE_DEVICE, DEVICES[HEARTBEAT_NETWORK]))
     world.tell(host, f"cable of {device} pulled")
     host.set_carrier(device, False)
-    world.after(_span(world, 0.1, 4.0, dead_time), lambda: host.set_carrier(device, True))
+    world.after(stretch(world, 0.1, 4.0, dead_time), lambda: host.set_carrier(device, True))
 
 
 def _manager(world: World, dead_time: Duration) -> None:
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     if host.power and host.manager.up:
         world.tell(host, "manager killed")
         host.manager.crash()
-        world.after(_span(world, 0.02, 2.0, dead_time), host.manager.start)
+        world.after(stretch(world, 0.02, 2.0, dead_time), host.manager.start)
 
 
 def _program(world: World, dead_time: Duration) -> None:
     """A program dies, or its agent misbehaves for the next one to three times."""
     random = world.random
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     programs = [(g.name, r.id) for g in world.cluster.groups for r in g.resources if not isinstance(r, AddressResource)]
     if not programs or not host.power:
         return
     group, resource = random.choice(programs)
     temper = host.manager.temper(group, resource)
-    temper.durations[random.choice((Action.START, Action.STOP))] = _span(world, 0.01, 0.8, dead_time)
+    temper.durations[random.choice((Action.START, Action.STOP))] = stretch(world, 0.01, 0.8, dead_time)
     misdeed = random.choice(("dies", "fails", "loses", "hangs"))
     if misdeed == "dies":
         host.manager.kill(group, resource)
@@ -233,12 +226,12 @@ def _program(world: World, dead_time: Duration) -> None:
 
 def _probe(world: World, dead_time: Duration) -> None:
     """A probe finds something wrong on one machine for a while, whatever is started anew meanwhile."""
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     probes = [(g.name, p.name) for g in world.cluster.groups for p in g.probes]
     if not probes:
         return
     group, name = world.random.choice(probes)
-    span = _span(world, 0.05, 4.0, dead_time)
+    span = stretch(world, 0.05, 4.0, dead_time)
     world.tell(host, f"probe {name} of {group} fails for {span // MILLISECOND} ms")
     host.manager.sicken(group, name, True)
     world.after(span, partial(host.manager.sicken, group, name, False))
@@ -251,38 +244,8 @@ def _address(world: World, dead_time: Duration) -> None:
             host.lose_address(address)
 
 
-def _operator(world: World, dead_time: Duration) -> None:
-    random = world.random
-    asked, target = _some(world), _some(world, nodes_only=True)
-    group = random.choice(world.cluster.groups).name
-    verb = random.choice(("move", "move", "standby", "online", "fence", "confirm-off"))
-    if verb == "confirm-off" and target.power:
-        off = [host for host in world.hosts.values() if not host.power and host.member.role is Role.NODE]
-        if not off:
-            return  # a human who says so of a machine that is on is outside what can be promised
-        target = off[0]
-    number = random.getrandbits(31)
-    world.tell(asked, f"operator: {verb} {group if verb == 'move' else ''} {target.name}")
-    asked.ask(number, verb, group if verb == "move" else "", target.name)
-    if verb == "standby":
-        world.after(_span(world, 1.0, 4.0, dead_time), lambda: target.ask(number + 1, "online", "", target.name))
-
-
-def _stop_and_start(world: World, dead_time: Duration) -> None:
-    """Operators who stop groups and start them again, now and then two of them at one moment and of two minds."""
-    random = world.random
-    group = random.choice(world.cluster.groups).name
-    for _ in range(random.choice((1, 1, 2))):
-        asked, verb = _some(world), random.choice(("stop", "stop", "start"))
-        world.tell(asked, f"operator: {verb} {group}")
-        asked.ask(random.getrandbits(31), verb, group, "")
-    if random.random() < 0.8:
-        again, number = _some(world), random.getrandbits(31)
-        world.after(_span(world, 0.1, 6.0, dead_time), lambda: again.ask(number, "start", group, ""))
-
-
 def _shutdown(world: World, dead_time: Duration) -> None:
-    host = _some(world)
+    host = some(world)
     world.tell(host, "clean stop of the daemon")
     host.shut_down()
     life = host.pulse_number
@@ -293,7 +256,7 @@ def _shutdown(world: World, dead_time: Duration) -> None:
         else:
             host.start_pulse()
 
-    world.after(_span(world, 0.5, 5.0, dead_time), start_again)
+    world.after(stretch(world, 0.5, 5.0, dead_time), start_again)
 
 
 def _replay(world: World, dead_time: Duration) -> None:
@@ -303,30 +266,30 @@ def _replay(world: World, dead_time: Duration) -> None:
 
 def _resurrect(world: World, dead_time: Duration) -> None:
     """Two quick restarts, so quick that others may not have believed the first; then the last words of both come again."""
-    random, host = world.random, _some(world)
+    random, host = world.random, some(world)
     if host.core is None:
         return
     world.tell(host, "kill, twice in a moment, and its last words are played again")
     host.kill_pulse()
-    gap = _span(world, 0.001, random.choice((0.01, 0.3)), dead_time)
+    gap = stretch(world, 0.001, random.choice((0.01, 0.3)), dead_time)
     life = int(random.choice((150_000, 400_000, MILLISECOND, 5 * MILLISECOND)) * random.uniform(0.5, 1.5))
     world.after(gap, host.start_pulse)
     world.after(gap + life, host.kill_pulse)
-    world.after(gap + life + _span(world, 0.001, 0.1, dead_time), host.start_pulse)
+    world.after(gap + life + stretch(world, 0.001, 0.1, dead_time), host.start_pulse)
     for _ in range(random.randint(2, 6)):
-        when = gap + life + _span(world, 0.0, random.choice((0.2, 3.0)), dead_time)
+        when = gap + life + stretch(world, 0.0, random.choice((0.2, 3.0)), dead_time)
         world.after(when, lambda: world.network.replay_ended(host.name, random.randint(1, 24)))
 
 
 def _starve(world: World, dead_time: Duration) -> None:
     """A machine that has too much to do, or is sent too much, for a while: every wake-up late by a third of the dead time."""
-    host = _some(world)
-    span = _span(world, 1.0, 5.0, dead_time)
+    host = some(world)
+    span = stretch(world, 1.0, 5.0, dead_time)
     if world.random.random() < 0.3:
         world.tell(host, f"flooded for {span // MILLISECOND} ms")
         host.flood(span)
     else:
-        lag = _span(world, 0.34, world.random.choice((0.45, 0.8)), dead_time)
+        lag = stretch(world, 0.34, world.random.choice((0.45, 0.8)), dead_time)
         world.tell(host, f"starved for {span // MILLISECOND} ms, late by {lag // MILLISECOND} ms")
         host.starve(span, lag)
     world.after(span, lambda: world.tell(host, "starving ends"))
@@ -334,10 +297,10 @@ def _starve(world: World, dead_time: Duration) -> None:
 
 def _clock(world: World, dead_time: Duration) -> None:
     """A time server sets a wall clock, right or wrong; mostly the daemon starts soon after that and looks at it."""
-    host = _some(world)
+    host = some(world)
     host.set_wall_clock()
     if host.core is not None and world.random.random() < 0.6:
-        delay = _span(world, 0.02, 2.0, dead_time)
+        delay = stretch(world, 0.02, 2.0, dead_time)
         world.tell(host, f"kill, started again after {delay // MILLISECOND} ms")
         host.kill_pulse()
         world.after(delay, host.start_pulse)
@@ -345,7 +308,7 @@ def _clock(world: World, dead_time: Duration) -> None:
 
 def _netlink(world: World, dead_time: Duration) -> None:
     """The next changes of addresses on a machine fail, or nothing is heard of them."""
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     count = world.random.randint(1, 4)
     if world.random.random() < 0.5:
         host.kernel.refusals = count
@@ -358,14 +321,14 @@ def _filter(world: World, dead_time: Duration) -> None:
     one, other = world.random.sample(world.cluster.names, 2)
     world.tell(None, f"heartbeats between {one} and {other} are filtered")
     world.network.block(one, other)
-    world.after(_span(world, 0.2, 5.0, dead_time), lambda: world.network.unblock(one, other))
+    world.after(stretch(world, 0.2, 5.0, dead_time), lambda: world.network.unblock(one, other))
 
 
 def _ping(world: World, dead_time: Duration) -> None:
     """Only the pair policy looks at ping targets."""
     if not world.cluster.ping:
         return
-    host = _some(world)
+    host = some(world)
     world.tell(host, "ping targets are silent")
     host.neighbours.pings = dict.fromkeys(host.neighbours.pings, False)
     host.neighbours.tell_pings()
@@ -373,14 +336,14 @@ def _ping(world: World, dead_time: Duration) -> None:
     def answer() -> None:
         host.neighbours.pings = dict.fromkeys(host.neighbours.pings, True)
 
-    world.after(_span(world, 0.5, 4.0, dead_time), answer)
+    world.after(stretch(world, 0.5, 4.0, dead_time), answer)
 
 
 def _disk(world: World, dead_time: Duration) -> None:
     """The manager waits for a disk that hangs: whatever it is asked for meanwhile begins, or is answered, only then."""
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     if host.power and host.manager.up:
-        span = _span(world, 0.3, 3.0, dead_time)
+        span = stretch(world, 0.3, 3.0, dead_time)
         world.tell(host, f"manager hangs for {span // MILLISECOND} ms")
         host.manager.hang(span)
 
@@ -388,7 +351,7 @@ def _disk(world: World, dead_time: Duration) -> None:
 def _stuck(world: World, dead_time: Duration) -> None:
     """An exclusive program that does not stop, however often it is asked, for a long time or until the machine is reset."""
     random = world.random
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     programs = [(g.name, r.id) for g in world.cluster.groups for r in g.resources if r.exclusive]
     if not programs or not host.power:
         return
@@ -399,7 +362,7 @@ def _stuck(world: World, dead_time: Duration) -> None:
     world.tell(host, f"program {resource} does not stop ({misdeed})")
     if random.random() < 0.6:
         host.ask(random.getrandbits(31), "standby", "", host.name)
-        world.after(_span(world, 1.0, 8.0, dead_time), lambda: host.ask(1, "online", "", host.name))
+        world.after(stretch(world, 1.0, 8.0, dead_time), lambda: host.ask(1, "online", "", host.name))
 
 
 def _device(world: World, dead_time: Duration) -> None:
@@ -414,7 +377,7 @@ def _device(world: World, dead_time: Duration) -> None:
 
 def _lease(world: World, dead_time: Duration) -> None:
     """The kernel refuses the next changes of leases: what runs goes on to its end, and no longer."""
-    host = _some(world, nodes_only=True)
+    host = some(world, nodes_only=True)
     world.tell(host, "kernel lease refused")
     host.kernel.lease_refusals = world.random.randint(1, 6)
 
@@ -434,7 +397,7 @@ def _reload(world: World, dead_time: Duration) -> None:
     at = 0
     slow = random.random() < 0.3
     for name in random.sample(cluster.names, random.randint(1, len(cluster.names))):
-        at += _span(world, 0.1, 2.0, dead_time) if slow else _span(world, 0.0, 0.2, dead_time)
+        at += stretch(world, 0.1, 2.0, dead_time) if slow else stretch(world, 0.0, 0.2, dead_time)
         world.after(at, partial(take, world, world.hosts[name]))
     world.tell(None, "a changed file is taken up, one machine after the other")
 
@@ -455,11 +418,11 @@ def _take_up_times(world: World, host: Host, dead_time: Duration, heartbeat: Dur
 
 def _upgrade(world: World, dead_time: Duration) -> None:
     """One machine's program is replaced by an older or a newer version, or by this one again."""
-    host = _some(world)
+    host = some(world)
     if host.core is None:
         return
     host.version = world.random.choice([name for name in VERSIONS if name != host.version])
-    delay = _span(world, 0.02, 0.9, dead_time)
+    delay = stretch(world, 0.02, 0.9, dead_time)
     world.tell(host, f"kill, {host.version} version started after {delay // MILLISECOND} ms")
     host.kill_pulse()
     world.after(delay, host.start_pulse)
@@ -477,10 +440,11 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "freeze": _freeze,
     "lease": _lease,
     "link": _link,
+    "maintenance": maintain,
     "manager": _manager,
     "netlink": _netlink,
     "one-way": _one_way,
-    "operator": _operator,
+    "operator": operate,
     "partition": _partition,
     "ping": _ping,
     "power": _power,
@@ -492,7 +456,7 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "resurrect": _resurrect,
     "shutdown": _shutdown,
     "starve": _starve,
-    "stop-group": _stop_and_start,
+    "stop-group": stop_and_start,
     "stuck": _stuck,
     "upgrade": _upgrade,
     "weather": _weather,

@@ -32,6 +32,7 @@ def started(host: Host, incarnation: int, entropy: int, quiet: int, watchdog_ran
         addresses=tuple(sorted(host.kernel.addresses)),
         carriers=_carriers(host),
         standby=host.saved_standby,
+        draining=host.saved_draining,
         quiet=quiet,
         watchdog=host.watchdog.timeout,
         watchdog_ran=watchdog_ran,

@@ -76,7 +76,7 @@ class Host:
         self.frozen_at: Instant | None = None
         self.strike: Strike | None = None
         self.catching_up = False
-        self.saved_standby = False
+        self.saved_standby = self.saved_draining = False
         self.saved_wishes = ""
         self.version = "this"
         self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
@@ -237,9 +237,9 @@ class Host:
         """A clean stop of the daemon, as by SIGTERM; it ends by itself with ``Quit``."""
         self.fact(ShutdownAsked())
 
-    def ask(self, op: int, verb: str, group: str, node: str, reason: str = "") -> None:
+    def ask(self, op: int, verb: str, group: str, node: str, reason: str = "", span: Duration = 0) -> None:
         """An operator asks this machine's daemon."""
-        self.fact(AdminRequest(op, verb, group, node, "operator", reason, self.wall_clock))
+        self.fact(AdminRequest(op, verb, group, node, "operator", reason, self.wall_clock, span))
 
     def set_carrier(self, device: str, carrier: bool) -> None:
         """Pull or plug a cable."""
@@ -455,8 +455,8 @@ class Host:
                 self.watchdog.feed(until)
             case wish.CloseWatchdog():
                 self.watchdog.close()
-            case wish.SaveStandby(standby):
-                self.saved_standby = standby
+            case wish.SaveStandby(standby, draining):
+                self.saved_standby, self.saved_draining = standby, draining
             case wish.Settled():
                 files.settled(self)
             case wish.SaveWishes(wishes):

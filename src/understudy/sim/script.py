@@ -15,7 +15,8 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     partition A B | C [on NET]  cut A B [NET]                one-way A B [NET]      heal
     block A B [NET]             heartbeats are dropped, address claims and probes pass
     cable NAME NET out|in       loss 30%                     delay 50ms
-    stop-group GROUP at NAME [because WORDS...]              start-group GROUP at NAME
+    stop-group GROUP at NAME [because WORDS...]              start-group, restart-group, cleanup-group: likewise
+    maintenance on|off GROUP|all at NAME [for 10s] [because WORDS...]        drain NODE [at NAME]
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
@@ -41,6 +42,7 @@ from ..config.digest import digest
 from ..effects import Action
 from ..events import RivalSeen
 from ..model import Cluster, Group
+from ..snapshot import NodeStatus
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
 from .files import take_up
@@ -90,8 +92,7 @@ class Script:
         self._outages = Outages()
         self._movements = Movements()
         self._safety = Safety()
-        self._moved = 0
-        self._requests = 0
+        self._moved = self._requests = 0
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "cluster": self._cluster,
             "group": self._group,
@@ -118,6 +119,10 @@ class Script:
             "move": self._move,
             "stop-group": self._of_group,
             "start-group": self._of_group,
+            "restart-group": self._of_group,
+            "cleanup-group": self._of_group,
+            "maintenance": self._maintenance,
+            "drain": self._standby,
             "standby": self._standby,
             "online": self._standby,
             "agent": self._agent,
@@ -363,10 +368,17 @@ class Script:
 
     def _of_group(self, words: list[str]) -> None:
         """``VERB-group GROUP at NAME [because WORDS...]``."""
+        self._wish(words, words[0].removesuffix("-group"), words[1])
+
+    def _maintenance(self, words: list[str]) -> None:
+        self._wish(words, f"maintenance-{words[1]}", "" if words[2] == "all" else words[2])
+
+    def _wish(self, words: list[str], verb: str, group: str) -> None:
         end = words.index("because") if "because" in words else len(words)
+        span = parse_duration(words[words.index("for") + 1]) if "for" in words[:end] else 0
         self._requests += 1
         host = self._host(words[words.index("at") + 1])
-        host.ask(self._requests, words[0].removesuffix("-group"), words[1], "", " ".join(words[end + 1 :]))
+        host.ask(self._requests, verb, group, "", " ".join(words[end + 1 :]), span)
         self._soon()
 
     def _program(self, name: str) -> tuple[str, str]:
@@ -408,8 +420,7 @@ class Script:
         found = host.core.snapshot(host.reading)
         self._lines.append(f"quorum: {found.quorum.text}")
         self._lines += [
-            f"node {n.name}: {n.state}{f' via {n.via}' if n.via else ''}{', standby' if n.standby else ''}"
-            for n in found.nodes
+            f"node {n.name}: {n.state}{f' via {n.via}' if n.via else ''}{_standing(n)}" for n in found.nodes
         ]
         for group in found.groups:
             self._lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
@@ -467,6 +478,10 @@ class Script:
         key = self._program(program)
         found = [host.name for host in self.world.hosts.values() if host.manager.running.get(key)]
         return None if found == wanted else f"runs on {found}"
+
+
+def _standing(node: NodeStatus) -> str:
+    return ", draining" if node.draining else ", standby" if node.standby else ""
 
 
 def render(text: str, make_core: MakeCore) -> Rendered:

@@ -100,8 +100,8 @@ class Wording:
                 return f"{'note' if level is Level.INFO else level.value}: {why}"
             case wish.Deliver(sender, message):
                 return f"{type(message).__name__.lower()} of {sender} for the manager"
-            case wish.SaveStandby(standby):
-                return f"save standby {'on' if standby else 'off'}"
+            case wish.SaveStandby(standby, draining):
+                return f"save standby {'on' if standby else 'off'}{', draining' if draining else ''}"
             case wish.Settled():
                 return "forget the former configuration"
             case wish.SaveWishes(wishes):

@@ -23,7 +23,9 @@ class OlderSealer(Sealer):
     def body(self, message: Message, counter: int) -> bytes:
         """Without the words that it does not know."""
         if isinstance(message, Heartbeat):
-            states = (replace(state, watchdog=0, wishes=()) for state in (message.state, *message.relayed))
+            states = (
+                replace(state, watchdog=0, wishes=(), draining=False) for state in (message.state, *message.relayed)
+            )
             message = Heartbeat(next(states), tuple(states))
         return super().body(message, counter)
 

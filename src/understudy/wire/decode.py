@@ -30,6 +30,7 @@ from .layout import (
     ASK_LAYOUT,
     BID_ANSWER_LAYOUT,
     BID_LAYOUT,
+    DRAIN_LAYOUT,
     ECHO_LAYOUT,
     FLAG_BIDDING,
     FLAG_FIT,
@@ -56,6 +57,7 @@ from .layout import (
     PHASES,
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
+    SECTION_DRAIN,
     SECTION_FIELDS,
     SECTION_GROUPS,
     SECTION_HEARD,
@@ -189,6 +191,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_reports(sections.get(SECTION_GROUPS, b"")),
         _decode_watchdog(sections.get(SECTION_WATCHDOG)),
         _decode_wishes(sections.get(SECTION_WISHES, b"")),
+        _decode_drain(sections.get(SECTION_DRAIN)),
     )
 
 
@@ -199,6 +202,15 @@ def _decode_watchdog(data: bytes | None) -> Duration:
     if timeout < 0:
         raise _Malformed
     return int(timeout)
+
+
+def _decode_drain(data: bytes | None) -> bool:
+    if data is None:
+        return False
+    (value,) = DRAIN_LAYOUT.unpack(data)
+    if value > 1:
+        raise _Malformed
+    return bool(value)
 
 
 def _decode_holds(data: bytes) -> tuple[Hold, ...]:

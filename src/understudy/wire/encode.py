@@ -29,6 +29,7 @@ from .layout import (
     ASK_LAYOUT,
     BID_ANSWER_LAYOUT,
     BID_LAYOUT,
+    DRAIN_LAYOUT,
     ECHO_LAYOUT,
     FLAG_BIDDING,
     FLAG_FIT,
@@ -59,6 +60,7 @@ from .layout import (
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
     REPORT_TEXT_LIMITS,
+    SECTION_DRAIN,
     SECTION_FIELDS,
     SECTION_GROUPS,
     SECTION_HEARD,
@@ -162,6 +164,8 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
     if state.wishes:
         wishes = [_encode_wish(wish, wish_texts) for wish in state.wishes]
         parts.append(_section(SECTION_WISHES, b"".join(wishes)))
+    if state.draining:
+        parts.append(_section(SECTION_DRAIN, DRAIN_LAYOUT.pack(1)))
     return b"".join(parts)
 
 

@@ -33,6 +33,7 @@ SECTION_STATE = 6
 SECTION_RELAYED = 7
 SECTION_WATCHDOG = 8
 SECTION_WISHES = 9
+SECTION_DRAIN = 10
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -53,6 +54,7 @@ HOLD_LAYOUT = Struct("!QBB")
 VOTE_LAYOUT = Struct("!QQqBB")
 HEARD_LAYOUT = Struct("!QQqB")
 WATCHDOG_LAYOUT = Struct("!q")
+DRAIN_LAYOUT = Struct("!B")
 WISH_LAYOUT = Struct("!QBBqqqBBB")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")
