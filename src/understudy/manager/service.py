@@ -113,11 +113,12 @@ class Manager:
         link = asyncio.ensure_future(self.link.run())
         self.background(self.agents.tend_logs())
         self.background(self._look_around())
+        self._ping()
+        self.control = control = await self._listen()
+        # Not while a thread is loading that library: the one reads files in another thread, the other starts programs at once.
         self.background(self._drift.run())
         self.background(self.peers.watch_clocks(self.heard))
         self._look_at_devices()
-        self._ping()
-        self.control = control = await self._listen()
         stopping = asyncio.ensure_future(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
