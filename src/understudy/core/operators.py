@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..effects import Level, Note, Reply, SaveStandby, Send
 from ..events import AdminRequest
 from ..messages import Ask, WishKind
+from ..model import Role
 from ..units import Instant, format_duration
 from . import outlook, wishing
 from .parts import Wanted
@@ -85,15 +86,15 @@ def carry(node: Node, event: AdminRequest, now: Instant) -> None:
 def tell_all(node: Node, event: AdminRequest, now: Instant) -> None:
     """What everybody who is there decides for itself: a human says that a machine is off, failures are to be forgotten."""
     ok, text = decide(node, event.verb, event.group, event.node, event.by, now)
-    told = [node.me]
+    told = [node.me] if node.role is Role.NODE else []
     for member in node.cluster.nodes if ok else ():
         if member.name in node.others and member.name != event.node and node.membership.alive(member.name):
             ask = node.requests.ask(NOBODY, member.name, event.verb, event.group, event.node, event.by, now)
             node.out.append(Send(ask, member.name))
             told.append(member.name)
     if event.verb == "cleanup":
-        absent = [member.name for member in node.cluster.nodes if member.name not in told and member.name != node.me]
-        text = f"the failures of {event.group} are forgotten on {' and '.join(sorted(told))}"
+        absent = [member.name for member in node.cluster.nodes if member.name not in told]
+        text = f"the failures of {event.group} are forgotten on {' and '.join(sorted(told)) or 'no node'}"
         text += f"; {' and '.join(absent)} cannot be asked" if absent else ""
     node.out.append(Reply(event.op, ok, text))
 

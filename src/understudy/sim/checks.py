@@ -101,7 +101,8 @@ class Safety(Observer):
         if host.core is None or (isinstance(effect, RunAgent) and effect.action is Action.MONITOR):
             return
         shown = host.core.snapshot(host.reading)
-        leaving = next(node.standby for node in shown.nodes if node.name == host.name) and not shown.standby
+        # A daemon that is being stopped shows itself as in standby.
+        leaving = not shown.standby and any(node.standby for node in shown.nodes if node.name == host.name)
         kinds = {wish.group: wish.kind for wish in shown.wishes}
         kind = kinds.get(effect.group) or kinds.get("")
         if leaving or kind != WishKind.MAINTENANCE.value:
