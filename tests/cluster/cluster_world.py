@@ -83,7 +83,7 @@ def until(what: str, happened: Callable[[], bool], limit: float = 20.0) -> None:
 
 
 def watch(trial: Trial, start: int, least: float) -> Seen:
-    """What was seen from ``start`` until at least ``least`` seconds after it, and until it was asked often enough to say something."""
+    """What was seen from ``start`` until at least ``least`` seconds after it, and until it was asked often enough."""
     until("time passes", lambda: kernel.now() > start + least * SECOND, least + 5)
     until("the client asks often enough", lambda: trial.stage.watchers.seen(start, kernel.now()).asked > ENOUGH)
     return trial.stage.watchers.seen(start, kernel.now())
