@@ -110,6 +110,9 @@ class PretendKernel:
         self.done.append(("probe", len(addresses)))
         return self.probe_refusal
 
+    def defend(self, address: str) -> None:
+        self.done.append(("defend", address))
+
     def hold(self, group: str, left: Duration) -> str | None:
         self.done.append(("hold", group, left))
         return self.lease_refusal

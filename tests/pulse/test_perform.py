@@ -32,7 +32,7 @@ from understudy.effects import (
 )
 from understudy.events import Event, Finished, ManagerChanged, Outcome
 from understudy.messages import Wish, WishKind
-from understudy.pulse.perform import SLICE
+from understudy.pulse.perform import DEFENCE_PAUSE, SLICE
 from understudy.units import MILLISECOND, NEVER, SECOND
 from understudy.wire.native import Envelope, Opener
 
@@ -178,6 +178,25 @@ def test_a_probe_that_is_answered_fails_at_once_and_names_who(parts: Rig, clock:
     assert results(parts) == [
         Finished(7, Outcome.FAILED, "192.0.2.1 is in use by 02:00:00:00:00:01 on eth0"),
     ]
+
+
+def test_a_question_about_an_address_is_answered_while_its_group_is_held(parts: Rig, clock: HandClock) -> None:
+    performer = parts.loop.performer
+    performer.groups = {"192.0.2.1": "web"}
+    performer.defend("192.0.2.1")
+    assert parts.kernel.done == [], "not held"
+    performer.perform(KernelLease("web", clock.now + SECOND, "won"), clock.now)
+    performer.defend("192.0.2.9")
+    performer.defend("192.0.2.1")
+    performer.defend("192.0.2.1")
+    assert parts.kernel.done.count(("defend", "192.0.2.1")) == 1, "two that answer each other would never end"
+    clock.now += DEFENCE_PAUSE
+    performer.defend("192.0.2.1")
+    assert parts.kernel.done.count(("defend", "192.0.2.1")) == 2
+    clock.now += SECOND
+    performer.defend("192.0.2.1")
+    assert parts.kernel.done.count(("defend", "192.0.2.1")) == 2, "the right is over"
+    assert ("defend", "192.0.2.9") not in parts.kernel.done
 
 
 def test_a_probe_that_cannot_be_sent_is_unknown(parts: Rig, clock: HandClock) -> None:

@@ -104,8 +104,8 @@ async def run(
     """Run a program to its end, at most for ``limit``. Never raises for what it does. ``errors``: with what it says on stderr."""
     heard, said = os.pipe()
     given = _as_file(stdin)
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
             *words,
             stdin=given,
             stdout=said,
@@ -114,6 +114,15 @@ async def run(
             cwd="/",
             start_new_session=True,
         )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # asyncio itself would kill only the first process of the group
+        os.close(heard)
+        with contextlib.suppress(OSError, ValueError):
+            process = await starting
+            await _kill(process, identify(process.pid) or Identity(process.pid, 0, ""))
+        raise
     except (OSError, ValueError) as error:
         os.close(heard)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -107,3 +107,9 @@ def _delay(steward: Steward, peer: str) -> Duration:
         return 0
     names = [member.name for member in steward.cluster.nodes]
     return steward.cluster.fence_delay * (2 if names.index(steward.me) > names.index(peer) else 1)
+
+
+def unmet(steward: Steward) -> str:
+    """For the sentence of a take-over: the nodes of which this one knows nothing yet. One of them may have held the group."""
+    names = [node.name for node in steward.cluster.nodes if node.name != steward.me and node.name not in steward.met]
+    return f"; not heard since {steward.me} started: {', '.join(names)}" if names else ""

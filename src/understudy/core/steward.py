@@ -289,7 +289,7 @@ class Steward:
         votes = ", ".join(sorted(claim.echoes))
         self.tally.taken(charge, self.me, any(self.bidder(ballot) for ballot in claim.unfinished))
         adopted = "took up again what this machine held" if charge.adopting_until else "holds the lease"
-        self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}", name)
+        self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}{asking.unmet(self)}", name)
         charge.kernel_until = claim.until
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:

@@ -158,6 +158,11 @@ class KernelSide:
         failures = self._announcer.probe(addresses)
         return failures[0][1] if failures else None
 
+    def defend(self, address: str) -> None:
+        """One probe for ``address``, as an answer to somebody else's."""
+        if self._announcer is not None:
+            self._announcer.probe([item for item in self._addresses if item.address == address])
+
     def hold(self, group: str, left: Duration) -> str | None:
         return self._leases.hold(group, left) if self._leases is not None else None
 

@@ -250,7 +250,9 @@ class Loop:
             self._tell(fact, now)
         for rival, asks in self.news.claims():
             self.performer.claimed(rival.address, rival.device, rival.mac)
-            if not asks:  # a probe only asks whether anybody has the address; the kernel answers it
+            if asks:
+                self.performer.defend(rival.address)
+            else:
                 self._tell(rival, now)
 
     def _hear_manager(self, now: Instant) -> None:

@@ -49,6 +49,10 @@ SLICE = 64
 PROBES = 3
 """Questions asked for each address before silence counts as an answer (RFC 5227 section 2.1.1, PROBE_NUM)."""
 
+DEFENCE_PAUSE = 5 * MILLISECOND
+"""Between two answers about one address: less than between two questions, and enough that two machines do not answer each other
+for ever."""
+
 TOO_LATE = "not begun: the right to it may be over"
 
 _MOST_TEXTS = 8
@@ -72,6 +76,7 @@ class Kernel(Protocol):
     def begin_remove(self, addresses: Sequence[AddressResource]) -> Change: ...
     def announce(self, addresses: Sequence[AddressResource]) -> None: ...
     def probe(self, addresses: Sequence[AddressResource]) -> str | None: ...
+    def defend(self, address: str) -> None: ...
     def hold(self, group: str, left: Duration) -> str | None: ...
     def end(self, group: str) -> str | None: ...
 
@@ -135,6 +140,7 @@ class Performer:
     """The core has said that nothing of the former configuration is left."""
     lease_troubles: dict[str, str] = field(default_factory=dict)
     _held: dict[str, Instant] = field(default_factory=dict)
+    _defended: dict[str, Instant] = field(default_factory=dict)
     _batches: deque[_Changing | _Announcing] = field(default_factory=deque)
     _probes: list[_Probe] = field(default_factory=list)
 
@@ -283,6 +289,17 @@ class Performer:
         for probe in tuple(self._probes):
             if any(item.address == address for item in probe.effect.addresses):
                 self._probe_over(probe, Outcome.FAILED, f"{address} is in use by {mac} on {device}")
+
+    def defend(self, address: str) -> None:
+        """Somebody asks whether anybody has ``address``. The kernel says so when it is there.
+
+        While the group is held here and its address is not there (yet, or for a restart), nobody would, and who asks would
+        take it. So we ask as well: that is a conflict for who asked (RFC 5227 section 2.1.1), and no cache remembers it.
+        """
+        now = self.clock()
+        if address in self.groups and self._held_until(address) > now >= self._defended.get(address, 0):
+            self._defended[address] = now + DEFENCE_PAUSE
+            self.kernel.defend(address)
 
     def _probe_over(self, probe: _Probe, outcome: Outcome, text: str) -> None:
         self._probes.remove(probe)

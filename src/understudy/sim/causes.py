@@ -1,8 +1,9 @@
 """Every move has a cause that the history names: before a group has another holder, it was noted why the former one lost it.
 
 The truth of who holds a group is the kernel lease; what is searched is only what people can read. A note counts that was made
-since the former holder took the group, and that says of it one of: it lets go (with the reason), it was lost or counts as
-silent, it is a new incarnation.
+since the former holder took the group, and that says of it one of: it lets go (with the reason), it was lost, is off or counts as
+silent, it is a new incarnation. What the taker said of it earlier counts as long as it has not said that it is up again; and so
+does that the taker has not heard of it since its own start.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ KEPT = 20_000
 """Notes that are looked at: of more than the longest time that a group stays between two moves in a search."""
 
 OF_THE_GROUP = ("leaves ", "let go of it", "released ballot")
-OF_THE_MACHINE = ("is lost", "new incarnation", "started; it grants nothing", "counts as silent")
+OF_THE_MACHINE = ("is lost", "is off", "new incarnation", "started; it grants nothing", "counts as silent")
+UNHEARD = "not heard since"
+AGAIN = "is up, "
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,19 @@ class Causes(Observer):
 
     def _moved(self, host: Host, group: str, former: str, since: WorldTime) -> None:
         taken = cause = None
+        standing = True  # what the taker said of the former holder has not been overtaken by better news of it
         for told in reversed(self.notes):
-            if told.at < since or cause is not None:
+            if cause is not None or (told.at < since and not standing):
                 break
-            if taken is None and told.host == host.name and told.note.group == group and "ballot" in told.note.why:
+            by_taker = told.host == host.name
+            if taken is None and by_taker and told.note.group == group and "ballot" in told.note.why:
                 taken = told
-            elif told.explains(group, former):
+                _, unheard, names = told.note.why.partition(UNHEARD)
+                if unheard and former in names:
+                    cause = told
+            elif by_taker and told.note.why.startswith(f"{former} {AGAIN}"):
+                standing = False
+            elif (told.at >= since or (standing and by_taker)) and told.explains(group, former):
                 cause = told
         self.moves.append(Move(group, former, host.name, taken, cause))
         if cause is None:

@@ -100,6 +100,8 @@ class Safety(Observer):
         """In maintenance nothing is started, and nothing stopped to which this machine has the right."""
         if host.core is None or (isinstance(effect, RunAgent) and effect.action is Action.MONITOR):
             return
+        if all(group.name != effect.group for group in host.cluster.groups):
+            return  # a reload has removed it, which is an order of its own
         shown = host.core.snapshot(host.reading)
         # A daemon that is being stopped shows itself as in standby.
         leaving = not shown.standby and any(node.standby for node in shown.nodes if node.name == host.name)

@@ -97,8 +97,8 @@ def set_times(host: Host, dead_time: int, heartbeat: int) -> None:
 
 def judge(host: Host, effect: RunAgent) -> None:
     """A manager knows the programs of its file, and the former ones until all of them have stopped; nothing else."""
-    if host.catching_up:
-        return  # decided before a freeze, during which the file may have changed
+    if host.catching_up or any(isinstance(fact, Reconfigured) for fact in host.waiting_facts):
+        return  # decided by a core that was frozen or busy when the file changed
     file = host.former if effect.former else host.cluster
     there = file is not None and any(
         group.name == effect.group and any(item.id == effect.resource for item in group.resources)

@@ -85,7 +85,7 @@ class Host:
         self._longest: Duration = world.cluster.dead_time
         self.sealer: Sealer
         self._datagrams: deque[tuple[str, bytes, Instant]] = deque()
-        self._facts: deque[Event] = deque()
+        self.waiting_facts: deque[Event] = deque()
         self._unperformed: deque[wish.Effect] = deque()
         self._armed: Instant = NEVER
         self._alarm = 0
@@ -115,8 +115,10 @@ class Host:
 
     def owns(self, address: str) -> bool:
         """Whether this machine would answer for the address: it is there, its kernel lease runs and the machine is on."""
-        if address not in self.kernel.addresses:
-            return False
+        return address in self.kernel.addresses and self.holds(address)
+
+    def holds(self, address: str) -> bool:
+        """Whether the kernel lease of the address's group runs, wherever the address is."""
         groups = (g.name for g in self.world.known.values() for a in g.addresses if a.address == address)
         return any(self.serves(group) for group in groups)
 
@@ -161,7 +163,7 @@ class Host:
         self.strike = None
         self._stalled_at = 0
         self.sealer = VERSIONS[self.version](world.cluster.name, (KEY,), self.name, incarnation)
-        for queue in (self._datagrams, self._facts, self._unperformed):
+        for queue in (self._datagrams, self.waiting_facts, self._unperformed):
             queue.clear()
         self.core = world.make_core(self.former or self.cluster, self.name)
         watchdog_ran = self.watchdog.open()
@@ -258,7 +260,7 @@ class Host:
         if self.core is None or (pulse is not None and pulse != self.pulse_number):
             return
         if self.frozen_at is not None or self._busy_until is not None:
-            self._facts.append(event)
+            self.waiting_facts.append(event)
         else:
             self._turn(event)
 
@@ -295,7 +297,7 @@ class Host:
             self._charge(event)
             self._perform_all(events)
             if not self.awake:
-                self._facts.extend(events)
+                self.waiting_facts.extend(events)
                 return
             if not events:
                 break
@@ -319,7 +321,7 @@ class Host:
         self.catching_up = True
         results: deque[Event] = deque()
         self._perform_all(results)
-        self._facts.extendleft(reversed(results))
+        self.waiting_facts.extendleft(reversed(results))
         self.catching_up = False
 
     def _struck(self, effect: wish.Effect) -> None:
@@ -340,11 +342,11 @@ class Host:
 
     def _drain(self) -> None:
         """Take what waits, in order, until there is no more or the work on it takes time."""
-        while self.awake and self._busy_until is None and (self._datagrams or self._facts):
+        while self.awake and self._busy_until is None and (self._datagrams or self.waiting_facts):
             if self._datagrams:
                 self._open(*self._datagrams.popleft())
             else:
-                self._turn(self._facts.popleft())
+                self._turn(self.waiting_facts.popleft())
 
     def _charge(self, event: Event) -> None:
         """The core has handled an event: everything else waits for as long as that takes."""

@@ -1,7 +1,8 @@
 """What machines say and ask on the service network: announcements, address probes (RFC 5227), and pings.
 
 Frames obey cuts, cables and lost packets as datagrams do. A probe finds whoever serves the address, and whoever asks for
-it at the same time (RFC 5227, section 2.1.1: two that probe for one address are in conflict).
+it at the same time (RFC 5227, section 2.1.1: two that probe for one address are in conflict), and whoever holds its group: the
+daemon asks as well when it hears the question, because the address may not be there yet.
 """
 
 from __future__ import annotations
@@ -83,8 +84,12 @@ class Neighbours:
                     continue
                 packet = world.habits.packet
                 world.after(packet, partial(other.neighbours.claimed, item.address, self.host.mac))
-                if other.owns(item.address):
+                if other.owns(item.address) or other.neighbours.defends(item.address):
                     world.after(2 * packet, partial(self._refused, question, item.address, other.mac))
+
+    def defends(self, address: str) -> bool:
+        """Whether the daemon would ask as well when it hears a question about the address."""
+        return self.host.core is not None and self.host.awake and self.host.holds(address)
 
     def claimed(self, address: str, mac: str) -> None:
         """A frame says that another machine has ``address`` or is about to take it."""

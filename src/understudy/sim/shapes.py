@@ -45,11 +45,11 @@ SIZES = (
 """Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the policy ``pair`` or ``fence``."""
 
 HARD_FOR_A_FILTERED_PAIR = frozenset(
-    {"address", "blow", "cable", "lease", "link", "netlink", "one-way", "partition", "weather"}
+    {"blow", "cable", "lease", "link", "netlink", "one-way", "partition", "reload", "weather"}
 )
 """Not together with ``filter`` for two machines alone. A machine that holds its lease but could not answer when it was asked
-(nothing passed, or its address was not there yet) is taken for dead; as long as heartbeats are filtered after that, nobody
-tells the two of each other. They see each other's announcements, and neither gives way to those."""
+(nothing passed, or the other's file has other addresses for the group) is taken for dead; as long as heartbeats are filtered
+after that, nobody tells the two of each other. They see each other's announcements, and neither gives way to those."""
 
 ONLY_WITH_DEVICES = frozenset({"device"})
 ONLY_WITH_EXCLUSIVE = frozenset({"stuck"})
