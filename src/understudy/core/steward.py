@@ -368,7 +368,6 @@ class Steward:
         charge.reserved = Reservation(release.successor, release.ballot, now + self._reservation())
         if release.successor == self.me and able:
             self.claims.not_before.pop(release.group, None)
-            charge.question.good_until = now + self.cluster.dead_time
 
     # Resources
 
