@@ -61,7 +61,6 @@ NOTES = {
     "restarted here": "resource: restarted",
     "it goes with": "placement: goes with another",
     "the two stay apart": "placement: stays apart",
-    "no room": "placement: no room",
     "leaves": "placement: leaves",
     "was asked to stop and hands": "operator: clean stop",
     "moves it from": "operator: move",
@@ -97,6 +96,7 @@ EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "watchdog: closed",
     "watchdog: reset",
     "address: asked",
+    "placement: no room",
     "stalled",
     "kernel lease refused",
     *(f"datagrams: {name}" for name in _DATAGRAMS),
@@ -174,6 +174,11 @@ class Coverage(Observer):
             self.counts[f"datagrams: {name}"] += getattr(world.network.counts, name)
         for kind, count in world.kinds.items():
             self.counts[f"trouble: {kind}"] += count
+        for host in world.hosts.values():
+            if host.core is not None:
+                groups = host.core.snapshot(host.reading).groups
+                reasons = (why for group in groups for why in group.not_on.values())
+                self.counts["placement: no room"] += sum(why.startswith("no room") for why in reasons)
 
 
 def _reason(why: str) -> str:
