@@ -26,6 +26,7 @@ from . import api, metrics, whatif
 from .api import LARGEST_BODY, nearest
 from .entry import public
 from .event_stream import Events
+from .key_plan import Step
 from .listener import Connection, Listener, answer, refusal
 from .remote import Remote
 from .wanted import select, wanted
@@ -284,6 +285,22 @@ class Control:
 
     async def _reload(self, asked: Asked) -> web.Response:
         return answer(200, await self._manager.reloads.reload(await _name(asked.by), asked.fields["digest"]))
+
+    async def _keys(self, asked: Asked) -> web.Response:
+        return answer(200, await self._manager.keys.report())
+
+    async def _rotate(self, asked: Asked) -> web.Response:
+        """A step of a key rotation; names are judged here, because witnesses have keys too."""
+        known = self._manager.cluster.names
+        without = [name for name in asked.fields["without"].split(",") if name]
+        for name in without:
+            if name not in known:
+                raise UsageError(f"there is no member {name!r}", nearest(name, known))
+        steps = tuple(step.value for step in Step)
+        if asked.fields["step"] not in steps:
+            raise UsageError(f"there is no step {asked.fields['step']!r}", nearest(asked.fields["step"], steps))
+        by = await _name(asked.by)
+        return answer(200, await self._manager.keys.lead(asked.fields["step"], without, by))
 
     async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})

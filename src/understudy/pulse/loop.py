@@ -37,7 +37,8 @@ from ..units import MILLISECOND, SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from . import report
-from .manager_link import DumpWanted, ForPeer, ManagerLink, ReloadWanted, SnapshotWanted
+from .keys import Rekeyer
+from .manager_link import DumpWanted, ForPeer, KeysWanted, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
@@ -55,7 +56,7 @@ MOST_IDLE_TIMERS = 10_000
 """TimerDue in a row that leave the deadline in the past: the core does not progress, and we would spin at real-time priority."""
 
 READ_INTERVAL: Duration = 2 * MILLISECOND
-"""How often a loop with nothing else to do looks whether a new configuration has been read."""
+"""How often a loop with nothing else to do looks whether a new configuration, or a key file, has been read."""
 
 EXIT_BUG = 70
 
@@ -94,6 +95,7 @@ class Loop:
     clock: Callable[[], Instant]
     dead_time: Duration
     reloader: Reloader | None = None
+    rekeyer: Rekeyer | None = None
     warnings: tuple[str, ...] = ()
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
@@ -157,7 +159,7 @@ class Loop:
     def sleep(self) -> None:
         """Until the next deadline, or until something is there to read."""
         self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
-        if self.reloader is not None and self.reloader.busy:
+        if (self.reloader is not None and self.reloader.busy) or (self.rekeyer is not None and self.rekeyer.busy):
             self.armed = min(self.armed, self.clock() + READ_INTERVAL)
         self.timer.arm(self.armed)
         self._watch_manager()
@@ -185,6 +187,8 @@ class Loop:
         self.performer.work(now)
         if self.performer.settled or (self.reloader is not None and self.reloader.busy):
             self._reload(now)
+        if self.rekeyer is not None and self.rekeyer.busy:
+            self.opener = self.rekeyer.take(self.performer, self.opener, self.manager)
         self._settle(now)
         if (drained or stalled) and self.core.next_deadline() <= now:
             self._tell(TimerDue(), now)
@@ -263,6 +267,9 @@ class Loop:
                 case ReloadWanted():
                     if self.reloader is not None:
                         self.reloader.begin(said.id, self.manager)
+                case KeysWanted():
+                    if self.rekeyer is not None:
+                        self.rekeyer.begin(said.id, said.take, self.manager)
                 case ForPeer():
                     self.performer.perform(Send(said.message, said.message.to), now)
                 case _:
