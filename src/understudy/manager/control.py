@@ -34,6 +34,9 @@ from .wanted import select, wanted
 if TYPE_CHECKING:
     from .service import Manager
 
+NAMES: float = 0.5
+"""Seconds that the start, or a reload, waits for the name service."""
+
 BODY_LIMIT: float = 10.0
 """Seconds that a client has for sending the body of a request."""
 
@@ -59,24 +62,51 @@ class Control:
     def __init__(self, manager: Manager, path: str) -> None:
         self._manager = manager
         self._path = path
-        self._group = self._admin_group(manager.cluster.admin_group)
+        self._group: int | None = None
         self._listener: Listener | None = None
         self.events = Events(manager.history)
         self.remote: Remote | None = None
         self._served: tuple[Api | None, tuple[str, int] | None] = (None, None)
 
-    def _admin_group(self, name: str | None) -> int | None:
+    async def _admit(self, name: str | None) -> None:
+        """Let that Unix group in, once the name service has said what it is: it may have to ask a network that is gone."""
         if name is None:
-            return None
+            self._let_in(None)
+            return
+        asking = asyncio.get_running_loop().run_in_executor(None, grp.getgrnam, name)
         try:
-            return grp.getgrnam(name).gr_gid
+            async with asyncio.timeout(NAMES):
+                found = await asyncio.shield(asking)
+        except TimeoutError:
+            self._manager.say(
+                Level.WARNING, f"the name service does not say who is in the group {name!r}: only root may ask"
+            )
+            self._manager.background(self._admit_later(name, asking))
         except KeyError:
             self._manager.say(Level.WARNING, f"there is no Unix group {name!r}: only root may use the control socket")
-            return None
+            self._let_in(None)
+        else:
+            self._let_in(found.gr_gid)
+
+    async def _admit_later(self, name: str, asking: asyncio.Future[grp.struct_group]) -> None:
+        with contextlib.suppress(KeyError):
+            found = await asking
+            if self._manager.cluster.admin_group == name:
+                self._let_in(found.gr_gid)
+
+    def _let_in(self, group: int | None) -> None:
+        if group == self._group:
+            return
+        self._group = group
+        try:
+            os.chown(self._path, -1, 0 if group is None else group)
+        except OSError as error:
+            self._manager.say(Level.WARNING, f"cannot give the control socket to its group: {error.strerror}")
 
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
         self._listener = Listener(self._listen(), self._local)
+        await self._admit(self._manager.cluster.admin_group)
         self._serve(self._manager.cluster)
 
     def _listen(self) -> socket.socket:
@@ -90,11 +120,6 @@ class Control:
             handle.bind(temporary)
         finally:
             os.umask(before)
-        if self._group is not None:
-            try:
-                os.chown(temporary, -1, self._group)
-            except OSError as error:
-                self._manager.say(Level.WARNING, f"cannot give the control socket to its group: {error.strerror}")
         os.chmod(temporary, 0o660)
         handle.listen(64)
         os.replace(temporary, self._path)
@@ -102,11 +127,7 @@ class Control:
 
     async def follow(self, cluster: Cluster) -> None:
         """Other members may ask, or another address and certificate count, from now on."""
-        group = self._admin_group(cluster.admin_group)
-        if group != self._group:
-            self._group = group
-            with contextlib.suppress(OSError):
-                os.chown(self._path, -1, 0 if group is None else group)
+        await self._admit(cluster.admin_group)
         endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
         if self._served != (cluster.api, endpoint):
             if self.remote is not None:

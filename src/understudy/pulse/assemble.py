@@ -42,6 +42,7 @@ from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
 from .reload import Reloader
+from .senders import Senders
 from .speak import say
 from .start import DRAINING_FILE, draw_entropy, draw_incarnation, in_standby, quiet_time, wishes_kept
 from .timer import Timer
@@ -126,6 +127,7 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
         dead_time=cluster.dead_time,
         reloader=reloader,
         rekeyer=Rekeyer(key_path(cluster), keys),
+        senders=Senders(arguments.node, incarnation),
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
     loop.watch_all()

@@ -43,6 +43,7 @@ from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
 from .reload import Reloader
+from .senders import Senders
 from .speak import say
 from .timer import Timer
 
@@ -100,8 +101,7 @@ class Loop:
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
     rejected: dict[str, int] = field(default_factory=dict)
-    refused_from: dict[str, tuple[str, str, Instant]] = field(default_factory=dict)
-    """For each reason: address, network and time of the newest refused datagram."""
+    senders: Senders = field(default_factory=Senders)
     _epoll: select.epoll = field(default_factory=select.epoll)
     _manager_watched: dict[int, bool] = field(default_factory=dict)
     _manager_generation: int = -1
@@ -234,9 +234,10 @@ class Loop:
         if isinstance(envelope, Reject):
             reason = str(envelope.reason)
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
-            self.refused_from[reason] = (datagram.source, datagram.network, now)
+            self.senders.refused(reason, datagram.source, datagram.network, now)
             return
         self._versions[envelope.sender] = (envelope.version, now)
+        self.senders.heard(envelope.sender, envelope.incarnation, datagram.source, datagram.network, now)
         self._tell(
             Received(
                 datagram.network,
@@ -334,7 +335,7 @@ class Loop:
 
     def snapshot(self, now: Instant) -> Snapshot:
         """The core's snapshot with what only the daemon knows."""
-        warnings = (*self.warnings, *self.news.warnings, *report.refused_lately(self.refused_from, now))
+        warnings = (*self.warnings, *self.news.warnings, *self.senders.sentences(now))
         own = self.lateness.counters()
         return report.complete(
             self.core.snapshot(now), self.links, self.performer, self.manager, self.rejected, own, warnings
