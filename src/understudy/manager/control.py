@@ -68,45 +68,38 @@ class Control:
         self.remote: Remote | None = None
         self._served: tuple[Api | None, tuple[str, int] | None] = (None, None)
 
-    async def _admit(self, name: str | None) -> None:
-        """Let that Unix group in, once the name service has said what it is: it may have to ask a network that is gone."""
+    async def _look_up(self, name: str | None) -> int | None:
+        """The number of that Unix group. The name service may have to ask a network that is gone: nobody waits for it long."""
         if name is None:
-            self._let_in(None)
-            return
+            return None
         asking = asyncio.get_running_loop().run_in_executor(None, grp.getgrnam, name)
         try:
             async with asyncio.timeout(NAMES):
-                found = await asyncio.shield(asking)
-        except TimeoutError:
-            self._manager.say(
-                Level.WARNING, f"the name service does not say who is in the group {name!r}: only root may ask"
-            )
-            self._manager.background(self._admit_later(name, asking))
+                return (await asyncio.shield(asking)).gr_gid
         except KeyError:
             self._manager.say(Level.WARNING, f"there is no Unix group {name!r}: only root may use the control socket")
-            self._let_in(None)
-        else:
-            self._let_in(found.gr_gid)
+        except TimeoutError:
+            why = f"the name service does not say which group {name!r} is: only root may use the control socket until it does"
+            self._manager.say(Level.WARNING, why)
+            self._manager.background(self._let_in_later(name, asking))
+        return None
 
-    async def _admit_later(self, name: str, asking: asyncio.Future[grp.struct_group]) -> None:
+    async def _let_in_later(self, name: str, asking: asyncio.Future[grp.struct_group]) -> None:
         with contextlib.suppress(KeyError):
             found = await asking
             if self._manager.cluster.admin_group == name:
                 self._let_in(found.gr_gid)
 
     def _let_in(self, group: int | None) -> None:
-        if group == self._group:
-            return
-        self._group = group
-        try:
-            os.chown(self._path, -1, 0 if group is None else group)
-        except OSError as error:
-            self._manager.say(Level.WARNING, f"cannot give the control socket to its group: {error.strerror}")
+        if group != self._group:
+            self._group = group
+            with contextlib.suppress(OSError):
+                os.chown(self._path, -1, 0 if group is None else group)
 
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
+        self._group = await self._look_up(self._manager.cluster.admin_group)
         self._listener = Listener(self._listen(), self._local)
-        await self._admit(self._manager.cluster.admin_group)
         self._serve(self._manager.cluster)
 
     def _listen(self) -> socket.socket:
@@ -120,6 +113,11 @@ class Control:
             handle.bind(temporary)
         finally:
             os.umask(before)
+        if self._group is not None:
+            try:
+                os.chown(temporary, -1, self._group)
+            except OSError as error:
+                self._manager.say(Level.WARNING, f"cannot give the control socket to its group: {error.strerror}")
         os.chmod(temporary, 0o660)
         handle.listen(64)
         os.replace(temporary, self._path)
@@ -127,7 +125,7 @@ class Control:
 
     async def follow(self, cluster: Cluster) -> None:
         """Other members may ask, or another address and certificate count, from now on."""
-        await self._admit(cluster.admin_group)
+        self._let_in(await self._look_up(cluster.admin_group))
         endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
         if self._served != (cluster.api, endpoint):
             if self.remote is not None:
