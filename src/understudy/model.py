@@ -440,6 +440,8 @@ class Cluster:
     """What the watchdog devices are set to, whole seconds; 0: there are none."""
     api: Api | None = None
     """None: the API is served on the control socket only."""
+    init_dead_time: Duration = 0
+    """At least so long after its start a node waits for nodes it has not heard of before it takes what nobody holds."""
 
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)

@@ -52,6 +52,12 @@ def test_layout_comments_and_written_defaults_are_no_difference() -> None:
         ('links = ["192.168.58.9"]', 'links = ["192.168.58.8"]', "witness arbiter: links", How.RESTART),
         ("[witness.arbiter]", "[witness.judge]", "witness judge is new: who votes changes", How.RESTART),
         ("[nodes.ha01]", "[nodes.ha01]\ncapacity = 5", "node ha01: capacity 5 instead of its default", How.RELOAD),
+        (
+            'name = "site"',
+            'name = "site"\ninit_dead_time = "30s"',
+            "init_dead_time 30s instead of its default",
+            How.RELOAD,
+        ),
         ('name = "site"', 'name = "site"\nadmin_group = "adm"', "admin_group adm instead of its default", How.RELOAD),
     ],
 )

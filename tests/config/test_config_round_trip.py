@@ -286,6 +286,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         groups=draw(_groups([member.name for member in members if member.role is Role.NODE])),
         ping=tuple(draw(st.lists(st.sampled_from(["192.0.2.1", "2001:db8::1", "fe80::1%eth0"]), unique=True))),
         source=draw(st.just("") | paths),
+        init_dead_time=draw(st.sampled_from([0, SECOND, 30 * SECOND])),
         admin_group=draw(st.none() | st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)),
     )
     return replace(cluster, digest=digest(cluster))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_parts import (
     BEAT,
@@ -19,7 +21,7 @@ from core_parts import (
 from understudy.core import outlook
 from understudy.events import ManagerChanged
 from understudy.messages import Bid, GroupReport, Heard, Hold, Phase, Release
-from understudy.units import MILLISECOND
+from understudy.units import MILLISECOND, SECOND
 
 BALLOT = 1_800_000 << 8 | 2
 
@@ -208,3 +210,15 @@ def test_nothing_is_relayed_for_those_who_are_lost() -> None:
     core.beat_of("ha02", heard=hearing("arbiter", -1))
     core.pass_time(2 * DEAD, "arbiter")
     assert relayed(core) == set()
+
+
+def test_after_a_start_nodes_that_were_never_heard_are_waited_for_as_long_as_configured() -> None:
+    for init_dead_time in (0, 30 * SECOND):
+        core = Core(replace(cluster(), init_dead_time=init_dead_time))
+        core.start()
+        begun = core.now
+        assert core.node.patient_until - begun == max(init_dead_time, DEAD + max(DEAD, SECOND))
+        core.now = core.node.voter.quiet_until
+        assert outlook.ready(core.node, core.now) is False
+        core.now = core.node.patient_until
+        assert outlook.ready(core.node, core.now)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.cli.safe_file import write_file
+from understudy.adapters.safe_file import write_file
 
 
 def test_a_new_file_has_its_content_and_mode(tmp_path: Path) -> None:

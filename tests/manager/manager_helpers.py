@@ -99,6 +99,7 @@ class FakePulse:
         self.snapshot: Snapshot | None = a_snapshot()
         self.reply: dict[str, Any] | None = {"ok": True, "text": "as you wish"}
         self.on_admin: Callable[[dict[str, Any]], None] = lambda packet: None
+        self.answers: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda packet: None
         self.after_snapshot: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
         self.connections = 0
@@ -140,6 +141,8 @@ class FakePulse:
             peer.send({"t": "dump_part", "id": packet["id"], "lines": ['{"at": 1}', '{"at": 2}']})
             peer.send({"t": "dump_part", "id": -5, "lines": ["of somebody else"]})
             peer.send({"t": "dump", "id": packet["id"]})
+        elif (answer := self.answers(packet)) is not None:
+            peer.send(answer)
 
     def send(self, packet: dict[str, Any]) -> None:
         until(lambda: self._peer, "a manager connects")

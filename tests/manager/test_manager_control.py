@@ -11,6 +11,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -198,8 +199,6 @@ def test_other_refusals(pulse: FakePulse, manager: RunningManager) -> None:
 
 def test_an_unanswered_wish_has_an_unknown_outcome(pulse: FakePulse, manager: RunningManager) -> None:
     """The pulse dies while a move waits: nobody knows whether it happened, and nobody is left waiting."""
-    import threading
-
     pulse.reply = None
     pulse.on_admin = lambda _packet: threading.Thread(target=pulse.die).start()
     status, answer = post(manager, "/v1/move", {"group": "site", "node": "b"})
@@ -219,6 +218,32 @@ def test_dump(pulse: FakePulse, manager: RunningManager) -> None:
 
 def test_the_socket_is_closed_to_others(manager: RunningManager) -> None:
     assert stat.S_IMODE((manager.runtime_dir / "control.sock").stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+def test_a_name_service_that_hangs_keeps_nobody_waiting(
+    pulse: FakePulse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager serves root meanwhile, says what is wrong, and lets the group in when the name service is back."""
+    back, real = threading.Event(), grp.getgrnam
+
+    def hangs(name: str) -> grp.struct_group:
+        assert back.wait(30)
+        return real(name)
+
+    monkeypatch.setattr(grp, "getgrnam", hangs)
+    number = real("daemon").gr_gid
+    try:
+        with a_manager(replace(a_cluster(), admin_group="daemon"), tmp_path) as manager:
+            socket = manager.runtime_dir / "control.sock"
+            assert ask(manager.runtime_dir, "GET", "/v1/status")[0] == 200
+            told = [entry["text"] for entry in ask(manager.runtime_dir, "GET", "/v1/history")[1]["entries"]]
+            assert any("the name service does not say which group 'daemon' is" in text for text in told)
+            assert socket.stat().st_gid != number
+            back.set()
+            until(lambda: socket.stat().st_gid == number, "the group is let in")
+    finally:
+        back.set()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

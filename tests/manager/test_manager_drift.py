@@ -79,7 +79,7 @@ def test_another_meaning_other_keys_and_a_refused_file_are_each_a_sentence(site:
     assert sentence.endswith(f"understudy check {site.file}")
     site.file.write_text(TEXT)
     site.new_key()
-    assert site.look() == (f"{site.key} has other keys than this node runs with, until its next stop and start",)
+    assert site.look() == (f"{site.key} has other keys than this node runs with: understudy reload takes them up",)
     site.key.unlink()
     assert "has an error now" in site.look()[0]
 

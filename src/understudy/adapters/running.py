@@ -74,6 +74,15 @@ def keep(runtime_dir: str, text: str, keys: str, source: str) -> None:
             raise OSError(error.errno, error.strerror, path) from error
 
 
+def keep_keys(runtime_dir: str, keys: str) -> None:
+    """Other keys beside the same configuration. Raises OSError that names the file."""
+    path = os.path.join(runtime_dir, KEYS)
+    try:
+        _write(path, keys.encode("ascii"))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
 def source(runtime_dir: str) -> str:
     """The path of the file that the copies were made from; empty when nothing says so."""
     try:

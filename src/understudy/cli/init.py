@@ -155,12 +155,12 @@ def write(draft: Draft, config: str, force: bool) -> None:
     """Judge the draft, then write key and configuration. Ends the command with 1 when either cannot be; then nothing is left."""
     import os
 
+    from ..adapters.safe_file import write_file
     from ..config.draft import draft_text
     from ..config.keys import format_keys
     from ..config.load import read_key_file
     from ..config.validate import read
     from ..errors import ConfigError, Problem
-    from .safe_file import write_file
 
     text = draft_text(draft)
     reading = read(text, config, os.path.abspath(config))

@@ -93,10 +93,10 @@ def _write(answer: dict[str, Any], config: str, force: bool) -> None:
     """Judge what came and write it: the key first, because a configuration without its key is refused."""
     import os
 
+    from ..adapters.safe_file import write_file
     from ..config.keys import parse_keys
     from ..config.validate import read
     from ..errors import ConfigError, Problem
-    from .safe_file import write_file
 
     text, secret, mode = str(answer.get("config", "")), str(answer.get("key", "")), answer.get("mode")
     reading = read(text, config, os.path.abspath(config))

@@ -82,8 +82,8 @@ def _new_key() -> bytes:
 
 
 def _write(file: str, keys: tuple[bytes, ...], waiting: bool = False) -> None:
+    from ..adapters.safe_file import write_file
     from ..config.keys import format_keys
-    from .safe_file import write_file
 
     try:
         write_file(file, format_keys(keys, waiting).encode("ascii"), 0o600, replace=True)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "join": ("join", "Fetch configuration and key from a machine that invites."),
     "agents": ("agents", "List the agents on this machine, or show what one takes."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
+    "key": ("key", "Replace the cluster's key while everything runs."),
     "status": ("status", "Show the cluster as this node sees it."),
     "top": ("top", "Show the cluster on the whole screen, with keys."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),

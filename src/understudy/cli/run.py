@@ -206,16 +206,15 @@ def _keep(cluster: Cluster, runtime_dir: str) -> None:
     from dataclasses import replace
 
     from ..adapters import running
-    from ..config.keys import format_keys
-    from ..config.load import load, load_keys
+    from ..config.load import load, load_key_text
     from ..config.render import render
     from ..errors import ConfigError, check
     from ..supervisor.notify import log
 
     try:
-        keys = load_keys(cluster)
+        keys = load_key_text(cluster)
         text = render(replace(cluster, key_file=running.KEYS))
-        running.keep(runtime_dir, text, format_keys(keys), cluster.source)
+        running.keep(runtime_dir, text, keys, cluster.source)
         running.end_change(runtime_dir)
         copied = load(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")

@@ -14,7 +14,7 @@ from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
-from .keys import parse_keys
+from .keys import format_keys, is_waiting, parse_keys
 from .places import FilePlaces, find_places
 from .probes import is_secret
 from .report import Report
@@ -134,6 +134,12 @@ def load_keys(cluster: Cluster) -> tuple[bytes, ...]:
     if isinstance(keys, Problem):
         raise ConfigError([keys])
     return keys
+
+
+def load_key_text(cluster: Cluster) -> str:
+    """The cluster's key file as we would write it: its keys, and whether the second waits to be used. Raises ConfigError."""
+    keys, data = load_keys(cluster), read_key_text(key_path(cluster))
+    return format_keys(keys, isinstance(data, bytes) and is_waiting(data))
 
 
 def read_key_file(path: str) -> tuple[bytes, ...] | Problem:

@@ -53,6 +53,8 @@ def render(cluster: Cluster) -> str:
         lines.append(f"ping = {_texts(cluster.ping)}")
     if cluster.admin_group is not None:
         lines.append(f"admin_group = {_text(cluster.admin_group)}")
+    if cluster.init_dead_time:
+        lines.append(f"init_dead_time = {_span(cluster.init_dead_time)}")
     if cluster.fence_delay != DEFAULT_DELAY:
         lines.append(f"fence_delay = {_span(cluster.fence_delay)}")
     common = _common_watchdog(cluster)

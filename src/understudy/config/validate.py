@@ -72,6 +72,7 @@ class _Settings:
     ping: tuple[tuple[str, Place], ...] = ()
     admin_group: str | None = None
     fence_delay: Duration = DEFAULT_DELAY
+    init_dead_time: Duration = 0
     place: Place = WHOLE_FILE
     dead_time_place: Place = WHOLE_FILE
     quorum_place: Place = WHOLE_FILE
@@ -121,6 +122,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
         fence_delay=settings.fence_delay,
         watchdog_timeout=watchdog.timeout,
         api=api.api,
+        init_dead_time=settings.init_dead_time,
     )
     whole = replace(cluster, digest=digest(cluster))
     return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
@@ -169,6 +171,7 @@ def _cluster(report: Report, top: Scope) -> _Settings:
         ping=_ping(report, scope),
         admin_group=admin_group,
         fence_delay=DEFAULT_DELAY if fence_delay is None else fence_delay,
+        init_dead_time=scope.duration("init_dead_time", 0, LONGEST_DEAD_TIME) or 0,
         place=scope.place,
         dead_time_place=scope.at("dead_time"),
         quorum_place=scope.at("quorum"),

@@ -221,7 +221,7 @@ class Node:
         self.standby, self.draining = event.standby, event.draining
         self.wishes.start(event.wishes, now)
         self.ready_since = now + quiet
-        self.patient_until = now + quiet + max(self.cluster.dead_time, SECOND)
+        self.patient_until = now + max(quiet + max(self.cluster.dead_time, SECOND), self.cluster.init_dead_time)
         self.next_beat = now
         found = f"; kernel leases still run for {', '.join(sorted(kept))}" if kept else ""
         self.note(f"{self.me} started; it grants nothing for {format_duration(quiet)}{found}")

@@ -281,6 +281,29 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         changes=True,
     ),
     Endpoint(
+        "GET",
+        "/v1/key",
+        "keys",
+        "Which keys every member runs with, by name (eight digits, no secret), and the next step of a rotation that is under"
+        " way. Asks all members; one that does not answer costs some seconds.",
+        '`{"ok": true, "members": [{"name": "ha01", "uses": "5f3a12bc", "knows": [], "trouble": ""}], "next":'
+        ' "add|use|drop|", "key": "", "troubles": []}`; `ok` is false when something is in the way, `uses` null when unknown',
+    ),
+    Endpoint(
+        "POST",
+        "/v1/key/rotate",
+        "rotate",
+        "Take one step of a key rotation on all members: `add` a new key that all accept, `use` it, `drop` the old one; or"
+        " `abandon` a new key that nobody uses. Refused (409) when it is not its turn, when a member does not say which keys it"
+        " has, or when not everybody could take it; it may be asked again then. The keys themselves are never in an answer.",
+        '`{"ok": true, "step": "add", "key": "5f3a12bc", "text": "...", "members": [...]}`',
+        (
+            Field("step", "`add`, `use`, `drop` or `abandon`"),
+            Field("without", "members that are left out, with commas between them", Kind.TEXT, ""),
+        ),
+        changes=True,
+    ),
+    Endpoint(
         "POST",
         "/v1/dump",
         "dump",

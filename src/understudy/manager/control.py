@@ -26,12 +26,16 @@ from . import api, metrics, whatif
 from .api import LARGEST_BODY, nearest
 from .entry import public
 from .event_stream import Events
+from .key_plan import Step
 from .listener import Connection, Listener, answer, refusal
 from .remote import Remote
 from .wanted import select, wanted
 
 if TYPE_CHECKING:
     from .service import Manager
+
+NAMES: float = 0.5
+"""Seconds that the start, or a reload, waits for the name service."""
 
 BODY_LIMIT: float = 10.0
 """Seconds that a client has for sending the body of a request."""
@@ -58,23 +62,43 @@ class Control:
     def __init__(self, manager: Manager, path: str) -> None:
         self._manager = manager
         self._path = path
-        self._group = self._admin_group(manager.cluster.admin_group)
+        self._group: int | None = None
         self._listener: Listener | None = None
         self.events = Events(manager.history)
         self.remote: Remote | None = None
         self._served: tuple[Api | None, tuple[str, int] | None] = (None, None)
 
-    def _admin_group(self, name: str | None) -> int | None:
+    async def _look_up(self, name: str | None) -> int | None:
+        """The number of that Unix group. The name service may have to ask a network that is gone: nobody waits for it long."""
         if name is None:
             return None
+        asking = asyncio.get_running_loop().run_in_executor(None, grp.getgrnam, name)
         try:
-            return grp.getgrnam(name).gr_gid
+            async with asyncio.timeout(NAMES):
+                return (await asyncio.shield(asking)).gr_gid
         except KeyError:
             self._manager.say(Level.WARNING, f"there is no Unix group {name!r}: only root may use the control socket")
-            return None
+        except TimeoutError:
+            why = f"the name service does not say which group {name!r} is: only root may use the control socket until it does"
+            self._manager.say(Level.WARNING, why)
+            self._manager.background(self._let_in_later(name, asking))
+        return None
+
+    async def _let_in_later(self, name: str, asking: asyncio.Future[grp.struct_group]) -> None:
+        with contextlib.suppress(KeyError):
+            found = await asking
+            if self._manager.cluster.admin_group == name:
+                self._let_in(found.gr_gid)
+
+    def _let_in(self, group: int | None) -> None:
+        if group != self._group:
+            self._group = group
+            with contextlib.suppress(OSError):
+                os.chown(self._path, -1, 0 if group is None else group)
 
     async def start(self) -> None:
         """Listen. Raises OSError when the socket cannot be made."""
+        self._group = await self._look_up(self._manager.cluster.admin_group)
         self._listener = Listener(self._listen(), self._local)
         self._serve(self._manager.cluster)
 
@@ -101,11 +125,7 @@ class Control:
 
     async def follow(self, cluster: Cluster) -> None:
         """Other members may ask, or another address and certificate count, from now on."""
-        group = self._admin_group(cluster.admin_group)
-        if group != self._group:
-            self._group = group
-            with contextlib.suppress(OSError):
-                os.chown(self._path, -1, 0 if group is None else group)
+        self._let_in(await self._look_up(cluster.admin_group))
         endpoint = cluster.api.endpoint(self._manager.me) if cluster.api is not None else None
         if self._served != (cluster.api, endpoint):
             if self.remote is not None:
@@ -284,6 +304,22 @@ class Control:
 
     async def _reload(self, asked: Asked) -> web.Response:
         return answer(200, await self._manager.reloads.reload(await _name(asked.by), asked.fields["digest"]))
+
+    async def _keys(self, asked: Asked) -> web.Response:
+        return answer(200, await self._manager.keys.report())
+
+    async def _rotate(self, asked: Asked) -> web.Response:
+        """A step of a key rotation; names are judged here, because witnesses have keys too."""
+        known = self._manager.cluster.names
+        without = [name for name in asked.fields["without"].split(",") if name]
+        for name in without:
+            if name not in known:
+                raise UsageError(f"there is no member {name!r}", nearest(name, known))
+        steps = tuple(step.value for step in Step)
+        if asked.fields["step"] not in steps:
+            raise UsageError(f"there is no step {asked.fields['step']!r}", nearest(asked.fields["step"], steps))
+        by = await _name(asked.by)
+        return answer(200, await self._manager.keys.lead(asked.fields["step"], without, by))
 
     async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})

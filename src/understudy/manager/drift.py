@@ -57,5 +57,5 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
     except ConfigError:
         return ()  # removed between the two looks; the next one tells
     return (
-        () if same else (f"{key_path(found)} has other keys than this node runs with, until its next stop and start",)
+        () if same else (f"{key_path(found)} has other keys than this node runs with: understudy reload takes them up",)
     )

@@ -95,13 +95,16 @@ class Peers:
             ok, text = False, error.text
         self._link.send({"t": "page", "to": sender, "id": number, "ok": ok, "text": text})
 
-    async def ask(self, member: str, topic: str, text: str) -> str:
-        """Ask the manager of ``member``. Raises TimedOut, Refused (it understood and cannot) or NotRunning (our own pulse)."""
+    async def ask(self, member: str, topic: str, text: str, patience: Duration = PATIENCE) -> str:
+        """Ask the manager of ``member``, with ``patience`` for each of three tries.
+
+        Raises TimedOut, Refused (it understood and cannot) or NotRunning (our own pulse).
+        """
         for attempt in range(TRIES):
             number = self._next_number()
             packet = {"t": "inquire", "id": number, "to": member, "topic": topic, "text": text}
             try:
-                found = await self._link.ask(packet, "page", number, PATIENCE)
+                found = await self._link.ask(packet, "page", number, patience)
             except TimedOut:
                 if attempt < TRIES - 1:
                     continue

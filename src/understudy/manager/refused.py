@@ -17,8 +17,8 @@ WINDOW: Duration = MINUTE
 
 REMEDIES: dict[str, str] = {
     "unknown-key": (
-        "sealed with a key that this machine does not have: the key files differ, or one daemon was not restarted after a step"
-        " of a key rotation; compare the key files of all machines with sha256sum"
+        "sealed with a key that this machine does not have: another cluster with the same name, or key files that differ;"
+        " compare with: understudy key show, and the key files of all machines with sha256sum"
     ),
     "bad-seal": (
         "not written by a member, or changed on the way: look who else sends to this port; when they come from a member, compare"

@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..adapters import running
-from ..config.difference import Difference, difference
-from ..config.keys import format_keys
-from ..config.load import examine, key_path, load, load_keys
+from ..config.difference import Change, Difference, difference
+from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import render
 from ..effects import Level
 from ..errors import ConfigError, NotRunning, Refused, TimedOut, UnderstudyError, check
@@ -37,6 +36,8 @@ class Judged:
     problems: tuple[str, ...]
     difference: Difference
     remarks: tuple[str, ...] = ()
+    keys: bool = False
+    """Whether its key file has other keys."""
 
     def answer(self) -> dict[str, Any]:
         """As JSON, for people and programs."""
@@ -59,15 +60,15 @@ def judge(source: str, before: Cluster) -> Judged:
     sentences = tuple(str(problem) for problem in problems)
     if found is None:
         return Judged(source, None, sentences, Difference(()))
-    remarks: tuple[str, ...] = ()
     try:
-        if load_keys(found) != load_keys(before):
-            remarks = (
-                f"{key_path(found)} has other keys: they are not taken up by a reload, but at the next stop and start",
-            )
+        keys = load_key_text(found) != load_key_text(before)
     except ConfigError as error:
         return Judged(source, None, (*sentences, str(error)), Difference(()))
-    return Judged(source, found, sentences, difference(before, found), remarks)
+    differs = difference(before, found)
+    if keys:
+        change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
+        differs = replace(differs, changes=(*differs.changes, change))
+    return Judged(source, found, sentences, differs, keys=keys)
 
 
 class Reloads:
@@ -100,8 +101,8 @@ class Reloads:
                     f"{judged.source} was changed meanwhile; nothing is changed", "look at the difference again"
                 )
             if judged.difference.obstacles:
-                texts = "\n".join(change.text for change in judged.difference.obstacles)
-                raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", texts)
+                why = "\n".join(change.text for change in judged.difference.obstacles)
+                raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", why)
             if not judged.difference.changes:
                 return {**judged.answer(), "text": f"{judged.source} says what this node runs with; nothing to do"}
             if os.path.exists(running.former(self._runtime_dir)):
@@ -109,8 +110,11 @@ class Reloads:
                     "something of the configuration before the last reload has not stopped here yet; nothing is changed",
                     "look with: understudy status",
                 )
-            await self._apply(found, judged, by)
-            return {**judged.answer(), "text": f"{judged.source} is taken up"}
+            texts = [await self._manager.keys.take_file(found, by)] if judged.keys else []
+            if len(judged.difference.changes) > len(texts):
+                await self._apply(found, judged, by)
+                texts.insert(0, f"{judged.source} is taken up")
+            return {**judged.answer(), "text": "; ".join(filter(None, texts))}
 
     async def _apply(self, found: Cluster, judged: Judged, by: str) -> None:
         manager, before = self._manager, self._manager.cluster
@@ -133,7 +137,7 @@ class Reloads:
         running.begin_change(self._runtime_dir)
         try:
             text = render(replace(found, key_file=running.KEYS))
-            running.keep(self._runtime_dir, text, format_keys(load_keys(before)), found.source)
+            running.keep(self._runtime_dir, text, load_key_text(before), found.source)
             after = load(running.configuration(self._runtime_dir))
             check(after.digest == found.digest, "the copy of the configuration does not mean the same")
         except Exception:

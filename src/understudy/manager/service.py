@@ -26,6 +26,7 @@ from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
 from .kept import Kept
+from .keys import TOPICS, KeyRing
 from .peers import Peers
 from .ping import Pinger
 from .probes import Probes
@@ -94,6 +95,7 @@ class Manager:
         self._looking: asyncio.Task[None] | None = None
         self._drift = Drift(cluster, runtime_dir)
         self.reloads = Reloads(self, runtime_dir)
+        self.keys = KeyRing(self, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
         self._standby_told = 0
@@ -215,6 +217,7 @@ class Manager:
             self.say(Level.INFO, "the pulse is back")
         if connected:
             self.background(self.reloads.again())
+            self.background(self.keys.learn())
         self._was_connected = True
 
     def _received(self, packet: Packet, peer: Peer) -> None:
@@ -237,6 +240,8 @@ class Manager:
             self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":
             self._dump_part(packet)
+        elif kind == "inquiry" and packet.get("topic") in TOPICS:
+            self.background(self.keys.answer(packet))
         elif kind == "inquiry":
             self.peers.answer(packet)
 
@@ -369,7 +374,7 @@ class Manager:
         taken_at, snapshot = self._snapshot
         warnings = [text for text in (file.warning() for file in (self.standby, self.draining, self.wishes)) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
-        warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings()]
+        warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings(), *self.keys.warnings()]
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:

@@ -13,7 +13,7 @@ from ..adapters.channel import Listener
 from ..adapters.kernel_lease_setup import teardown
 from ..adapters.udp import UdpLinks, boot_clock
 from ..changes import constitution, either
-from ..config.load import load, load_keys
+from ..config.load import key_path, load, load_keys
 from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError
@@ -35,12 +35,14 @@ from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .guard import Guard, take_guard
 from .kernel import KernelSide
+from .keys import Rekeyer
 from .loop import Loop
 from .manager_link import ManagerLink
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
 from .reload import Reloader
+from .senders import Senders
 from .speak import say
 from .start import DRAINING_FILE, draw_entropy, draw_incarnation, in_standby, quiet_time, wishes_kept
 from .timer import Timer
@@ -124,6 +126,8 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
         clock=boot_clock,
         dead_time=cluster.dead_time,
         reloader=reloader,
+        rekeyer=Rekeyer(key_path(cluster), keys),
+        senders=Senders(arguments.node, incarnation),
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
     loop.watch_all()

@@ -37,11 +37,13 @@ from ..units import MILLISECOND, SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from . import report
-from .manager_link import DumpWanted, ForPeer, ManagerLink, ReloadWanted, SnapshotWanted
+from .keys import Rekeyer
+from .manager_link import DumpWanted, ForPeer, KeysWanted, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
 from .reload import Reloader
+from .senders import Senders
 from .speak import say
 from .timer import Timer
 
@@ -55,7 +57,7 @@ MOST_IDLE_TIMERS = 10_000
 """TimerDue in a row that leave the deadline in the past: the core does not progress, and we would spin at real-time priority."""
 
 READ_INTERVAL: Duration = 2 * MILLISECOND
-"""How often a loop with nothing else to do looks whether a new configuration has been read."""
+"""How often a loop with nothing else to do looks whether a new configuration, or a key file, has been read."""
 
 EXIT_BUG = 70
 
@@ -94,12 +96,12 @@ class Loop:
     clock: Callable[[], Instant]
     dead_time: Duration
     reloader: Reloader | None = None
+    rekeyer: Rekeyer | None = None
     warnings: tuple[str, ...] = ()
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
     rejected: dict[str, int] = field(default_factory=dict)
-    refused_from: dict[str, tuple[str, str, Instant]] = field(default_factory=dict)
-    """For each reason: address, network and time of the newest refused datagram."""
+    senders: Senders = field(default_factory=Senders)
     _epoll: select.epoll = field(default_factory=select.epoll)
     _manager_watched: dict[int, bool] = field(default_factory=dict)
     _manager_generation: int = -1
@@ -157,7 +159,7 @@ class Loop:
     def sleep(self) -> None:
         """Until the next deadline, or until something is there to read."""
         self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
-        if self.reloader is not None and self.reloader.busy:
+        if (self.reloader is not None and self.reloader.busy) or (self.rekeyer is not None and self.rekeyer.busy):
             self.armed = min(self.armed, self.clock() + READ_INTERVAL)
         self.timer.arm(self.armed)
         self._watch_manager()
@@ -185,6 +187,8 @@ class Loop:
         self.performer.work(now)
         if self.performer.settled or (self.reloader is not None and self.reloader.busy):
             self._reload(now)
+        if self.rekeyer is not None and self.rekeyer.busy:
+            self.opener = self.rekeyer.take(self.performer, self.opener, self.manager)
         self._settle(now)
         if (drained or stalled) and self.core.next_deadline() <= now:
             self._tell(TimerDue(), now)
@@ -230,9 +234,10 @@ class Loop:
         if isinstance(envelope, Reject):
             reason = str(envelope.reason)
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
-            self.refused_from[reason] = (datagram.source, datagram.network, now)
+            self.senders.refused(reason, datagram.source, datagram.network, now)
             return
         self._versions[envelope.sender] = (envelope.version, now)
+        self.senders.heard(envelope.sender, envelope.incarnation, datagram.source, datagram.network, now)
         self._tell(
             Received(
                 datagram.network,
@@ -265,6 +270,9 @@ class Loop:
                 case ReloadWanted():
                     if self.reloader is not None:
                         self.reloader.begin(said.id, self.manager)
+                case KeysWanted():
+                    if self.rekeyer is not None:
+                        self.rekeyer.begin(said.id, said.take, self.manager)
                 case ForPeer():
                     self.performer.perform(Send(said.message, said.message.to), now)
                 case _:
@@ -329,7 +337,7 @@ class Loop:
 
     def snapshot(self, now: Instant) -> Snapshot:
         """The core's snapshot with what only the daemon knows."""
-        warnings = (*self.warnings, *self.news.warnings, *report.refused_lately(self.refused_from, now))
+        warnings = (*self.warnings, *self.news.warnings, *self.senders.sentences(now))
         own = self.lateness.counters()
         return report.complete(
             self.core.snapshot(now), self.links, self.performer, self.manager, self.rejected, own, warnings

@@ -54,13 +54,21 @@ class ReloadWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """Which keys are in use; with ``take`` those of the copy in the runtime directory from now on."""
+
+    id: Any
+    take: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ForPeer:
     """What our manager has to say to another one; sent as it is, the core has no part in it."""
 
     message: Inquiry | Page
 
 
-Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted | ForPeer
+Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted | KeysWanted | ForPeer
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -107,6 +115,8 @@ def understand(packet: Packet) -> Said | None:
                 return DumpWanted(packet.get("id"))
             case "reload":
                 return ReloadWanted(packet.get("id"))
+            case "keys":
+                return KeysWanted(packet.get("id"), packet.get("take") is True)
     except (KeyError, TypeError, ValueError):
         return None
     return None
@@ -276,6 +286,10 @@ class ManagerLink:
 
     def reloaded(self, id: Any, ok: bool, text: str) -> None:
         self._send({"t": "reloaded", "id": id, "ok": ok, "text": text})
+
+    def keys(self, id: Any, ok: bool, text: str, names: tuple[str, ...]) -> None:
+        """The names of the keys in use, the one that seals first; never the keys."""
+        self._send({"t": "keys", "id": id, "ok": ok, "text": text, "names": list(names)})
 
     def settled(self) -> None:
         """A manager that is not there sees by the copies that it is so."""

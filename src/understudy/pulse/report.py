@@ -7,21 +7,8 @@ from dataclasses import replace
 
 from ..adapters.udp import UdpLinks
 from ..snapshot import Snapshot
-from ..units import MINUTE, Duration, Instant
 from .manager_link import ManagerLink
 from .perform import Performer
-
-RECENT: Duration = MINUTE
-"""How long the sender of a refused datagram is named."""
-
-
-def refused_lately(newest: Mapping[str, tuple[str, str, Instant]], now: Instant) -> list[str]:
-    """Who sent what was refused, as far as the datagram itself says: what is not sealed well can claim any address."""
-    return [
-        f"the newest datagram that was refused as {reason} came from {source} on network {network}"
-        for reason, (source, network, at) in sorted(newest.items())
-        if now - at < RECENT
-    ]
 
 
 def complete(

@@ -32,7 +32,18 @@ from .encode import encode
 from .layout import NAME_LIMIT
 from .reject import Reason, Reject
 
-__all__ = ["OLDEST", "SOFT_LIMIT", "VERSION", "Envelope", "Opener", "Reason", "Reject", "Sealer", "agreed_version"]
+__all__ = [
+    "OLDEST",
+    "SOFT_LIMIT",
+    "VERSION",
+    "Envelope",
+    "Opener",
+    "Reason",
+    "Reject",
+    "Sealer",
+    "agreed_version",
+    "key_name",
+]
 
 VERSION = 1
 """The newest version that this program writes. It reads one more: what it has no word for is skipped."""
@@ -74,6 +85,14 @@ def agreed_version(versions: tuple[int, ...]) -> int:
     return max(OLDEST, min((VERSION, *versions)))
 
 
+def key_name(key: bytes) -> str:
+    """Eight hexadecimal digits by which people tell keys apart; they stand in the clear in every datagram that it seals.
+
+    Raises InternalError for a key that has not 32 bytes.
+    """
+    return _master_id(_extract(key)).hex()
+
+
 class Sealer:
     """Seals what one incarnation of one member says. Keep one for the life of the process: it owns the counter.
 
@@ -90,6 +109,7 @@ class Sealer:
     ) -> None:
         check(len(keys) > 0, "a sealer needs a key")
         master = _Master(cluster_name, keys[0])
+        self._cluster, self._sender = cluster_name, sender
         name = sender.encode()
         check(0 < len(name) <= NAME_LIMIT, "a member's name has 1 to 255 bytes")
         check(0 < incarnation < 2**64, "an incarnation is a 64-bit number, not 0")
@@ -110,6 +130,12 @@ class Sealer:
     @version.setter
     def version(self, wanted: int) -> None:
         self._version = max(OLDEST, min(self.newest, wanted))
+
+    def with_keys(self, keys: tuple[bytes, ...]) -> Sealer:
+        """What takes this one's place when the keys change: the same incarnation, and its counter goes on."""
+        found = type(self)(self._cluster, keys, self._sender, self._incarnation, counter=self.counter)
+        found.version = self._version
+        return found
 
     def seal(self, message: Message) -> bytes:
         """One datagram, the same for all receivers and links: they recognise copies by its counter.
@@ -150,9 +176,14 @@ class Opener:
         masters = [_Master(cluster_name, key) for key in keys]
         self._masters = {master.id: master for master in masters}
         self._tag = _cluster_tag(cluster_name)
+        self._cluster = cluster_name
         self._members = {name.encode(): name for name in members}
         self._ciphers: dict[bytes, AESGCM] = {}
         self._most = _KEYS_PER_MEMBER * max(1, len(members))
+
+    def with_keys(self, keys: tuple[bytes, ...]) -> Opener:
+        """What takes this one's place when the keys change."""
+        return Opener(self._cluster, keys, tuple(self._members.values()))
 
     @property
     def remembered(self) -> int:
@@ -217,17 +248,25 @@ class _Master:
     """One of the cluster's keys, ready to derive from. The library's HKDF costs no second copy of OpenSSL, unlike hashlib's."""
 
     def __init__(self, cluster_name: str, key: bytes) -> None:
-        check(len(key) == _KEY, f"a key has {_KEY} bytes")
-        extract = HMAC(b"understudy datagrams", SHA256())
-        extract.update(key)
-        self._secret = extract.finalize()
+        self._secret = _extract(key)
         cluster = cluster_name.encode()
         self._label = b"seal\x00" + len(cluster).to_bytes(2, "big") + cluster
-        self.id = HKDFExpand(SHA256(), 4, b"key id").derive(self._secret)
+        self.id = _master_id(self._secret)
 
     def cipher(self, name: bytes, incarnation: int) -> AESGCM:
         info = self._label + bytes((len(name),)) + name + incarnation.to_bytes(8, "big")
         return AESGCM(HKDFExpand(SHA256(), _KEY, info).derive(self._secret))
+
+
+def _extract(key: bytes) -> bytes:
+    check(len(key) == _KEY, f"a key has {_KEY} bytes")
+    extract = HMAC(b"understudy datagrams", SHA256())
+    extract.update(key)
+    return extract.finalize()
+
+
+def _master_id(secret: bytes) -> bytes:
+    return HKDFExpand(SHA256(), 4, b"key id").derive(secret)
 
 
 def _cluster_tag(cluster_name: str) -> bytes:
