@@ -148,6 +148,15 @@ class PingsSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class HoursSeen:
+    """What this machine's clock on the wall says of the hours that groups name: (as the file has them, whether it is within them
+    now, for how long that stays so). Told again when the clock was set, and about every minute.
+    """
+
+    hours: tuple[tuple[str, bool, Duration], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AdminRequest:
     """An operator's wish: ``move`` (group, node), ``standby``, ``online``, ``drain``, ``fence`` (node: power it off now),
     ``confirm-off`` (node: a human has seen that it is off), ``stop``, ``start``, ``restart``, ``cleanup`` (group),
@@ -200,6 +209,7 @@ Event: TypeAlias = (
     | LeaseRefused
     | ManagerChanged
     | PingsSeen
+    | HoursSeen
     | AdminRequest
     | ShutdownAsked
     | Reconfigured

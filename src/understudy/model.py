@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from .hours import Hours
 from .probes import Probe
 from .units import MILLISECOND, MINUTE, SECOND, Duration
 
@@ -353,19 +354,21 @@ Resource: TypeAlias = AddressResource | Program
 
 
 class FailbackKind(Enum):
-    """When a group returns to a better placed node: at once, never, or when that node has been up for a while."""
+    """When a group returns to a better placed node: at once, never, when that has been up for a while, or at certain hours."""
 
     WHEN_HEALTHY = "when-healthy"
     NEVER = "never"
     AFTER = "after"
+    WITHIN = "within"
 
 
 @dataclass(frozen=True, slots=True)
 class Failback:
-    """``after`` counts only with ``FailbackKind.AFTER``."""
+    """``after`` counts only with ``FailbackKind.AFTER``, ``hours`` (by the holder's clock) only with ``WITHIN``."""
 
     kind: FailbackKind = FailbackKind.WHEN_HEALTHY
     after: Duration = 0
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)

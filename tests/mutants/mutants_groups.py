@@ -61,4 +61,18 @@ GROUPS: tuple[Mutant, ...] = (
         "        if False:\n",
         "a bid below what a voter has seen is repeated until it gives up",
     ),
+    Mutant(
+        "failback-at-any-hour",
+        "placement.py",
+        "group.failback.hours is not None and group.name not in view.within",
+        "False",
+        "a group fails back at any hour",
+    ),
+    Mutant(
+        "hours-without-end",
+        "clock.py",
+        "(False, 0))\n        return end if within and now < end else None",
+        "(False, 0))\n        return end if within else None",
+        "hours without an end, when the manager is gone",
+    ),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
+from ..hours import Hours
 from ..model import (
     AddressResource,
     CommandResource,
@@ -24,6 +24,7 @@ from ..model import (
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
+from .hours import read_hours
 from .members import MemberDraft
 from .mounts import check_mounts
 from .probes import read_probes
@@ -42,7 +43,6 @@ _LATER = {
     "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
     "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
 }
-_WINDOW = re.compile(r"\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -145,9 +145,11 @@ def _failback(report: Report, scope: Scope) -> Failback:
         if text == kind.value:
             return Failback(kind)
     place = scope.at("failback")
-    if _WINDOW.fullmatch(text.strip()):
-        hint = 'Until then write "never" and move the group by hand at a quiet hour, or a duration such as "5m".'
-        report.error(place, f'hours of the day for "failback" ({text}) are not in this version', hint)
+    if ":" in text:
+        hours = read_hours(text)
+        if isinstance(hours, Hours):
+            return Failback(FailbackKind.WITHIN, hours=hours)
+        report.error(place, f'"failback" is "{text}": {hours.text}', hours.hint)
     elif text[:1].isdigit():
         span = scope.span("failback", text, place, 100 * MILLISECOND, 30 * 24 * HOUR)
         if span is not None:
@@ -157,7 +159,7 @@ def _failback(report: Report, scope: Scope) -> Failback:
         hint = (
             f'Did you mean "{close}"?'
             if close
-            else 'Write "when-healthy", "never", or how long the better node must have been up, as in "5m".'
+            else 'Write "when-healthy", "never", how long the better node must have been up ("5m"), or hours ("02:00-04:00").'
         )
         report.error(place, f'unknown "failback" "{text}"', hint)
     return Failback()

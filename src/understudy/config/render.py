@@ -133,13 +133,18 @@ def _link(link: Link) -> str:
     return _inline(words)
 
 
+def _failback(failback: Failback) -> str:
+    if failback.kind is FailbackKind.AFTER:
+        return _span(failback.after)
+    return _text(failback.kind.value if failback.hours is None else str(failback.hours))
+
+
 def _group(group: Group) -> list[str]:
     lines = ["", f"[groups.{_key(group.name)}]"]
     if group.prefer:
         lines.append(f"prefer = {_texts(group.prefer)}")
     if group.failback != Failback():
-        after = group.failback.kind is FailbackKind.AFTER
-        lines.append(f"failback = {_span(group.failback.after) if after else _text(group.failback.kind.value)}")
+        lines.append(f"failback = {_failback(group.failback)}")
     if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
         lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
     if group.together is not None:

@@ -19,6 +19,7 @@ from ..events import (
     AdminRequest,
     Event,
     Finished,
+    HoursSeen,
     LeaseRefused,
     LinkChanged,
     ManagerChanged,
@@ -34,22 +35,18 @@ from ..events import (
     TimerDue,
 )
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
-from ..model import Cluster, Quorum, Role
+from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
 from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens, wishing
+from .clock import Clock
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
-from .quorum import Surroundings
 from .requests import Requests
 from .steward import Steward
 from .votes import Voter
 from .wishes import Wishes
-
-PINGS_KNOWN: Duration = 10 * SECOND
-"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
-
 
 REMEMBERED = 512
 """So many of our own states are remembered with the time at which they were said."""
@@ -79,6 +76,7 @@ class Node:
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
         self.pings_at: Instant = 0
+        self.clock = Clock()
         self.manager = self.leaving = self.gone = self.reloading = False
         self.watchdog: Duration = 0
         self.standby = self.draining = False
@@ -184,6 +182,8 @@ class Node:
                 self._manager(connected, now)
             case PingsSeen(answering):
                 self.answering, self.pings_at = answering, now
+            case HoursSeen():
+                self.clock.told(event, now)
             case AdminRequest():
                 operators.admin(self, event, now)
             case ShutdownAsked():
@@ -324,7 +324,7 @@ class Node:
     def _timer(self, now: Instant) -> None:
         for change in self.membership.expire(now):
             self.changed(change, now)
-        self._look_around(now)
+        outlook.look_around(self, now)
         wishing.expire(self, now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
@@ -338,7 +338,7 @@ class Node:
 
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
-        self._look_around(now)
+        outlook.look_around(self, now)
         # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
         # be no right that nobody heard of.
         before = len(self.out)
@@ -439,7 +439,7 @@ class Node:
         """After every event: look, plan, follow; and tell others at once when our own word has changed."""
         self.steward.wake_at = NEVER
         self.steward.changed = False
-        self._look_around(now)
+        outlook.look_around(self, now)
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
@@ -477,24 +477,3 @@ class Node:
         if self.role is Role.WITNESS:
             return True
         return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)
-
-    def _look_around(self, now: Instant) -> None:
-        """What the quorum policy may look at, for the steward."""
-        steward = self.steward
-        steward.alive = frozenset(name for name in self.others if self.membership.alive(name))
-        steward.met = frozenset(self.states)
-        if self.cluster.quorum is Quorum.FENCE:
-            steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
-            steward.deaf = frozenset(name for name in self.others if outlook.hears_us_not(self, name, now))
-        if self.cluster.quorum is Quorum.PAIR:
-            peer = self.others[0]
-            state = self.membership.state(peer)
-            never = state is State.UNKNOWN and now >= self.patient_until
-            quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
-            known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
-            reaches = not self.cluster.ping or (known and bool(self.answering))
-            deaf = outlook.hears_us_not(self, peer, now)
-            before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
-            if (never or deaf) and not before.peer_silent:
-                why = f"has heard nothing of {self.me} lately" if deaf else f"was not heard since {self.me} started"
-                self.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..effects import Level
 from ..messages import GroupReport, NodeState
-from ..model import Role
-from ..units import Duration, Instant, format_duration
-from . import wishing
+from ..model import Quorum, Role
+from ..units import SECOND, Duration, Instant, format_duration
+from . import clock, wishing
 from .membership import State
 from .placement import NodeView, View
+from .quorum import Surroundings
 
 if TYPE_CHECKING:
     from .node import Node
 
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
+
+PINGS_KNOWN: Duration = 10 * SECOND
+"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -55,7 +60,9 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         nodes[member.name] = replace(seen, able_for=spans)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
-    return View(nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node))
+    return View(
+        nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node), clock.within(node, now)
+    )
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
@@ -175,3 +182,25 @@ def hears_us_not(node: Node, name: str, now: Instant) -> bool:
         return False
     ours = [item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
     return not any(node.said_at.get(number, 0) >= oldest for number in ours)
+
+
+def look_around(node: Node, now: Instant) -> None:
+    """What the quorum policy may look at, for the steward."""
+    steward = node.steward
+    steward.alive = frozenset(name for name in node.others if node.membership.alive(name))
+    steward.met = frozenset(node.states)
+    if node.cluster.quorum is Quorum.FENCE:
+        steward.around = Surroundings(peer_off=steward.fencing.off(node.others[0]))
+        steward.deaf = frozenset(name for name in node.others if hears_us_not(node, name, now))
+    if node.cluster.quorum is Quorum.PAIR:
+        peer = node.others[0]
+        state = node.membership.state(peer)
+        never = state is State.UNKNOWN and now >= node.patient_until
+        quiet = peer in node.states and node.states[peer].quiet and node.membership.alive(peer)
+        known = now - node.pings_at <= max(PINGS_KNOWN, 3 * node.cluster.dead_time)
+        reaches = not node.cluster.ping or (known and bool(node.answering))
+        deaf = hears_us_not(node, peer, now)
+        before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+        if (never or deaf) and not before.peer_silent:
+            why = f"has heard nothing of {node.me} lately" if deaf else f"was not heard since {node.me} started"
+            node.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

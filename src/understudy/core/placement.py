@@ -41,7 +41,8 @@ class View:
     """What one node knows. ``holders``: who holds each group now; ``pinned``: groups that an operator put where they are.
 
     ``settle``: how long a better node must have been up before groups fail back to it. ``stopped``: groups that an operator
-    wants to run nowhere, and why. ``maintained``: groups that nobody may touch, and why.
+    wants to run nowhere, and why. ``maintained``: groups that nobody may touch, and why. ``within``: groups for whose failback
+    the hours are right now, by the clock of their holder; nobody else knows that.
     """
 
     nodes: Mapping[str, NodeView]
@@ -50,6 +51,7 @@ class View:
     settle: Duration = 0
     stopped: Mapping[str, str] = field(default_factory=dict)
     maintained: Mapping[str, str] = field(default_factory=dict)
+    within: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,15 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         reason = MOVED_HERE
     elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
         reason = "failback is never" if _preferred_over(group, best, holder) else f"{holder} is as good as {best}"
+    elif group.failback.hours is not None and group.name not in view.within:
+        reason = f"{best} is preferred, but failback waits for {group.failback.hours} by the clock of {holder}"
     else:
         needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else view.settle
         ready = view.nodes[best].ready_for(group.name)
         wait = max(0, needed - ready)
         if wait == 0:
-            why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back"
+            when = "" if group.failback.hours is None else f" within {group.failback.hours}"
+            why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back{when}"
             return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0)
         reason = f"{best} is preferred but is ready only for {_whole(ready)}"
     not_on = _not_on(group, holder, able, barred)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..hours import Hours
 from ..model import Cluster, FailbackKind, Group
 from ..units import HOUR, MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from . import whatif
@@ -20,7 +21,8 @@ class Known:
     """What a node knows, as far as it matters to what comes next.
 
     ``ends``: for (node, group) what would end that the group cannot run there; for (node, "") that nothing can. ``missing``:
-    what must come before anybody may take a group, such as votes, or "". ``alive``: members that count as there.
+    what must come before anybody may take a group, such as votes, or "". ``alive``: members that count as there. ``soon``: how
+    long until the hours of a group's failback open, where that is known.
     """
 
     cluster: Cluster
@@ -29,6 +31,7 @@ class Known:
     alive: frozenset[str]
     ends: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: str = ""
+    soon: Mapping[str, Duration] = field(default_factory=dict)
 
 
 def span(length: Duration) -> str:
@@ -85,6 +88,8 @@ def _by_itself(known: Known, name: str, holder: str, decision: Decision) -> list
         return [f"not by itself to {able[0]}: {MOVED_HERE}"]
     if able and group.failback.kind is FailbackKind.NEVER:
         return [f"not by itself to {able[0]}: failback is never"]
+    if able and group.failback.hours is not None and name not in known.view.within:
+        return [f"it goes back to {able[0]} {_at_hours(known, name, group.failback.hours, holder)}"]
     if able and decision.wait is not None:
         target = decision.order[0]
         needed = _needed(known, group)
@@ -115,7 +120,16 @@ def _when_back(known: Known, group: Group, node: str, decision: Decision) -> str
         return f"not by itself back to {node}, also when that can run it again: {MOVED_HERE}"
     needed = _needed(known, group)
     end = _end(known, node, group.name)
-    return f"it goes to {node} when that has been ready for {span(needed)}; now {reason}" + (f" ({end})" if end else "")
+    hours = "" if group.failback.hours is None else f", within {group.failback.hours}"
+    return f"it goes to {node} when that has been ready for {span(needed)}{hours}; now {reason}" + (
+        f" ({end})" if end else ""
+    )
+
+
+def _at_hours(known: Known, name: str, hours: Hours, holder: str) -> str:
+    """The next time is known to the holder alone; that of others may be shown wrong by their clocks, so it is not shown."""
+    soon = f", in {span(known.soon[name])}" if name in known.soon else ""
+    return f"at {hours.start}{soon}: failback is {hours}, by the clock of {holder}"
 
 
 def _failure(known: Known, name: str, holder: str, after: Mapping[str, Decision]) -> str:

@@ -25,6 +25,7 @@ from .drift import Drift
 from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
+from .hours import HoursWatch, Seen
 from .kept import Kept
 from .peers import Peers
 from .ping import Pinger
@@ -83,6 +84,7 @@ class Manager:
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed, former)
         self.fencer = Fencer(cluster, me, self.say)
         self.probes = Probes(cluster, me, self._probed)
+        self.hours = HoursWatch(cluster, self._hours_seen)
         others = tuple(name for name in cluster.names if name != me)
         self.peers = Peers(me, others, self.link, self.next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,6 +115,7 @@ class Manager:
         link = asyncio.ensure_future(self.link.run())
         self.background(self.agents.tend_logs())
         self.background(self._look_around())
+        self.background(self.hours.run())
         self._ping()
         self.control = control = await self._listen()
         # Not while a thread is loading that library: the one reads files in another thread, the other starts programs at once.
@@ -158,6 +161,7 @@ class Manager:
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self._drift.follow(cluster)
         self.probes.follow(cluster)
+        self.hours.follow(cluster)
         if before.fences != cluster.fences:
             self.fencer.follow(cluster)
             self._look_at_devices()
@@ -215,6 +219,7 @@ class Manager:
             self.say(Level.INFO, "the pulse is back")
         if connected:
             self.background(self.reloads.again())
+            self.hours.again()
         self._was_connected = True
 
     def _received(self, packet: Packet, peer: Peer) -> None:
@@ -309,6 +314,9 @@ class Manager:
 
     def _pings_seen(self, answering: tuple[str, ...]) -> None:
         self.link.send({"t": "pings", "answering": list(answering)})
+
+    def _hours_seen(self, seen: Seen) -> None:
+        self.link.send({"t": "hours", "hours": [list(item) for item in seen]})
 
     def _note(self, packet: Packet) -> None:
         try:

@@ -173,8 +173,9 @@ class Host:
         files.tell(self)
         if self.manager.up:
             world.after(world.habits.connect, partial(self.manager.connect, self.pulse_number))
-        if world.cluster.ping and self.member.role is Role.NODE:
-            world.after(world.habits.connect, partial(self.neighbours.watch_pings, self.pulse_number))
+        hours = any(group.failback.hours is not None for group in self.cluster.groups)
+        if (world.cluster.ping or hours) and self.member.role is Role.NODE:
+            world.after(world.habits.connect, partial(self.neighbours.watch, self.pulse_number))
 
     @property
     def wall_clock(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..config.hours import read_hours
+from ..hours import Hours
 from ..model import (
     AddressResource,
     Cluster,
@@ -13,6 +15,7 @@ from ..model import (
     FenceDevice,
     Group,
     Limits,
+    OnFailure,
     Quorum,
     Resource,
     Restarts,
@@ -24,7 +27,7 @@ from .shapes import SERVICE_DEVICE, make_members, script_devices
 
 _OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog")
 _OF_A_GROUP = (
-    *("address", "program", "script", "exclusive", "prefer", "failback", "restarts"),
+    *("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "on-failure"),
     *("with", "apart", "after", "weight", "probe"),
 )
 
@@ -66,7 +69,8 @@ def read_group(words: list[str]) -> Group:
     """What stands after ``group``."""
     options = split(words[1:], _OF_A_GROUP)
     limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
-    restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE)
+    on_failure = OnFailure(options.get("on-failure", ["restart"])[0])
+    restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE, on_failure)
     resources: list[Resource] = [
         AddressResource(f"address {a}", a, 24, SERVICE_DEVICE) for a in options.get("address", ())
     ]
@@ -81,7 +85,7 @@ def read_group(words: list[str]) -> Group:
         words[0],
         tuple(resources),
         tuple(options.get("prefer", ())),
-        _failback(options.get("failback", ["when-healthy"])[0]),
+        _failback(" ".join(options.get("failback", ["when-healthy"]))),
         stop_timeout=5 * SECOND,
         together=options["with"][0] if "with" in options else None,
         apart=tuple(options.get("apart", ())),
@@ -109,6 +113,9 @@ def _failback(word: str) -> Failback:
         return Failback(FailbackKind.NEVER)
     if word == "when-healthy":
         return Failback(FailbackKind.WHEN_HEALTHY)
+    hours = read_hours(word)
+    if isinstance(hours, Hours):
+        return Failback(FailbackKind.WITHIN, hours=hours)
     return Failback(FailbackKind.AFTER, parse_duration(word))
 
 

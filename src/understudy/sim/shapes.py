@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from ..hours import Hours
 from ..model import (
     AddressResource,
     Cluster,
@@ -227,5 +228,7 @@ def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration, po
         prefer = tuple(random.sample(nodes, random.randint(0, len(nodes))))
         kind = random.choice((FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER, FailbackKind.AFTER))
         failback = Failback(kind, 2 * dead_time if kind is FailbackKind.AFTER else 0)
+        if kind is FailbackKind.NEVER and number == 1:  # right now, and soon no more: a run begins at 22:13:20
+            failback = Failback(FailbackKind.WITHIN, hours=Hours(0, 22 * 60 + 14))
         groups.append(Group(name, tuple(resources), prefer, failback, 3 * dead_time, probes=_probes(resources)))
     return tuple(groups)
