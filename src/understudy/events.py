@@ -142,7 +142,7 @@ class ManagerChanged:
 
 @dataclass(frozen=True, slots=True)
 class PingsSeen:
-    """Which ping targets answered lately (only asked for under the ``pair`` policy)."""
+    """Which ping targets answered lately: those of groups, and under the ``pair`` policy those of the cluster."""
 
     answering: tuple[str, ...]
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from .hours import Hours
-from .probes import Probe
+from .probes import Probe, Reach
 from .units import MILLISECOND, MINUTE, SECOND, Duration
 
 
@@ -391,6 +391,7 @@ class Group:
     after: tuple[str, ...] = ()
     weight: int = 0
     probes: tuple[Probe, ...] = ()
+    stays_where: Reach | None = None
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:
@@ -470,6 +471,11 @@ class Cluster:
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
+
+    @property
+    def reach_targets(self) -> tuple[str, ...]:
+        """The ping targets of all groups, each once."""
+        return tuple(dict.fromkeys(a for group in self.groups if group.stays_where for a in group.stays_where.ping))
 
     @property
     def majority(self) -> int:

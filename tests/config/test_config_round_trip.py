@@ -47,7 +47,7 @@ from understudy.model import (
     SourceAddressResource,
     SystemdResource,
 )
-from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
+from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, Reach, TcpCheck
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
 
 pytestmark = pytest.mark.slow
@@ -246,7 +246,10 @@ def _groups(draw: st.DrawFn, nodes: list[str]):
         )
         prefer = tuple(draw(st.permutations(nodes))[: draw(st.integers(0, len(nodes)))])
         groups.append(Group(name, tuple(resources), prefer, failback, draw(st.integers(SECOND, 24 * HOUR))))
-        groups[-1] = replace(groups[-1], probes=draw(_probes(resources)))
+        reach = st.builds(
+            Reach, st.sampled_from([("192.168.9.1",), ("192.168.9.1", "2001:db8::9")]), st.integers(SECOND, HOUR)
+        )
+        groups[-1] = replace(groups[-1], probes=draw(_probes(resources)), stays_where=draw(st.none() | reach))
     return tuple(groups)
 
 

@@ -75,4 +75,32 @@ GROUPS: tuple[Mutant, ...] = (
         "(False, 0))\n        return end if within else None",
         "hours without an end, when the manager is gone",
     ),
+    Mutant(
+        "ping-targets-undamped",
+        "placement.py",
+        "node.behind.get(group.name, -1) >= group.stays_where.damping",
+        "group.name in node.behind",
+        "a group moves whenever a ping target answers on one node a moment before the other",
+    ),
+    Mutant(
+        "behind-for-ever",
+        "reach.py",
+        "            charge.behind_since.pop(name, None)\n            continue",
+        "            continue",
+        "a node that has lost a ping target once counts as behind for ever",
+    ),
+    Mutant(
+        "fails-back-undamped",
+        "placement.py",
+        "        needed = max(needed, group.stays_where.damping)\n",
+        "",
+        "a group goes back to a node whose cable flaps",
+    ),
+    Mutant(
+        "after-does-not-ask-probes",
+        "ordering.py",
+        "if phase is Phase.STARTED and up:",
+        "if phase is Phase.STARTED:",
+        "a group starts after one that is started and down",
+    ),
 )

@@ -28,6 +28,7 @@ from .hours import read_hours
 from .members import MemberDraft
 from .mounts import check_mounts
 from .probes import read_probes
+from .reach import read_reach
 from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
@@ -40,7 +41,6 @@ MOST_GROUPS = 128
 DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 
 _LATER = {
-    "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
     "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
 }
 
@@ -53,6 +53,7 @@ class GroupDraft:
     group: Group
     drafts: list[ResourceDraft] = field(default_factory=list)
     relations: Relations = field(default_factory=Relations)
+    targets: tuple[tuple[str, Place], ...] = ()
 
 
 def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[GroupDraft]:
@@ -104,6 +105,7 @@ def _group(
     items = value.data.items if value is not None and isinstance(value.data, Array) else []
     probes = read_probes(report, scope, name, list(zip(items, read, strict=True)))
     relations = read_relations(scope)
+    reach, targets = read_reach(report, scope, name)
     elsewhere = {"probe": "It belongs to a resource; for one of the group write [groups.NAME.probes.NAME]."}
     scope.finish(later=_LATER, elsewhere=elsewhere)
     group = Group(
@@ -117,8 +119,12 @@ def _group(
         tuple(item for item, _ in relations.after),
         relations.weight,
         probes,
+        reach,
     )
-    return GroupDraft(places[0], group, drafts, relations)
+    if reach is not None and group.together is not None:
+        text = f'"stays_where" of {name} decides nothing: it goes with {group.together}, wherever that is'
+        report.warning(targets[0][1], text, f"Write [groups.{group.together}.stays_where].")
+    return GroupDraft(places[0], group, drafts, relations, targets)
 
 
 def _prefer(report: Report, scope: Scope, members: list[MemberDraft]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, No
 from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens, wishing
+from . import asking, hearing, operators, ordering, outlook, reach, reload, stamps, status, wardens, wishing
 from .clock import Clock
 from .links import Links, Standing
 from .membership import Change, Membership, State
@@ -76,6 +76,7 @@ class Node:
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
         self.pings_at: Instant = 0
+        self.pings_told = False
         self.clock = Clock()
         self.manager = self.leaving = self.gone = self.reloading = False
         self.watchdog: Duration = 0
@@ -181,7 +182,7 @@ class Node:
             case ManagerChanged(connected):
                 self._manager(connected, now)
             case PingsSeen(answering):
-                self.answering, self.pings_at = answering, now
+                self.answering, self.pings_at, self.pings_told = answering, now, True
             case HoursSeen():
                 self.clock.told(event, now)
             case AdminRequest():
@@ -391,13 +392,15 @@ class Node:
             watchdog=self.watchdog,
             wishes=self.wishes.said(now),
             draining=self.draining and not self.leaving,
+            not_up=ordering.not_up(self.steward),
+            reaches=reach.own(self, now),
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
         reports = outlook.reports(self)
         words = tuple((item.group, item.phase, item.fit) for item in reports)
-        standing = (self.standby, self.draining, self.leaving)
+        standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
         return (self.steward.claims.holds(), words, standing, self.wishes.numbers())
 
     # Things that happen on this machine
@@ -471,7 +474,10 @@ class Node:
         for name, charge in self.steward.charges.items():
             if charge.was_named:
                 charge.was_named = False
-                charge.pinned = name in self.decisions and self.decisions[name].order[:1] != (self.me,)
+                order = self.decisions[name].order if name in self.decisions else ()
+                # It may be here for a ping target that we know of a moment later than the one who released it.
+                missed = bool(order) and reach.behind(charge, order[0], self.at) is not None
+                charge.pinned = name in self.decisions and order[:1] != (self.me,) and not missed
 
     def _at_rest(self) -> bool:
         if self.role is Role.WITNESS:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ..effects import Level
 from ..messages import GroupReport, NodeState
 from ..model import Quorum, Role
-from ..units import SECOND, Duration, Instant, format_duration
-from . import clock, wishing
+from ..units import Duration, Instant, format_duration
+from . import clock, reach, wishing
 from .membership import State
 from .placement import NodeView, View
 from .quorum import Surroundings
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
-
-PINGS_KNOWN: Duration = 10 * SECOND
-"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -55,9 +52,11 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
     """All that the plan looks at."""
     nodes: dict[str, NodeView] = {}
     for member in node.cluster.nodes:
-        seen = node_view(node, member.name, now)
-        spans = able_for(node, seen, now)
-        nodes[member.name] = replace(seen, able_for=spans)
+        nodes[member.name] = node_view(node, member.name, now)
+    for charge in node.steward.charges.values():
+        reach.look(node, charge, nodes, now)
+    for name, seen in nodes.items():
+        nodes[name] = replace(seen, able_for=able_for(node, seen, now), behind=behind(node, name, now))
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(
@@ -69,11 +68,19 @@ def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
     """For each group how long it could have run on that node without a break: what a failback is measured by."""
     spans: dict[str, Duration] = {}
     for name, charge in node.steward.charges.items():
-        if seen.bar or name in seen.unfit:
+        worse = seen.name in charge.behind_since or reach.unknown(node, charge, seen.name, now)
+        if seen.bar or name in seen.unfit or worse:
             charge.able_since.pop(seen.name, None)
+            spans[name] = 0
         else:
             spans[name] = now - charge.able_since.setdefault(seen.name, now)
     return spans
+
+
+def behind(node: Node, name: str, now: Instant) -> dict[str, Duration]:
+    """For each group how long fewer of its ping targets have answered on the node ``name`` than on another."""
+    found = {group: reach.behind(charge, name, now) for group, charge in node.steward.charges.items()}
+    return {group: span for group, span in found.items() if span is not None}
 
 
 def node_view(node: Node, name: str, now: Instant) -> NodeView:
@@ -197,8 +204,8 @@ def look_around(node: Node, now: Instant) -> None:
         state = node.membership.state(peer)
         never = state is State.UNKNOWN and now >= node.patient_until
         quiet = peer in node.states and node.states[peer].quiet and node.membership.alive(peer)
-        known = now - node.pings_at <= max(PINGS_KNOWN, 3 * node.cluster.dead_time)
-        reaches = not node.cluster.ping or (known and bool(node.answering))
+        known = now - node.pings_at <= max(reach.PINGS_KNOWN, 3 * node.cluster.dead_time)
+        reaches = not node.cluster.ping or (known and any(name in node.answering for name in node.cluster.ping))
         deaf = hears_us_not(node, peer, now)
         before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
         if (never or deaf) and not before.peer_silent:

@@ -13,7 +13,7 @@ from ..hours import Hours
 from ..model import Cluster, FailbackKind, Group
 from ..units import HOUR, MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from . import whatif
-from .placement import MOVED_HERE, Decision, NodeView, View, candidates, plan
+from .placement import MORE_ANSWER, MOVED_HERE, Decision, NodeView, View, candidates, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,10 @@ def _by_itself(known: Known, name: str, holder: str, decision: Decision) -> list
     group = known.cluster.group(name)
     if group.together is not None:
         return [f"it goes where {group.together} goes"]
+    lag = known.view.nodes[holder].behind.get(name) if holder in known.view.nodes else None
+    if group.stays_where is not None and lag is not None and len(decision.order) > 1:
+        left = span(group.stays_where.damping - lag)
+        return [f"it leaves {holder} in {left}, if until then {MORE_ANSWER} on another node than here"]
     better = _better(group, holder, known.cluster)
     able = [node for node in better if node in decision.order]
     if able and name in known.view.pinned:
@@ -108,7 +112,8 @@ def _better(group: Group, holder: str, cluster: Cluster) -> list[str]:
 
 def _needed(known: Known, group: Group) -> Duration:
     """How long a better node must have been ready."""
-    return group.failback.after if group.failback.kind is FailbackKind.AFTER else known.view.settle
+    needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else known.view.settle
+    return needed if group.stays_where is None else max(needed, group.stays_where.damping)
 
 
 def _when_back(known: Known, group: Group, node: str, decision: Decision) -> str:

@@ -29,7 +29,10 @@ def known(node: Node, holders: Mapping[str, str], partners: list[str], now: Inst
     ends: dict[tuple[str, str], str] = {}
     for member in cluster.nodes:
         seen = outlook.node_view(node, member.name, now)
-        nodes[member.name] = NodeView(seen.name, seen.bar, seen.up_for, seen.unfit, _spans(node, seen, now))
+        behind = outlook.behind(node, member.name, now)
+        nodes[member.name] = NodeView(
+            seen.name, seen.bar, seen.up_for, seen.unfit, _spans(node, seen, now), behind=behind
+        )
         ends.update(_own_ends(node, now) if member.name == node.me else _ends_of(node, seen))
     pinned = frozenset(name for name, holder in holders.items() if _pinned(node, name, holder))
     settle = cluster.dead_time + 2 * cluster.heartbeat

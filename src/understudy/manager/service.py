@@ -148,10 +148,14 @@ class Manager:
         if self._pinging is not None:
             self._pinging.cancel()
         self._pinger = self._pinging = None
-        if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
+        here = self.cluster.member(self.me).role is Role.NODE
+        targets = dict.fromkeys(self.cluster.reach_targets if here else ())
+        if self.cluster.quorum is Quorum.PAIR:
+            targets |= dict.fromkeys(self.cluster.ping)
+        if targets:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
-            self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
+            self._pinger = Pinger(tuple(targets), interval, patience, self._pings_seen)
             self._pinging = self.background(self._pinger.run())
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
@@ -165,7 +169,7 @@ class Manager:
         if before.fences != cluster.fences:
             self.fencer.follow(cluster)
             self._look_at_devices()
-        if before.ping != cluster.ping:
+        if (before.ping, before.reach_targets) != (cluster.ping, cluster.reach_targets):
             self._ping()
         if self.control is not None:
             await self.control.follow(cluster)

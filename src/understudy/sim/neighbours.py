@@ -134,7 +134,7 @@ class Neighbours:
         if self.host.core is None or pulse != self.host.pulse_number:
             return
         if self.host.manager.up:
-            if self.host.world.cluster.ping:
+            if self.pings:
                 self.tell_pings()
             self.tell_hours()
         self.host.world.after(SECOND, partial(self.watch, pulse))

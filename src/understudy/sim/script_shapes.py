@@ -21,14 +21,14 @@ from ..model import (
     Restarts,
     ScriptResource,
 )
-from ..probes import PingCheck, Probe
+from ..probes import PingCheck, Probe, Reach
 from ..units import MINUTE, SECOND, parse_duration
 from .shapes import SERVICE_DEVICE, make_members, script_devices
 
 _OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog")
 _OF_A_GROUP = (
     *("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "on-failure"),
-    *("with", "apart", "after", "weight", "probe"),
+    *("with", "apart", "after", "weight", "probe", "reach", "damping"),
 )
 
 
@@ -92,6 +92,9 @@ def read_group(words: list[str]) -> Group:
         after=tuple(options.get("after", ())),
         weight=int(options["weight"][0]) if "weight" in options else 0,
         probes=tuple(_probe(word) for word in options.get("probe", ())),
+        stays_where=Reach(tuple(options["reach"]), parse_duration(options.get("damping", ["5s"])[0]))
+        if "reach" in options
+        else None,
     )
 
 
