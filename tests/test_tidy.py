@@ -21,7 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "understudy"
 
 WORDS = frozenset(
-    {"units", "errors", "model", "messages", "events", "effects", "snapshot", "plain", "logline", "probes", "changes"}
+    {
+        "units",
+        "errors",
+        "model",
+        "messages",
+        "events",
+        "effects",
+        "snapshot",
+        "plain",
+        "logline",
+        "probes",
+        "changes",
+        "hours",
+    }
 )
 EVERYTHING = frozenset(
     {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}

@@ -142,9 +142,18 @@ class ManagerChanged:
 
 @dataclass(frozen=True, slots=True)
 class PingsSeen:
-    """Which ping targets answered lately (only asked for under the ``pair`` policy)."""
+    """Which ping targets answered lately: those of groups, and under the ``pair`` policy those of the cluster."""
 
     answering: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HoursSeen:
+    """What this machine's clock on the wall says of the hours that groups name: (as the file has them, whether it is within them
+    now, for how long that stays so). Told again when the clock was set, and about every minute.
+    """
+
+    hours: tuple[tuple[str, bool, Duration], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,7 @@ Event: TypeAlias = (
     | LeaseRefused
     | ManagerChanged
     | PingsSeen
+    | HoursSeen
     | AdminRequest
     | ShutdownAsked
     | Reconfigured

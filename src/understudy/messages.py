@@ -108,7 +108,8 @@ class NodeState:
     ``number`` grows with each state of one incarnation; a smaller one is old news. ``quiet`` is set while the sender has just
     started and grants nothing. ``watchdog``: the time-out of its armed watchdog device, 0 for none: it resets the machine
     at most so long after a right to run exclusive parts has ended. ``draining``: in standby, but it keeps what no other node can
-    take.
+    take. ``not_up``: groups started there of which probes do not say that they are up, where other groups wait for that.
+    ``reaches``: which ping targets of groups answer there; None when it does not know.
     """
 
     node: str
@@ -126,6 +127,8 @@ class NodeState:
     watchdog: Duration = 0
     wishes: tuple[Wish, ...] = ()
     draining: bool = False
+    not_up: tuple[str, ...] = ()
+    reaches: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

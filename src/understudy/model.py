@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from .probes import Probe
+from .hours import Hours
+from .probes import Probe, Reach
 from .units import MILLISECOND, MINUTE, SECOND, Duration
 
 
@@ -353,19 +354,21 @@ Resource: TypeAlias = AddressResource | Program
 
 
 class FailbackKind(Enum):
-    """When a group returns to a better placed node: at once, never, or when that node has been up for a while."""
+    """When a group returns to a better placed node: at once, never, when that has been up for a while, or at certain hours."""
 
     WHEN_HEALTHY = "when-healthy"
     NEVER = "never"
     AFTER = "after"
+    WITHIN = "within"
 
 
 @dataclass(frozen=True, slots=True)
 class Failback:
-    """``after`` counts only with ``FailbackKind.AFTER``."""
+    """``after`` counts only with ``FailbackKind.AFTER``, ``hours`` (by the holder's clock) only with ``WITHIN``."""
 
     kind: FailbackKind = FailbackKind.WHEN_HEALTHY
     after: Duration = 0
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +391,7 @@ class Group:
     after: tuple[str, ...] = ()
     weight: int = 0
     probes: tuple[Probe, ...] = ()
+    stays_where: Reach | None = None
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:
@@ -469,6 +473,11 @@ class Cluster:
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
+
+    @property
+    def reach_targets(self) -> tuple[str, ...]:
+        """The ping targets of all groups, each once."""
+        return tuple(dict.fromkeys(a for group in self.groups if group.stays_where for a in group.stays_where.ping))
 
     @property
     def majority(self) -> int:

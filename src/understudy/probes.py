@@ -53,6 +53,14 @@ class PingCheck:
     address: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A group goes where more of the addresses ``ping`` answer than on its own node, once that has been so for ``damping``."""
+
+    ping: tuple[str, ...]
+    damping: Duration
+
+
 Check: TypeAlias = HttpCheck | TcpCheck | CommandCheck | PingCheck
 
 

@@ -17,6 +17,7 @@ from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS, derive
 from understudy.config.toml import decode, parse
 from understudy.config.validate import read
 from understudy.errors import Problem
+from understudy.hours import Hours
 from understudy.model import (
     AddressResource,
     Cluster,
@@ -46,7 +47,7 @@ from understudy.model import (
     SourceAddressResource,
     SystemdResource,
 )
-from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
+from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, Reach, TcpCheck
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
 
 pytestmark = pytest.mark.slow
@@ -223,6 +224,12 @@ def _probes(draw: st.DrawFn, resources: list[Resource]):
 
 
 @st.composite
+def _hours(draw: st.DrawFn):
+    opens, closes = draw(st.lists(st.integers(0, 24 * 60 - 1), min_size=2, max_size=2, unique=True))
+    return Hours(opens, closes, tuple(sorted(draw(st.sets(st.integers(0, 6), max_size=6)))))
+
+
+@st.composite
 def _groups(draw: st.DrawFn, nodes: list[str]):
     group_names = draw(st.lists(names, unique=True, max_size=3))
     number = 0
@@ -235,10 +242,14 @@ def _groups(draw: st.DrawFn, nodes: list[str]):
         failback = draw(
             st.sampled_from([Failback(), Failback(FailbackKind.NEVER)])
             | st.integers(100 * MILLISECOND, 24 * HOUR).map(lambda after: Failback(FailbackKind.AFTER, after))
+            | _hours().map(lambda hours: Failback(FailbackKind.WITHIN, hours=hours))
         )
         prefer = tuple(draw(st.permutations(nodes))[: draw(st.integers(0, len(nodes)))])
         groups.append(Group(name, tuple(resources), prefer, failback, draw(st.integers(SECOND, 24 * HOUR))))
-        groups[-1] = replace(groups[-1], probes=draw(_probes(resources)))
+        reach = st.builds(
+            Reach, st.sampled_from([("192.168.9.1",), ("192.168.9.1", "2001:db8::9")]), st.integers(SECOND, HOUR)
+        )
+        groups[-1] = replace(groups[-1], probes=draw(_probes(resources)), stays_where=draw(st.none() | reach))
     return tuple(groups)
 
 

@@ -3,7 +3,7 @@
 ``render`` runs a text and returns it with its plans written anew. ``#`` begins a comment. The lines:
 
     nodes ha01 ha02 ha03                         in the order of the file; all up for 10m
-    group site [prefer ha01 ha02] [failback never | when-healthy | 5m] [with G] [apart G...] [after G...] [weight 3]
+    group site [prefer ha01 ha02] [failback never | when-healthy | 5m | 02:00-04:00] [with G] [apart G...] [after G...] [weight 3]
     ha01 takes 10                                its capacity
     settle 1.4s                                  how long a better node must have been up; 1.4s unless told
     ha01 up 3s                                   able since then; takes back what kept it from running anything
@@ -11,6 +11,8 @@
     ha01 barred: it is in standby                may run nothing, and why
     ha01 unfit for site: eth0 has no carrier     cannot run this group, and why; nothing after the colon: it can
     site on ha01 | site on nobody                who holds it
+    hours of site [in 3h]                        those of its failback are right now, or in so long
+    no hours of site                             or not, and who knows when
     site pinned | site free                      whether an operator put it where it is
     ha01 mended by: understudy online ha01       what would end that it is barred
     silent arbiter                               members that are not there, so that their votes are missing
@@ -22,8 +24,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from understudy.config.hours import read_hours
 from understudy.core.placement import Decision, NodeView, View, plan
 from understudy.core.prospects import Known, prospects
+from understudy.hours import Hours
 from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
 from understudy.sim.script_shapes import split
 from understudy.units import MINUTE, SECOND, Duration, format_duration, parse_duration
@@ -44,6 +48,8 @@ class Status:
     capacities: dict[str, int] = field(default_factory=dict)
     ends: dict[tuple[str, str], str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    within: set[str] = field(default_factory=set)
+    soon: dict[str, Duration] = field(default_factory=dict)
 
     def cluster(self) -> Cluster:
         members = tuple(Member(name, Role.NODE, (), "", self.capacities.get(name)) for name in self.nodes)
@@ -52,7 +58,7 @@ class Status:
         return Cluster("test", "", SECOND // 5, SECOND, Quorum.MAJORITY, (*members, witness), groups)
 
     def view(self) -> View:
-        return View(self.nodes, self.holders, frozenset(self.pinned), self.settle)
+        return View(self.nodes, self.holders, frozenset(self.pinned), self.settle, within=frozenset(self.within))
 
     def plan(self) -> dict[str, Decision]:
         return plan(self.cluster(), self.view())
@@ -61,7 +67,7 @@ class Status:
         cluster = self.cluster()
         alive = frozenset(name for name in cluster.names if name not in self.silent)
         missing = "" if len(alive) >= cluster.majority else f"waits for {cluster.majority} votes"
-        return Known(cluster, self.view(), self.plan(), alive, self.ends, missing)
+        return Known(cluster, self.view(), self.plan(), alive, self.ends, missing, self.soon)
 
 
 def render(text: str) -> str:
@@ -95,7 +101,7 @@ def decided(decision: Decision) -> list[str]:
 
 
 def _tell(status: Status, command: str) -> None:
-    head, _, reason = command.partition(":")
+    head, _, reason = command.partition(":") if not command.startswith("group ") else (command, "", "")
     match head.split():
         case ["nodes", *names]:
             status.nodes = {name: NodeView(name, up_for=10 * MINUTE) for name in names}
@@ -123,6 +129,14 @@ def _tell(status: Status, command: str) -> None:
             status.holders.pop(group, None)
         case [group, "on", node] if group in status.groups:
             status.holders[group] = node
+        case ["hours", "of", group] if group in status.groups:
+            status.within.add(group)
+        case ["hours", "of", group, "in", span] if group in status.groups:
+            status.within.discard(group)
+            status.soon[group] = parse_duration(span)
+        case ["no", "hours", "of", group] if group in status.groups:
+            status.within.discard(group)
+            status.soon.pop(group, None)
         case [group, "pinned"] if group in status.groups:
             status.pinned.add(group)
         case [group, "free"] if group in status.groups:
@@ -138,8 +152,13 @@ def _group(name: str, words: list[str]) -> Group:
     failback = Failback()
     if "failback" in options:
         kinds = {kind.value: kind for kind in (FailbackKind.NEVER, FailbackKind.WHEN_HEALTHY)}
-        (value,) = options["failback"]
-        failback = Failback(kinds[value]) if value in kinds else Failback(FailbackKind.AFTER, parse_duration(value))
+        value = " ".join(options["failback"])
+        if value in kinds:
+            failback = Failback(kinds[value])
+        elif isinstance(hours := read_hours(value), Hours):
+            failback = Failback(FailbackKind.WITHIN, hours=hours)
+        else:
+            failback = Failback(FailbackKind.AFTER, parse_duration(value))
     return Group(
         name,
         (),

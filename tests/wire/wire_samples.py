@@ -56,7 +56,10 @@ ASKED = (
 
 
 SAMPLES: tuple[Message, ...] = (
-    Heartbeat(replace(state(), wishes=ASKED), (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED))),
+    Heartbeat(
+        replace(state(), wishes=ASKED, not_up=("site",), reaches=("192.168.58.1",)),
+        (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED, reaches=())),
+    ),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
     BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_000_000, 25_000_000, 3, "promised to ha03"),
     Release("ha01", 7, "site", BALLOT, "ha02", stopped=True),
@@ -100,6 +103,8 @@ states = st.builds(
     several(heard),
     several(reports),
     wishes=several(wishes),
+    not_up=several(names),
+    reaches=st.none() | several(names),
 )
 messages = st.one_of(
     st.builds(Heartbeat, states, several(states)),

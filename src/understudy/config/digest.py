@@ -15,7 +15,15 @@ from ..units import SECOND
 
 _SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0, "init_dead_time": 0}
 _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
-_SINCE_GROUP: dict[str, object] = {"together": None, "apart": (), "after": (), "weight": 0, "probes": ()}
+_SINCE_GROUP: dict[str, object] = {
+    "together": None,
+    "apart": (),
+    "after": (),
+    "weight": 0,
+    "probes": (),
+    "stays_where": None,
+}
+_SINCE_FAILBACK: dict[str, object] = {"hours": None}
 _SINCE_RESTARTS: dict[str, object] = {"on_failure": OnFailure.RESTART, "on_stop": None}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
@@ -37,6 +45,7 @@ def digest(cluster: Cluster) -> str:
         _shorten(member, _SINCE_MEMBER)
     for group in meaning["groups"]:
         _shorten(group, _SINCE_GROUP)
+        _shorten(group["failback"], _SINCE_FAILBACK)
         for resource in group["resources"]:
             _shorten(resource["restarts"], _SINCE_RESTARTS)
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]

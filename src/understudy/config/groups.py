@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
+from ..hours import Hours
 from ..model import (
     AddressResource,
     CommandResource,
@@ -24,9 +24,11 @@ from ..model import (
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
+from .hours import read_hours
 from .members import MemberDraft
 from .mounts import check_mounts
 from .probes import read_probes
+from .reach import read_reach
 from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
 from .resources import ResourceDraft, read_resource, stop_time
@@ -39,10 +41,8 @@ MOST_GROUPS = 128
 DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 
 _LATER = {
-    "stays_where": "Until then a group moves when the interface of one of its addresses loses its carrier.",
     "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
 }
-_WINDOW = re.compile(r"\d{1,2}:\d{2}\s*-\s*\d{1,2}:\d{2}", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class GroupDraft:
     group: Group
     drafts: list[ResourceDraft] = field(default_factory=list)
     relations: Relations = field(default_factory=Relations)
+    targets: tuple[tuple[str, Place], ...] = ()
 
 
 def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[GroupDraft]:
@@ -104,6 +105,7 @@ def _group(
     items = value.data.items if value is not None and isinstance(value.data, Array) else []
     probes = read_probes(report, scope, name, list(zip(items, read, strict=True)))
     relations = read_relations(scope)
+    reach, targets = read_reach(report, scope, name)
     elsewhere = {"probe": "It belongs to a resource; for one of the group write [groups.NAME.probes.NAME]."}
     scope.finish(later=_LATER, elsewhere=elsewhere)
     group = Group(
@@ -117,8 +119,12 @@ def _group(
         tuple(item for item, _ in relations.after),
         relations.weight,
         probes,
+        reach,
     )
-    return GroupDraft(places[0], group, drafts, relations)
+    if reach is not None and group.together is not None:
+        text = f'"stays_where" of {name} decides nothing: it goes with {group.together}, wherever that is'
+        report.warning(targets[0][1], text, f"Write [groups.{group.together}.stays_where].")
+    return GroupDraft(places[0], group, drafts, relations, targets)
 
 
 def _prefer(report: Report, scope: Scope, members: list[MemberDraft]) -> tuple[str, ...]:
@@ -145,9 +151,11 @@ def _failback(report: Report, scope: Scope) -> Failback:
         if text == kind.value:
             return Failback(kind)
     place = scope.at("failback")
-    if _WINDOW.fullmatch(text.strip()):
-        hint = 'Until then write "never" and move the group by hand at a quiet hour, or a duration such as "5m".'
-        report.error(place, f'hours of the day for "failback" ({text}) are not in this version', hint)
+    if ":" in text:
+        hours = read_hours(text)
+        if isinstance(hours, Hours):
+            return Failback(FailbackKind.WITHIN, hours=hours)
+        report.error(place, f'"failback" is "{text}": {hours.text}', hours.hint)
     elif text[:1].isdigit():
         span = scope.span("failback", text, place, 100 * MILLISECOND, 30 * 24 * HOUR)
         if span is not None:
@@ -157,7 +165,7 @@ def _failback(report: Report, scope: Scope) -> Failback:
         hint = (
             f'Did you mean "{close}"?'
             if close
-            else 'Write "when-healthy", "never", or how long the better node must have been up, as in "5m".'
+            else 'Write "when-healthy", "never", how long the better node must have been up ("5m"), or hours ("02:00-04:00").'
         )
         report.error(place, f'unknown "failback" "{text}"', hint)
     return Failback()

@@ -36,6 +36,7 @@ from ..units import HOUR, MICROSECOND, MILLISECOND, MINUTE, SECOND, Duration
 from .fences import DEFAULT_DELAY, DEFAULT_DEVICE, DEFAULT_TIMEOUT
 from .groups import DEFAULT_STOP_TIMEOUT
 from .parts import DEFAULT_LIMITS
+from .reach import DEFAULT_DAMPING
 from .resources import default_exclusive, derived_name
 from .routes import MAIN_TABLE
 from .validate import DEFAULT_PORT
@@ -135,13 +136,18 @@ def _link(link: Link) -> str:
     return _inline(words)
 
 
+def _failback(failback: Failback) -> str:
+    if failback.kind is FailbackKind.AFTER:
+        return _span(failback.after)
+    return _text(failback.kind.value if failback.hours is None else str(failback.hours))
+
+
 def _group(group: Group) -> list[str]:
     lines = ["", f"[groups.{_key(group.name)}]"]
     if group.prefer:
         lines.append(f"prefer = {_texts(group.prefer)}")
     if group.failback != Failback():
-        after = group.failback.kind is FailbackKind.AFTER
-        lines.append(f"failback = {_span(group.failback.after) if after else _text(group.failback.kind.value)}")
+        lines.append(f"failback = {_failback(group.failback)}")
     if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
         lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
     if group.together is not None:
@@ -153,14 +159,22 @@ def _group(group: Group) -> list[str]:
     if group.weight:
         lines.append(f"weight = {group.weight}")
     if not group.resources:
-        return [*lines, "resources = []"]
+        return [*lines, "resources = []", *_reach(group)]
     probes = {probe.resource: probe for probe in group.probes if probe.resource}
     lines += ["resources = [", *(f"  {_resource(item, probes.get(item.id))}," for item in group.resources), "]"]
     for probe in group.probes:
         if not probe.resource:
             words = [f"{word} = {value}" for word, value in _probe(probe)]
             lines += ["", f"[groups.{_key(group.name)}.probes.{_key(probe.name)}]", *words]
-    return lines
+    return lines + _reach(group)
+
+
+def _reach(group: Group) -> list[str]:
+    if group.stays_where is None:
+        return []
+    lines = ["", f"[groups.{_key(group.name)}.stays_where]", f"ping = {_texts(group.stays_where.ping)}"]
+    damping = group.stays_where.damping
+    return lines if damping == DEFAULT_DAMPING else [*lines, f"damping = {_span(damping)}"]
 
 
 def _resource(resource: Resource, probe: Probe | None) -> str:

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from ..errors import Problem
 from ..model import AddressResource, Cluster, Group, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
-from .addresses import NAME_RULE, Wrong, is_name, read_host
+from .addresses import NAME_RULE, is_name
 from .api import ApiDraft, read_api
 from .digest import digest
 from .fences import DEFAULT_DELAY, check_fences, check_watchdog, check_wishes, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups
 from .members import MemberDraft, read_members
 from .pairing import find_networks
+from .reach import read_addresses
 from .report import Report, Scope, suggestion
 from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
@@ -168,7 +169,7 @@ def _cluster(report: Report, top: Scope) -> _Settings:
         dead_time=dead_time,
         quorum=_quorum(report, scope),
         port=scope.integer("port", 1, 65535, DEFAULT_PORT),
-        ping=_ping(report, scope),
+        ping=read_addresses(report, scope),
         admin_group=admin_group,
         fence_delay=DEFAULT_DELAY if fence_delay is None else fence_delay,
         init_dead_time=scope.duration("init_dead_time", 0, LONGEST_DEAD_TIME) or 0,
@@ -233,20 +234,6 @@ def _quorum(report: Report, scope: Scope) -> Quorum | None:
         known = [policy.value for policy in Quorum]
         report.error(scope.at("quorum"), f'unknown quorum policy "{text}"', suggestion(text, known, "The policies are"))
     return None
-
-
-def _ping(report: Report, scope: Scope) -> tuple[tuple[str, Place], ...]:
-    found: dict[str, Place] = {}
-    for text, place in scope.texts("ping", "addresses") or []:
-        host = read_host(text)
-        if isinstance(host, Wrong):
-            report.error(place, host.text, host.hint)
-            continue
-        address = str(host[0]) if host[1] is None else f"{host[0]}%{host[1]}"
-        if address in found:
-            report.error(place, f'"ping" lists {address} twice', "Keep one of them.")
-        found[address] = place
-    return tuple(found.items())
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------
@@ -329,7 +316,8 @@ def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft],
         for draft in group.drafts:
             if isinstance(draft.resource, AddressResource):
                 own[draft.resource.address] = f"a virtual address of {group.group.name}"
-    for address, place in settings.ping:
+    targets = [item for group in groups for item in group.targets]
+    for address, place in (*settings.ping, *targets):
         if address in own:
             text = f'"ping" lists {address}, {own[address]}'
             hint = "Its answer says nothing about the network: name a machine outside the cluster, such as a router."

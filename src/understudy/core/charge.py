@@ -54,6 +54,7 @@ class Charge:
         self.unmet = False
         self.was_started = False
         self.able_since: dict[str, Instant] = {}
+        self.behind_since: dict[str, Instant] = {}
         self.since: Instant | None = None
         self.question = Question(group.name, group.addresses)
         self.kernel_until: Instant = 0

@@ -146,4 +146,13 @@ def _differs(before: NodeState | None, after: NodeState) -> bool:
 
 
 def _words(state: NodeState) -> object:
-    return (state.holds, state.standby, state.draining, state.quiet, state.digest, state.groups)
+    return (
+        state.holds,
+        state.standby,
+        state.draining,
+        state.quiet,
+        state.digest,
+        state.groups,
+        state.not_up,
+        state.reaches,
+    )

@@ -19,6 +19,7 @@ from ..events import (
     AdminRequest,
     Event,
     Finished,
+    HoursSeen,
     LeaseRefused,
     LinkChanged,
     ManagerChanged,
@@ -34,22 +35,18 @@ from ..events import (
     TimerDue,
 )
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
-from ..model import Cluster, Quorum, Role
+from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens, wishing
+from . import asking, hearing, operators, ordering, outlook, reach, reload, stamps, status, wardens, wishing
+from .clock import Clock
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
-from .quorum import Surroundings
 from .requests import Requests
 from .steward import Steward
 from .votes import Voter
 from .wishes import Wishes
-
-PINGS_KNOWN: Duration = 10 * SECOND
-"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
-
 
 REMEMBERED = 512
 """So many of our own states are remembered with the time at which they were said."""
@@ -79,6 +76,8 @@ class Node:
         self.decisions: dict[str, Decision] = {}
         self.answering: tuple[str, ...] = cluster.ping
         self.pings_at: Instant = 0
+        self.pings_told = False
+        self.clock = Clock()
         self.manager = self.leaving = self.gone = self.reloading = False
         self.watchdog: Duration = 0
         self.standby = self.draining = False
@@ -183,7 +182,9 @@ class Node:
             case ManagerChanged(connected):
                 self._manager(connected, now)
             case PingsSeen(answering):
-                self.answering, self.pings_at = answering, now
+                self.answering, self.pings_at, self.pings_told = answering, now, True
+            case HoursSeen():
+                self.clock.told(event, now)
             case AdminRequest():
                 operators.admin(self, event, now)
             case ShutdownAsked():
@@ -324,7 +325,7 @@ class Node:
     def _timer(self, now: Instant) -> None:
         for change in self.membership.expire(now):
             self.changed(change, now)
-        self._look_around(now)
+        outlook.look_around(self, now)
         wishing.expire(self, now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
@@ -338,7 +339,7 @@ class Node:
 
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
-        self._look_around(now)
+        outlook.look_around(self, now)
         # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
         # be no right that nobody heard of.
         before = len(self.out)
@@ -391,13 +392,15 @@ class Node:
             watchdog=self.watchdog,
             wishes=self.wishes.said(now),
             draining=self.draining and not self.leaving,
+            not_up=ordering.not_up(self.steward),
+            reaches=reach.own(self, now),
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
         reports = outlook.reports(self)
         words = tuple((item.group, item.phase, item.fit) for item in reports)
-        standing = (self.standby, self.draining, self.leaving)
+        standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
         return (self.steward.claims.holds(), words, standing, self.wishes.numbers())
 
     # Things that happen on this machine
@@ -439,7 +442,7 @@ class Node:
         """After every event: look, plan, follow; and tell others at once when our own word has changed."""
         self.steward.wake_at = NEVER
         self.steward.changed = False
-        self._look_around(now)
+        outlook.look_around(self, now)
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
@@ -471,30 +474,12 @@ class Node:
         for name, charge in self.steward.charges.items():
             if charge.was_named:
                 charge.was_named = False
-                charge.pinned = name in self.decisions and self.decisions[name].order[:1] != (self.me,)
+                order = self.decisions[name].order if name in self.decisions else ()
+                # It may be here for a ping target that we know of a moment later than the one who released it.
+                missed = bool(order) and reach.behind(charge, order[0], self.at) is not None
+                charge.pinned = name in self.decisions and order[:1] != (self.me,) and not missed
 
     def _at_rest(self) -> bool:
         if self.role is Role.WITNESS:
             return True
         return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)
-
-    def _look_around(self, now: Instant) -> None:
-        """What the quorum policy may look at, for the steward."""
-        steward = self.steward
-        steward.alive = frozenset(name for name in self.others if self.membership.alive(name))
-        steward.met = frozenset(self.states)
-        if self.cluster.quorum is Quorum.FENCE:
-            steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
-            steward.deaf = frozenset(name for name in self.others if outlook.hears_us_not(self, name, now))
-        if self.cluster.quorum is Quorum.PAIR:
-            peer = self.others[0]
-            state = self.membership.state(peer)
-            never = state is State.UNKNOWN and now >= self.patient_until
-            quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
-            known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
-            reaches = not self.cluster.ping or (known and bool(self.answering))
-            deaf = outlook.hears_us_not(self, peer, now)
-            before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
-            if (never or deaf) and not before.peer_silent:
-                why = f"has heard nothing of {self.me} lately" if deaf else f"was not heard since {self.me} started"
-                self.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

@@ -12,7 +12,7 @@ from ..events import AdminRequest
 from ..messages import Ask, WishKind
 from ..model import Role
 from ..units import Instant, format_duration
-from . import outlook, wishing
+from . import outlook, reach, wishing
 from .parts import Wanted
 from .wishes import EVERYTHING, sentence
 
@@ -194,6 +194,8 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     if decision is None or target not in decision.order:
         reason = decision.not_on.get(target, "not known") if decision is not None else "no plan yet"
         return False, f"{target} cannot run {group}: {reason}"
+    if reach.behind(charge, target, now) is not None:
+        return False, f"fewer of its ping targets answer on {target} than elsewhere: {group} would soon leave it again"
     charge.moving_to = target
     node.out.append(Note(f"{by} moves it from {node.me} to {target}", Level.INFO, group, node.me))
     return True, f"{group} moves from {node.me} to {target}"

@@ -1,4 +1,5 @@
-"""Order between groups (``after``): a group starts when those that it comes after have started, wherever they are.
+"""Order between groups (``after``): a group starts when those that it comes after have started, wherever they are, and are up
+if they have probes.
 
 Where both leave one machine, it also stops before them. It is an order of starting and stopping, nothing more: a group that runs
 goes on when one that it came after moves or fails. (What must share a machine says ``with``.)
@@ -32,13 +33,22 @@ def started(
         if holder is None or name not in decisions or decisions[name].node != holder:
             continue
         if holder == steward.me:
-            phase = steward.charges[name].execution.phase()
+            charge = steward.charges[name]
+            phase, up = charge.execution.phase(), charge.health.up
         else:
             reports = states[holder].groups if holder in states else ()
             phase = next((item.phase for item in reports if item.group == name), Phase.UNKNOWN)
-        if phase is Phase.STARTED:
+            up = holder in states and name not in states[holder].not_up
+        if phase is Phase.STARTED and up:
             found.add(name)
     return frozenset(found)
+
+
+def not_up(steward: Steward) -> tuple[str, ...]:
+    """Of the groups held here that others come after: those whose probes do not say that they are up."""
+    wanted = {name for charge in steward.charges.values() for name in charge.group.after}
+    held = (name for name in steward.charges if name in wanted and steward.claims.held(name) is not None)
+    return tuple(name for name in held if not steward.charges[name].health.up)
 
 
 def waits_for(steward: Steward, charge: Charge) -> str:
@@ -50,7 +60,14 @@ def waits_for(steward: Steward, charge: Charge) -> str:
     missing = [name for name in charge.group.after if name not in steward.started]
     if charge.was_started or not missing:
         return ""
-    return f"waits until {' and '.join(missing)} {'have' if len(missing) > 1 else 'has'} started"
+    probed = [name for name in missing if name in steward.charges and steward.charges[name].group.probes]
+    plain = [name for name in missing if name not in probed]
+    words = [f"{' and '.join(plain)} {'have' if len(plain) > 1 else 'has'} started"] if plain else []
+    if probed:
+        words.append(
+            f"{' and '.join(probed)} {'are' if len(probed) > 1 else 'is'} up by {'their' if len(probed) > 1 else 'its'} probes"
+        )
+    return f"waits until {' and '.join(words)}"
 
 
 def stop_first(steward: Steward, charge: Charge, decisions: Mapping[str, Decision], now: Instant) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..effects import Level
 from ..messages import GroupReport, NodeState
-from ..model import Role
+from ..model import Quorum, Role
 from ..units import Duration, Instant, format_duration
-from . import wishing
+from . import clock, reach, wishing
 from .membership import State
 from .placement import NodeView, View
+from .quorum import Surroundings
 
 if TYPE_CHECKING:
     from .node import Node
@@ -50,23 +52,35 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
     """All that the plan looks at."""
     nodes: dict[str, NodeView] = {}
     for member in node.cluster.nodes:
-        seen = node_view(node, member.name, now)
-        spans = able_for(node, seen, now)
-        nodes[member.name] = replace(seen, able_for=spans)
+        nodes[member.name] = node_view(node, member.name, now)
+    for charge in node.steward.charges.values():
+        reach.look(node, charge, nodes, now)
+    for name, seen in nodes.items():
+        nodes[name] = replace(seen, able_for=able_for(node, seen, now), behind=behind(node, name, now))
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
-    return View(nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node))
+    return View(
+        nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node), clock.within(node, now)
+    )
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
     """For each group how long it could have run on that node without a break: what a failback is measured by."""
     spans: dict[str, Duration] = {}
     for name, charge in node.steward.charges.items():
-        if seen.bar or name in seen.unfit:
+        worse = seen.name in charge.behind_since or reach.unknown(node, charge, seen.name, now)
+        if seen.bar or name in seen.unfit or worse:
             charge.able_since.pop(seen.name, None)
+            spans[name] = 0
         else:
             spans[name] = now - charge.able_since.setdefault(seen.name, now)
     return spans
+
+
+def behind(node: Node, name: str, now: Instant) -> dict[str, Duration]:
+    """For each group how long fewer of its ping targets have answered on the node ``name`` than on another."""
+    found = {group: reach.behind(charge, name, now) for group, charge in node.steward.charges.items()}
+    return {group: span for group, span in found.items() if span is not None}
 
 
 def node_view(node: Node, name: str, now: Instant) -> NodeView:
@@ -175,3 +189,25 @@ def hears_us_not(node: Node, name: str, now: Instant) -> bool:
         return False
     ours = [item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
     return not any(node.said_at.get(number, 0) >= oldest for number in ours)
+
+
+def look_around(node: Node, now: Instant) -> None:
+    """What the quorum policy may look at, for the steward."""
+    steward = node.steward
+    steward.alive = frozenset(name for name in node.others if node.membership.alive(name))
+    steward.met = frozenset(node.states)
+    if node.cluster.quorum is Quorum.FENCE:
+        steward.around = Surroundings(peer_off=steward.fencing.off(node.others[0]))
+        steward.deaf = frozenset(name for name in node.others if hears_us_not(node, name, now))
+    if node.cluster.quorum is Quorum.PAIR:
+        peer = node.others[0]
+        state = node.membership.state(peer)
+        never = state is State.UNKNOWN and now >= node.patient_until
+        quiet = peer in node.states and node.states[peer].quiet and node.membership.alive(peer)
+        known = now - node.pings_at <= max(reach.PINGS_KNOWN, 3 * node.cluster.dead_time)
+        reaches = not node.cluster.ping or (known and any(name in node.answering for name in node.cluster.ping))
+        deaf = hears_us_not(node, peer, now)
+        before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
+        if (never or deaf) and not before.peer_silent:
+            why = f"has heard nothing of {node.me} lately" if deaf else f"was not heard since {node.me} started"
+            node.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

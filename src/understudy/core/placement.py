@@ -7,13 +7,14 @@ The order of candidates is the group's ``prefer``, then the other nodes in the o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import Cluster, FailbackKind, Group
 from ..units import MILLISECOND, Duration, format_duration
 from .company import Company, in_order
 
 MOVED_HERE = "an operator moved it here"
+MORE_ANSWER = "more of its ping targets answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class NodeView:
 
     ``unfit``: for each group that cannot run there, why. ``able_for``: for each group how long it could have run there
     without a break, where that is shorter. ``drains``: although barred, it keeps what it holds while no other node can take it.
+    ``behind``: for each group of which fewer ping targets answer here than on another node that could run it, for how long.
     """
 
     name: str
@@ -30,6 +32,7 @@ class NodeView:
     unfit: Mapping[str, str] = field(default_factory=dict)
     able_for: Mapping[str, Duration] = field(default_factory=dict)
     drains: bool = False
+    behind: Mapping[str, Duration] = field(default_factory=dict)
 
     def ready_for(self, group: str) -> Duration:
         """How long ``group`` could have run here."""
@@ -41,7 +44,8 @@ class View:
     """What one node knows. ``holders``: who holds each group now; ``pinned``: groups that an operator put where they are.
 
     ``settle``: how long a better node must have been up before groups fail back to it. ``stopped``: groups that an operator
-    wants to run nowhere, and why. ``maintained``: groups that nobody may touch, and why.
+    wants to run nowhere, and why. ``maintained``: groups that nobody may touch, and why. ``within``: groups for whose failback
+    the hours are right now, by the clock of their holder; nobody else knows that.
     """
 
     nodes: Mapping[str, NodeView]
@@ -50,6 +54,7 @@ class View:
     settle: Duration = 0
     stopped: Mapping[str, str] = field(default_factory=dict)
     maintained: Mapping[str, str] = field(default_factory=dict)
+    within: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,19 @@ def decide(cluster: Cluster, group: Group, view: View, company: Company | None =
         if reason:
             barred[name] = reason
     able = tuple(name for name in ranked if name not in barred)
+    cut_off = [name for name in able if long_behind(group, view.nodes[name])]
+    if cut_off:
+        able = (*(name for name in able if name not in cut_off), *cut_off)
     holder = view.holders.get(group.name)
     if not able:
         return _nowhere(group, view, None if holder in forbidden else holder, barred)
+    if cut_off:
+        return _without_cut_off(_chosen(group, view, holder, able, barred), view, cut_off)
+    return _chosen(group, view, holder, able, barred)
+
+
+def _chosen(group: Group, view: View, holder: str | None, able: tuple[str, ...], barred: Mapping[str, str]) -> Decision:
+    """Somebody is able."""
     if holder is not None and holder in able:
         return _held(group, view, holder, able, barred)
     best = able[0]
@@ -109,6 +124,16 @@ def decide(cluster: Cluster, group: Group, view: View, company: Company | None =
     if holder is not None:
         why = f"{holder} cannot keep it ({barred.get(holder, 'not a node')}); {why}"
     return Decision(group.name, best, why, _not_on(group, best, able, barred), able)
+
+
+def _without_cut_off(decision: Decision, view: View, cut_off: list[str]) -> Decision:
+    """The decision with the reason against nodes on which fewer ping targets answer."""
+    reasons = {
+        name: f"fewer of its ping targets answer there than elsewhere, for {_whole(view.nodes[name].behind[decision.group])}"
+        for name in cut_off
+        if name != decision.node
+    }
+    return replace(decision, not_on={**decision.not_on, **reasons})
 
 
 def _untouched(group: Group, view: View, ranked: tuple[str, ...]) -> Decision:
@@ -136,16 +161,27 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         why = _first_reason(group, holder, able)
         return Decision(group.name, holder, why, _not_on(group, holder, able, barred), able)
     wait: Duration | None = None
+    needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else view.settle
+    if group.stays_where is not None:
+        needed = max(needed, group.stays_where.damping)
+        if long_behind(group, view.nodes[holder]):
+            span = _whole(view.nodes[holder].behind[group.name])
+            why = f"{MORE_ANSWER} on {best} than on {holder}, for {span}"
+            return Decision(group.name, best, why, {**_not_on(group, best, able, barred), holder: why}, able)
     if group.name in view.pinned:
         reason = MOVED_HERE
     elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
         reason = "failback is never" if _preferred_over(group, best, holder) else f"{holder} is as good as {best}"
+    elif group.failback.hours is not None and group.name not in view.within:
+        reason = f"{best} is preferred, but failback waits for {group.failback.hours} by the clock of {holder}"
+    elif group.name in view.nodes[best].behind:
+        reason = f"{best} is preferred, but {MORE_ANSWER} on {holder}"
     else:
-        needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else view.settle
         ready = view.nodes[best].ready_for(group.name)
         wait = max(0, needed - ready)
         if wait == 0:
-            why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back"
+            when = "" if group.failback.hours is None else f" within {group.failback.hours}"
+            why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back{when}"
             return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0)
         reason = f"{best} is preferred but is ready only for {_whole(ready)}"
     not_on = _not_on(group, holder, able, barred)
@@ -156,6 +192,11 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
 def stays_by_word(holder: str) -> str:
     """What a holder says of a group that stays only because an operator put it there."""
     return f"stays on {holder}: {MOVED_HERE}"
+
+
+def long_behind(group: Group, node: NodeView) -> bool:
+    """Whether fewer ping targets have answered on ``node`` than elsewhere for the damping time."""
+    return group.stays_where is not None and node.behind.get(group.name, -1) >= group.stays_where.damping
 
 
 def _whole(span: Duration) -> str:

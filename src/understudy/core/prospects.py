@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..hours import Hours
 from ..model import Cluster, FailbackKind, Group
 from ..units import HOUR, MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from . import whatif
-from .placement import MOVED_HERE, Decision, NodeView, View, candidates, plan
+from .placement import MORE_ANSWER, MOVED_HERE, Decision, NodeView, View, candidates, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Known:
     """What a node knows, as far as it matters to what comes next.
 
     ``ends``: for (node, group) what would end that the group cannot run there; for (node, "") that nothing can. ``missing``:
-    what must come before anybody may take a group, such as votes, or "". ``alive``: members that count as there.
+    what must come before anybody may take a group, such as votes, or "". ``alive``: members that count as there. ``soon``: how
+    long until the hours of a group's failback open, where that is known.
     """
 
     cluster: Cluster
@@ -29,6 +31,7 @@ class Known:
     alive: frozenset[str]
     ends: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: str = ""
+    soon: Mapping[str, Duration] = field(default_factory=dict)
 
 
 def span(length: Duration) -> str:
@@ -79,12 +82,18 @@ def _by_itself(known: Known, name: str, holder: str, decision: Decision) -> list
     group = known.cluster.group(name)
     if group.together is not None:
         return [f"it goes where {group.together} goes"]
+    lag = known.view.nodes[holder].behind.get(name) if holder in known.view.nodes else None
+    if group.stays_where is not None and lag is not None and len(decision.order) > 1:
+        left = span(group.stays_where.damping - lag)
+        return [f"it leaves {holder} in {left}, if until then {MORE_ANSWER} on another node than here"]
     better = _better(group, holder, known.cluster)
     able = [node for node in better if node in decision.order]
     if able and name in known.view.pinned:
         return [f"not by itself to {able[0]}: {MOVED_HERE}"]
     if able and group.failback.kind is FailbackKind.NEVER:
         return [f"not by itself to {able[0]}: failback is never"]
+    if able and group.failback.hours is not None and name not in known.view.within:
+        return [f"it goes back to {able[0]} {_at_hours(known, name, group.failback.hours, holder)}"]
     if able and decision.wait is not None:
         target = decision.order[0]
         needed = _needed(known, group)
@@ -103,7 +112,8 @@ def _better(group: Group, holder: str, cluster: Cluster) -> list[str]:
 
 def _needed(known: Known, group: Group) -> Duration:
     """How long a better node must have been ready."""
-    return group.failback.after if group.failback.kind is FailbackKind.AFTER else known.view.settle
+    needed = group.failback.after if group.failback.kind is FailbackKind.AFTER else known.view.settle
+    return needed if group.stays_where is None else max(needed, group.stays_where.damping)
 
 
 def _when_back(known: Known, group: Group, node: str, decision: Decision) -> str:
@@ -115,7 +125,16 @@ def _when_back(known: Known, group: Group, node: str, decision: Decision) -> str
         return f"not by itself back to {node}, also when that can run it again: {MOVED_HERE}"
     needed = _needed(known, group)
     end = _end(known, node, group.name)
-    return f"it goes to {node} when that has been ready for {span(needed)}; now {reason}" + (f" ({end})" if end else "")
+    hours = "" if group.failback.hours is None else f", within {group.failback.hours}"
+    return f"it goes to {node} when that has been ready for {span(needed)}{hours}; now {reason}" + (
+        f" ({end})" if end else ""
+    )
+
+
+def _at_hours(known: Known, name: str, hours: Hours, holder: str) -> str:
+    """The next time is known to the holder alone; that of others may be shown wrong by their clocks, so it is not shown."""
+    soon = f", in {span(known.soon[name])}" if name in known.soon else ""
+    return f"at {hours.start}{soon}: failback is {hours}, by the clock of {holder}"
 
 
 def _failure(known: Known, name: str, holder: str, after: Mapping[str, Decision]) -> str:

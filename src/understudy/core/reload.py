@@ -43,6 +43,8 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
     steward = node.steward
     node.cluster = steward.cluster = after
     node.carriers.update(event.carriers)
+    if (before.ping, before.reach_targets) != (after.ping, after.reach_targets):
+        node.pings_told = False
     if before.ping != after.ping:
         node.answering, node.pings_at = after.ping, now
     steward.fencing.follow(after)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Quorum
 from ..units import Duration, Instant
-from . import outlook
+from . import clock, outlook
 from .membership import State
 from .placement import NodeView, View, stays_by_word
 from .prospects import Known, span
@@ -29,13 +29,18 @@ def known(node: Node, holders: Mapping[str, str], partners: list[str], now: Inst
     ends: dict[tuple[str, str], str] = {}
     for member in cluster.nodes:
         seen = outlook.node_view(node, member.name, now)
-        nodes[member.name] = NodeView(seen.name, seen.bar, seen.up_for, seen.unfit, _spans(node, seen, now))
+        behind = outlook.behind(node, member.name, now)
+        nodes[member.name] = NodeView(
+            seen.name, seen.bar, seen.up_for, seen.unfit, _spans(node, seen, now), behind=behind
+        )
         ends.update(_own_ends(node, now) if member.name == node.me else _ends_of(node, seen))
     pinned = frozenset(name for name, holder in holders.items() if _pinned(node, name, holder))
     settle = cluster.dead_time + 2 * cluster.heartbeat
     alive = frozenset((node.me, *(name for name in partners if node.agrees(name))))
-    view = View(nodes, {name: holder for name, holder in holders.items() if holder in nodes}, pinned, settle)
-    return Known(cluster, view, node.decisions, alive, ends, _missing(node, alive))
+    held = {name: holder for name, holder in holders.items() if holder in nodes}
+    soon = clock.still_to_come(node.clock, node.steward, holders, now)
+    view = View(nodes, held, pinned, settle, within=clock.within_now(node, now))
+    return Known(cluster, view, node.decisions, alive, ends, _missing(node, alive), soon)
 
 
 def waits_for_proof(node: Node, group: str) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ from enum import Enum
 
 from .charge import Charge
 from .outlook import BEING_STOPPED, IN_STANDBY
-from .placement import Decision
+from .placement import MORE_ANSWER, Decision
 
 
 class Cause(Enum):
-    """Why a group moved. ``UNFIT``: it failed there, a device lost its carrier, there was nobody to run programs."""
+    """Why a group moved. ``UNFIT``: it failed there, a device lost its carrier, there was nobody to run programs,
+    more of its ping targets answer elsewhere.
+    """
 
     OPERATOR = "operator"
     FAILBACK = "failback"
@@ -39,7 +41,7 @@ class Tally:
         if charge.moving_to is not None:
             cause = Cause.OPERATOR
         elif me in decision.order:
-            cause = Cause.FAILBACK
+            cause = Cause.UNFIT if decision.why.startswith(MORE_ANSWER) else Cause.FAILBACK
         else:
             cause = _BARS.get(decision.not_on.get(me, ""), Cause.UNFIT)
         self.moves[charge.group.name, cause] += 1

@@ -9,7 +9,7 @@ from ..model import Cluster, Quorum
 from .placement import Decision, NodeView, View, plan
 
 LONG_UP = 1 << 62
-"""Nodes count as up for ever: failbacks that are due some time are shown as if they were due now."""
+"""Nodes count as up for ever, and all hours as right: failbacks that are due some time are shown as if they were due now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Outcome:
 
 def all_up(cluster: Cluster) -> View:
     """Every machine up and fit, nothing held yet."""
-    return View({node.name: NodeView(node.name, up_for=LONG_UP) for node in cluster.nodes}, {})
+    nodes = {node.name: NodeView(node.name, up_for=LONG_UP) for node in cluster.nodes}
+    return View(nodes, {}, within=frozenset(group.name for group in cluster.groups))
 
 
 def come_to_rest(cluster: Cluster, view: View) -> dict[str, Decision]:

@@ -1,4 +1,5 @@
-"""Which ping targets answer: ICMP echo to each target, a few times in a dead time. Only the ``pair`` policy asks for it.
+"""Which ping targets answer: ICMP echo to each target, a few times in a dead time. The ``pair`` policy asks for
+it, and groups with ping targets of their own.
 
 Raw sockets, or the kernel's unprivileged ICMP sockets where only those are permitted. Targets are addresses, never names.
 """

@@ -25,6 +25,7 @@ from .drift import Drift
 from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
+from .hours import HoursWatch, Seen
 from .kept import Kept
 from .keys import TOPICS, KeyRing
 from .peers import Peers
@@ -84,6 +85,7 @@ class Manager:
         self.agents = Agents(cluster, me, runtime_dir, self._resource_failed, former)
         self.fencer = Fencer(cluster, me, self.say)
         self.probes = Probes(cluster, me, self._probed)
+        self.hours = HoursWatch(cluster, self._hours_seen)
         others = tuple(name for name in cluster.names if name != me)
         self.peers = Peers(me, others, self.link, self.next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +117,7 @@ class Manager:
         link = asyncio.ensure_future(self.link.run())
         self.background(self.agents.tend_logs())
         self.background(self._look_around())
+        self.background(self.hours.run())
         self._ping()
         self.control = control = await self._listen()
         # Not while a thread is loading that library: the one reads files in another thread, the other starts programs at once.
@@ -147,10 +150,14 @@ class Manager:
         if self._pinging is not None:
             self._pinging.cancel()
         self._pinger = self._pinging = None
-        if self.cluster.quorum is Quorum.PAIR and self.cluster.ping:
+        here = self.cluster.member(self.me).role is Role.NODE
+        targets = dict.fromkeys(self.cluster.reach_targets if here else ())
+        if self.cluster.quorum is Quorum.PAIR:
+            targets |= dict.fromkeys(self.cluster.ping)
+        if targets:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
-            self._pinger = Pinger(self.cluster.ping, interval, patience, self._pings_seen)
+            self._pinger = Pinger(tuple(targets), interval, patience, self._pings_seen)
             self._pinging = self.background(self._pinger.run())
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
@@ -160,10 +167,11 @@ class Manager:
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self._drift.follow(cluster)
         self.probes.follow(cluster)
+        self.hours.follow(cluster)
         if before.fences != cluster.fences:
             self.fencer.follow(cluster)
             self._look_at_devices()
-        if before.ping != cluster.ping:
+        if (before.ping, before.reach_targets) != (cluster.ping, cluster.reach_targets):
             self._ping()
         if self.control is not None:
             await self.control.follow(cluster)
@@ -218,6 +226,7 @@ class Manager:
         if connected:
             self.background(self.reloads.again())
             self.background(self.keys.learn())
+            self.hours.again()
         self._was_connected = True
 
     def _received(self, packet: Packet, peer: Peer) -> None:
@@ -314,6 +323,9 @@ class Manager:
 
     def _pings_seen(self, answering: tuple[str, ...]) -> None:
         self.link.send({"t": "pings", "answering": list(answering)})
+
+    def _hours_seen(self, seen: Seen) -> None:
+        self.link.send({"t": "hours", "hours": [list(item) for item in seen]})
 
     def _note(self, packet: Packet) -> None:
         try:

@@ -77,4 +77,5 @@ def view_of(cluster: Cluster, status: Mapping[str, Any]) -> View:
     }
     whole = kept.pop("", "")
     maintained = {group.name: kept.get(group.name) or whole for group in cluster.groups if group.name in kept or whole}
-    return View(nodes, holders, pinned, stopped=stopped, maintained=maintained)
+    within = frozenset(group.name for group in cluster.groups)
+    return View(nodes, holders, pinned, stopped=stopped, maintained=maintained, within=within)

@@ -19,6 +19,7 @@ from ..events import (
     AdminRequest,
     Event,
     Finished,
+    HoursSeen,
     ManagerChanged,
     Outcome,
     PingsSeen,
@@ -94,6 +95,10 @@ def understand(packet: Packet) -> Said | None:
                 )
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
+            case "hours":
+                return HoursSeen(
+                    tuple((_text(text), within is True, _number(left)) for text, within, left in packet["hours"])
+                )
             case "probed":
                 up = packet["up"]
                 if up is not None and not isinstance(up, bool):

@@ -325,10 +325,10 @@ def _filter(world: World, dead_time: Duration) -> None:
 
 
 def _ping(world: World, dead_time: Duration) -> None:
-    """Only the pair policy looks at ping targets."""
-    if not world.cluster.ping:
-        return
+    """Only the pair policy and groups with targets of their own look at them."""
     host = some(world)
+    if not host.neighbours.pings:
+        return
     world.tell(host, "ping targets are silent")
     host.neighbours.pings = dict.fromkeys(host.neighbours.pings, False)
     host.neighbours.tell_pings()

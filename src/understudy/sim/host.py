@@ -79,7 +79,7 @@ class Host:
         self.saved_standby = self.saved_draining = False
         self.saved_wishes = ""
         self.version = "this"
-        self.neighbours = Neighbours(self, dict.fromkeys(world.cluster.ping, True))
+        self.neighbours = Neighbours(self, dict.fromkeys((*world.cluster.ping, *world.cluster.reach_targets), True))
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
         self._longest: Duration = world.cluster.dead_time
@@ -175,8 +175,9 @@ class Host:
         files.tell(self)
         if self.manager.up:
             world.after(world.habits.connect, partial(self.manager.connect, self.pulse_number))
-        if world.cluster.ping and self.member.role is Role.NODE:
-            world.after(world.habits.connect, partial(self.neighbours.watch_pings, self.pulse_number))
+        hours = any(group.failback.hours is not None for group in self.cluster.groups)
+        if (self.neighbours.pings or hours) and self.member.role is Role.NODE:
+            world.after(world.habits.connect, partial(self.neighbours.watch, self.pulse_number))
 
     @property
     def wall_clock(self) -> int:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..effects import ProbeAddresses
-from ..events import Finished, Outcome, PingsSeen, RivalSeen
+from ..events import Finished, HoursSeen, Outcome, PingsSeen, RivalSeen
 from ..model import AddressResource, Role
 from ..units import SECOND
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .host import Host
 
 PROBES = 3
+
+THURSDAY = 3
+"""The first day of 1970."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,13 +134,26 @@ class Neighbours:
         for question in waiting:
             self._ends(question)
 
-    def watch_pings(self, pulse: int) -> None:
-        """The manager tells which ping targets answer, each second, as long as this daemon lives."""
+    def watch(self, pulse: int) -> None:
+        """The manager tells each second which ping targets answer, and what its clock says, as long as this daemon lives."""
         if self.host.core is None or pulse != self.host.pulse_number:
             return
         if self.host.manager.up:
-            self.tell_pings()
-        self.host.world.after(SECOND, partial(self.watch_pings, pulse))
+            if self.pings:
+                self.tell_pings()
+            self.tell_hours()
+        self.host.world.after(SECOND, partial(self.watch, pulse))
+
+    def tell_hours(self) -> None:
+        """What the clock on the wall says of the hours that groups name, where any does. The zone is that of Greenwich."""
+        days, second = divmod(self.host.wall_clock // 1000, 24 * 3600)
+        found = []
+        for group in self.host.cluster.groups:
+            if group.failback.hours is not None:
+                within, left = group.failback.hours.look((days + THURSDAY) % 7, second)
+                found.append((str(group.failback.hours), within, left * SECOND))
+        if found:
+            self.host.fact(HoursSeen(tuple(found)))
 
     def tell_pings(self) -> None:
         """Which ping targets answer: none without a carrier on the service network."""

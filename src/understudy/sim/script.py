@@ -5,8 +5,9 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
 
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
             heartbeat 200ms dead 1s
-    group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
-            [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]]
+    group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s|02:00-04:00]
+            [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]] [restarts N]
+            [on-failure restart|move|fence|ignore] [reach ADDRESSES... [damping 5s]]
     capacity N NODE             what a node takes
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..config.hours import read_hours
+from ..hours import Hours
 from ..model import (
     AddressResource,
     Cluster,
@@ -13,19 +15,20 @@ from ..model import (
     FenceDevice,
     Group,
     Limits,
+    OnFailure,
     Quorum,
     Resource,
     Restarts,
     ScriptResource,
 )
-from ..probes import PingCheck, Probe
+from ..probes import PingCheck, Probe, Reach
 from ..units import MINUTE, SECOND, parse_duration
 from .shapes import SERVICE_DEVICE, make_members, script_devices
 
 _OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog")
 _OF_A_GROUP = (
-    *("address", "program", "script", "exclusive", "prefer", "failback", "restarts"),
-    *("with", "apart", "after", "weight", "probe"),
+    *("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "on-failure"),
+    *("with", "apart", "after", "weight", "probe", "reach", "damping"),
 )
 
 
@@ -66,7 +69,8 @@ def read_group(words: list[str]) -> Group:
     """What stands after ``group``."""
     options = split(words[1:], _OF_A_GROUP)
     limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
-    restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE)
+    on_failure = OnFailure(options.get("on-failure", ["restart"])[0])
+    restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE, on_failure)
     resources: list[Resource] = [
         AddressResource(f"address {a}", a, 24, SERVICE_DEVICE) for a in options.get("address", ())
     ]
@@ -81,13 +85,16 @@ def read_group(words: list[str]) -> Group:
         words[0],
         tuple(resources),
         tuple(options.get("prefer", ())),
-        _failback(options.get("failback", ["when-healthy"])[0]),
+        _failback(" ".join(options.get("failback", ["when-healthy"]))),
         stop_timeout=5 * SECOND,
         together=options["with"][0] if "with" in options else None,
         apart=tuple(options.get("apart", ())),
         after=tuple(options.get("after", ())),
         weight=int(options["weight"][0]) if "weight" in options else 0,
         probes=tuple(_probe(word) for word in options.get("probe", ())),
+        stays_where=Reach(tuple(options["reach"]), parse_duration(options.get("damping", ["5s"])[0]))
+        if "reach" in options
+        else None,
     )
 
 
@@ -109,6 +116,9 @@ def _failback(word: str) -> Failback:
         return Failback(FailbackKind.NEVER)
     if word == "when-healthy":
         return Failback(FailbackKind.WHEN_HEALTHY)
+    hours = read_hours(word)
+    if isinstance(hours, Hours):
+        return Failback(FailbackKind.WITHIN, hours=hours)
     return Failback(FailbackKind.AFTER, parse_duration(word))
 
 

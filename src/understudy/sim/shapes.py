@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from ..hours import Hours
 from ..model import (
     AddressResource,
     Cluster,
@@ -23,7 +24,7 @@ from ..model import (
     Role,
     ScriptResource,
 )
-from ..probes import PingCheck, Probe
+from ..probes import PingCheck, Probe, Reach
 from ..units import MILLISECOND, SECOND, Duration
 from .world import Habits
 
@@ -115,7 +116,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         digest="simulate0",
         fence_delay=2 * dead_time,
     )
-    cluster = draw_relations(Random(seed * 7 + 3), _draw_devices(random, cluster))
+    cluster = draw_reach(Random(seed * 11 + 5), draw_relations(Random(seed * 7 + 3), _draw_devices(random, cluster)))
     habits = Habits(
         jitter=random.choice((0, MILLISECOND, heartbeat // 10)),
         wake=random.choice((0, 200_000, 5 * MILLISECOND)),
@@ -128,6 +129,15 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
     return Shape(seed, cluster, habits, chosen, interval, 26 * dead_time, slow)
+
+
+def draw_reach(random: Random, cluster: Cluster) -> Cluster:
+    """In a third of the clusters groups ask for a ping target. Their damping is short, so that trouble moves them."""
+    if random.random() > 0.33:
+        return cluster
+    reach = Reach((PING_TARGET,), random.choice((1, 2)) * cluster.dead_time)
+    groups = (replace(item, stays_where=reach if random.random() < 0.7 else None) for item in cluster.groups)
+    return replace(cluster, groups=tuple(groups))
 
 
 def draw_relations(random: Random, cluster: Cluster) -> Cluster:
@@ -227,5 +237,7 @@ def _draw_groups(random: Random, nodes: tuple[str, ...], dead_time: Duration, po
         prefer = tuple(random.sample(nodes, random.randint(0, len(nodes))))
         kind = random.choice((FailbackKind.WHEN_HEALTHY, FailbackKind.NEVER, FailbackKind.AFTER))
         failback = Failback(kind, 2 * dead_time if kind is FailbackKind.AFTER else 0)
+        if kind is FailbackKind.NEVER and number == 1:  # right now, and soon no more: a run begins at 22:13:20
+            failback = Failback(FailbackKind.WITHIN, hours=Hours(0, 22 * 60 + 14))
         groups.append(Group(name, tuple(resources), prefer, failback, 3 * dead_time, probes=_probes(resources)))
     return tuple(groups)

@@ -18,13 +18,14 @@ _MEANINGLESS: Final = b"said by a version to come"
 
 
 class OlderSealer(Sealer):
-    """Speaks as before members said that they have an armed watchdog, and what operators had asked of all of them."""
+    """Speaks as before members said that they have an armed watchdog, what operators had asked, and what they reach."""
 
     def body(self, message: Message, counter: int) -> bytes:
         """Without the words that it does not know."""
         if isinstance(message, Heartbeat):
             states = (
-                replace(state, watchdog=0, wishes=(), draining=False) for state in (message.state, *message.relayed)
+                replace(state, watchdog=0, wishes=(), draining=False, not_up=(), reaches=None)
+                for state in (message.state, *message.relayed)
             )
             message = Heartbeat(next(states), tuple(states))
         return super().body(message, counter)

@@ -53,6 +53,7 @@ from .layout import (
     KIND_INQUIRY,
     KIND_PAGE,
     KIND_RELEASE,
+    NAME_LAYOUT,
     PAGE_LAYOUT,
     PHASES,
     RELEASE_LAYOUT,
@@ -63,6 +64,8 @@ from .layout import (
     SECTION_HEARD,
     SECTION_HOLDS,
     SECTION_LAYOUT,
+    SECTION_NOT_UP,
+    SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
     SECTION_VOTES,
@@ -192,6 +195,8 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_watchdog(sections.get(SECTION_WATCHDOG)),
         _decode_wishes(sections.get(SECTION_WISHES, b"")),
         _decode_drain(sections.get(SECTION_DRAIN)),
+        _decode_names(sections.get(SECTION_NOT_UP, b"")),
+        _decode_names(sections[SECTION_REACHES]) if SECTION_REACHES in sections else None,
     )
 
 
@@ -211,6 +216,18 @@ def _decode_drain(data: bytes | None) -> bool:
     if value > 1:
         raise _Malformed
     return bool(value)
+
+
+def _decode_names(data: bytes) -> tuple[str, ...]:
+    found = []
+    at, size = 0, len(data)
+    while at < size:
+        end = at + NAME_LAYOUT.size + data[at]
+        if end > size:
+            raise _Malformed
+        found.append(str(data[at + NAME_LAYOUT.size : end], "utf-8"))
+        at = end
+    return tuple(found)
 
 
 def _decode_holds(data: bytes) -> tuple[Hold, ...]:

@@ -53,6 +53,7 @@ from .layout import (
     KIND_INQUIRY,
     KIND_PAGE,
     KIND_RELEASE,
+    NAME_LAYOUT,
     NAME_LIMIT,
     PAGE_LAYOUT,
     PAGE_LIMIT,
@@ -66,6 +67,8 @@ from .layout import (
     SECTION_HEARD,
     SECTION_HOLDS,
     SECTION_LAYOUT,
+    SECTION_NOT_UP,
+    SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
     SECTION_VOTES,
@@ -166,7 +169,16 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
         parts.append(_section(SECTION_WISHES, b"".join(wishes)))
     if state.draining:
         parts.append(_section(SECTION_DRAIN, DRAIN_LAYOUT.pack(1)))
+    if state.not_up:
+        parts.append(_section(SECTION_NOT_UP, _encode_names(state.not_up)))
+    if state.reaches is not None:
+        parts.append(_section(SECTION_REACHES, _encode_names(state.reaches)))
     return b"".join(parts)
+
+
+def _encode_names(names: tuple[str, ...]) -> bytes:
+    found = [_text(name) for name in names]
+    return b"".join([NAME_LAYOUT.pack(len(name)) + name for name in found])
 
 
 def _encode_hold(hold: Hold) -> bytes:
