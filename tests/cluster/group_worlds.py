@@ -151,6 +151,7 @@ def failing() -> Mapping[str, Any]:
         "hop": one(program("hop", on_failure="move")),
         "calm": one(program("calm", on_failure="ignore"), program("beside")),
         "left": one(slow("left", on_stop_failure="go-on", stop_timeout="500ms"), program("left"), stop_timeout="1s"),
+        "stuck": one(slow("stuck", on_stop_failure="fence", stop_timeout="500ms"), program("stuck")),
         "doomed": one(program("doomed", on_failure="fence", restarts=0, exclusive=True), stop_timeout="60s"),
     }
 

@@ -65,3 +65,17 @@ def test_each_policy(trial: Trial) -> None:
     assert not trial.stage.room.machine("ha01").powered
     until("the address as well", lambda: trial.stage.watchers.who() == "ha02")
     never_two(watch(trial, start, 0.5))
+
+
+@in_world(FailingTrial)
+def test_what_does_not_stop_has_its_machine_switched_off(trial: Trial) -> None:
+    start = kernel.now()
+    hold("stuck", True, "stuck")
+    trial.stage.daemons["ha01"].ask(
+        "/v1/move", {"group": "stuck", "node": "ha02"}, timeout=0.5
+    )  # the answer would be late
+    until("its program runs on the other machine", lambda: where(trial, "stuck") == ["ha02"])
+    assert [(node, what) for _, node, what in cast(FailingTrial, trial).strip.switched] == [("ha01", "off")]
+    until("all that was there is taken over", lambda: where(trial, "doomed") == where(trial, "again") == ["ha02"])
+    until("the address as well", lambda: trial.stage.watchers.who() == "ha02")
+    never_two(watch(trial, start, 0.5))
