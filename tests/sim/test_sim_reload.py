@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from understudy.changes import restarted, untouched
 from understudy.core.node import Node
+from understudy.core.whatif import all_up, come_to_rest
 from understudy.effects import Action, Effect, RemoveAddresses, RunAgent
 from understudy.model import AddressResource, Cluster, CommandResource, Group, Limits, Quorum, Resource
 from understudy.sim.checks import Liveness, Movements, Safety
@@ -16,7 +19,7 @@ from understudy.sim.files import take_up
 from understudy.sim.host import Host
 from understudy.sim.run import make_world
 from understudy.sim.shapes import SERVICE_DEVICE, make_members
-from understudy.sim.world import Habits, Observer
+from understudy.sim.world import Habits, Observer, World
 from understudy.units import SECOND
 
 LIMITS = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=0)
@@ -43,15 +46,31 @@ def resources(name: str, number: int) -> tuple[Resource, ...]:
     )
 
 
-def may_be_stopped(before: Cluster, after: Cluster) -> set[tuple[str, str]]:
-    """What the new file asks to be stopped somewhere: of changed groups what does not go on; all of one that may move."""
+def holders(world: World) -> dict[str, str]:
+    return {
+        group.name: host.name
+        for group in world.cluster.groups
+        for host in world.hosts.values()
+        if host.serves(group.name)
+    }
+
+
+def asked_to_move(after: Cluster, now: Mapping[str, str]) -> set[str]:
+    """The groups that the new file wants elsewhere than they are, by the plan that every node follows."""
+    there = {name: node for name, node in now.items() if any(group.name == name for group in after.groups)}
+    rest = come_to_rest(after, replace(all_up(after), holders=there))
+    return {name for name, decision in rest.items() if decision.node != there.get(name)}
+
+
+def may_be_stopped(before: Cluster, after: Cluster, moving: set[str]) -> set[tuple[str, str]]:
+    """What the new file asks to be stopped somewhere: of changed groups what does not go on; all of one that is to move."""
     found = set()
     new = {group.name: group for group in after.groups}
     changed = restarted(before, after)
     for group in before.groups:
         now = new.get(group.name)
         stays: frozenset[str] = frozenset()
-        if now is not None and (now.prefer, now.failback) == (group.prefer, group.failback):
+        if now is not None and group.name not in moving:
             again = [resource for name, resource in changed if name == group.name]
             stays = untouched(group.resources, now.resources, again)
         found |= {(group.name, item.id) for item in group.resources if item.id not in stays}
@@ -71,14 +90,24 @@ def test_two_hundred_valid_edits_move_only_what_they_ask_for(seed: int) -> None:
     for host in world.hosts.values():
         host.power_on()
     world.run(8 * SECOND)
+    moved = other_wishes = 0
     for _ in range(200):
+        there = holders(world)
         after = edited(random, cluster, random.choice((1, 1, 2)))
         touched.found.clear()
         for host in world.hosts.values():
             take_up(host, after)
             world.run(world.now + random.randint(0, SECOND // 2))
         world.run(world.now + 3 * SECOND)
-        allowed = may_be_stopped(cluster, after)
+        moving = asked_to_move(after, there)
+        allowed = may_be_stopped(cluster, after, moving)
+        stayed = {name for name in there if name not in moving and any(group.name == name for group in after.groups)}
+        assert {name: holders(world).get(name) for name in stayed} == {name: there[name] for name in stayed}
+        moved += len(moving & set(there))
+        wishes = {group.name: (group.prefer, group.failback) for group in cluster.groups}
+        other_wishes += sum(
+            group.name in stayed and wishes[group.name] != (group.prefer, group.failback) for group in after.groups
+        )
         # A group that is new here and not there yet begins where it is known, and may go where it belongs.
         new = {group.name for group in after.groups} - {group.name for group in cluster.groups}
         assert {item for item in touched.found if item[0] not in new} <= allowed
@@ -86,3 +115,5 @@ def test_two_hundred_valid_edits_move_only_what_they_ask_for(seed: int) -> None:
         assert not safety.findings
         world.cluster = cluster = after
         assert not Liveness(safety, movements).complaints(world)
+    assert moved >= 3, "edits that move nothing would prove nothing"
+    assert other_wishes >= 10, "neither would those that change no wish of a group that stays"

@@ -27,7 +27,8 @@ DRIVERS = ("softdog", "i6300esb")
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 _INIT = """#!/bin/busybox sh
-# Process 1: the host's root read-only, memory over it, then the guest's part of the test (word guest= of the command line).
+# Process 1: the host's root read-only, memory over it, then the guest's part of the test (words guest.* of the command line).
+# With guest.base, the root is that directory of the host, a Debian, and its systemd starts the part; guest.bring goes to /srv.
 b=/bin/busybox
 $b mkdir -p /proc /dev /host /memory /whole
 $b mount -t proc proc /proc
@@ -39,11 +40,28 @@ if [ -n "$driver" ]; then load "$driver" "$parameter"; fi
 $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || $b poweroff -f
 $b mount -t tmpfs memory /memory
 $b mkdir /memory/upper /memory/work
-$b mount -t overlay -o lowerdir=/host,upperdir=/memory/upper,workdir=/memory/work root /whole || $b poweroff -f
+$b mount -t overlay -o "lowerdir=/host$base,upperdir=/memory/upper,workdir=/memory/work" root /whole || $b poweroff -f
 $b mount -t proc proc /whole/proc
 $b mount -t sysfs sys /whole/sys
 $b mount -t devtmpfs dev /whole/dev
 $b mount -t tmpfs run /whole/run
+if [ -n "$base" ]; then
+    echo "$name" > /whole/etc/hostname
+    $b cp "/host$script" /whole/srv/guest.py
+    for file in $bring; do $b cp "/host$file" /whole/srv/; done
+    $b cat > /whole/etc/systemd/system/guest.service <<END
+[Service]
+ExecStart=/bin/sh -c 'exec /usr/bin/python3.?? /srv/guest.py'
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+END
+    $b mkdir -p /whole/etc/systemd/system/multi-user.target.wants
+    $b ln -s ../guest.service /whole/etc/systemd/system/multi-user.target.wants/guest.service
+    # Nobody logs in; and without udev it would be waited for.
+    $b ln -s /dev/null /whole/etc/systemd/system/serial-getty@ttyS0.service
+    exec $b switch_root /whole /lib/systemd/systemd --unit=multi-user.target
+fi
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 # Process 1 must not end: the kernel would panic, which looks like a reset.
 exec $b switch_root /whole /bin/sh -c '"$python" -B "$script"; echo o > /proc/sysrq-trigger; while :; do :; done'
@@ -70,7 +88,7 @@ def lacking() -> list[str]:
 
 def make_image() -> Image:
     """The image, from the cache or made now. Raises NoImage where the packages cannot be fetched."""
-    folder = _cache()
+    folder = cache()
     with open(folder / "lock", "w") as lock:  # closed, and so released, at the end
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _make_image(folder)
@@ -91,7 +109,7 @@ def _make_image(folder: Path) -> Image:
     return image
 
 
-def _cache() -> Path:
+def cache() -> Path:
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "understudy-vm"
     folder = Path(os.environ.get(CACHE_SETTING) or default)
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,14 +28,23 @@ class Machine:
     """
 
     def __init__(
-        self, folder: Path, image: Image, name: str, driver: str = "", parameter: str = "", peer: str = "", **words: str
+        self,
+        folder: Path,
+        image: Image,
+        name: str,
+        driver: str = "",
+        parameter: str = "",
+        peer: str = "",
+        script: Path = GUEST,
+        memory: int = MEMORY_MIB,
+        **words: str,
     ) -> None:
         self.name = name
         self.ended = ""
         self.events: list[str] = []
         self._console = folder / f"{name}.console"
         self._log = folder / f"{name}.qemu"
-        settings = {"name": name, "driver": driver, "parameter": parameter, "script": str(GUEST), **words}
+        settings = {"name": name, "driver": driver, "parameter": parameter, "script": str(script), **words}
         settings["python"] = sys.executable
         line = "console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off audit=0 no_timer_check "
         line += "random.trust_cpu=on " + " ".join(f"guest.{word}={value}" for word, value in settings.items() if value)
@@ -52,7 +61,7 @@ class Machine:
             "max,la57=off",
         ]
         # Not kvm, even where there is a /dev/kvm: nested ones are often broken, and a guest that hangs would fail the test.
-        command += ["-accel", "tcg,tb-size=128", "-m", str(MEMORY_MIB), "-name", name]
+        command += ["-accel", "tcg,tb-size=128", "-m", str(memory), "-name", name]
         command += ["-kernel", str(image.kernel), "-initrd", str(image.initial), "-append", line]
         command += ["-serial", f"file:{self._console}", "-qmp", f"unix:{folder}/{name}.qmp,server=on,wait=off"]
         command += ["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"]

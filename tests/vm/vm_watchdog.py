@@ -5,30 +5,17 @@ Not part of ./dev test: each test boots machines, about a minute. ``pytest -v -r
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from guest_image import Image, NoImage, lacking, make_image
-from virtual_machine import ENDED, RESET, Machine, allowed
+from guest_image import Image
+from virtual_machine import ENDED, RESET, Machine
 
 COUNTS = "12"
 """Seconds of the watchdog: more than twice the dead time of five that so slow a machine needs."""
 
 Boot = Callable[..., Machine]
-
-
-@pytest.fixture(scope="session")
-def image() -> Image:
-    if missing := lacking() + ([] if shutil.which("setpriv") else ["util-linux"]):
-        pytest.skip(f"missing here: {', '.join(missing)}; apt-get install --no-install-recommends {' '.join(missing)}")
-    if not allowed():
-        pytest.skip("only root can give a guest the whole of this machine's files to read")
-    try:
-        return make_image()
-    except NoImage as error:
-        pytest.skip(f"no kernel for the guests: {error}")
 
 
 @pytest.fixture
