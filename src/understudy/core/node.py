@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import CloseWatchdog, Deliver, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
+from ..effects import Deliver, Effect, FeedWatchdog, Level, Note, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -34,22 +34,30 @@ from ..events import (
     TimerDue,
 )
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
-from ..model import Cluster, Quorum, Role
+from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reload, stamps, status, wardens, wishing
+from . import (
+    asking,
+    hearing,
+    leaving,
+    operators,
+    ordering,
+    outlook,
+    reload,
+    stamps,
+    status,
+    surroundings,
+    wardens,
+    wishing,
+)
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
-from .quorum import Surroundings
 from .requests import Requests
 from .steward import Steward
 from .votes import Voter
 from .wishes import Wishes
-
-PINGS_KNOWN: Duration = 10 * SECOND
-"""How long the last word about ping targets counts: long enough for a manager that is started again, no longer."""
-
 
 REMEMBERED = 512
 """So many of our own states are remembered with the time at which they were said."""
@@ -324,7 +332,7 @@ class Node:
     def _timer(self, now: Instant) -> None:
         for change in self.membership.expire(now):
             self.changed(change, now)
-        self._look_around(now)
+        surroundings.look(self, now)
         wishing.expire(self, now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
@@ -338,7 +346,7 @@ class Node:
 
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
-        self._look_around(now)
+        surroundings.look(self, now)
         # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
         # be no right that nobody heard of.
         before = len(self.out)
@@ -424,8 +432,6 @@ class Node:
 
     def _manager(self, connected: bool, now: Instant) -> None:
         self.manager = connected
-        if connected:
-            wishing.save(self, now)
         self.note("the manager is connected" if connected else "the manager is gone: programs go on unwatched")
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
@@ -439,7 +445,7 @@ class Node:
         """After every event: look, plan, follow; and tell others at once when our own word has changed."""
         self.steward.wake_at = NEVER
         self.steward.changed = False
-        self._look_around(now)
+        surroundings.look(self, now)
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
@@ -452,13 +458,8 @@ class Node:
             reload.forget(self, now)
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
-        if self.leaving and self._at_rest():
-            self.beat(now)
-            self.gone = True
-            self.next_beat = NEVER
-            if self.watchdog and not wardens.exclusive_may_run(self):
-                self.out.append(CloseWatchdog("nothing that must not run twice is left here"))
-            self.out.append(Quit("everything was handed over or stopped"))
+        if self.leaving and leaving.may_go(self, now):
+            leaving.go(self, now)
         elif self._saying() != self.last_said:
             again = self.last_beat + max(MILLISECOND, self.cluster.heartbeat // SPACING)
             if now >= again:
@@ -472,29 +473,3 @@ class Node:
             if charge.was_named:
                 charge.was_named = False
                 charge.pinned = name in self.decisions and self.decisions[name].order[:1] != (self.me,)
-
-    def _at_rest(self) -> bool:
-        if self.role is Role.WITNESS:
-            return True
-        return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)
-
-    def _look_around(self, now: Instant) -> None:
-        """What the quorum policy may look at, for the steward."""
-        steward = self.steward
-        steward.alive = frozenset(name for name in self.others if self.membership.alive(name))
-        steward.met = frozenset(self.states)
-        if self.cluster.quorum is Quorum.FENCE:
-            steward.around = Surroundings(peer_off=steward.fencing.off(self.others[0]))
-            steward.deaf = frozenset(name for name in self.others if outlook.hears_us_not(self, name, now))
-        if self.cluster.quorum is Quorum.PAIR:
-            peer = self.others[0]
-            state = self.membership.state(peer)
-            never = state is State.UNKNOWN and now >= self.patient_until
-            quiet = peer in self.states and self.states[peer].quiet and self.membership.alive(peer)
-            known = now - self.pings_at <= max(PINGS_KNOWN, 3 * self.cluster.dead_time)
-            reaches = not self.cluster.ping or (known and bool(self.answering))
-            deaf = outlook.hears_us_not(self, peer, now)
-            before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
-            if (never or deaf) and not before.peer_silent:
-                why = f"has heard nothing of {self.me} lately" if deaf else f"was not heard since {self.me} started"
-                self.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)
