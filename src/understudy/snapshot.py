@@ -30,7 +30,8 @@ class NodeStatus:
     """``state``: up, late, lost or unknown; ``via`` is "direct", the name of a relaying member, or null when unheard.
 
     ``hears_us``: null when unknown. ``fencing``: what became of fencing it, a sentence, or "". ``watchdog_ms``: the time-out
-    of its armed watchdog, 0 for none. ``draining``: in standby, but it keeps what no other node can take.
+    of its armed watchdog, 0 for none. ``draining``: in standby, but it keeps what no other node can take. ``digest``: of the
+    configuration with which it runs, "" when unheard.
     """
 
     name: str
@@ -46,6 +47,7 @@ class NodeStatus:
     fencing: str = ""
     watchdog_ms: float = 0.0
     draining: bool = False
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

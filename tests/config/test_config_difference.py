@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from config_helpers import GOOD
 
-from understudy.config.difference import Difference, How, difference
+from understudy.config.difference import Difference, How, difference, entering
 from understudy.config.validate import read
 
 MORE = 'resources = [{ address = "192.168.58.100/24", device = "eth0" }, { command = ["/bin/sleep", "9"], name = "sleeper" }]'
@@ -80,3 +80,25 @@ def test_what_comes_after_a_change_is_restarted_and_what_comes_before_is_not() -
     assert "secret" not in str(found)
     longer = GOOD.replace(ONE, three.replace('["/bin/a"]', '["/bin/a"], restarts = 7'))
     assert of(before, longer).effects == ()
+
+
+EXCLUSIVE = '{ command = ["/bin/a"], name = "a", exclusive = true }'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ids"),
+    [
+        (ONE, ONE, ()),
+        (ONE, ONE.replace(".100/24", ".111/24"), ("address 192.168.58.111",)),
+        (ONE, ONE.replace(".100/24", ".100/25"), ()),
+        (ONE, MORE, ()),
+        (ONE, ONE.replace("}]", "}, " + EXCLUSIVE + "]"), ("a",)),
+        (MORE, ONE, ()),
+        (ONE.replace("}]", "}, " + EXCLUSIVE + "]"), ONE.replace("}]", "}, " + EXCLUSIVE.replace("/bin/a", "/bin/b") + "]"), ()),
+    ],
+)  # fmt: skip
+def test_what_must_not_be_twice_enters_a_group(before: str, after: str, ids: tuple[str, ...]) -> None:
+    old, new = (read(GOOD.replace(ONE, text), "cluster.toml").cluster for text in (before, after))
+    assert old is not None
+    assert new is not None
+    assert entering(old, new) == ids

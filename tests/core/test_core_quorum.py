@@ -6,7 +6,10 @@ import pytest
 from core_parts import cluster
 
 from understudy.core.quorum import Surroundings, alone, needed
+from understudy.core.surroundings import PINGS_FRESH, PINGS_KEPT
 from understudy.model import Quorum
+from understudy.supervisor.service import LOOK_INTERVAL, SILENT_LOOKS
+from understudy.units import SECOND
 
 PAIR = cluster(witnesses=(), quorum=Quorum.PAIR)
 
@@ -32,9 +35,17 @@ def test_pair_to_take(silent: bool, quiet: bool, ping: bool, votes: int) -> None
 
 @pytest.mark.parametrize("silent", [False, True])
 @pytest.mark.parametrize("quiet", [False, True])
-def test_pair_to_keep_needs_only_that_a_ping_target_answers(silent: bool, quiet: bool) -> None:
-    assert needed(PAIR, Surroundings(silent, quiet, True), holding=True) == 1
-    assert needed(PAIR, Surroundings(silent, quiet, False), holding=True) == 2
+@pytest.mark.parametrize("ping", [False, True])
+def test_pair_to_keep_needs_only_that_it_is_not_known_to_be_cut_off(silent: bool, quiet: bool, ping: bool) -> None:
+    assert needed(PAIR, Surroundings(silent, quiet, ping), holding=True) == 1
+    assert needed(PAIR, Surroundings(silent, quiet, ping, cut_off=True), holding=True) == 2
+
+
+def test_a_right_outlasts_the_manager_that_hangs_until_the_supervisor_has_put_another_in_its_place() -> None:
+    # It is looked at every few seconds, has moved at most one look before it hung, and its successor needs a moment.
+    ended = (SILENT_LOOKS + 1) * LOOK_INTERVAL
+    assert ended * SECOND + 5 * SECOND < PINGS_KEPT
+    assert PINGS_FRESH < PINGS_KEPT, "who takes must know more than who keeps"
 
 
 @pytest.mark.parametrize(

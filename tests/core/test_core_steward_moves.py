@@ -20,6 +20,7 @@ from core_parts import (
     right_of,
 )
 
+from understudy.core.surroundings import PINGS_KEPT
 from understudy.effects import (
     Action,
     AddAddresses,
@@ -372,9 +373,18 @@ def test_a_question_without_an_answer_is_given_up_and_asked_again() -> None:
     assert not messages(Bid, core.effects)
 
 
-def test_a_restart_does_not_take_up_alone_what_a_peer_that_was_not_heard_yet_may_have_taken() -> None:
+def test_a_restart_keeps_alone_what_its_kernel_lease_still_allows() -> None:
+    """The peer cannot have taken it while that lease runs, except where a living holder could not know it either."""
     core = Core(cluster(witnesses=(), quorum=Quorum.PAIR))
     core.start(leases=(("site", 500 * MILLISECOND),), present=("192.0.2.100",))
+    assert of(KernelLease, core.effects)
+    assert not of(ProbeAddresses, core.pass_time(3 * DEAD))
+    assert core.node.steward.claims.held("site") is not None
+
+
+def test_a_restart_does_not_take_alone_what_no_kernel_lease_allows_any_more() -> None:
+    core = Core(cluster(witnesses=(), quorum=Quorum.PAIR))
+    core.start(leases=(("site", 0),), present=("192.0.2.100",))
     assert not of(KernelLease, core.pass_time(400 * MILLISECOND))
 
 
@@ -466,7 +476,7 @@ def test_the_word_about_ping_targets_does_not_count_for_ever() -> None:
     core.settle("ha02")
     core.finish_all(core.grant(core.last_bid(), "ha02"))
     core.tell(PingsSeen(("192.0.2.1",)))
-    core.pass_time(10 * SECOND)
+    core.pass_time(PINGS_KEPT)
     assert core.node.steward.claims.held("site") is not None
     found = core.pass_time(2 * DEAD)
     assert core.node.steward.claims.held("site") is None

@@ -210,6 +210,14 @@ def test_what_we_hold_is_stopped_released_and_not_taken_again() -> None:
     assert wish.unknown_to == ("arbiter", "ha02"), "they have not said it themselves yet"
 
 
+def test_a_new_manager_is_told_the_register_once() -> None:
+    core = holding()
+    stop(core)
+    core.tell(ManagerChanged(False))
+    (saved,) = of(SaveWishes, core.tell(ManagerChanged(True)))
+    assert saved.wishes == core.node.wishes.said(core.now)
+
+
 def test_started_again_it_is_taken_at_once() -> None:
     core = holding()
     core.finish_all(stop(core))

@@ -96,3 +96,52 @@ def test_a_thousand_invalid_edits_change_nothing(tmp_path: Path) -> None:
         refused += asyncio.run(attempt())
         assert manager.cluster is cluster
         assert {path.name: path.read_bytes() for path in runtime.iterdir()} == before
+
+
+class AClusterWithNodes(OnlyACluster):
+    """And what the pulse says of the members."""
+
+    def __init__(self, cluster: Any, **digests: str) -> None:
+        super().__init__(cluster)
+        self.digests = digests
+        self.lost = ""
+
+    async def nodes(self) -> list[dict[str, str]]:
+        states = {name: "lost" if name == self.lost else "up" for name in self.digests}
+        return [
+            {"name": name, "role": "node", "state": states[name], "digest": digest}
+            for name, digest in self.digests.items()
+        ]
+
+
+def judged_by(text: str, path: Path) -> Any:
+    (path / "cluster.key").write_text(secrets.token_hex(32) + "\n")
+    (path / "cluster.key").chmod(0o600)
+    (path / "cluster.toml").write_text(text)
+    cluster, problems = examine(str(path / "cluster.toml"))
+    assert cluster is not None, problems
+    return cluster
+
+
+ADDRESS = '  { address = "192.168.58.120/24", device = "eth0" },\n'
+
+
+def test_an_address_enters_a_group_only_while_no_node_runs_with_a_third_file(tmp_path: Path) -> None:
+    """In the file of ha02 the address may still belong to another group: two leases would stand for one address."""
+    before = judged_by(GOOD, tmp_path)
+    after = judged_by(GOOD.replace("resources = [\n", "resources = [\n" + ADDRESS), tmp_path)
+
+    def attempt(found: Any, lost: str = "", **digests: str) -> None:
+        manager = AClusterWithNodes(before, **digests)
+        manager.lost = lost
+        asyncio.run(Reloads(cast(Any, manager), "")._compare_others(found))
+
+    own = before.digest
+    with pytest.raises(Refused, match="ha02 runs with a third configuration, where address 192") as caught:
+        attempt(after, ha01=own, ha02="another")
+    assert "give all nodes one file without address 192.168.58.120 first" in caught.value.hint
+    attempt(after, ha01=own, ha02=own)
+    attempt(after, ha01=own, ha02=after.digest)  # it was reloaded first
+    attempt(after, lost="ha02", ha01=own, ha02="another")
+    # What takes nothing in can always be taken up: so there is a way out.
+    attempt(judged_by(GOOD.replace('prefer = ["ha01"]', 'prefer = ["ha02"]'), tmp_path), ha01=own, ha02="another")

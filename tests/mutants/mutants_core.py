@@ -250,7 +250,7 @@ LEASE = (
     Mutant(
         "pair-keeps-without-ping",
         "quorum.py",
-        "return 1 if around.reaches_ping else 2",
+        "return 2 if around.cut_off else 1",
         "return 1",
         "a machine that is cut off from everything keeps the group",
     ),

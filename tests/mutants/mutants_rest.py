@@ -472,10 +472,17 @@ REST = (
     ),
     Mutant(
         "quits-while-running",
-        "node.py",
-        "return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)",
-        "return True",
+        "leaving.py",
+        "    if node.manager or steward.claims.claims:\n        return False\n",
+        "    return True\n",
         "a clean stop leaves the group running",
+    ),
+    Mutant(
+        "who-leaves-does-not-vote",
+        "leaving.py",
+        "return _at_rest(node) and not _lingers(node, now)",
+        "return _at_rest(node)",
+        "two members, and the one that leaves is gone before its successor has its vote",
     ),
     Mutant(
         "heartbeats-too-slow",

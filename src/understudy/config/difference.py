@@ -196,6 +196,23 @@ def _moved(before: Cluster, after: Cluster) -> list[Change]:
     return found
 
 
+def entering(before: Cluster, after: Cluster) -> tuple[str, ...]:
+    """The ids of addresses and exclusive resources that get into a group of ``after`` and are not in that group in ``before``.
+
+    Where they were before, or on which machine they still are, the two files do not say: a third one may be in force elsewhere.
+    """
+    had = {group.name: {item for one in group.resources for item in _identities(one)} for group in before.groups}
+    found = []
+    for group in after.groups:
+        known = had.get(group.name, set())
+        for resource in group.resources:
+            if isinstance(resource, AddressResource) or resource.exclusive:
+                things = {item for item in _identities(resource) if item[0] not in ("name", "same")}
+                same = things <= known if things else bool(_identities(resource) & known)
+                found += [] if same else [resource.id]
+    return tuple(found)
+
+
 def _identities(resource: Resource) -> set[tuple[str, str]]:
     """By what another group's resource is recognised as the same thing."""
     found = {("name", resource.id)}

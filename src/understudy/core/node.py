@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 
-from ..effects import CloseWatchdog, Deliver, Effect, FeedWatchdog, Level, Note, Quit, Reply, Send
+from ..effects import Deliver, Effect, FeedWatchdog, Level, Note, Reply, Send
 from ..errors import InternalError, check
 from ..events import (
     AddressGone,
@@ -38,7 +38,21 @@ from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, No
 from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
-from . import asking, hearing, operators, ordering, outlook, reach, reload, stamps, status, wardens, wishing
+from . import (
+    asking,
+    hearing,
+    leaving,
+    operators,
+    ordering,
+    outlook,
+    reach,
+    reload,
+    stamps,
+    status,
+    surroundings,
+    wardens,
+    wishing,
+)
 from .clock import Clock
 from .links import Links, Standing
 from .membership import Change, Membership, State
@@ -325,7 +339,7 @@ class Node:
     def _timer(self, now: Instant) -> None:
         for change in self.membership.expire(now):
             self.changed(change, now)
-        outlook.look_around(self, now)
+        surroundings.look(self, now)
         wishing.expire(self, now)
         self.steward.expire(now)
         again, over = self.requests.expire(now)
@@ -339,7 +353,7 @@ class Node:
 
     def beat(self, now: Instant) -> None:
         """Our heartbeat, to everybody, over every link."""
-        outlook.look_around(self, now)
+        surroundings.look(self, now)
         # The heartbeat goes out before the kernel is told of the right that it renews: should we die in between, there must
         # be no right that nobody heard of.
         before = len(self.out)
@@ -427,8 +441,6 @@ class Node:
 
     def _manager(self, connected: bool, now: Instant) -> None:
         self.manager = connected
-        if connected:
-            wishing.save(self, now)
         self.note("the manager is connected" if connected else "the manager is gone: programs go on unwatched")
         for charge in self.steward.charges.values():
             charge.execution.manager_changed(connected, now)
@@ -442,7 +454,7 @@ class Node:
         """After every event: look, plan, follow; and tell others at once when our own word has changed."""
         self.steward.wake_at = NEVER
         self.steward.changed = False
-        outlook.look_around(self, now)
+        surroundings.look(self, now)
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
@@ -455,13 +467,8 @@ class Node:
             reload.forget(self, now)
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
-        if self.leaving and self._at_rest():
-            self.beat(now)
-            self.gone = True
-            self.next_beat = NEVER
-            if self.watchdog and not wardens.exclusive_may_run(self):
-                self.out.append(CloseWatchdog("nothing that must not run twice is left here"))
-            self.out.append(Quit("everything was handed over or stopped"))
+        if self.leaving and leaving.may_go(self, now):
+            leaving.go(self, now)
         elif self._saying() != self.last_said:
             again = self.last_beat + max(MILLISECOND, self.cluster.heartbeat // SPACING)
             if now >= again:
@@ -478,8 +485,3 @@ class Node:
                 # It may be here for a ping target that we know of a moment later than the one who released it.
                 missed = bool(order) and reach.behind(charge, order[0], self.at) is not None
                 charge.pinned = name in self.decisions and order[:1] != (self.me,) and not missed
-
-    def _at_rest(self) -> bool:
-        if self.role is Role.WITNESS:
-            return True
-        return self.steward.at_rest() or (not self.manager and not self.steward.claims.claims)

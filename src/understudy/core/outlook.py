@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..effects import Level
 from ..messages import GroupReport, NodeState
-from ..model import Quorum, Role
+from ..model import Role
 from ..units import Duration, Instant, format_duration
 from . import clock, reach, wishing
 from .membership import State
 from .placement import NodeView, View
-from .quorum import Surroundings
 
 if TYPE_CHECKING:
     from .node import Node
@@ -189,25 +187,3 @@ def hears_us_not(node: Node, name: str, now: Instant) -> bool:
         return False
     ours = [item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
     return not any(node.said_at.get(number, 0) >= oldest for number in ours)
-
-
-def look_around(node: Node, now: Instant) -> None:
-    """What the quorum policy may look at, for the steward."""
-    steward = node.steward
-    steward.alive = frozenset(name for name in node.others if node.membership.alive(name))
-    steward.met = frozenset(node.states)
-    if node.cluster.quorum is Quorum.FENCE:
-        steward.around = Surroundings(peer_off=steward.fencing.off(node.others[0]))
-        steward.deaf = frozenset(name for name in node.others if hears_us_not(node, name, now))
-    if node.cluster.quorum is Quorum.PAIR:
-        peer = node.others[0]
-        state = node.membership.state(peer)
-        never = state is State.UNKNOWN and now >= node.patient_until
-        quiet = peer in node.states and node.states[peer].quiet and node.membership.alive(peer)
-        known = now - node.pings_at <= max(reach.PINGS_KNOWN, 3 * node.cluster.dead_time)
-        reaches = not node.cluster.ping or (known and any(name in node.answering for name in node.cluster.ping))
-        deaf = hears_us_not(node, peer, now)
-        before, steward.around = steward.around, Surroundings(state is State.LOST or never or deaf, quiet, reaches)
-        if (never or deaf) and not before.peer_silent:
-            why = f"has heard nothing of {node.me} lately" if deaf else f"was not heard since {node.me} started"
-            node.note(f"{peer} {why}: it counts as silent", Level.WARNING, peer)

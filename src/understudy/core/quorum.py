@@ -4,8 +4,9 @@
 
 ``pair``: to *take* a group, both machines; one alone only when the other has been silent for the dead time on every path (or
 has just started and so helps nobody yet), and a ping target answers, when any are configured. To *keep* a group, one
-alone, as long as a ping target answers: by the time the other counts as lost, a right that rests on its echo is over
-already. What makes this bearable is the other's side: it asks the service network before it takes anything (``probing``).
+alone, unless no ping target answers (that nobody knew for a moment matters only for taking): by the time the other counts as
+lost, a right that rests on its echo is over already. What makes this bearable is the other's side: it asks the service
+network before it takes anything (``probing``).
 
 ``fence``: to *take* a group, both machines, or one when the other was confirmed to be off. To *keep* a group, one alone:
 nobody can take it without this one's vote, or without switching this machine off.
@@ -24,13 +25,15 @@ from ..model import Cluster, Quorum
 class Surroundings:
     """What a policy may look at. ``peer_silent`` and ``peer_quiet`` are about the only other member of a pair.
 
-    ``peer_off``: confirmed by a fence device, and not heard since.
+    ``peer_off``: confirmed by a fence device, and not heard since. ``reaches_ping``: a ping target answers, by a fresh word.
+    ``cut_off``: none answers, or nobody has said so for longer than a hung manager lasts.
     """
 
     peer_silent: bool = False
     peer_quiet: bool = False
     reaches_ping: bool = True
     peer_off: bool = False
+    cut_off: bool = False
 
 
 def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int:
@@ -43,7 +46,7 @@ def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int
     if cluster.quorum is Quorum.FENCE:
         return 1 if holding or around.peer_off else 2
     if holding:
-        return 1 if around.reaches_ping else 2
+        return 2 if around.cut_off else 1
     if not (around.peer_silent or around.peer_quiet):
         return 2
     return 1 if around.reaches_ping else 3

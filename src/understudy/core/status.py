@@ -111,8 +111,8 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         standby = node.standby or node.leaving
         own = f"{node.links.incarnation:016x}"
         watchdog = _ms(node.watchdog)
-        drains = node.draining
-        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog, drains)
+        words = (node.draining, node.cluster.digest)
+        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog, *words)
     member = node.membership.members[name]
     peer = node.links.peers[name]
     state = node.states.get(name)
@@ -140,6 +140,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         node.steward.fencing.sentence(name, now),
         0.0 if state is None else _ms(state.watchdog),
         state is not None and state.draining,
+        "" if state is None else state.digest,
     )
 
 

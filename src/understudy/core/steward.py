@@ -164,8 +164,7 @@ class Steward:
 
     def votes_to_take(self, group: str, now: Instant) -> int:
         """A group whose kernel lease of our earlier life still runs is kept rather than taken, as far as the policy goes."""
-        kept = self.cluster.quorum is Quorum.FENCE and self.adopting(group, now)
-        return needed(self.cluster, self.around, holding=kept)
+        return needed(self.cluster, self.around, holding=self.adopting(group, now))
 
     def adopting(self, group: str, now: Instant) -> bool:
         """A kernel lease of our earlier life still runs: this machine may be serving the group while it bids for it."""
@@ -198,7 +197,7 @@ class Steward:
             if self.cluster.quorum is Quorum.FENCE:
                 asking.for_a_vote(self, charge, now)
             return False
-        return not alone(self.cluster, self.around) or asking.asked(self, charge, now)
+        return adopting or not alone(self.cluster, self.around) or asking.asked(self, charge, now)
 
     # Bids
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..adapters import running
-from ..config.difference import Change, Difference, difference
+from ..config.difference import Change, Difference, difference, entering
 from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import render
 from ..effects import Level
@@ -110,11 +110,36 @@ class Reloads:
                     "something of the configuration before the last reload has not stopped here yet; nothing is changed",
                     "look with: understudy status",
                 )
+            if len(judged.difference.changes) > (1 if judged.keys else 0):
+                await self._compare_others(found)
             texts = [await self._manager.keys.take_file(found, by)] if judged.keys else []
             if len(judged.difference.changes) > len(texts):
                 await self._apply(found, judged, by)
                 texts.insert(0, f"{judged.source} is taken up")
             return {**judged.answer(), "text": "; ".join(filter(None, texts))}
+
+    async def _compare_others(self, found: Cluster) -> None:
+        """An address or an exclusive resource is put into a group only while every other node that lives runs with the same
+        configuration as this one, or with the new one already: in any other it may belong to another group, with another lease.
+        """
+        before = self._manager.cluster
+        new = ", ".join(entering(before, found))
+        if not new:
+            return
+        try:
+            nodes = await self._manager.nodes()
+        except (NotRunning, TimedOut) as error:
+            why = "what the other nodes run with is not known; nothing is changed"
+            raise Refused(why, f"{error.text}; {new} may belong to another group there: try again") from None
+        others = [str(node["name"]) for node in nodes if node["role"] == "node" and node["state"] in ("up", "late")]
+        runs_with = {str(node["name"]): node.get("digest", "") for node in nodes}
+        third = [name for name in others if runs_with[name] not in (before.digest, found.digest)]
+        if third:
+            raise Refused(
+                f"{' and '.join(third)} runs with a third configuration, where {new} may belong to another group; "
+                "nothing is changed",
+                f"give all nodes one file without {new} first, with a reload on each of them; then put it in",
+            )
 
     async def _apply(self, found: Cluster, judged: Judged, by: str) -> None:
         manager, before = self._manager, self._manager.cluster

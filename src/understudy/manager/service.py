@@ -366,6 +366,11 @@ class Manager:
                 await self._look()
             await asyncio.sleep(_LOOK)
 
+    async def nodes(self) -> list[dict[str, Any]]:
+        """The members by a fresh word of the pulse, as in the status. Raises NotRunning or TimedOut."""
+        await self._look()
+        return list(self._snapshot[1].get("nodes", ())) if self._snapshot is not None else []
+
     def heard(self) -> dict[str, bool]:
         """Of each other member whether it was there when the pulse was last asked."""
         nodes = self._snapshot[1].get("nodes", ()) if self._snapshot is not None else ()
