@@ -91,8 +91,8 @@ def test_incarnations_are_64_bits_and_differ() -> None:
 
 
 def test_flags_are_read() -> None:
-    found = parse([*GOOD, "--ready-fd", "3", "--wait-fd", "4"], "x")
-    assert (found.config, found.node, found.ready_fd, found.wait_fd) == ("f", "n", 3, 4)
+    found = parse([*GOOD, "--ready-fd", "3", "--wait-fd", "4", "--keeper-fd", "5"], "x")
+    assert (found.config, found.node, found.ready_fd, found.wait_fd, found.keeper_fd) == ("f", "n", 3, 4, 5)
     assert found.in_runtime_dir("pulse.sock") == "/r/pulse.sock"
     assert parse(GOOD, "x").ready_fd == -1
 

@@ -1,8 +1,9 @@
-"""A child of the supervisor that only keeps a diary: DIRECTORY NAME [--ready-fd N] [--wait-fd N].
+"""A child of the supervisor that only keeps a diary: DIRECTORY NAME [--ready-fd N] [--wait-fd N] [--keeper-fd N].
 
 The file NAME.behaviour in the directory says what it does on SIGTERM (``exit CODE`` or ``ignore``; ``once CODE`` does so for the
 first of them only, then ends with 0; ``rest`` leaves the proof of rest and ends with 0) and at the start (``refuse CODE``). It
-touches its lock file all the time if NAME.beats exists.
+touches its lock file all the time if NAME.beats exists. A pulse takes over the device ``DIRECTORY/watchdog`` or opens
+it, if there is one, and at a clean end lets the supervisor close it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from types import FrameType
 
 from understudy.adapters import lockfile
+from understudy.pulse.keeper import Keeper
 
 directory, name = sys.argv[1:3]
 flags = dict(zip(sys.argv[3::2], map(int, sys.argv[4::2]), strict=True))
@@ -32,9 +34,14 @@ def behaviour() -> list[str]:
         return ["exit", "0"]
 
 
+keeper = Keeper()
+
+
 def asked(_number: int, _frame: FrameType | None) -> None:
     diary("asked")
     verb, *rest = behaviour()
+    if "--keeper-fd" in flags and verb == "exit":
+        keeper.closed()
     if verb == "ignore":
         return
     if verb == "rest":
@@ -62,6 +69,15 @@ lock = lockfile.take(f"{directory}/{name}.lock")
 if lock is None:
     diary("busy")
     sys.exit(75)
+if "--keeper-fd" in flags and os.path.exists(f"{directory}/watchdog"):
+    keeper = Keeper(flags["--keeper-fd"])
+    device = keeper.kept()
+    diary("opens" if device < 0 else "takes")
+    if device < 0:
+        device = os.open(f"{directory}/watchdog", os.O_WRONLY | os.O_NONBLOCK)
+        keeper.keep(device)
+    with open(f"{directory}/watchdog.armed", "w", encoding="ascii") as mark:
+        mark.write(f"10 {device} {directory}/watchdog\n")
 diary("works")
 if "--ready-fd" in flags:
     os.write(flags["--ready-fd"], b"1")

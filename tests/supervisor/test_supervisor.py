@@ -121,6 +121,67 @@ def test_a_spare_pulse_takes_the_place_of_a_killed_one(nursery: Nursery) -> None
     wait_for(lambda: len(nursery.diary("waits")) == 2, "a new spare")
 
 
+@pytest.mark.parametrize("spare", [(), ("spare",)])
+def test_the_watchdog_stays_open_while_pulses_die(nursery: Nursery, spare: tuple[str, ...]) -> None:
+    reader = make_device(nursery)
+    nursery.start(*spare)
+    for number in range(3):
+        pulse, _ = nursery.wait_working()
+        if spare:
+            wait_for(lambda number=number: len(nursery.diary("waits")) > number, "a spare")  # type: ignore[misc]
+        assert is_open(reader)
+        os.kill(pulse, signal.SIGKILL)
+        wait_for(lambda pulse=pulse: nursery.holder("pulse") not in (0, pulse), "a new pulse")  # type: ignore[misc]
+        assert is_open(reader)
+    nursery.wait_working()
+    assert (len(nursery.diary("opens")), len(nursery.diary("takes"))) == (1, 3)
+    nursery.supervisor.terminate()
+    assert nursery.end() == 0
+    assert not is_open(reader)
+    os.close(reader)
+
+
+def test_the_next_supervisor_takes_the_watchdog_from_the_pulse_that_lives(nursery: Nursery) -> None:
+    reader = make_device(nursery)
+    nursery.start()
+    pulse, _ = nursery.wait_working()
+    nursery.supervisor.kill()
+    nursery.end()
+    assert is_open(reader)
+    nursery.start()
+    wait_for(lambda: nursery.log().count("adopted") == 2, "both are adopted")
+    os.kill(pulse, signal.SIGKILL)
+    wait_for(lambda: nursery.diary("takes"), "the next pulse gets it")
+    assert is_open(reader)
+    assert len(nursery.diary("opens")) == 1
+    os.close(reader)
+
+
+def test_the_watchdog_is_closed_as_soon_as_the_pulse_says_so(nursery: Nursery) -> None:
+    """The manager may take longer to end than the device waits."""
+    reader = make_device(nursery)
+    nursery.start()
+    nursery.wait_working()
+    nursery.behave("manager", "ignore")
+    nursery.supervisor.terminate()
+    wait_for(lambda: nursery.diary("asked", "manager"), "the manager is asked")
+    assert not is_open(reader)
+    os.close(reader)
+
+
+def make_device(nursery: Nursery) -> int:
+    """A FIFO; its reader sees whether anybody has it open."""
+    os.mkfifo(nursery.directory / "watchdog")
+    return os.open(nursery.directory / "watchdog", os.O_RDONLY | os.O_NONBLOCK)
+
+
+def is_open(reader: int) -> bool:
+    try:
+        return bool(os.read(reader, 10))
+    except BlockingIOError:
+        return True
+
+
 def test_a_spare_that_died_is_replaced_and_not_relied_on(nursery: Nursery) -> None:
     nursery.start("spare")
     nursery.wait_working()

@@ -1,7 +1,7 @@
 """The guest's part of the tests: runs a real daemon in this virtual machine, does the plan, says on the console what happens.
 
 Runs as the only program of the guest, with words of the kernel's command line in its environment:
-``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill, clock or serve; ``counts`` the watchdog's seconds, "" for none;
+``name`` ha01 or ha02; ``plan`` freeze, hang, stop, kill, crashes, clock or serve; ``counts`` the watchdog's seconds, "" for none;
 ``patience`` the group's stop_timeout, for which a machine that never met its peer waits. A line "guest TIME: WORDS" is for the
 test; everything else is for people.
 """
@@ -172,6 +172,16 @@ def do(plan: str, daemon: subprocess.Popen[bytes], counts: int) -> None:
         say("killed")
         watch(counts * 2 + 10)
         say(f"pulses: {len(pulses())}")
+    elif plan == "crashes":
+        # A pulse grants nothing, itself neither, for a dead time: killed earlier than that, again and again, it has no right any
+        # more once the kernel's lease is over. And the program does not stop.
+        HANGS.touch()
+        end = time.monotonic() + counts * 2 + 60
+        while time.monotonic() < end:
+            for process in pulses():
+                os.kill(process, signal.SIGKILL)
+            say("killed")
+            watch(0.8 * DEAD_TIME)
     elif plan == "stop":
         daemon.send_signal(signal.SIGTERM)
         say(f"stopped with {daemon.wait(SLOW)}")

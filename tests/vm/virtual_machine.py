@@ -46,6 +46,7 @@ class Machine:
         self._log = folder / f"{name}.qemu"
         settings = {"name": name, "driver": driver, "parameter": parameter, "script": str(script), **words}
         settings["python"] = sys.executable
+        settings["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
         line = "console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off audit=0 no_timer_check "
         line += "random.trust_cpu=on " + " ".join(f"guest.{word}={value}" for word, value in settings.items() if value)
         command = [shutil.which("setpriv") or "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"]

@@ -80,6 +80,18 @@ def test_a_killed_pulse_is_back_in_time(boot: Boot) -> None:
     at(machine, "data runs", "killed")
 
 
+def test_a_pulse_that_dies_again_and_again_does_not_feed_the_device(boot: Boot) -> None:
+    """The kernel feeds a device that is opened, and one whose last descriptor is closed. The supervisor spares it both."""
+    machine = boot(driver="softdog", counts=COUNTS, plan="crashes")
+    machine.wait_said("killed", 300.0)
+    assert machine.wait_ended() == RESET, machine.story()
+    assert not machine.said("survived")
+    assert "did not stop" not in machine.story(), "the kernel says so when it is closed without the V, and feeds it"
+    times = [float(line.split()[1].rstrip(":")) for line in machine.lines() if line.startswith("guest ")]
+    first, last = at(machine, "killed"), times[-1]
+    assert last - first < 5 + int(COUNTS) + 5, "one time-out after the kernel's lease was over, on a slow machine"
+
+
 def test_a_clock_that_is_set_by_days_changes_nothing(boot: Boot) -> None:
     machine = boot(driver="softdog", counts=COUNTS, plan="clock")
     machine.wait_said("clock set by -2 days", 300.0)

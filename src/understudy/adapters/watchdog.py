@@ -1,8 +1,10 @@
 """The machine's watchdog device: resets the machine when it was not fed for its time-out, whatever has become of this process.
 
 Values are those of <linux/watchdog.h>. The device counts from the moment it is opened, and goes on when its last descriptor is
-closed, unless the letter V was written just before (the magic close; not where the driver was loaded with nowayout). A path
-that knows none of the requests, such as a FIFO that stands in for a device, counts as one with the configured time-out.
+closed, unless the letter V was written just before (the magic close; not where the driver was loaded with nowayout). Opening it,
+setting its time-out, and a last close without the V each feed it once (Linux, drivers/watchdog/watchdog_dev.c: watchdog_open,
+WDIOC_SETTIMEOUT, watchdog_release); reading its time-out does not. So whoever must not feed it takes over an open descriptor.
+A path that knows none of the requests, such as a FIFO that stands in for a device, counts as one with the configured time-out.
 """
 
 from __future__ import annotations
@@ -27,12 +29,11 @@ MAGIC = b"V"
 
 @dataclass(slots=True)
 class Watchdog:
-    """An open device. ``timeout`` is what the device itself says. ``stoppable``: whether the magic close will stop it."""
+    """An open device. ``timeout`` is what the device itself says. ``descriptor`` -1: it counts, and nobody here has it open."""
 
     path: str
     descriptor: int
     timeout: Duration
-    stoppable: bool
     trouble: str = ""
 
     def feed(self) -> None:
@@ -46,7 +47,7 @@ class Watchdog:
             self.trouble = f"the watchdog {self.path} cannot be fed: {error.strerror}"
 
     def close(self) -> None:
-        """The magic close: the device stops counting, where its driver permits it."""
+        """The magic close: the device stops counting with its last descriptor, where its driver permits it."""
         if self.descriptor < 0:
             return
         try:
@@ -77,7 +78,16 @@ def open_watchdog(path: str, timeout: Duration) -> Watchdog | str:
             os.close(descriptor)
             return f"the watchdog {path} does not say its time-out, so nobody could rely on it: use another driver"
         seconds = seconds if given is None else given
-    return Watchdog(path, descriptor, seconds * SECOND, _stoppable(descriptor))
+    if not _magic(descriptor):
+        os.close(descriptor)
+        return f"the watchdog {path} stops when the daemon dies (its driver has no magic close): use another driver"
+    return Watchdog(path, descriptor, seconds * SECOND)
+
+
+def taken_over(path: str, descriptor: int, timeout: Duration) -> Watchdog:
+    """A device that somebody else opened and that counts; this feeds nothing. ``timeout``: for one that does not say its own."""
+    given = _given(descriptor)
+    return Watchdog(path, descriptor, timeout if given is None else given * SECOND)
 
 
 def _given(descriptor: int) -> int | None:
@@ -89,7 +99,8 @@ def _given(descriptor: int) -> int | None:
     return int(found)
 
 
-def _stoppable(descriptor: int) -> bool:
+def _magic(descriptor: int) -> bool:
+    """Without the magic close the kernel stops a device at every last close, also at that of a process which died."""
     try:
         data = fcntl.ioctl(descriptor, WDIOC_GETSUPPORT, bytes(40))
     except OSError:

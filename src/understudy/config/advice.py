@@ -125,9 +125,8 @@ def _wait(cluster: Cluster, group: Group) -> str:
     if fenced:
         ways.append(f"until a fence device has confirmed that it is off ({_listed(fenced)})")
     if watched:
-        ways.append(
-            f"until its watchdog has reset it, {format_duration(cluster.watchdog_timeout)} later ({_listed(watched)})"
-        )
+        span = format_duration(cluster.watchdog_timeout)
+        ways.append(f"until its watchdog has reset it, at most twice {span} later ({_listed(watched)})")
     text = f"{group.name}: {parts} must never run twice. When its machine falls silent, the next one waits {' or '.join(ways)}."
     if bare:
         span = format_duration(group.stop_timeout)

@@ -84,14 +84,14 @@ class Proof:
         return tuple(sorted(self.may_run.get(group, ())))
 
     def watchdog(self, node: str) -> Duration:
-        """How long after its last right the watchdog of ``node`` has reset it, by its last word; 0 when it has none."""
+        """How long after its last right the watchdog of ``node`` has reset it at the latest, by its last word; 0: it has none."""
         timeout = self.watchdogs.get(node, 0)
         return self.slack(timeout) if timeout else 0
 
     @staticmethod
     def slack(timeout: Duration) -> Duration:
-        """A watchdog's time-out, and how late it may be."""
-        return timeout + max(WATCHDOG_SLACK, timeout // 100)
+        """A watchdog's time-out, and how late it may be; twice, as the kernel feeds it once more when all of its holders die."""
+        return 2 * (timeout + max(WATCHDOG_SLACK, timeout // 100))
 
     def missing(self, group: str, node: str | None = None) -> bool:
         """Whether the proof of ``node`` (None: of any machine) is still missing."""

@@ -15,11 +15,14 @@ EXIT_BUSY = 75
 """Another pulse holds the lock of this node."""
 
 _FLAGS = ("--config", "--node", "--runtime-dir", "--state-dir")
+_DESCRIPTORS = ("--ready-fd", "--wait-fd", "--keeper-fd")
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """``ready_fd``: a pipe to write to once the loop runs. ``wait_fd``: one to read from before anything is begun. Or -1."""
+    """``ready_fd``: a pipe to write to once the loop runs. ``wait_fd``: one to read from before anything is begun.
+    ``keeper_fd``: the socket to the supervisor for the watchdog's descriptor. Or -1.
+    """
 
     config: str
     node: str
@@ -27,6 +30,7 @@ class Arguments:
     state_dir: str
     ready_fd: int = -1
     wait_fd: int = -1
+    keeper_fd: int = -1
 
     def in_runtime_dir(self, name: str) -> str:
         return os.path.join(self.runtime_dir, name)
@@ -38,12 +42,13 @@ class Arguments:
 def parse(given: Sequence[str], program: str) -> Arguments:
     """Every flag once, each with its value. Ends the process with exit code 2 and a sentence otherwise."""
     values = dict(zip(given[::2], given[1::2], strict=False))
-    unknown = [flag for flag in values if flag not in (*_FLAGS, "--ready-fd", "--wait-fd")]
+    unknown = [flag for flag in values if flag not in (*_FLAGS, *_DESCRIPTORS)]
     missing = [flag for flag in _FLAGS if not values.get(flag)]
-    pipes = [values.get(flag, "-1") for flag in ("--ready-fd", "--wait-fd")]
+    pipes = [values.get(flag, "-1") for flag in _DESCRIPTORS]
     if unknown or missing or len(given) % 2 or not all(re.fullmatch("-1|[0-9]+", text) for text in pipes):
         print(
-            f"usage: python -m {program} {' VALUE '.join(_FLAGS)} VALUE [--ready-fd N] [--wait-fd N]", file=sys.stderr
+            f"usage: python -m {program} {' VALUE '.join(_FLAGS)} VALUE [{' N] ['.join(_DESCRIPTORS)} N]",
+            file=sys.stderr,
         )
         raise SystemExit(EXIT_CONFIG)
     config, node, runtime_dir, state_dir = (values[flag] for flag in _FLAGS)

@@ -34,6 +34,7 @@ from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .guard import Guard, take_guard
+from .keeper import Keeper
 from .kernel import KernelSide
 from .keys import Rekeyer
 from .loop import Loop
@@ -111,7 +112,7 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
     links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
-    guard = take_guard(cluster, arguments.node, arguments.runtime_dir)
+    guard = take_guard(cluster, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
     groups = {item.address: group.name for group in known for item in group.addresses}
     core = Node(without_secrets(former or cluster), arguments.node)
     reloader = Reloader(cluster, former, arguments.node, arguments.runtime_dir, kernel, without_secrets)

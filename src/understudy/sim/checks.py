@@ -325,7 +325,7 @@ def allowed_time(world: World, safety: Safety) -> Duration:
     return (
         15 * longest
         + slowest
-        + cluster.watchdog_timeout
+        + 2 * cluster.watchdog_timeout
         + (35 * SECOND if safety.stop_failed else 0)
         + (REFUSED_PAUSE if safety.lease_refused else 0)
     )

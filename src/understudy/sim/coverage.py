@@ -93,6 +93,7 @@ EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "fence: off",
     "fence: on",
     "watchdog: fed",
+    "watchdog: fed by the kernel",
     "watchdog: closed",
     "watchdog: reset",
     "address: asked",
@@ -112,6 +113,8 @@ class Coverage(Observer):
     def happened(self, host: Host | None, text: str) -> None:
         if text.startswith("power off by its watchdog"):
             self.counts["watchdog: reset"] += 1
+        elif text.startswith("watchdog fed by the kernel"):
+            self.counts["watchdog: fed by the kernel"] += 1
 
     def told(self, host: Host, event: Event) -> None:
         match event:

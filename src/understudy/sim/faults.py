@@ -28,6 +28,7 @@ from .operating import maintain, operate, stop_and_start
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
 from .strike import Strike
 from .versions import VERSIONS
+from .watchdog import kill_daemon
 from .world import World
 
 
@@ -97,10 +98,16 @@ def _restart(world: World, dead_time: Duration) -> None:
 
 
 def _crash(world: World, dead_time: Duration) -> None:
+    """The pulse is killed for longer than the dead time; on machines with a watchdog sometimes the supervisor with it."""
     host = some(world)
     delay = stretch(world, 1.0, 4.0, dead_time)
-    world.tell(host, f"kill, started again after {delay // MILLISECOND} ms")
-    host.kill_pulse()
+    whole = bool(host.watchdog.timeout) and world.random.random() < 0.5
+    what = "kill, supervisor and pulse" if whole else "kill"
+    world.tell(host, f"{what}, started again after {delay // MILLISECOND} ms")
+    if whole:
+        kill_daemon(host)
+    else:
+        host.kill_pulse()
     world.after(delay, host.start_pulse)
 
 

@@ -188,7 +188,7 @@ class Host:
         self.cluster = cluster
 
     def kill_pulse(self) -> None:
-        """The pulse dies at once (``kill -9``). Kernel, programs and manager stay."""
+        """The pulse dies at once (``kill -9``). Kernel, programs, supervisor and manager stay."""
         self._end_pulse()
 
     def freeze(self) -> None:
@@ -467,6 +467,7 @@ class Host:
                     self.saved_wishes = saved_wishes.written(wishes, self.wall_clock)
             case wish.Quit():
                 self._end_pulse()
+                self.watchdog.release()
             case wish.Reply() | wish.Note() | wish.Deliver():
                 pass
             case _:

@@ -12,6 +12,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass
     power off|on NAME           crash NAME [for 50ms]        stop NAME (cleanly)
+    crash-daemon NAME [for 50ms]                             the supervisor with the pulse
     freeze NAME [for 2s]        thaw NAME                    manager NAME dies|returns
     partition A B | C [on NET]  cut A B [NET]                one-way A B [NET]      heal
     block A B [NET]             heartbeats are dropped, address claims and probes pass
@@ -55,6 +56,7 @@ from .script_shapes import read_cluster, read_group, with_capacity
 from .shapes import DEVICES, SERVICE_DEVICE
 from .strike import Strike
 from .text import Story, short
+from .watchdog import kill_daemon
 from .world import Habits, MakeCore, World
 
 INDENT = "    "
@@ -101,7 +103,7 @@ class Script:
             "start": self._start,
             "advance": self._advance,
             "power": self._power,
-            "crash": self._crash,
+            **dict.fromkeys(("crash", "crash-daemon"), self._crash),
             "other-voters": self._other_voters,
             "edit": self._edit,
             "reload": self._reload,
@@ -237,7 +239,10 @@ class Script:
 
     def _crash(self, words: list[str]) -> None:
         host = self._host(words[1])
-        host.kill_pulse()
+        if words[0] == "crash-daemon":
+            kill_daemon(host)
+        else:
+            host.kill_pulse()
         if len(words) > 3:
             self.world.after(parse_duration(words[3]), host.start_pulse)
 

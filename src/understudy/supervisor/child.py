@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..adapters import lockfile
@@ -30,7 +32,7 @@ EXIT_BUSY = 75
 _PRIORITY = 10
 """That of the pulse (``pulse.realtime``)."""
 
-_READY_FD, _WAIT_FD = 3, 4
+_READY_FD, _WAIT_FD, _KEEPER_FD = 3, 4, 5
 _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -75,6 +77,7 @@ class Child:
     """``pid`` and ``pidfd`` are 0 and -1 while it does not run; ``due`` is the monotonic time of the next start.
 
     ``ready``: our end of a pipe to which it writes when it works; ``go``: of one on which a spare waits for its turn; or -1.
+    ``keeper``: our end of the socket over which a pulse and we pass the watchdog's descriptor.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Child:
     due: float = 0.0
     ready: int = -1
     go: int = -1
+    keeper: socket.socket | None = None
     _deaths: deque[float] = field(default_factory=lambda: deque(maxlen=16))
 
     @property
@@ -101,17 +105,29 @@ class Child:
         self.ours = False
         return True
 
-    def start(self, tells_ready: bool = False, waits: bool = False) -> None:
+    def start(
+        self,
+        tells_ready: bool = False,
+        waits: bool = False,
+        gives: Callable[[socket.socket], None] | None = None,
+    ) -> None:
         """Start it in a session of its own, standard input empty, signals as they are by default.
 
-        With ``tells_ready`` the child gets ``--ready-fd 3`` and writes to it when it works; with ``waits`` it gets
-        ``--wait-fd 4`` and does nothing before it can read from that. Raises OSError when no process can be made.
+        With ``tells_ready`` the child is a pulse: it gets ``--ready-fd 3`` and writes to it when it works, and ``--keeper-fd 5``,
+        a socket for the watchdog's descriptor, into which ``gives`` has put what there is; with ``waits`` it gets ``--wait-fd 4``
+        and does nothing before it can read from that. Raises OSError when no process can be made.
         """
         self.close_pipes()
+        self.close_keeper()
         argv, theirs = self.argv, {}
         if tells_ready:
             self.ready, theirs[_READY_FD] = os.pipe()  # close-on-exec; the child's end is copied to a fixed number
-            argv += ("--ready-fd", str(_READY_FD))
+            self.keeper, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.keeper.setblocking(False)
+            theirs[_KEEPER_FD] = other.detach()
+            if gives is not None:
+                gives(self.keeper)
+            argv += ("--ready-fd", str(_READY_FD), "--keeper-fd", str(_KEEPER_FD))
         if waits:
             theirs[_WAIT_FD], self.go = os.pipe()
             argv += ("--wait-fd", str(_WAIT_FD))
@@ -119,6 +135,7 @@ class Child:
             self.pid = _spawn(argv, theirs)
         except OSError:
             self.close_pipes()
+            self.close_keeper()
             raise
         finally:
             for descriptor in theirs.values():
@@ -131,7 +148,9 @@ class Child:
         os.write(spare.go, b"1")
         raise_priority(spare.pid)  # it may still be busy with its imports, and ordinary processes may be in its way
         self.close_pipes()
+        self.close_keeper()
         self.pid, self.pidfd, self.ready, self.ours = spare.pid, spare.pidfd, spare.ready, spare.ours
+        self.keeper, spare.keeper = spare.keeper, None
         spare.pid, spare.pidfd, spare.ready = 0, -1, -1
         spare.close_pipes()
 
@@ -142,6 +161,11 @@ class Child:
                 os.close(descriptor)
         self.ready = self.go = -1
 
+    def close_keeper(self) -> None:
+        if self.keeper is not None:
+            self.keeper.close()
+            self.keeper = None
+
     def reap(self) -> int | None:
         """After its pidfd became readable: forget it and return the wait status, or None when it was not our child."""
         status: int | None = None
@@ -149,6 +173,7 @@ class Child:
             _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
         self.close_pipes()
+        self.close_keeper()
         self.pid, self.pidfd = 0, -1
         return status
 

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .child import EXIT_BUSY, EXIT_CONFIG, LONGEST_DELAY, Child, describe
+from .custody import Custody
 from .leftover import leftovers
 from .notify import log, tell_systemd, watchdog_interval
 
@@ -60,6 +61,7 @@ class Supervisor:
     stop_limit: float
     node: str = ""
     look_interval: float = LOOK_INTERVAL
+    watchdog: Custody = field(default_factory=Custody)
     signals: list[int] = field(default_factory=list)
     _wake: tuple[int, int] = (-1, -1)
     _exit: int | None = None
@@ -96,17 +98,27 @@ class Supervisor:
 
     def _begin(self) -> None:
         for child in (self.pulse, self.manager):
-            if child.attach():
-                log(f"{child.name} {child.pid} runs already and is adopted")
-            else:
+            if not self._adopt(child):
                 self._start(child)
         if not self.pulse.ours:
             self._ready()
 
+    def _adopt(self, child: Child) -> bool:
+        if not child.attach():
+            return False
+        log(f"{child.name} {child.pid} runs already and is adopted")
+        if child is self.pulse:
+            self.watchdog.copy_from(child.pidfd, self._in_runtime_dir(""))
+        return True
+
     def _start(self, child: Child) -> None:
         try:
             if child is not self.pulse or not self._use_spare():
-                child.start(tells_ready=child is not self.manager, waits=child is self.spare)
+                child.start(
+                    tells_ready=child is not self.manager,
+                    waits=child is self.spare,
+                    gives=self.watchdog.give if child is self.pulse else None,
+                )
         except OSError as error:
             delay = child.delay_next()
             log(f"cannot start {child.name}: {error.strerror}; next attempt in {delay:g} s", "error")
@@ -114,6 +126,7 @@ class Supervisor:
     def _use_spare(self) -> bool:
         if self.spare is None or not self.spare.running or self.spare.go < 0:
             return False
+        self.watchdog.give(self.spare.keeper)
         try:
             self.pulse.take_turn_of(self.spare)
         except OSError:
@@ -142,6 +155,9 @@ class Supervisor:
         if self.pulse.ready >= 0:
             poll.register(self.pulse.ready, select.POLLIN)
             handlers[self.pulse.ready] = self._heard_ready
+        if self.pulse.keeper is not None:
+            poll.register(self.pulse.keeper, select.POLLIN)
+            handlers[self.pulse.keeper.fileno()] = self._hear_keeper
         for descriptor, _ in poll.poll(self._patience(interval)):
             if descriptor == self._wake[0]:
                 self._drain_wake()
@@ -194,7 +210,13 @@ class Supervisor:
 
     # -- ends of children ----------------------------------------------------------------------------------------
 
+    def _hear_keeper(self) -> None:
+        if self.pulse.keeper is not None and not self.watchdog.hear(self.pulse.keeper):
+            self.pulse.close_keeper()
+
     def _ended(self, child: Child) -> None:
+        if child is self.pulse:
+            self._hear_keeper()  # it may have opened the device and died before we looked
         status = child.reap()
         code = os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None
         if child is self.spare:
@@ -205,8 +227,8 @@ class Supervisor:
             self._pulse_ended_while_stopping(code, status)
         elif child is self.manager and self._pulse_over:
             self._finish()
-        elif code == EXIT_BUSY and child.attach():
-            log(f"{child.name} {child.pid} runs already and is adopted")
+        elif code == EXIT_BUSY and self._adopt(child):
+            pass
         elif not self._forced:
             delay = child.delay_next()
             when = "at once" if delay == 0 else f"in {delay:g} s"
