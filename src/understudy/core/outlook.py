@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..messages import GroupReport, NodeState
 from ..model import Role
 from ..units import Duration, Instant, format_duration
-from . import wishing
+from . import awaiting, wishing
 from .membership import State
 from .placement import NodeView, View
 
@@ -115,8 +115,8 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
         here = charge.why_here if node.steward.claims.held(name) is not None else ""
-        if here and charge.waiting_for:  # no times: a report that changes always would be news always
-            here = f"waits for proof of stop: {' and '.join(charge.waiting_for)}"
+        if here and charge.waiting_for:
+            here = awaiting.brief(node.steward, charge)
         elif here and charge.execution.waits:
             here = charge.execution.waits
         elif here and (trouble := charge.health.not_up()):
