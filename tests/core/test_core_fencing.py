@@ -251,6 +251,12 @@ def test_our_own_stop_that_hangs_is_said() -> None:
     stop = again(core)
     core.tell(Finished(stop.op, Outcome.UNKNOWN, "killed at its time limit"))
     assert core.node.steward.charges["site"].execution.phase() is Phase.STUCK
+    shown = core.node.snapshot(core.now)
+    coming = " ".join(shown.groups[0].prospects)
+    assert "nobody takes it over before it has stopped on ha01" in coming
+    assert "understudy move" not in coming
+    assert "understudy confirm-off ha01" in coming
+    assert sum("is stuck here" in text for text in shown.warnings) == 1
     assert core.node.steward.claims.held("site") is not None, "the lease is kept: nobody may start it"
 
 

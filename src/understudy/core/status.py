@@ -188,8 +188,11 @@ def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
         after = None
         if holder is not None and holder in known.view.nodes:
             after = lost[holder] = lost.get(holder) or without(known, holder)
+        shown = _group(node, group.name, unfit, now)
         coming = (*remedies.waits_for_proof(node, group.name), *prospects(known, group.name, after))
-        found.append(replace(_group(node, group.name, unfit, now), prospects=coming))
+        if holder is not None and shown.state == Phase.STUCK.value:
+            coming = remedies.stuck(node, holder)
+        found.append(replace(shown, prospects=coming))
     return tuple(found)
 
 
@@ -321,6 +324,11 @@ def _warnings(node: Node, now: Instant) -> list[str]:
             found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
     found += wishing.warnings(node, now)
     found += _former(node)
+    for name, charge in node.steward.charges.items():
+        if charge.execution.phase() is Phase.STUCK and (parts := charge.execution.stuck()):
+            found.append(
+                f"{name} is stuck here: {', '.join(parts)} did not stop; nobody takes it over before that has stopped"
+            )
     for name, state in node.states.items():
         if state.digest != node.cluster.digest and node.membership.alive(name):
             found.append(f"{name} runs with a different configuration file")
