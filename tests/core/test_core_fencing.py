@@ -234,6 +234,12 @@ def test_a_stop_that_hangs_is_said_and_the_next_node_fences() -> None:
     assert not core.node.steward.fencing.targets["ha02"].reasons, "it stopped after all"
 
 
+def again(core: Core) -> RunAgent:
+    """The stop that follows the first one that failed."""
+    found = core.pass_time(2 * SECOND, "ha02", "arbiter")
+    return next(effect for effect in of(RunAgent, found) if effect.action is Action.STOP)
+
+
 def test_our_own_stop_that_hangs_is_said() -> None:
     core = Core(three())
     core.settle("ha02", "arbiter")
@@ -241,7 +247,16 @@ def test_our_own_stop_that_hangs_is_said() -> None:
     found = core.tell(AdminRequest(1, "standby", "", "ha01", "anna"))
     stop = next(effect for effect in of(RunAgent, found) if effect.action is Action.STOP)
     core.tell(Finished(stop.op, Outcome.UNKNOWN, "killed at its time limit"))
+    assert core.node.steward.charges["site"].execution.phase() is Phase.FAILED, "it is tried again first"
+    stop = again(core)
+    core.tell(Finished(stop.op, Outcome.UNKNOWN, "killed at its time limit"))
     assert core.node.steward.charges["site"].execution.phase() is Phase.STUCK
+    shown = core.node.snapshot(core.now)
+    coming = " ".join(shown.groups[0].prospects)
+    assert "nobody takes it over before it has stopped on ha01" in coming
+    assert "understudy move" not in coming
+    assert "understudy confirm-off ha01" in coming
+    assert sum("is stuck here" in text for text in shown.warnings) == 1
     assert core.node.steward.claims.held("site") is not None, "the lease is kept: nobody may start it"
 
 
@@ -426,6 +441,7 @@ def test_a_machine_that_is_stuck_is_not_fed_although_its_right_stands() -> None:
     found = core.tell(AdminRequest(1, "standby", "", "ha01", "anna"))
     stop = next(effect for effect in of(RunAgent, found) if effect.action is Action.STOP)
     core.tell(Finished(stop.op, Outcome.FAILED, "no"))
+    core.tell(Finished(again(core).op, Outcome.FAILED, "no"))
     core.effects.clear()
     core.pass_time(3 * BEAT, "ha02", "arbiter")
     assert core.node.steward.claims.held("site") is not None

@@ -288,7 +288,7 @@ def test_the_wait_for_proof_ends_with_the_lease() -> None:
 def still_running() -> Core:
     """We hold the group; ha02 lives and says that parts of it have not stopped there; its stop timeout ends in a moment."""
     core = exclusive()
-    core.words["ha02"] = {"groups": (GroupReport("site", Phase.FAILED, False, "db does not stop"),)}
+    core.words["ha02"] = {"groups": (GroupReport("site", Phase.STOPPING, False, "db does not stop"),)}
     core.settle("ha02", "arbiter")
     core.hold("ha02", "arbiter")
     until = core.node.steward.charges["site"].proof_due["ha02"]

@@ -76,7 +76,7 @@ REST = (
     Mutant(
         "time-proves-despite-devices",
         "awaiting.py",
-        "    if steward.fencing.able(machine):\n        return NEVER\n",
+        "    if steward.fencing.able(machine) or steward.proof.tried_and_failed(charge.group.name, machine):\n        return NEVER\n",
         "",
         "a machine that could be fenced is waited out instead",
     ),
@@ -280,8 +280,8 @@ REST = (
     Mutant(
         "failed-stop-is-stopped",
         "execution.py",
-        "if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:\n                if part.failed_stops",
-        "if True:\n                if part.failed_stops",
+        "if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:\n                self._over",
+        "if True:\n                self._over",
         "a stop that failed counts as stopped",
     ),
     Mutant(

@@ -5,7 +5,10 @@ Each machine that may still run the group is waited for in its own way, the firs
 1. its own word that everything has stopped;
 2. a fence device (or a human) that confirms it is off, asked after the lease became ours;
 3. its watchdog: it was fed only while the former right stood, so it has reset the machine one time-out after our right began;
-4. only for a machine with neither device nor watchdog: the group's stop timeout.
+4. only for a machine with neither device nor watchdog: the group's stop timeout. Not if its last word was that a stop had failed:
+   then nothing has ended the program when that machine goes away, and a human has to see that it is off.
+
+A machine that lives and has another file, or does not name the group, cannot say what we ask: it is waited for, and not fenced.
 """
 
 from __future__ import annotations
@@ -91,7 +94,7 @@ def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instan
     written = steward.proof.slack(steward.cluster.watchdog_timeout) if armed else 0
     if known:
         return now + max(known, written)
-    if steward.fencing.able(machine):
+    if steward.fencing.able(machine) or steward.proof.tried_and_failed(charge.group.name, machine):
         return NEVER
     return now + max(charge.group.stop_timeout, written)
 
@@ -99,6 +102,9 @@ def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instan
 def _word(steward: Steward, charge: Charge, machine: str, now: Instant) -> str:
     """One machine, and what will prove that it has stopped."""
     due = charge.proof_due.get(machine, NEVER)
+    name = charge.group.name
+    if _has_another_file(steward, name, machine) and machine not in steward.stuck.get(name, ()):
+        return f"{machine} (until it has taken up the new file: understudy reload there)"
     ways = []
     if steward.fencing.able(machine):
         ways.append(steward.fencing.sentence(machine, now) or "until it is fenced")
@@ -106,16 +112,37 @@ def _word(steward: Steward, charge: Charge, machine: str, now: Instant) -> str:
         left = format_duration(max(0, due - now) // MILLISECOND * MILLISECOND)
         what = "its watchdog has reset it" if steward.proof.watchdog(machine) else "its stop timeout has passed"
         ways.append(f"{left} until {what}")
+    elif steward.proof.tried_and_failed(name, machine):
+        ways.append(
+            f"until it says that it has stopped, or is confirmed off: its last word was that {name} did not stop"
+        )
     return f"{machine} ({', or '.join(ways) or 'until it says so'})"
+
+
+def _has_another_file(steward: Steward, group: str, machine: str) -> bool:
+    """Whether ``machine`` lives and cannot say what became of the group, because it does not know the group as we do."""
+    return machine in steward.alive and machine in steward.met and steward.proof.names(group, machine) is None
 
 
 def sentence(steward: Steward, charge: Charge, now: Instant) -> str:
     """What a group that we hold waits for, for people; "" when it waits for nothing."""
     if not charge.waiting_for:
         return ""
-    if charge.overdue:
+    named = not any(_has_another_file(steward, charge.group.name, machine) for machine in charge.waiting_for)
+    if charge.overdue and named:
         return f"waits until {', '.join(charge.waiting_for)} says that it has stopped"
     return "waits for proof of stop: " + "; ".join(_word(steward, charge, each, now) for each in charge.waiting_for)
+
+
+def brief(steward: Steward, charge: Charge) -> str:
+    """The same for other nodes, without times: a report that always changes would always be news."""
+    words = [
+        f"{machine} (until it has taken up the new file: understudy reload there)"
+        if _has_another_file(steward, charge.group.name, machine)
+        else machine
+        for machine in charge.waiting_for
+    ]
+    return f"waits for proof of stop: {' and '.join(words)}"
 
 
 def look(steward: Steward, charge: Charge, now: Instant) -> None:
@@ -134,10 +161,14 @@ def look(steward: Steward, charge: Charge, now: Instant) -> None:
             steward.fencing.want(machine, name, f"{name} does not stop on it", now)
         elif machine not in steward.alive and machine in steward.met:
             steward.fencing.want(machine, name, f"{name} may still run on it, and nothing is heard of it", now)
-        elif now >= charge.acquired_at + charge.group.stop_timeout:
-            steward.fencing.want(machine, name, f"it did not say within the stop timeout that {name} has stopped", now)
-        else:
-            steward.wake(charge.acquired_at + charge.group.stop_timeout)
+        elif not _has_another_file(steward, name, machine):
+            # A machine that took the file up later than we did has its time from then.
+            since = max(charge.acquired_at, steward.proof.names(name, machine) or 0)
+            if now >= since + charge.group.stop_timeout:
+                why = f"it did not say within the stop timeout that {name} has stopped"
+                steward.fencing.want(machine, name, why, now)
+            else:
+                steward.wake(since + charge.group.stop_timeout)
 
 
 def _over(steward: Steward, charge: Charge, machines: list[str]) -> None:
@@ -158,7 +189,20 @@ def expire(steward: Steward, charge: Charge, now: Instant) -> None:
         return
     name = charge.group.name
     running = [machine for machine in due if machine in steward.alive and steward.proof.missing(name, machine)]
-    passed = [machine for machine in due if machine not in running]
+    never = [
+        machine
+        for machine in due
+        if machine not in running
+        and steward.proof.tried_and_failed(name, machine)
+        and not steward.proof.watchdog(machine)
+    ]
+    for machine in never:
+        charge.proof_due[machine] = NEVER
+        text = (
+            f"{machine}: the stop timeout has passed, but its last word was that {name} did not stop: that is no proof"
+        )
+        steward.note(text, name, Level.ERROR)
+    passed = [machine for machine in due if machine not in running and machine not in never]
     for machine in passed:
         what = "its watchdog has reset it" if steward.proof.watchdog(machine) else "the stop timeout has passed"
         steward.note(f"{machine}: {what}: that is the proof of stop", name)

@@ -96,10 +96,8 @@ class Execution:
         return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
 
     def does_not_stop(self) -> bool:
-        """A part that has to stop was asked to, and did not; or one failed for which this machine is to be switched off."""
-        return bool(self.fence_until) or any(
-            part.failed_stops and must_stop(part.resource) for part in self.everything()
-        )
+        """A part that has to stop did not when asked twice, or within the stop timeout; or this machine is to be switched off."""
+        return bool(self.fence_until) or any(part.stuck and must_stop(part.resource) for part in self.everything())
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
@@ -345,6 +343,9 @@ class Execution:
         op = self.next_op()
         resources = tuple(part.resource for part in parts)
         first = parts[0].resource
+        if action is Action.STOP:
+            for part in parts:
+                part.stop_began = now if part.stop_began is None else part.stop_began
         if action is not Action.MONITOR:
             for part in parts:
                 part.state = State.STARTING if action is Action.START else State.STOPPING
@@ -412,18 +413,30 @@ class Execution:
             part = self._part(resource)
             part.monitor_at = NEVER
             if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
-                if part.failed_stops >= FAILED_STOPS:
-                    self.facts.append(Fact(f"{resource.id} has stopped after all", recovered=True))
-                part.state, part.text, part.stop_pause, part.failed_stops = State.STOPPED, "", STOP_RETRY, 0
+                self._over(part)
                 continue
-            part.state, part.text = State.FAILED, f"stop: {text or outcome.value}"
-            part.stop_again_at = now + part.stop_pause
-            again = format_duration(part.stop_pause)
-            part.stop_pause = min(2 * part.stop_pause, STOP_RETRY_MOST)
-            part.failed_stops += 1
-            gave_up_for = resource.restarts.within if part.failed_stops >= FAILED_STOPS else 0
-            sentence = f"{resource.id} did not stop ({text or outcome.value}); tried again in {again}"
-            self.facts.append(Fact(sentence, gave_up_for=gave_up_for, failed=True))
+            self._stop_failed(part, text or outcome.value, now)
+
+    def _over(self, part: Part) -> None:
+        if part.failed_stops >= FAILED_STOPS:
+            self.facts.append(Fact(f"{part.resource.id} has stopped after all", recovered=True))
+        part.state, part.text, part.stop_pause, part.failed_stops = State.STOPPED, "", STOP_RETRY, 0
+        part.stop_began, part.stuck = None, False
+
+    def _stop_failed(self, part: Part, text: str, now: Instant) -> None:
+        """It runs on. Tried again once before anybody's power is cut for it, unless it had the group's stop timeout."""
+        part.state, part.text = State.FAILED, f"stop: {text}"
+        part.stop_again_at = now + part.stop_pause
+        again = format_duration(part.stop_pause)
+        part.stop_pause = min(2 * part.stop_pause, STOP_RETRY_MOST)
+        part.failed_stops += 1
+        began = now if part.stop_began is None else part.stop_began
+        part.stuck = part.failed_stops > 1 or now >= began + self.group.stop_timeout
+        gave_up_for = part.resource.restarts.within if part.failed_stops >= FAILED_STOPS else 0
+        sentence = f"{part.resource.id} did not stop ({text}); tried again in {again}"
+        if part.stuck and must_stop(part.resource):
+            sentence += ", unless this machine is switched off for it"
+        self.facts.append(Fact(sentence, gave_up_for=gave_up_for, failed=True))
 
     def _runs(self, part: Part, now: Instant, text: str) -> None:
         part.state, part.text = State.RUNNING, text

@@ -80,6 +80,8 @@ class Fencing:
         others = [node.name for node in cluster.nodes if node.name != me]
         self.targets = {name: Target(name, cluster.fence_levels(name)) for name in others}
         self.news: list[Confirmed] = []
+        self.wished: set[tuple[str, str]] = set()
+        """All that was wished for since ``sweep`` last looked."""
         self.failed = 0
         self.done = 0
 
@@ -110,7 +112,10 @@ class Fencing:
     def want(self, node: str, key: str, why: str, now: Instant, delay: Duration = 0) -> None:
         """Have ``node`` fenced for the reason ``key`` (a group's name), after ``delay``. Wished already: nothing new."""
         target = self.targets.get(node)
-        if target is None or not target.levels or key in target.reasons:
+        if target is None or not target.levels:
+            return
+        self.wished.add((node, key))
+        if key in target.reasons:
             return
         if not target.reasons:
             target.level, target.tries, target.pause = 0, 0, PAUSE
@@ -126,6 +131,14 @@ class Fencing:
         if target is not None and target.reasons.pop(key, None) is not None and not target.reasons:
             target.trouble = ""
             self._note(target, f"{node} need not be fenced any more", Level.INFO)
+
+    def sweep(self, lasting: Callable[[str, str], bool]) -> None:
+        """All reasons have just been said: what nobody wishes for any more, and is not ``lasting``, is withdrawn."""
+        for node, target in self.targets.items():
+            for key in tuple(target.reasons):
+                if key != OPERATOR and (node, key) not in self.wished and not lasting(node, key):
+                    self.unwant(node, key)
+        self.wished.clear()
 
     def wanted_by(self, node: str) -> Iterable[str]:
         """The reasons for which ``node`` is to be fenced."""

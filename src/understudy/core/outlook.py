@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..messages import GroupReport, NodeState
 from ..model import Role
 from ..units import Duration, Instant, format_duration
-from . import clock, reach, wishing
+from . import awaiting, clock, reach, wishing
 from .membership import State
 from .placement import NodeView, View
 
@@ -127,8 +127,8 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
         here = charge.why_here if node.steward.claims.held(name) is not None else ""
-        if here and charge.waiting_for:  # no times: a report that changes always would be news always
-            here = f"waits for proof of stop: {' and '.join(charge.waiting_for)}"
+        if here and charge.waiting_for:
+            here = awaiting.brief(node.steward, charge)
         elif here and charge.execution.waits:
             here = charge.execution.waits
         elif here and (trouble := charge.health.not_up()):

@@ -42,7 +42,10 @@ class Operation:
 
 @dataclass(slots=True)
 class Part:
-    """One resource: its state, the sentence that goes with it, and when it failed lately."""
+    """One resource: its state, the sentence that goes with it, and when it failed lately.
+
+    ``stop_began``: the first of the stops that failed. ``stuck``: it was tried again, or had the group's stop timeout.
+    """
 
     resource: Resource
     state: State
@@ -52,6 +55,8 @@ class Part:
     start_again_at: Instant = 0
     stop_pause: Duration = STOP_RETRY
     failed_stops: int = 0
+    stop_began: Instant | None = None
+    stuck: bool = False
     touched: bool = False
     monitor_at: Instant = NEVER
 

@@ -4,16 +4,23 @@ A lease ends by time, and a virtual address with it. A program does not. For gro
 machines on which the group *may still run*: any that held it, or whose word we never had, until its own word is
 "stopped". For what remains when the lease is ours, ``awaiting`` says what else is proof: fencing, a watchdog, time.
 
+Files may differ for a while (a rolling reload): a group has the same name there and may be other programs. Where a group of ours
+has gained an exclusive part, "stopped" counts only from a machine that has our file: what we are to start may still run there,
+or be started there, as part of another group.
+
+Time is no proof against a machine whose last word was that a part has failed and has not stopped: see ``tried_and_failed``.
+
 A majority that grants a bid also tells the last ballot whose holder never said that it had stopped; a ballot names its
 bidder. So a holder that we never heard of cannot be overlooked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from ..changes import same_run
 from ..messages import NodeState, Phase
-from ..model import Group
+from ..model import Group, Resource
 from ..units import SECOND, Duration, Instant
 
 WATCHDOG_SLACK: Duration = SECOND
@@ -23,26 +30,38 @@ WATCHDOG_SLACK: Duration = SECOND
 class Proof:
     """``others``: the other nodes. Only groups with exclusive parts are tracked."""
 
-    def __init__(self, groups: Iterable[Group], others: Iterable[str]) -> None:
+    def __init__(self, groups: Iterable[Group], others: Iterable[str], digest: str = "") -> None:
         names = self.others = tuple(others)
         self.groups = {group.name: group for group in groups if group.exclusive}
+        self.digest = digest
         self.watchdogs: dict[str, Duration] = {}
         self.said = -1
         """The newest state that we have said; then, for groups that wait, the one that a word must have come after."""
         self.floors: dict[str, int] = {}
         self.stopped_at: dict[tuple[str, str], Instant] = {}
         self.may_run: dict[str, set[str]] = {name: set(names) for name in self.groups}
+        self.with_our_file: dict[str, set[str]] = {}
+        """For groups that gained an exclusive part: who has not been heard since with the file that says so."""
+        self.named: dict[tuple[str, str], Instant] = {}
+        """Since when a machine with our file has named a group in its reports."""
+        self.failed: set[tuple[str, str]] = set()
 
-    def follow(self, groups: Iterable[Group]) -> tuple[str, ...]:
-        """These are the groups now. Returns those that have exclusive parts only from now on: nobody has proved anything yet."""
-        self.groups = {group.name: group for group in groups if group.exclusive}
-        new = tuple(name for name in self.groups if name not in self.may_run)
+    def follow(self, groups: Iterable[Group], digest: str) -> tuple[str, ...]:
+        """These are the groups now. Returns those that gained an exclusive part: nobody has proved anything of it yet."""
+        before, self.groups = self.groups, {group.name: group for group in groups if group.exclusive}
+        if digest != self.digest:
+            self.digest = digest
+            self.named.clear()
         for name in [name for name in self.may_run if name not in self.groups]:
             del self.may_run[name]
             self.floors.pop(name, None)
-        for name in new:
+            self.with_our_file.pop(name, None)
+        self.failed = {(name, machine) for name, machine in self.failed if name in self.groups}
+        gained = tuple(name for name, group in self.groups.items() if _gains(group, before))
+        for name in gained:
             self.may_run[name] = set(self.others)
-        return new
+            self.with_our_file[name] = set(self.others)
+        return gained
 
     def heard(self, state: NodeState, named: int, now: Instant) -> bool:
         """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.
@@ -53,11 +72,24 @@ class Proof:
         before = sum(map(len, self.may_run.values()))
         self.watchdogs[state.node] = state.watchdog
         held = {hold.group for hold in state.holds if not hold.bidding}
+        names = {report.group for report in state.groups} if state.digest == self.digest else set()
+        for group in self.may_run:
+            if group not in names:
+                self.named.pop((group, state.node), None)
         for report in state.groups:
             machines = self.may_run.get(report.group)
             if machines is None:
                 continue
+            if state.digest == self.digest:
+                self.named.setdefault((report.group, state.node), now)
+                self.with_our_file.get(report.group, set()).discard(state.node)
+            if report.phase in (Phase.FAILED, Phase.STUCK):
+                self.failed.add((report.group, state.node))
+            elif report.phase in (Phase.STOPPED, Phase.STARTED):
+                self.failed.discard((report.group, state.node))
             if report.phase is Phase.STOPPED and report.group not in held:
+                if state.node in self.with_our_file.get(report.group, ()):
+                    continue
                 if named > self.floors.get(report.group, -1):
                     machines.discard(state.node)
                     self.stopped_at[report.group, state.node] = now
@@ -67,6 +99,8 @@ class Proof:
 
     def released(self, group: str, node: str, stopped: bool, now: Instant) -> None:
         """``node`` gave the group up, and everything had stopped. While we wait its next word has to say so again."""
+        if node in self.with_our_file.get(group, ()):
+            return
         if stopped and group in self.may_run and group not in self.floors:
             self.may_run[group].discard(node)
             self.stopped_at[group, node] = now
@@ -102,3 +136,32 @@ class Proof:
         """There is proof for ``nodes``, other than their own word."""
         if group in self.may_run:
             self.may_run[group].difference_update(nodes)
+            self.failed.difference_update((group, node) for node in nodes)
+
+    def tried_and_failed(self, group: str, node: str) -> bool:
+        """Whether the last word of ``node`` is that a part of ``group`` has failed, or did not stop, and has not stopped since.
+
+        Such a machine does not stop its programs by itself, however long it is given: when it goes away, time proves nothing.
+        """
+        return (group, node) in self.failed
+
+    def names(self, group: str, node: str) -> Instant | None:
+        """Since when ``node`` has named ``group`` with our file; None: by its last word it has another file, or names it not.
+
+        Only from such a machine may anybody expect that it says soon what became of the group.
+        """
+        return self.named.get((group, node))
+
+
+def _gains(group: Group, before: Mapping[str, Group]) -> bool:
+    """Whether ``group`` has an exclusive part that it did not have, or that was another group's: it may run elsewhere as that.
+
+    One that is changed and keeps its name runs nowhere else yet: it is stopped here as it was, and started as it is.
+    """
+    old = {item.id for item in _exclusive(before[group.name])} if group.name in before else set()
+    others = [item for name, other in before.items() if name != group.name for item in _exclusive(other)]
+    return any(item.id not in old or any(same_run(other, item) for other in others) for item in _exclusive(group))
+
+
+def _exclusive(group: Group) -> list[Resource]:
+    return [item for item in group.resources if item.exclusive]

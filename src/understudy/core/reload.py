@@ -55,7 +55,7 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
             charges[name] = charge
             _retire(steward, charge)
     steward.charges = charges
-    for name in steward.proof.follow(charge.group for charge in charges.values()):
+    for name in steward.proof.follow((charge.group for charge in charges.values()), after.digest):
         claim = steward.claims.held(name)
         if claim is not None:
             awaiting.begin(steward, charges[name], claim, now)
@@ -169,7 +169,7 @@ def forget(node: Node, now: Instant) -> None:
         if charge.retired and idle and charge.execution.stopped():
             del steward.charges[name]
             steward.claims.not_before.pop(name, None)
-            steward.proof.follow(item.group for item in steward.charges.values())
+            steward.proof.follow((item.group for item in steward.charges.values()), node.cluster.digest)
             steward.note("has stopped here and is forgotten", name)
     left = [charge for charge in steward.charges.values() if charge.retired or charge.execution.ending]
     if node.role is Role.NODE and left:

@@ -50,6 +50,17 @@ def waits_for_proof(node: Node, group: str) -> tuple[str, ...]:
     return tuple(f"if you see that {machine} is off: `understudy confirm-off {machine}`" for machine in silent)
 
 
+def stuck(node: Node, holder: str) -> tuple[str, ...]:
+    """What comes next for a group that does not stop on ``holder``."""
+    found = [
+        f"nobody takes it over before it has stopped on {holder}: its stop is tried again; or end it there by hand"
+    ]
+    if node.cluster.fence_levels(holder):
+        found.append(f"or its fence device switches {holder} off")
+    found.append(f"or switch {holder} off, look, then `understudy confirm-off {holder}`")
+    return tuple(found)
+
+
 def _spans(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
     """As ``outlook.able_for``, without noting anything."""
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..messages import Phase
 from ..model import (
     AddressResource,
     CommandResource,
@@ -25,6 +26,7 @@ from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, Resour
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
 from . import awaiting, outlook, remedies, wishes, wishing
 from .membership import State
+from .parts import State as PartState
 from .placement import Decision, NodeView
 from .prospects import prospects, without
 from .quorum import needed
@@ -187,8 +189,11 @@ def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
         after = None
         if holder is not None and holder in known.view.nodes:
             after = lost[holder] = lost.get(holder) or without(known, holder)
+        shown = _group(node, group.name, unfit, now)
         coming = (*remedies.waits_for_proof(node, group.name), *prospects(known, group.name, after))
-        found.append(replace(_group(node, group.name, unfit, now), prospects=coming))
+        if holder is not None and shown.state == Phase.STUCK.value:
+            coming = remedies.stuck(node, holder)
+        found.append(replace(shown, prospects=coming))
     return tuple(found)
 
 
@@ -279,6 +284,28 @@ def _reported(node: Node, holder: str, name: str) -> tuple[str, int | None, str]
     return (report.phase.value, ballot, report.why) if report is not None else ("unknown", ballot, "")
 
 
+def _former(node: Node) -> list[str]:
+    """What a reload has removed and has not stopped yet: it is part of no group any more, and a further reload waits for it."""
+    found = []
+    for name, charge in node.steward.charges.items():
+        execution = charge.execution
+        parts = execution.everything() if charge.retired else execution.ending
+        left = [part for part in parts if part.state is not PartState.STOPPED]
+        if left:
+            whose = "which is not in the configuration any more" if charge.retired else "which a reload has changed"
+            words = ", ".join(f"{part.resource.id}{f' ({part.text})' if part.text else ''}" for part in left)
+            found.append(f"of {name}, {whose}, this has not stopped here yet: {words}; a further reload waits for it")
+    for name, state in node.states.items():
+        known = node.steward.charges
+        groups = {item.group for item in state.groups if item.group not in known and item.phase is not Phase.STOPPED}
+        if groups and state.digest == node.cluster.digest and node.membership.alive(name):
+            names = " and ".join(sorted(groups))
+            found.append(
+                f"{names}, not in the configuration any more, has not stopped on {name} yet: understudy status there"
+            )
+    return found
+
+
 def _warnings(node: Node, now: Instant) -> list[str]:
     found = []
     rival_at = node.links.rival_name_at
@@ -297,6 +324,12 @@ def _warnings(node: Node, now: Instant) -> list[str]:
         if now - at < RECENT:
             found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
     found += wishing.warnings(node, now)
+    found += _former(node)
+    for name, charge in node.steward.charges.items():
+        if charge.execution.phase() is Phase.STUCK and (parts := charge.execution.stuck()):
+            found.append(
+                f"{name} is stuck here: {', '.join(parts)} did not stop; nobody takes it over before that has stopped"
+            )
     for name, state in node.states.items():
         if state.digest != node.cluster.digest and node.membership.alive(name):
             found.append(f"{name} runs with a different configuration file")

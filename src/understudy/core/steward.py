@@ -53,7 +53,7 @@ class Steward:
         self.ordered = sorted(cluster.names)
         self.claims = Claims(self.ordered.index(me), cluster.heartbeat, cluster.silence, cluster.margin, rng)
         others = tuple(node.name for node in cluster.nodes if node.name != me)
-        self.proof = Proof(cluster.groups, others)
+        self.proof = Proof(cluster.groups, others, cluster.digest)
         self.charges = {group.name: Charge(group, Execution(group, next_op, present)) for group in cluster.groups}
         self.incarnation = 0
         self.around = Surroundings()

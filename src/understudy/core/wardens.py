@@ -48,11 +48,6 @@ def told(node: Node) -> None:
             if report.phase is Phase.STUCK and not steward.fencing.off(name):
                 stuck.setdefault(report.group, set()).add(name)
     steward.stuck = {group: frozenset(names) for group, names in stuck.items()}
-    for name in steward.alive - steward.deaf:
-        for reason in tuple(steward.fencing.wanted_by(name)) if name in steward.fencing.targets else ():
-            charge = steward.charges.get(reason)
-            if charge is not None and name not in charge.waiting_for and name not in stuck.get(reason, ()):
-                steward.fencing.unwant(name, reason)
 
 
 def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
@@ -63,7 +58,28 @@ def fence_stuck(node: Node, holders: Mapping[str, str], now: Instant) -> None:
         decision = node.decisions.get(group)
         if holder is None or holder not in names or decision is None:
             continue
+        if node.wishes.maintained(group) is not None or node.wishes.stopped(group) is not None:
+            continue  # nobody is to take it over
         order = [name for name in decision.order if name != holder]
         # Not in a partition that could not take the group without it: whoever can will see to the rest, or nobody would serve.
         if order[:1] == [node.me] and awaiting.can_spare(steward, holder):
             steward.fencing.want(holder, group, f"{group} does not stop on it", now)
+    _sweep(node)
+
+
+def _sweep(node: Node) -> None:
+    """Withdraw every wish for fencing that nothing asks for any more: the plan was followed, so all reasons were said anew.
+
+    A wish for the peer's vote (``asking``) is said once, when the network has answered; it lasts while the peer is silent and
+    this node may take the group.
+    """
+    steward = node.steward
+
+    def lasting(name: str, group: str) -> bool:
+        decision = node.decisions.get(group)
+        untouched = node.wishes.maintained(group) is not None or node.wishes.stopped(group) is not None
+        silent = name not in steward.alive - steward.deaf
+        able = decision is not None and node.me in decision.order
+        return silent and able and not untouched and steward.claims.held(group) is None
+
+    steward.fencing.sweep(lasting)

@@ -481,8 +481,14 @@ class Script:
                 raise ValueError("no such expectation")
 
     def _runs(self, program: str, wanted: list[str]) -> str | None:
-        key = self._program(program)
-        found = [host.name for host in self.world.hosts.values() if host.manager.running.get(key)]
+        keys = [
+            (group.name, item.id)
+            for group in self.world.known.values()
+            for item in group.resources
+            if item.id == program
+        ]
+        hosts = self.world.hosts.values()
+        found = [host.name for host in hosts if any(host.manager.running.get(key) for key in keys)]
         return None if found == wanted else f"runs on {found}"
 
 

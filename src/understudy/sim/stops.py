@@ -2,7 +2,8 @@
 
 Three checks, from outside the core and by what really happened:
 
-1. *Two programs.* A program is started while another machine runs it. Forgiven only if that machine was unable to stop it
+1. *Two programs.* A program is started while another machine runs it, as part of whatever group.
+   Forgiven only if that machine was unable to stop it
    lately: frozen, starved, without its daemon or manager, or its agent failed, and only if it has neither a fence device nor
    a watchdog: with one of them there is always proof, and nothing is forgiven.
 2. *Started too early.* A machine that became the holder of a group gives every machine that ran the program the group's
@@ -19,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..changes import same_run
 from ..effects import Effect, Send
 from ..messages import Heartbeat, NodeState, Phase, Release
-from ..model import AddressResource, Cluster, Quorum
+from ..model import AddressResource, Cluster, Quorum, Resource
 from ..units import Duration
 from .host import Host
 from .world import World, WorldTime
@@ -74,11 +76,22 @@ class Stops:
         if not running:
             self._ran[group, host.name] = now
             return
-        for name, runs in places.items():
-            if name != host.name and runs and not self._was_unable(host.world, name, group):
-                text = f"{group}: {host.name} starts {resource} while {name} runs it"
+        for name, other in self._elsewhere(host, group, item):
+            if not self._was_unable(host.world, name, other):
+                of = "" if other == group else f" as part of {other}"
+                text = f"{group}: {host.name} starts {resource} while {name} runs it{of}"
                 self._report(host.world, "two-programs", text)
         self._too_early(host, group, resource, places)
+
+    def _elsewhere(self, host: Host, group: str, item: Resource) -> list[tuple[str, str]]:
+        """Machines that run the same program, and as part of which group. A file may have moved it from one to another."""
+        found = []
+        for (other, resource), places in self._runs.items():
+            theirs = next(each for each in host.world.known[other].resources if each.id == resource)
+            same = resource == item.id or (theirs.exclusive and same_run(theirs, item))
+            if (other == group and resource == item.id) or (other != group and same):
+                found += [(name, other) for name, runs in places.items() if runs and name != host.name]
+        return found
 
     def _was_unable(self, world: World, name: str, group: str) -> bool:
         if provable(world.cluster, name):
