@@ -49,6 +49,10 @@ class FenceKind(Enum):
     COMMAND = "command"
 
 
+GATES = frozenset({"fence_heuristics_ping"})
+"""Programs that look like fence agents and switch nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class FenceDevice:
     """Something that can power nodes off and say so.
@@ -70,6 +74,11 @@ class FenceDevice:
     timeout: Duration = 60 * SECOND
     retries: int = 2
     reboot: bool = False
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether it switches nothing itself, and only permits the other devices of its level, or does not."""
+        return self.kind is FenceKind.AGENT and self.program.rpartition("/")[2] in GATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,8 +472,12 @@ class Cluster:
         return self.dead_time - self.margin
 
     def fence_levels(self, node: str) -> tuple[tuple[FenceDevice, ...], ...]:
-        """The devices that can fence ``node``, grouped by level, the first to try first; empty when there are none."""
+        """The devices that can fence ``node``, grouped by level, the first to try first; empty when there are none.
+
+        In a level gates come first, wherever they stand in the file: behind a switch they would permit what is done already.
+        """
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
+        able.sort(key=lambda device: not device.is_gate)
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
 
