@@ -49,10 +49,6 @@ class FenceKind(Enum):
     COMMAND = "command"
 
 
-GATES = frozenset({"fence_heuristics_ping"})
-"""Programs that look like fence agents and switch nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class FenceDevice:
     """Something that can power nodes off and say so.
@@ -77,8 +73,8 @@ class FenceDevice:
 
     @property
     def is_gate(self) -> bool:
-        """Whether it switches nothing itself, and only permits the other devices of its level, or does not."""
-        return self.kind is FenceKind.AGENT and self.program.rpartition("/")[2] in GATES
+        """Whether it switches nothing itself, only permits the other devices of its level."""
+        return self.kind is FenceKind.AGENT and self.program.rpartition("/")[2] == "fence_heuristics_ping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -472,10 +468,7 @@ class Cluster:
         return self.dead_time - self.margin
 
     def fence_levels(self, node: str) -> tuple[tuple[FenceDevice, ...], ...]:
-        """The devices that can fence ``node``, grouped by level, the first to try first; empty when there are none.
-
-        In a level gates come first, wherever they stand in the file: behind a switch they would permit what is done already.
-        """
+        """The devices that can fence ``node``, grouped by level, the first to try first; gates before the others."""
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
         able.sort(key=lambda device: not device.is_gate)
         levels = sorted({device.level for device in able})

@@ -12,7 +12,7 @@ from ..events import AdminRequest
 from ..messages import Ask, WishKind
 from ..model import Role
 from ..units import Instant, format_duration
-from . import outlook, wishing
+from . import outlook, splits, wishing
 from .parts import Wanted
 from .wishes import EVERYTHING, sentence
 
@@ -169,6 +169,8 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     """Yes or no, and the sentence for the operator."""
     if verb == "confirm-off":
         return take_word(node, target, by, now)
+    if verb == splits.VERB:
+        return splits.told(node, group, target, now)
     charge = node.steward.charges.get(group)
     if verb == "cleanup" and charge is not None:
         charge.forget_failures()

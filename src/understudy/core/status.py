@@ -23,7 +23,7 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, outlook, remedies, wishes, wishing
+from . import awaiting, outlook, remedies, splits, wishes, wishing
 from .membership import State
 from .placement import Decision, NodeView
 from .prospects import prospects, without
@@ -295,6 +295,7 @@ def _warnings(node: Node, now: Instant) -> list[str]:
     for address, (mac, at) in node.rivals.items():
         if now - at < RECENT:
             found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
+    found += splits.warnings(node, now)
     found += wishing.warnings(node, now)
     for name, state in node.states.items():
         if state.digest != node.cluster.digest and node.membership.alive(name):
