@@ -33,6 +33,7 @@ WORDS = frozenset(
         "logline",
         "probes",
         "changes",
+        "fence_devices",
         "hours",
     }
 )
@@ -51,6 +52,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "manager": MEETING_PLACE,
     "supervisor": frozenset({"words"}),
     "cli": EVERYTHING,
+    "__main__": frozenset({"cli"}),  # `python -m understudy`
     "lab": EVERYTHING,
 }
 # Single modules that may be reached past their area, and why.

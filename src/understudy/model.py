@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from .fence_devices import FenceDevice
 from .hours import Hours
 from .probes import Probe, Reach
 from .units import MILLISECOND, MINUTE, SECOND, Duration
@@ -38,39 +39,6 @@ class Quorum(Enum):
     MAJORITY = "majority"
     PAIR = "pair"
     FENCE = "fence"
-
-
-class FenceKind(Enum):
-    """How a fence device is spoken to: a fence agent (parameters on standard input), a legacy ``external/`` STONITH plugin
-    (parameters in the environment), or a command of one's own (``argv``, then the action and the node's name).
-    """
-
-    AGENT = "agent"
-    EXTERNAL = "external"
-    COMMAND = "command"
-
-
-@dataclass(frozen=True, slots=True)
-class FenceDevice:
-    """Something that can power nodes off and say so.
-
-    ``program``: the agent's name or path (``fence_ipmilan``), the plugin's (``external/ipmi``), or for a command its argv[0].
-    ``arguments``: the rest of a command's argv. ``targets``: (node, plug) of the nodes that it can fence; plug "" where the
-    device takes none. All devices of one ``level`` (1 is tried first) must confirm; then the next level is tried.
-    ``timeout`` limits one action, ``retries`` how often a failed one is tried again. ``reboot``: switched on again after "off"
-    was confirmed.
-    """
-
-    name: str
-    kind: FenceKind
-    program: str
-    arguments: tuple[str, ...] = ()
-    parameters: tuple[tuple[str, str], ...] = ()
-    targets: tuple[tuple[str, str], ...] = ()
-    level: int = 1
-    timeout: Duration = 60 * SECOND
-    retries: int = 2
-    reboot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,8 +437,9 @@ class Cluster:
         return self.dead_time - self.margin
 
     def fence_levels(self, node: str) -> tuple[tuple[FenceDevice, ...], ...]:
-        """The devices that can fence ``node``, grouped by level, the first to try first; empty when there are none."""
+        """The devices that can fence ``node``, grouped by level, the first to try first; gates before the others."""
         able = [device for device in self.fences if any(name == node for name, _ in device.targets)]
+        able.sort(key=lambda device: not device.is_gate)
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
 

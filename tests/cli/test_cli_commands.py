@@ -30,6 +30,11 @@ def understudy(manager: RunningManager | Path, *words: str, **environment: str) 
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
 
 
+def test_the_package_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "understudy", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("understudy ")
+
+
 def test_status_for_people(manager: RunningManager) -> None:
     done = understudy(manager, "status")
     assert done.returncode == 0, done.stderr

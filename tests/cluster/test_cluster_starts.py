@@ -78,7 +78,7 @@ def test_files_and_directories_that_cannot_be_used(trial: Trial) -> None:
     refused(KEY, "may be read by others (mode 0640)", f"chmod 600 {KEY}")
     machine.run(["chmod", "600", KEY])
     machine.run(["mv", KEY, f"{KEY}.away"])
-    refused("cannot read the file: No such file or directory", f"understudy keygen {KEY}")
+    refused("cannot read the file: No such file or directory", f"Only for a new cluster: understudy keygen {KEY}")
     machine.run(["mv", f"{KEY}.away", KEY])
     for directory in (daemon.runtime, daemon.state):
         machine.run(["mkdir", "-p", directory])

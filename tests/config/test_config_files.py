@@ -116,7 +116,8 @@ def test_a_missing_key_file_says_how_to_make_one(site) -> None:
     key.unlink()
     assert _only(examine(str(site))[1]) == (
         f"{site}:4:12: error: key_file {key}: cannot read the file: No such file or directory\n"
-        f"    Make it with `understudy keygen {key}` on one machine and copy it to the others."
+        f"    If the cluster has a key already, copy it: scp -p root@OTHER:{key} {key} (a running daemon also has it in "
+        f"/run/understudy/running.key). Only for a new cluster: understudy keygen {key}"
     )
 
 
@@ -216,6 +217,23 @@ def test_rotation_of_a_bad_file_changes_nothing(tmp_path) -> None:
     assert result.exit_code == 1
     assert "not a key" in result.output
     assert (tmp_path / "k").read_text() == "nonsense"
+
+
+def test_keygen_makes_no_stranger_of_a_machine_whose_cluster_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "running.key").touch()
+    key = tmp_path / "cluster.key"
+    result = CliRunner().invoke(keygen, [str(key)])
+    assert result.exit_code == 1
+    assert f"install -m 600 {tmp_path}/running.key {key}" in result.output
+    assert not key.exists()
+    assert CliRunner().invoke(keygen, [str(key), "--force"]).exit_code == 0
+    (tmp_path / "running.key").unlink()
+    key.unlink()
+    (tmp_path / "cluster.toml").write_text('key_file = "cluster.key"')
+    result = CliRunner().invoke(keygen, [str(key)])
+    assert result.exit_code == 0
+    assert f"scp -p root@OTHER:{key} {key}" in result.output
 
 
 def test_keygen_where_it_cannot_write(tmp_path) -> None:

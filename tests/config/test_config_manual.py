@@ -13,8 +13,10 @@ from understudy.config.probes import PROBE_KINDS
 from understudy.config.resources import EXCLUSIVE_AGENTS, KINDS, SIGNALS
 from understudy.config.validate import read
 
-MANUAL = (HERE.parent.parent / "docs" / "configuration.md").read_text()
-EXAMPLES = re.findall(r"^```toml( part)?\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
+DOCS = HERE.parent.parent / "docs"
+MANUAL = (DOCS / "configuration.md").read_text()
+PAGES = MANUAL + (DOCS / "fencing.md").read_text()
+EXAMPLES = re.findall(r"^```toml( part)?\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_were_found() -> None:

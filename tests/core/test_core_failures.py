@@ -107,6 +107,9 @@ def test_a_stop_that_fails_keeps_the_group_here_where_the_file_says_so() -> None
     walk = running(on_stop=OnStopFailure.FENCE)
     assert walk.want(Wanted.STOP) == "stop db"
     walk.end(FAILED, "exit 1")
+    assert walk.execution.phase() is Phase.FAILED, "it is asked once more"
+    assert "stop db" in walk.later(10 * SECOND)
+    walk.end(FAILED, "exit 1")
     assert walk.execution.phase() is Phase.STUCK
     walk.later(3600 * SECOND)
     assert not walk.execution.safe_to_release(walk.now)

@@ -21,8 +21,9 @@ from understudy.effects import (
     RunAgent,
 )
 from understudy.events import AdminRequest, Finished, ManagerChanged, Outcome, ShutdownAsked, Started
+from understudy.fence_devices import FenceDevice, FenceKind
 from understudy.messages import Bid, GroupReport, Heartbeat, Hold, Phase
-from understudy.model import Cluster, FenceDevice, FenceKind, Group, Quorum
+from understudy.model import Cluster, Group, Quorum
 from understudy.units import MILLISECOND, SECOND
 
 LIMIT = 30 * SECOND

@@ -271,7 +271,10 @@ def test_a_node_that_has_just_started_takes_no_wish_because_it_may_not_know_the_
 
 def test_what_stands_already_is_not_asked_again() -> None:
     core = settled()
-    assert reply(stop(core, "start")).text == "site is not stopped"
+    answer = reply(stop(core, "start"))
+    assert not answer.ok, "nothing comes of it that one could wait for"
+    assert answer.text.startswith("nobody has stopped site; it runs nowhere because")
+    assert answer.text.endswith("understudy why site")
     assert not core.node.wishes.entries
     stop(core)
     again = stop(core, reason="another")

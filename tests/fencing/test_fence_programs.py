@@ -15,8 +15,9 @@ from understudy.adapters import fence_program
 from understudy.adapters.fence_metadata import complaints, read_metadata
 from understudy.effects import FenceAction
 from understudy.events import Outcome
+from understudy.fence_devices import FenceDevice, FenceKind
 from understudy.manager.fencing import Fencer
-from understudy.model import Cluster, FenceDevice, FenceKind, Link, Member, Quorum, Role
+from understudy.model import Cluster, Link, Member, Quorum, Role
 from understudy.units import MILLISECOND, SECOND
 
 LIMIT = 20 * SECOND
@@ -254,6 +255,37 @@ def test_all_devices_of_a_level_must_confirm(tmp_path: Path) -> None:
     assert text.startswith("bad: ")
     assert any(line.startswith("fence device good: off ha02: ok") for line in said)
     assert uvloop.run(desk.order("ha02", ["nobody"], FenceAction.OFF, LIMIT))[0] is Outcome.FAILED
+
+
+def a_gate(folder: Path, text: str) -> FenceDevice:
+    path = program(folder, text, "fence_heuristics_ping")
+    targets = (("ha01", ""), ("ha02", ""))
+    return FenceDevice("router", FenceKind.AGENT, path, (), (), targets)
+
+
+def test_a_gate_that_says_no_is_asked_before_its_device_wherever_it_stands_in_the_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    switch = command(program(tmp_path, f'echo "$1" >> {log}; [ "$1" = status ] && exit 2; exit 0'))
+    members = tuple(Member(name, Role.NODE, (Link("net", "10.0.0.1"),)) for name in ("ha01", "ha02"))
+    for gate, wanted in (("exit 1", Outcome.FAILED), ("exit 0", Outcome.OK)):
+        devices = (switch, a_gate(tmp_path, gate))
+        (level,) = Cluster("c", "k", 1, 1, Quorum.FENCE, members, (), fences=devices).fence_levels("ha02")
+        outcome, _ = uvloop.run(
+            fencer(*devices)[0].order("ha02", [item.name for item in level], FenceAction.OFF, LIMIT)
+        )
+        assert outcome is wanted
+        assert log.exists() is (wanted is Outcome.OK), "the switch is not touched when the gate says no"
+
+
+def test_a_gate_is_not_blamed_for_switching_nothing(tmp_path: Path) -> None:
+    metadata = read_metadata('<resource-agent><actions><action name="on"/></actions></resource-agent>')
+    assert metadata is not None
+    assert list(complaints(a_gate(tmp_path, ""), metadata)) == []
+    other = replace(a_gate(tmp_path, ""), program="fence_x")
+    assert [item.text for item in complaints(other, metadata)] == [
+        "fence_x would do the same for ha01, ha02",
+        "fence_x cannot switch off: it is no fence device by itself",
+    ]
 
 
 def test_a_device_that_stops_working_is_said_once_and_so_is_its_mending(tmp_path: Path) -> None:

@@ -72,6 +72,10 @@ def test_the_same_meaning_is_no_drift(site: Site) -> None:
 
 def test_another_meaning_other_keys_and_a_refused_file_are_each_a_sentence(site: Site) -> None:
     site.file.write_text(TEXT.replace('"1s"', '"2s"'))
+    (sentence,) = site.look()
+    assert f"{site.file} differs from what this node runs with: understudy reload refuses it: dead_time 2s" in sentence
+    assert "understudy standby NODE && systemctl restart understudy" in sentence
+    site.file.write_text(TEXT + '[groups.g]\nresources = [{ address = "192.0.2.9/24", device = "lo" }]\n')
     assert site.look() == (f"{site.file} differs from what this node runs with: understudy reload takes it up",)
     site.file.write_text(TEXT.replace('"1s"', '"1"').replace('"100ms"', '"x"'))
     (sentence,) = site.look()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from manager_helpers import FakePulse, RunningManager, a_cluster, a_manager, ask, until
 
-from understudy.model import FenceDevice, FenceKind
+from understudy.fence_devices import FenceDevice, FenceKind
 from understudy.units import SECOND
 
 SCRIPT = """#!/bin/sh

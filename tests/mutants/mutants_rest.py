@@ -465,9 +465,9 @@ REST = (
     ),
     Mutant(
         "two-holders-go-on",
-        "hearing.py",
-        "if claim is not None and not hold.bidding and hold.ballot > claim.ballot:",
-        "if False:",
+        "splits.py",
+        "        if hold.ballot > claim.ballot:",
+        "        if False:",
         "after a healed split of a pair both go on",
     ),
     Mutant(

@@ -8,7 +8,8 @@ import pytest
 
 from understudy.core.placement import View
 from understudy.core.whatif import all_up, ask, votes
-from understudy.model import Cluster, Failback, FailbackKind, FenceDevice, FenceKind, Group, Member, Quorum, Role
+from understudy.fence_devices import FenceDevice, FenceKind
+from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
 from understudy.units import SECOND
 
 

@@ -7,19 +7,8 @@ from pathlib import Path
 import pytest
 
 from understudy.core.health import check_text
-from understudy.model import (
-    Cluster,
-    CommandResource,
-    FenceDevice,
-    FenceKind,
-    Group,
-    Link,
-    Member,
-    OcfResource,
-    Quorum,
-    Role,
-    ScriptResource,
-)
+from understudy.fence_devices import FenceDevice, FenceKind
+from understudy.model import Cluster, CommandResource, Group, Link, Member, OcfResource, Quorum, Role, ScriptResource
 from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from understudy.pulse import start
 from understudy.pulse.arguments import parse

@@ -32,7 +32,9 @@ def test_each_kind(tmp_path: Path) -> None:
     (tmp_path / "running.toml").write_text(RUNNING)
     assert leftovers(str(tmp_path), "ha01") == [
         "group files: /proc is mounted",
-        "group old: init may run: nobody has asked it; drbddisk may run: nobody has asked it; "
-        "a.service may run: nobody has asked it; the route to 10.0.0.0/8 may be set; the route to 0.0.0.0/0 may be set",
+        "group old: init may run: it was not seen to stop; drbddisk may run: it was not seen to stop; "
+        "a.service may run: it was not seen to stop; the route to 10.0.0.0/8 may be set; the route to 0.0.0.0/0 may be set. "
+        "Look now: where nothing proves that it has stopped, another machine may start the group after its stop_timeout; "
+        "`systemctl start understudy` here takes charge again",
     ]
     assert leftovers(str(tmp_path), "arbiter") == []

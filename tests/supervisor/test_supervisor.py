@@ -461,6 +461,6 @@ def test_what_a_forced_stop_leaves_is_named(nursery: Nursery) -> None:
         program.wait()
     assert (
         f"left over: group web: 127.0.0.1 is still on lo; sleeper runs (process {program.pid}); "
-        "heartbeat:apache may run: nobody has asked it\n" in nursery.log()
+        "heartbeat:apache may run: it was not seen to stop. Look now:" in nursery.log()
     )
     assert "group bare" not in nursery.log()

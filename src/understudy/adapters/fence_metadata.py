@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..model import FenceDevice
+from ..fence_devices import FenceDevice
 from .agent_advice import Complaint, judge_parameters
 from .agent_metadata import Description, NotMetadata, read_description
 
@@ -55,9 +55,9 @@ def complaints(device: FenceDevice, metadata: Metadata) -> Iterator[Complaint]:
     if plugs and not metadata.takes_plug:
         text = f"{device.program} takes no plug, but one is given for {', '.join(plugs)}"
         yield Complaint("nodes", text, "Write nodes as a list.", grave=False)
-    if len(bare) > 1:
+    if len(bare) > 1 and not device.is_gate:  # a gate asks the same for every node
         text = f"{device.program} would do the same for {', '.join(bare)}"
         yield Complaint("nodes", text, "Give each its plug, or its own device.", grave=False)
-    if metadata.actions and "off" not in metadata.actions:
+    if metadata.actions and "off" not in metadata.actions and not device.is_gate:
         text = f"{device.program} cannot switch off: it is no fence device by itself"
         yield Complaint("agent", text, grave=False)

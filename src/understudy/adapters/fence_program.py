@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..events import Outcome
-from ..model import FenceDevice, FenceKind
+from ..fence_devices import FenceDevice, FenceKind
 from ..units import SECOND, Duration, format_duration
 from .agent_proc import Identity, describe_exit, identify, kill_group
 
@@ -25,9 +25,6 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PLUGINS = "/usr/lib/stonith/plugins"
 PLUGIN_HELPERS = "/usr/share/cluster-glue"
 """The plugins call ``ha_log.sh``, which lies here."""
-
-GATES = frozenset({"fence_heuristics_ping"})
-"""Programs that look like fence agents and switch nothing: they only permit the other devices of their level, or do not."""
 
 TRUSTED_WITHOUT_STATUS = frozenset({"fence_kdump", "fence_ovh", "fence_rcd_serial"})
 """Agents (of fence-agents 4.12.1) that have no status to ask, and whose success means that the node is off or reboots."""
@@ -91,11 +88,6 @@ def call(device: FenceDevice, action: str, node: str) -> tuple[Sequence[str], Ma
         words = (path, action) if action == "status" else (path, action, plug or node)
         return words, {**dict(device.parameters), **base, "PATH": f"{SEARCH_PATH}:{PLUGIN_HELPERS}"}, ""
     return (path, *device.arguments, action, *((plug or node,))), base, ""
-
-
-def is_gate(device: FenceDevice) -> bool:
-    """Whether it switches nothing itself."""
-    return device.kind is FenceKind.AGENT and os.path.basename(device.program) in GATES
 
 
 async def run(
@@ -200,7 +192,7 @@ async def switch(device: FenceDevice, action: str, node: str, limit: Duration) -
         return Outcome.FAILED, f"{device.program} {action}: {said.sentence()}"
     if device.kind is FenceKind.EXTERNAL:
         return Outcome.OK, f"{device.program} says so"
-    if is_gate(device):
+    if device.is_gate:
         return Outcome.OK, f"{device.program} permits it"
     left = max(int((end - loop.time()) * SECOND), SECOND)
     status = await act(device, "status", node, left)

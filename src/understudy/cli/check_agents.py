@@ -14,7 +14,8 @@ from ..adapters.fence_program import program_path
 from ..config.load import places_in
 from ..config.places import TablePlaces
 from ..errors import Problem
-from ..model import Cluster, FenceDevice, FenceKind, OcfResource
+from ..fence_devices import FenceDevice, FenceKind
+from ..model import Cluster, OcfResource
 from .check_here import is_program
 
 

@@ -19,11 +19,11 @@ from ..adapters.agent_ocf import SEARCH_PATH, agent_path
 from ..adapters.agent_script import SCRIPT_DIRECTORIES, script_path
 from ..adapters.kernel_lease_setup import available
 from ..adapters.mount_table import device_path
+from ..fence_devices import FenceDevice
 from ..model import (
     AddressResource,
     Cluster,
     CommandResource,
-    FenceDevice,
     Link,
     LsbResource,
     MountResource,

@@ -11,7 +11,9 @@ import click
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 @click.option("--rotate", is_flag=True, help="Take the next of the three steps that replace the key in FILE.")
-@click.option("--force", is_flag=True, help="Replace a FILE that exists; machines with the old key are then strangers.")
+@click.option(
+    "--force", is_flag=True, help="Replace a key that there is; machines with the old one are then strangers."
+)
 def command(file: str, rotate: bool, force: bool) -> None:
     """Write a new cluster key to FILE, readable by its owner only.
 
@@ -29,7 +31,7 @@ def command(file: str, rotate: bool, force: bool) -> None:
     \b
     Exit codes:
       0  the file was written
-      1  it was not, with the reason
+      1  it was not, with the reason: FILE exists, or this machine's cluster has a key already
       2  the command line is wrong
 
     \b
@@ -46,12 +48,36 @@ def command(file: str, rotate: bool, force: bool) -> None:
     if os.path.lexists(file) and not force:
         hint = "Use --rotate to replace the key step by step, or --force to do it at once."
         _fail(f"{file} exists already. {hint}")
+    if not force:
+        _guard(file)
     _write(file, (_new_key(),))
     click.echo(f"Wrote a new key to {file} (mode 0600).")
     click.echo(
         f"Next: copy it to the same place on every other machine of the cluster, as in  scp -p {file} root@ha02:{file}"
     )
     click.echo("and name it in the configuration: key_file. The witness needs it too. Keep it secret.")
+
+
+def _guard(file: str) -> None:
+    """Somebody who has lost a key wants the cluster's own, not a new one, with which this machine would be a stranger to it."""
+    from ..adapters import running
+
+    runs_with = os.path.join(os.environ.get("UNDERSTUDY_RUNTIME_DIR", "/run/understudy"), running.KEYS)
+    if os.path.lexists(runs_with):
+        hint = f"Copy it: install -m 600 {runs_with} {file}. For another cluster: --force."
+        _fail(f"this machine's cluster has a key already, in {runs_with}. {hint}")
+    configuration = os.path.join(os.path.dirname(file), "cluster.toml")
+    try:
+        with open(configuration, encoding="utf-8", errors="replace") as text:
+            named = os.path.basename(file) in text.read()
+    except OSError:
+        return
+    if named:
+        click.echo(
+            f"{configuration} names this key: if its cluster runs on other machines, copy theirs instead, as in  "
+            f"scp -p root@OTHER:{file} {file}",
+            err=True,
+        )
 
 
 def _rotate(file: str) -> None:

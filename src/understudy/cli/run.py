@@ -84,7 +84,7 @@ Examples:
     show_default=True,
     envvar="UNDERSTUDY_STATE_DIR",
     metavar="DIR",
-    help="History, and whether this node is in standby.",
+    help="What lasts: history, standby, what operators stopped or put into maintenance.",
 )
 @click.option(
     "--stop-limit",

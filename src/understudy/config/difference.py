@@ -54,8 +54,14 @@ class Difference:
 
 _SECTIONS = {"nodes": "node", "witness": "witness", "fence": "fence device"}
 _SECRET = frozenset({"params", "parameters", "environment", "args", "command", "notify", "options", "probe", "probes"})
-_ALL_AT_ONCE = "so stop all daemons, then start them with the new file"
-_ONE_BY_ONE = "restart the daemons with the new file, one machine after the other"
+_ALL_AT_ONCE = (
+    "so stop all daemons, then start them with the new file: on every machine systemctl stop understudy, then on every one "
+    "systemctl start understudy"
+)
+_ONE_BY_ONE = (
+    "restart the daemons with the new file, one machine after the other: understudy standby NODE && systemctl restart "
+    "understudy, then understudy online NODE"
+)
 _RESTART = {
     "name": f"the cluster's name stands in every packet, {_ALL_AT_ONCE}",
     "quorum": f"machines that count by different policies exchange no votes, {_ALL_AT_ONCE}",

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..model import FenceDevice, FenceKind, Group, OnFailure, OnStopFailure, Role
+from ..fence_devices import FenceDevice, FenceKind
+from ..model import Group, OnFailure, OnStopFailure, Role
 from ..units import HOUR, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .members import MemberDraft
@@ -32,9 +33,6 @@ REFUSED = {
 
 REFUSED_PLUGINS = {"ssh": "Its `off` does nothing but fail. Use external/ipmi, external/rackpdu or a fence agent."}
 """STONITH plugins of the old kind that cannot switch off."""
-
-GATES = frozenset({"fence_heuristics_ping"})
-"""Agents that only permit the other devices of their level."""
 
 OURS = {
     "action": "Understudy sets it for each call.",
@@ -235,12 +233,7 @@ def check_wishes(
 
 def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberDraft], needed: Place | None) -> None:
     """``needed``: where quorum "fence" stands, or None for another policy."""
-    able = {
-        name
-        for draft in drafts
-        if draft.device.program.rpartition("/")[2] not in GATES
-        for name, _ in draft.device.targets
-    }
+    able = {name for draft in drafts if not draft.device.is_gate for name, _ in draft.device.targets}
     for draft in drafts:
         _check_gate(report, draft, drafts)
     nodes = [member for member in members if member.role is Role.NODE]
@@ -258,7 +251,7 @@ def check_fences(report: Report, drafts: list[FenceDraft], members: list[MemberD
 
 def _check_gate(report: Report, draft: FenceDraft, drafts: list[FenceDraft]) -> None:
     """A gate needs a device on the same level that switches."""
-    if draft.device.program.rpartition("/")[2] not in GATES:
+    if not draft.device.is_gate:
         return
     for node, _ in draft.device.targets:
         others = [
@@ -266,7 +259,7 @@ def _check_gate(report: Report, draft: FenceDraft, drafts: list[FenceDraft]) -> 
             for other in drafts
             if other.device.level == draft.device.level
             and node in dict(other.device.targets)
-            and other.device.program.rpartition("/")[2] not in GATES
+            and not other.device.is_gate
         ]
         if not others:
             level = draft.device.level

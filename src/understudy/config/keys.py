@@ -16,7 +16,14 @@ MOST_KEYS = 2
 
 _NEXT = "next: accepted, not yet used"
 _KEY = re.compile(r"[0-9A-Fa-f]{64}")
-_MAKE = "Make a new one with `understudy keygen`, and copy it to every machine."
+
+
+def remedy(path: str) -> str:
+    """What to do about a key file at ``path`` that is missing or useless. A new key would make this machine a stranger."""
+    return (
+        f"If the cluster has a key already, copy it: scp -p root@OTHER:{path} {path} (a running daemon also has it in "
+        f"/run/understudy/running.key). Only for a new cluster: understudy keygen {path}"
+    )
 
 
 def parse_keys(data: bytes, file: str) -> tuple[bytes, ...] | Problem:
@@ -28,10 +35,10 @@ def parse_keys(data: bytes, file: str) -> tuple[bytes, ...] | Problem:
         if not text:
             continue
         if not _KEY.fullmatch(text):
-            return Problem(file, number, 1, "this line is not a key: a key has 64 hexadecimal digits", _MAKE)
+            return Problem(file, number, 1, "this line is not a key: a key has 64 hexadecimal digits", remedy(file))
         key = bytes.fromhex(text)
         if len(set(key)) == 1:
-            return Problem(file, number, 1, "this key is one digit over and over: anybody can guess it", _MAKE)
+            return Problem(file, number, 1, "this key is one digit over and over: anybody can guess it", remedy(file))
         if key in keys:
             return Problem(file, number, 1, "this key is in the file twice", "Take one of the two lines away.")
         if len(keys) == MOST_KEYS:
@@ -39,7 +46,7 @@ def parse_keys(data: bytes, file: str) -> tuple[bytes, ...] | Problem:
             return Problem(file, number, 1, f"more than {MOST_KEYS} keys", hint)
         keys.append(key)
     if not keys:
-        return Problem(file, 0, 0, "there is no key in the file", _MAKE)
+        return Problem(file, 0, 0, "there is no key in the file", remedy(file))
     return tuple(keys)
 
 

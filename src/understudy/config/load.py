@@ -14,7 +14,7 @@ from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
-from .keys import format_keys, is_waiting, parse_keys
+from .keys import format_keys, is_waiting, parse_keys, remedy
 from .places import FilePlaces, find_places
 from .probes import is_secret
 from .report import Report
@@ -152,8 +152,7 @@ def read_key_text(path: str) -> bytes | Problem:
     """The bytes of a key file, once its permissions are found good."""
     found = _read_file(path)
     if isinstance(found, Problem):
-        hint = f"Make it with `understudy keygen {path}` on one machine and copy it to the others."
-        return Problem(path, 0, 0, found.text, found.hint if os.path.exists(path) else hint)
+        return Problem(path, 0, 0, found.text, found.hint if os.path.exists(path) else remedy(path))
     return _private(found, path, "key file")
 
 

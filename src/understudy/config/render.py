@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..fence_devices import FenceDevice, FenceKind
 from ..model import (
     AddressResource,
     Api,
@@ -11,8 +12,6 @@ from ..model import (
     CommandResource,
     Failback,
     FailbackKind,
-    FenceDevice,
-    FenceKind,
     Group,
     Limits,
     Link,

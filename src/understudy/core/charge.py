@@ -11,6 +11,7 @@ from .announce import Announcements
 from .execution import Execution
 from .health import Health
 from .probing import Question
+from .splits import Split
 
 MOST_DOUBLINGS = 8
 """With the usual ten minutes the longest pause is a day."""
@@ -60,6 +61,7 @@ class Charge:
         self.kernel_until: Instant = 0
         self.waiting_for: tuple[str, ...] = ()
         self.why_here = ""
+        self.split: Split | None = None
 
     def unfit(self, carriers: Mapping[str, bool], can_run: bool) -> str:
         """Why the group cannot run on this machine now, or "". ``can_run``: there is somebody to run programs."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from ..effects import Effect, Fence, FenceAction, Level, Note, Reply
 from ..events import Outcome
-from ..model import Cluster, FenceDevice
+from ..fence_devices import FenceDevice
+from ..model import Cluster
 from ..units import MINUTE, NEVER, SECOND, Duration, Instant, format_duration
 
 SLACK: Duration = 5 * SECOND

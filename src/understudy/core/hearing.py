@@ -9,7 +9,7 @@ from ..events import Received
 from ..messages import Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Release, Vote
 from ..model import Quorum
 from ..units import Duration, Instant
-from . import outlook, wishes, wishing
+from . import outlook, splits, wishes, wishing
 from .leases import Stage
 from .links import Standing
 from .votes import Ruling
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def heartbeat(node: Node, message: Heartbeat, event: Received, now: Instant) -> None:
     if message.state.node == event.sender and message.state.incarnation == event.incarnation:
+        before = node.states.get(event.sender)
         take_state(node, message.state, now, relay=None)
+        if node.cluster.quorum is not Quorum.MAJORITY and node.states.get(event.sender) is message.state:
+            splits.two_holders(node, before, message.state, event.arrival, now)
         votes = node.voter.votes_for(event.sender, event.incarnation, now) if message.state.holds else ()
         if votes:
             echo = Echo(node.me, node.links.incarnation, node.voter.dead_time, votes)
@@ -64,8 +67,6 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
         if report.phase is Phase.STOPPED and report.group not in named:
             index = node.steward.ordered.index(state.node)
             node.voter.stopped(report.group, index, state.incarnation, state.sent_at)
-    if node.cluster.quorum is not Quorum.MAJORITY:
-        two_holders(node, state, now)
 
 
 def compare(node: Node, before: NodeState | None, state: NodeState) -> None:
@@ -91,14 +92,6 @@ def votes_of(node: Node, voter: str, votes: tuple[Vote, ...], dead_time: Duratio
                 continue  # only its answer to the bid tells whose programs may still run; the bid is repeated
             node.steward.claims.echo(vote.group, vote.ballot, voter, vote.echo, dead_time)
             node.steward.counted(vote.group, now)
-
-
-def two_holders(node: Node, state: NodeState, now: Instant) -> None:
-    """A healed split of a pair: the lower ballot lets go at once, the higher one stays where it is."""
-    for hold in state.holds:
-        claim = node.steward.claims.held(hold.group)
-        if claim is not None and not hold.bidding and hold.ballot > claim.ballot:
-            node.steward.lost(claim, f"{state.node} holds it too, with the higher ballot {hold.ballot}", now)
 
 
 def bid(node: Node, bid: Bid, link: str, now: Instant) -> None:

@@ -41,12 +41,16 @@ class Change:
 
 @dataclass(slots=True)
 class Standing:
-    """One member as we see it. ``up_since`` is when it last became UP; ``via`` names the relaying member, or "direct"."""
+    """One member as we see it. ``up_since`` is when it last became UP; ``via`` names the relaying member, or "direct".
+
+    ``lost_at`` is for as long as it is lost; ``last_lost`` stays when it comes back.
+    """
 
     state: State = State.UNKNOWN
     heard_at: Instant | None = None
     up_since: Instant = 0
     lost_at: Instant | None = None
+    last_lost: Instant = 0
     via: str | None = None
     excused_at: Instant | None = None
 
@@ -94,7 +98,7 @@ class Membership:
             silence = now - member.heard_at
             if silence >= self.dead_time and not self._excused(member, now):
                 changes.append(Change(name, member.state, State.LOST, silence))
-                member.state, member.lost_at = State.LOST, now
+                member.state, member.lost_at, member.last_lost = State.LOST, now, now
             elif silence >= self.late_after and member.state is State.UP:
                 changes.append(Change(name, member.state, State.LATE, silence))
                 member.state = State.LATE

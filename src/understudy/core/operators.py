@@ -12,7 +12,7 @@ from ..events import AdminRequest
 from ..messages import Ask, WishKind
 from ..model import Role
 from ..units import Instant, format_duration
-from . import outlook, reach, wishing
+from . import outlook, reach, splits, wishing
 from .parts import Wanted
 from .wishes import EVERYTHING, sentence
 
@@ -109,7 +109,7 @@ def wish(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
     group, standing = event.group, node.wishes.stopped(event.group)
     if event.verb == "start":
         if standing is None:
-            return True, f"{group} is not stopped"
+            return not_stopped(node, group, now)
         wishing.ask(node, WishKind.NONE, event, now)
         return True, f"{group} may run again"
     if standing is not None:
@@ -119,6 +119,18 @@ def wish(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
         return False, f"{group} is {sentence(untouched)}; end that first: {wishing.ending(untouched)}"
     wishing.ask(node, WishKind.STOPPED, event, now)
     return True, f"{group} is to run nowhere until it is started again: understudy start {group}"
+
+
+def not_stopped(node: Node, group: str, now: Instant) -> tuple[bool, str]:
+    """The answer to ``start`` of a group that nobody has stopped: why it runs, or why it does not."""
+    holder, untouched = outlook.holders(node, now).get(group), node.wishes.maintained(group)
+    if untouched is not None:
+        return False, f"nobody has stopped {group}; it is {sentence(untouched)}; end that: {wishing.ending(untouched)}"
+    if holder is not None:
+        return True, f"nobody has stopped {group}; {holder} holds it"
+    decision = node.decisions.get(group)
+    because = f" because {decision.why}" if decision is not None else ""
+    return False, f"nobody has stopped {group}; it runs nowhere{because}: understudy why {group}"
 
 
 def maintain(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
@@ -169,6 +181,8 @@ def decide(node: Node, verb: str, group: str, target: str, by: str, now: Instant
     """Yes or no, and the sentence for the operator."""
     if verb == "confirm-off":
         return take_word(node, target, by, now)
+    if verb == splits.VERB:
+        return splits.told(node, group, target, now)
     charge = node.steward.charges.get(group)
     if verb == "cleanup" and charge is not None:
         charge.forget_failures()

@@ -24,7 +24,7 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, outlook, remedies, wishes, wishing
+from . import awaiting, outlook, remedies, splits, wishes, wishing
 from .membership import State
 from .parts import State as PartState
 from .placement import Decision, NodeView
@@ -323,6 +323,7 @@ def _warnings(node: Node, now: Instant) -> list[str]:
     for address, (mac, at) in node.rivals.items():
         if now - at < RECENT:
             found.append(f"{mac} claims {address}, last {_ago(now - at)} ago")
+    found += splits.warnings(node, now)
     found += wishing.warnings(node, now)
     found += _former(node)
     for name, charge in node.steward.charges.items():

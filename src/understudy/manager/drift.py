@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from ..adapters import running
+from ..config.difference import difference
 from ..config.load import examine, key_path, load_keys
 from ..errors import ConfigError
 from ..model import Cluster
@@ -37,6 +38,14 @@ class Drift:
             await asyncio.sleep(self._interval)
 
 
+def _way(cluster: Cluster, found: Cluster) -> str:
+    """How the file is taken up; what a reload would refuse says so itself."""
+    obstacles = difference(cluster, found).obstacles
+    if not obstacles:
+        return "understudy reload takes it up"
+    return f"understudy reload refuses it: {'; '.join(change.text for change in obstacles)}"
+
+
 def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
     """What is different between ``cluster``, with which this node runs, and the file that it was made from."""
     source = running.source(runtime_dir)
@@ -51,7 +60,7 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
             f"understudy check {source}",
         )
     if found.digest != cluster.digest or found.api != cluster.api:
-        return (f"{source} differs from what this node runs with: understudy reload takes it up",)
+        return (f"{source} differs from what this node runs with: {_way(cluster, found)}",)
     try:
         same = load_keys(found) == load_keys(cluster)
     except ConfigError:

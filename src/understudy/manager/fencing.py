@@ -14,7 +14,8 @@ from typing import Any
 from ..adapters import fence_program
 from ..effects import FenceAction, Level
 from ..events import Outcome
-from ..model import Cluster, FenceDevice
+from ..fence_devices import FenceDevice
+from ..model import Cluster
 from ..units import SECOND, Duration
 
 EVERY = 300.0
@@ -51,7 +52,7 @@ class Fencer:
         """All devices of a level, one after the other. OK only if each of them says so."""
         texts = []
         known = [self._devices[name] for name in names if name in self._devices]
-        if known and all(fence_program.is_gate(device) for device in known):
+        if known and all(device.is_gate for device in known):
             return (
                 Outcome.FAILED,
                 f"{' and '.join(names)} only permits fencing: no device of this level switches anything off",

@@ -21,6 +21,7 @@ NOTES = {
     "took up again what": "lease: adopted after a restart",
     "the lease ended": "lease: lapsed",
     "holds it too, with the higher ballot": "lease: the lower ballot gave way",
+    "gave way": "lease: on two machines at once",
     "released ballot": "lease: released",
     "released although parts did not stop": "lease: released with parts left that may run twice",
     "failed: no majority answered": "bid failed: nobody answered",

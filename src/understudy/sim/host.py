@@ -2,9 +2,8 @@
 
 The pulse here keeps the order of the real loop: ``Stalled`` if it was late, then packets, then facts of the machine, then
 ``TimerDue``. While it is frozen, datagrams wait in a socket buffer of bounded size and facts in their own queues; its
-kernel lease goes on to its end. It can also be struck in the middle of performing a list of effects, which is where an
-order that is wrong shows. It may wake up late again and again (starved), or never see its socket empty (flooded). If
-``Habits`` says that events cost processor time, whatever arrives while it works waits in the same queues.
+kernel lease goes on to its end. It can be struck in the middle of performing a list of effects, which is where a wrong order
+shows, wake up late again and again (starved), or never see its socket empty (flooded). What arrives while it works waits.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ FORMAT = 1
 
 _ROOT = __name__.partition(".")[0]
 _MODULES = tuple(
-    f"{_ROOT}.{name}" for name in ("core.", "effects", "events", "hours", "messages", "model", "probes", "snapshot")
+    f"{_ROOT}.{name}"
+    for name in ("core.", "effects", "events", "fence_devices", "hours", "messages", "model", "probes", "snapshot")
 )
 _CONTAINERS: dict[tuple[str, str], type] = {
     ("builtins", "set"): set,

@@ -21,8 +21,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     maintenance on|off GROUP|all at NAME [for 10s] [because WORDS...]        drain NODE [at NAME]
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
-    agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
-    probe N on NAME answers|fails
+    agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms     probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
     starve NAME for 5s late 400ms                            flood NAME for 5s

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..config.hours import read_hours
+from ..fence_devices import FenceDevice
 from ..hours import Hours
 from ..model import (
     AddressResource,
@@ -12,7 +13,6 @@ from ..model import (
     CommandResource,
     Failback,
     FailbackKind,
-    FenceDevice,
     Group,
     Limits,
     OnFailure,

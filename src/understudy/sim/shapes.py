@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from ..fence_devices import FenceDevice, FenceKind
 from ..hours import Hours
 from ..model import (
     AddressResource,
@@ -12,8 +13,6 @@ from ..model import (
     CommandResource,
     Failback,
     FailbackKind,
-    FenceDevice,
-    FenceKind,
     Group,
     Limits,
     Link,

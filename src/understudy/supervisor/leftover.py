@@ -10,6 +10,11 @@ import os
 import socket
 from typing import Any
 
+_UNSEEN = "it was not seen to stop"
+_THEN = (
+    "Look now: where nothing proves that it has stopped, another machine may start the group after its stop_timeout; "
+    "`systemctl start understudy` here takes charge again"
+)
 _ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
 
 
@@ -30,7 +35,8 @@ def leftovers(runtime_dir: str, node: str = "") -> list[str]:
             if (text := _part(item, local, programs))
         ]
         if parts:
-            found.append(f"group {name}: {'; '.join(parts)}")
+            then = f". {_THEN}" if any(part.endswith(_UNSEEN) for part in parts) else ""
+            found.append(f"group {name}: {'; '.join(parts)}{then}")
     return found
 
 
@@ -51,7 +57,7 @@ def _part(item: dict[str, Any], local: frozenset[str], programs: list[tuple[list
     if "route" in item or "source_address" in item:
         return f"{name or 'the route to ' + str(item.get('route') or item.get('of_route'))} may be set"
     agent = next((item[kind] for kind in _ASKED_KINDS if kind in item), None)
-    return f"{name or agent} may run: nobody has asked it"
+    return f"{name or agent} may run: {_UNSEEN}"
 
 
 def _configuration(path: str) -> dict[str, Any]:
