@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..effects import Level
 from ..events import Outcome
-from ..model import Quorum
+from ..model import AddressResource, Quorum
 from ..units import Duration, Instant
 from . import probing
 from .charge import Charge
+from .parts import State
 from .placement import Decision
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def early(steward: Steward, charge: Charge, decision: Decision, now: Instant) ->
 def asked(steward: Steward, charge: Charge, now: Instant) -> bool:
     """Whether the service network said that nobody uses the addresses; asks it if need be."""
     question = charge.question
-    if question.answered_well(now) or steward.adopting(charge.group.name, now):
+    if question.answered_well(now) or kept(steward, charge.group.name, now):
         return True
     if now >= steward.claims.not_before.get(charge.group.name, 0):
         for effect in question.ask(steward.cluster, steward.next_op, now):
@@ -39,6 +40,19 @@ def asked(steward: Steward, charge: Charge, now: Instant) -> bool:
     if question.op is not None:
         steward.wake(question.deadline)
     return False
+
+
+def kept(steward: Steward, group: str, now: Instant) -> bool:
+    """Whether a group whose kernel lease of our earlier life still runs is kept rather than taken.
+
+    Under ``pair`` only where its addresses have stayed: then the kernel has answered for them all the while, and nobody can
+    have taken them after asking. While a daemon is dead nobody answers for an address that is missing.
+    """
+    if not steward.adopting(group, now):
+        return False
+    states = steward.charges[group].execution.states()
+    there = all(state is State.RUNNING for resource, state, _ in states if isinstance(resource, AddressResource))
+    return there or steward.cluster.quorum is not Quorum.PAIR
 
 
 def answered(steward: Steward, op: int, outcome: Outcome, text: str, now: Instant) -> bool:

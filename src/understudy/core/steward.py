@@ -164,7 +164,7 @@ class Steward:
 
     def votes_to_take(self, group: str, now: Instant) -> int:
         """A group whose kernel lease of our earlier life still runs is kept rather than taken, as far as the policy goes."""
-        return needed(self.cluster, self.around, holding=self.adopting(group, now))
+        return needed(self.cluster, self.around, holding=asking.kept(self, group, now))
 
     def adopting(self, group: str, now: Instant) -> bool:
         """A kernel lease of our earlier life still runs: this machine may be serving the group while it bids for it."""
@@ -197,7 +197,7 @@ class Steward:
             if self.cluster.quorum is Quorum.FENCE:
                 asking.for_a_vote(self, charge, now)
             return False
-        return adopting or not alone(self.cluster, self.around) or asking.asked(self, charge, now)
+        return not alone(self.cluster, self.around) or asking.asked(self, charge, now)
 
     # Bids
 
@@ -269,7 +269,7 @@ class Steward:
         charge = self.charges[group]
         held = claim.stage is Stage.HELD
         votes = needed(self.cluster, self.around, True) if held else self.votes_to_take(group, now)
-        asked = charge.question.answered_well(now) or self.adopting(group, now)
+        asked = charge.question.answered_well(now) or asking.kept(self, group, now)
         if claim.stage is Stage.BIDDING and not asked and alone(self.cluster, self.around):
             votes = len(self.cluster.members)  # it became a lone bid while it stood, and nobody asked the network
         until = self.claims.count(claim, votes)
