@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..effects import Level
 from ..events import Outcome
-from ..model import AddressResource, Quorum
+from ..model import Quorum
 from ..units import Duration, Instant
 from . import probing
 from .charge import Charge
-from .parts import State
 from .placement import Decision
 
 if TYPE_CHECKING:
@@ -43,16 +42,12 @@ def asked(steward: Steward, charge: Charge, now: Instant) -> bool:
 
 
 def kept(steward: Steward, group: str, now: Instant) -> bool:
-    """Whether a group whose kernel lease of our earlier life still runs is kept rather than taken.
+    """Whether a group whose kernel lease of our earlier life still runs is kept rather than taken, as far as the policy goes.
 
-    Under ``pair`` only where its addresses have stayed: then the kernel has answered for them all the while, and nobody can
-    have taken them after asking. While a daemon is dead nobody answers for an address that is missing.
+    Not under ``pair``: the peer has not heard this daemon yet, its promise to the former one is about to end, and where the
+    answers of our kernel do not reach it, it takes the group then.
     """
-    if not steward.adopting(group, now):
-        return False
-    states = steward.charges[group].execution.states()
-    there = all(state is State.RUNNING for resource, state, _ in states if isinstance(resource, AddressResource))
-    return there or steward.cluster.quorum is not Quorum.PAIR
+    return steward.adopting(group, now) and steward.cluster.quorum is Quorum.FENCE
 
 
 def answered(steward: Steward, op: int, outcome: Outcome, text: str, now: Instant) -> bool:

@@ -24,7 +24,7 @@ from ..core.company import Company
 from ..core.placement import NodeView
 from ..effects import Action, AddAddresses, Announce, Effect, Note, RemoveAddresses, RunAgent
 from ..messages import Phase, WishKind
-from ..model import AddressResource, Group, Resource
+from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
 from ..units import SECOND, Duration
 from .host import Host
@@ -39,6 +39,16 @@ class Finding:
     at: WorldTime
     kind: str
     text: str
+
+
+def _rests(host: Host, group: str, addresses: list[str]) -> bool:
+    """Under ``pair`` what is left of a dead daemon's right serves nobody where the addresses are gone, and the next daemon does
+    not take it up alone (``core.asking.kept``).
+    """
+    if host.world.cluster.quorum is not Quorum.PAIR:
+        return False
+    left = host.core is None or not host.core.rights(host.reading).get(group, 0)
+    return left and bool(addresses) and not any(address in host.kernel.addresses for address in addresses)
 
 
 class Safety(Observer):
@@ -64,6 +74,8 @@ class Safety(Observer):
             if name != host.name and end > now and not apart_lately(host.world, settle_time(host.world.cluster)):
                 other = host.world.hosts[name]
                 present = [item.address for item in host.world.known[group].addresses]
+                if _rests(other, group, present):
+                    continue
                 both = any(a in host.kernel.addresses and a in other.kernel.addresses for a in present)
                 what = "serve its address" if both else "have the right to serve it"
                 self.add(host.world, "two-holders", f"{group}: {host.name} and {name} both {what}")
