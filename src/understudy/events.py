@@ -28,7 +28,8 @@ class Started:
     present now. ``carriers``: (device, has carrier) of the devices that resources use. ``standby``: as saved by the last run.
     ``quiet``: the longest dead time that any earlier run may have promised with. ``watchdog``: the time-out of the watchdog
     device as the device itself says it, 0 when none could be opened. ``watchdog_ran``: an earlier run since the machine
-    booted left it counting, so programs of that run may still be here. ``wishes``: as saved by the last run.
+    booted left it counting, so programs of that run may still be here. ``wishes``: as saved by the last run. ``taking_up``:
+    an earlier run had begun to take up another configuration, which is told next (``Reconfigured``).
     """
 
     incarnation: int
@@ -43,6 +44,7 @@ class Started:
     watchdog_ran: bool = False
     wishes: tuple[Wish, ...] = ()
     draining: bool = False
+    taking_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

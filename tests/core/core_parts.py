@@ -179,8 +179,10 @@ class Core:
         present: tuple[str, ...] = (),
         standby: bool = False,
         quiet: Duration = 0,
+        taking_up: bool = False,
     ) -> list[Effect]:
-        return self.tell(Started(OURS, 7, 1_700_000, leases, present, (("eth0", True),), standby, quiet))
+        carriers = (("eth0", True),)
+        return self.tell(Started(OURS, 7, 1_700_000, leases, present, carriers, standby, quiet, taking_up=taking_up))
 
     def hear(
         self, message: Message, sender: str = "ha02", link: str = "red", incarnation: int | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core_parts import Core, address, cluster, group, holding, of, program
+from core_parts import DEAD, Core, address, cluster, group, holding, messages, of, program
 
 from understudy.effects import Action, KernelLease, RemoveAddresses, RunAgent, Settled
 from understudy.errors import InternalError
 from understudy.events import Reconfigured
+from understudy.messages import Heartbeat, Phase
 from understudy.model import Group
 
 
@@ -60,3 +61,14 @@ def test_other_voters_are_no_reload() -> None:
     core = holding(address(100))
     with pytest.raises(InternalError, match="who votes"):
         core.tell(Reconfigured(cluster(nodes=("ha01", "ha02", "ha03"))))
+
+
+def test_a_start_in_the_middle_of_a_reload_says_nothing_of_groups_before_the_new_file_is_known() -> None:
+    """By the former file alone the group has no programs; the new one's may run here, and others start theirs on our word."""
+    core = Core(cluster(group("site", address(100))))
+    core.start(taking_up=True)
+    first = messages(Heartbeat, core.effects)[0].state.groups
+    assert [report.phase for report in first] == [Phase.UNKNOWN]
+    found = core.tell(Reconfigured(replace(core.node.cluster, groups=(group("site", address(100)),)), ()))
+    found += core.pass_time(2 * DEAD)
+    assert messages(Heartbeat, found)[-1].state.groups[0].phase is not Phase.UNKNOWN

@@ -92,7 +92,7 @@ class Node:
         self.pings_at: Instant = 0
         self.pings_told = False
         self.clock = Clock()
-        self.manager = self.leaving = self.gone = self.reloading = False
+        self.manager = self.leaving = self.gone = self.reloading = self.taking_up = False
         self.watchdog: Duration = 0
         self.standby = self.draining = False
         self.number = 0
@@ -233,7 +233,7 @@ class Node:
         if event.watchdog_ran:
             for charge in self.steward.charges.values():
                 charge.execution.suspect()
-        self.standby, self.draining = event.standby, event.draining
+        self.standby, self.draining, self.taking_up = event.standby, event.draining, event.taking_up
         self.wishes.start(event.wishes, now)
         self.ready_since = now + quiet
         self.patient_until = now + max(quiet + max(self.cluster.dead_time, SECOND), self.cluster.init_dead_time)

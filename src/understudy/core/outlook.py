@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..messages import GroupReport, NodeState
+from ..messages import GroupReport, NodeState, Phase
 from ..model import Role
 from ..units import Duration, Instant, format_duration
 from . import awaiting, clock, reach, wishing
@@ -133,7 +133,9 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
             here = charge.execution.waits
         elif here and (trouble := charge.health.not_up()):
             here = f"not up: {trouble}"
-        found.append(GroupReport(name, charge.execution.phase(), not why, why or here))
+        # What the configuration that is told next has more of may run here already.
+        phase = Phase.UNKNOWN if node.taking_up else charge.execution.phase()
+        found.append(GroupReport(name, phase, not why, why or here))
     return tuple(found)
 
 

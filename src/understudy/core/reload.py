@@ -41,6 +41,7 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
     before, after = node.cluster, event.cluster
     check(constitution(before) == constitution(after), "a reload must not change who votes, or how")
     steward = node.steward
+    node.taking_up = False
     node.cluster = steward.cluster = after
     node.carriers.update(event.carriers)
     if (before.ping, before.reach_targets) != (after.ping, after.reach_targets):

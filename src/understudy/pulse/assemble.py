@@ -135,7 +135,7 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     loop.wake_on_signals(reading)
-    started = _started(arguments, cluster, incarnation, kernel, guard)
+    started = _started(arguments, cluster, incarnation, kernel, guard, former is not None)
 
     def settle_in() -> None:
         loop.warnings = prepare().warnings(cluster.dead_time)
@@ -204,7 +204,9 @@ def without_secrets(cluster: Cluster) -> Cluster:
     return replace(cluster, groups=groups, fences=fences)
 
 
-def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard) -> Started:
+def _started(
+    arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard, taking_up: bool
+) -> Started:
     """What this machine is like at the start, for the core."""
     return Started(
         incarnation=incarnation,
@@ -219,6 +221,7 @@ def _started(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: K
         watchdog=guard.timeout,
         watchdog_ran=guard.ran,
         wishes=wishes_kept(arguments.state_dir, time.time_ns() // 1_000_000),
+        taking_up=taking_up,
     )
 
 

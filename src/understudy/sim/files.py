@@ -37,6 +37,7 @@ def started(host: Host, incarnation: int, entropy: int, quiet: int, watchdog_ran
         watchdog=host.watchdog.timeout,
         watchdog_ran=watchdog_ran,
         wishes=saved_wishes.read(host.saved_wishes, host.wall_clock) if host.saved_wishes else (),
+        taking_up=host.former is not None,
     )
 
 
