@@ -41,6 +41,7 @@ def kinds(safety: Safety) -> list[str]:
 
 
 def hold(host: Host) -> None:
+    host.kernel.addresses[ADDRESS.address] = ADDRESS.device
     host.perform(KernelLease("site", host.reading + SECOND, "test"))
 
 
@@ -185,6 +186,18 @@ def test_blocked_heartbeats_do_not_excuse_a_pair_nor_does_a_machine_that_was_off
     hold(one)
     hold(other)
     assert kinds(safety) == ["two-holders"]
+
+
+@pytest.mark.parametrize(("quorum", "found"), [(Quorum.PAIR, []), (Quorum.MAJORITY, ["two-holders"])])
+def test_what_is_left_of_a_dead_daemon_without_its_address_is_no_holder_of_a_pair(
+    quorum: Quorum, found: list[str]
+) -> None:
+    _, safety, one, other = watched(quorum)
+    hold(one)
+    del one.kernel.addresses[ADDRESS.address]
+    one.kill_pulse()
+    hold(other)
+    assert kinds(safety) == found
 
 
 def test_two_holders_of_a_pair_that_is_apart_each_wait_for_themselves() -> None:

@@ -412,8 +412,7 @@ class Node:
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
-        reports = outlook.reports(self)
-        words = tuple((item.group, item.phase, item.fit) for item in reports)
+        words = outlook.words(self)
         standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
         return (self.steward.claims.holds(), words, standing, self.wishes.numbers())
 

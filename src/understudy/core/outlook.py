@@ -13,6 +13,7 @@ from .membership import State
 from .placement import NodeView, View
 
 if TYPE_CHECKING:
+    from .charge import Charge
     from .node import Node
 
 BEING_STOPPED = "it is being stopped"
@@ -119,6 +120,17 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
     return NodeView(name, "", now - member.up_since, unfit)
 
 
+def words(node: Node) -> tuple[tuple[str, Phase, bool], ...]:
+    """What ``reports`` says, without the reasons."""
+    unfit, charges = node.steward.unfit, node.steward.charges.items() if node.role is Role.NODE else ()
+    return tuple((name, _word(node, it), not unfit(it, node.carriers, node.manager)) for name, it in charges)
+
+
+def _word(node: Node, charge: Charge) -> Phase:
+    """What the configuration that is told next has more of may run here already."""
+    return Phase.UNKNOWN if node.taking_up else charge.execution.phase()
+
+
 def reports(node: Node) -> tuple[GroupReport, ...]:
     """Our word on every group: fit or not and why not; for what we hold, why it is here. A witness has none."""
     if node.role is Role.WITNESS:
@@ -133,9 +145,7 @@ def reports(node: Node) -> tuple[GroupReport, ...]:
             here = charge.execution.waits
         elif here and (trouble := charge.health.not_up()):
             here = f"not up: {trouble}"
-        # What the configuration that is told next has more of may run here already.
-        phase = Phase.UNKNOWN if node.taking_up else charge.execution.phase()
-        found.append(GroupReport(name, phase, not why, why or here))
+        found.append(GroupReport(name, _word(node, charge), not why, why or here))
     return tuple(found)
 
 

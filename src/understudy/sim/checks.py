@@ -110,7 +110,11 @@ class Safety(Observer):
 
     def _maintained(self, host: Host, effect: RunAgent | AddAddresses | RemoveAddresses) -> None:
         """In maintenance nothing is started, and nothing stopped to which this machine has the right."""
-        if host.core is None or (isinstance(effect, RunAgent) and effect.action is Action.MONITOR):
+        if (
+            host.core is None
+            or not host.world.wished
+            or (isinstance(effect, RunAgent) and effect.action is Action.MONITOR)
+        ):
             return
         if all(group.name != effect.group for group in host.cluster.groups):
             return  # a reload has removed it, which is an order of its own
@@ -265,7 +269,7 @@ class Asked:
 
 
 def _wishes(host: Host) -> frozenset[tuple[str, str]]:
-    shown = () if host.core is None else host.core.snapshot(host.reading).wishes
+    shown = host.core.snapshot(host.reading).wishes if host.core is not None and host.world.wished else ()
     return frozenset((wish.group, wish.kind) for wish in shown)
 
 

@@ -91,8 +91,7 @@ class Host:
         self._idle_timers = 0
         self._stalled_at: Instant = 0
         self._busy_until: WorldTime | None = None
-        self._starved_until: WorldTime = 0
-        self._flooded_until: WorldTime = 0
+        self._starved_until = self._flooded_until = 0
         self.wall_error = 0
         self._number = world.cluster.names.index(member.name) + 1
         self.mac = f"02:00:00:00:00:{self._number:02x}"
@@ -241,6 +240,7 @@ class Host:
 
     def ask(self, op: int, verb: str, group: str, node: str, reason: str = "", span: Duration = 0) -> None:
         """An operator asks this machine's daemon."""
+        self.world.wished |= verb in ("stop", "maintenance-on")
         self.fact(AdminRequest(op, verb, group, node, "operator", reason, self.wall_clock, span))
 
     def set_carrier(self, device: str, carrier: bool) -> None:

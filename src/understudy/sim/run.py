@@ -17,7 +17,7 @@ from .network import Network
 from .shapes import DEVICES, Shape, draw_shape
 from .world import Clock, Habits, MakeCore, Observer, World
 
-CALM = 6
+CALM = 5
 """A run has come to a good end when everything has run, and nothing has moved, for so many dead times."""
 
 

@@ -127,7 +127,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     chosen = _draw_kinds(random, kinds, cluster)
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
-    return Shape(seed, cluster, habits, chosen, interval, 26 * dead_time, slow)
+    return Shape(seed, cluster, habits, chosen, interval, 21 * dead_time, slow)
 
 
 def draw_reach(random: Random, cluster: Cluster) -> Cluster:

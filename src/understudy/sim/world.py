@@ -163,6 +163,8 @@ class World:
         self.trouble_until: WorldTime = 0
         self.kinds: Counter[str] = Counter()
         """How often each kind of trouble struck."""
+        self.wished = False
+        """Whether an operator has asked for anything that lasts: then cores are asked what they know of it."""
         self._heap: list[tuple[WorldTime, int, int, Callable[[], None]]] = []
         self._pushed = 0
         self._trace = hashlib.blake2b(digest_size=16)
