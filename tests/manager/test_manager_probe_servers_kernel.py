@@ -160,7 +160,8 @@ def test_what_a_web_server_says(kind: str, home: Path) -> None:
         assert ask(HttpCheck(f"https://{ADDRESS}/", ca=authority.path)) == ""
     finally:
         server.end()
-    assert ask(HttpCheck(f"https://{ADDRESS}/", ca=authority.path)) == "cannot connect: Connection refused"
+    # Reset while it is still on its way out.
+    assert ask(HttpCheck(f"https://{ADDRESS}/", ca=authority.path)).startswith("cannot connect: Connection re")
 
 
 def judge(base: str, get: Callable[..., str]) -> None:
