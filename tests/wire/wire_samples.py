@@ -100,12 +100,15 @@ states = st.builds(
     several(heard),
     several(reports),
     wishes=several(wishes),
+    joint=names,
+    member=names,
+    left=names,
 )
 messages = st.one_of(
     st.builds(Heartbeat, states, several(states)),
     st.builds(Bid, names, unsigned, names, unsigned, times, unsigned),
     st.builds(
-        BidAnswer, names, unsigned, names, unsigned, names, unsigned, times, flags, times, times, unsigned, names
+        BidAnswer, names, unsigned, names, unsigned, names, unsigned, times, flags, times, times, unsigned, names, names
     ),
     st.builds(Release, names, unsigned, names, unsigned, st.none() | names, flags),
     st.builds(Ask, names, names, unsigned, names, names, names, names),

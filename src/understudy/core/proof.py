@@ -44,6 +44,16 @@ class Proof:
             self.may_run[name] = set(self.others)
         return new
 
+    def join(self, node: str) -> None:
+        """A new member: nobody has proved yet that nothing runs on it."""
+        self.others = (*self.others, node)
+        for machines in self.may_run.values():
+            machines.add(node)
+
+    def part(self, node: str) -> None:
+        """No member any more. What may run on it may go on running, and is waited for by time."""
+        self.others = tuple(name for name in self.others if name != node)
+
     def heard(self, state: NodeState, named: int, now: Instant) -> bool:
         """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.
 

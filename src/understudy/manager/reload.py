@@ -8,11 +8,13 @@ is followed by somebody who knows both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..adapters import running
+from ..changes import voters
 from ..config.difference import Difference, difference
 from ..config.keys import format_keys
 from ..config.load import examine, key_path, load, load_keys
@@ -73,9 +75,10 @@ def judge(source: str, before: Cluster) -> Judged:
 class Reloads:
     """All reloads of one manager, one at a time."""
 
-    def __init__(self, manager: Manager, runtime_dir: str) -> None:
+    def __init__(self, manager: Manager, runtime_dir: str, state_dir: str = "") -> None:
         self._manager = manager
         self._runtime_dir = runtime_dir
+        self._state_dir = state_dir
         self._lock = asyncio.Lock()
 
     async def look(self) -> Judged:
@@ -104,19 +107,36 @@ class Reloads:
                 raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", texts)
             if not judged.difference.changes:
                 return {**judged.answer(), "text": f"{judged.source} says what this node runs with; nothing to do"}
-            if os.path.exists(running.former(self._runtime_dir)):
+            former = self._former()
+            under_way = former is not None and voters(former) != voters(self._running())
+            if former is not None and not under_way:
                 raise Refused(
                     "something of the configuration before the last reload has not stopped here yet; nothing is changed",
                     "look with: understudy status",
                 )
-            await self._apply(found, judged, by)
+            if former is not None and voters(found) != voters(former):
+                raise Refused(
+                    "a change of the voters is under way here; nothing is changed",
+                    "`understudy status` says whom it waits for. When it is over, reload this file; or take the change back: "
+                    "reload the file as it was before",
+                )
+            await self._apply(found, judged, by, back=under_way)
             return {**judged.answer(), "text": f"{judged.source} is taken up"}
 
-    async def _apply(self, found: Cluster, judged: Judged, by: str) -> None:
+    def _former(self) -> Cluster | None:
+        """What ran before a reload that is not over."""
+        path = running.former(self._runtime_dir)
+        return load(path) if os.path.exists(path) else None
+
+    def _running(self) -> Cluster:
+        return load(running.configuration(self._runtime_dir))
+
+    async def _apply(self, found: Cluster, judged: Judged, by: str, back: bool) -> None:
+        """``back``: a change of the voters is taken back; what was before it is remembered already."""
         manager, before = self._manager, self._manager.cluster
         loop = asyncio.get_running_loop()
         try:
-            after = await loop.run_in_executor(None, self._write, found, before)
+            after = await loop.run_in_executor(None, self._write, found, before, back)
         except OSError as error:
             raise UnderstudyError(f"cannot write {error.filename}: {error.strerror}; nothing is changed") from None
         manager.say(
@@ -125,21 +145,39 @@ class Reloads:
         await manager.follow(after, before)
         ok, text = await self._tell()
         if not ok:
-            await loop.run_in_executor(None, running.undo_change, self._runtime_dir)
+            await loop.run_in_executor(None, self._undo, before, back)
             await manager.follow(before, None)
             raise Refused(f"the pulse refused it: {text}; nothing is changed")
 
-    def _write(self, found: Cluster, before: Cluster) -> Cluster:
-        running.begin_change(self._runtime_dir)
+    def _write(self, found: Cluster, before: Cluster, back: bool) -> Cluster:
+        if not back:
+            running.begin_change(self._runtime_dir)
         try:
-            text = render(replace(found, key_file=running.KEYS))
-            running.keep(self._runtime_dir, text, format_keys(load_keys(before)), found.source)
-            after = load(running.configuration(self._runtime_dir))
+            if not back and voters(found) != voters(self._running()):
+                running.keep_former(self._runtime_dir, self._state_dir)
+            self._copy(found, before)
+            after = self._running()
             check(after.digest == found.digest, "the copy of the configuration does not mean the same")
         except Exception:
-            running.undo_change(self._runtime_dir)
+            self._undo(before, back)
             raise
         return after
+
+    def _copy(self, found: Cluster, before: Cluster) -> None:
+        text = render(replace(found, key_file=running.KEYS))
+        running.keep(self._runtime_dir, text, format_keys(load_keys(before)), found.source)
+
+    def _undo(self, before: Cluster, back: bool) -> None:
+        if back:
+            self._copy(before, before)
+            return
+        running.undo_change(self._runtime_dir)
+        running.forget_former(self._state_dir)
+
+    async def settled(self) -> None:
+        """The pulse has nothing left of what was before."""
+        with contextlib.suppress(OSError):  # the next start finds that the change is over
+            await asyncio.get_running_loop().run_in_executor(None, running.forget_former, self._state_dir)
 
     async def _tell(self) -> tuple[bool, str]:
         number = self._manager.next_number()
@@ -152,7 +190,9 @@ class Reloads:
 
     async def again(self) -> None:
         """A pulse is connected: was it told of the last change?"""
-        if os.path.exists(running.former(self._runtime_dir)):
+        if not os.path.exists(running.former(self._runtime_dir)):
+            await self.settled()
+        else:
             try:
                 await self._tell()
             except (NotRunning, TimedOut):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
+from ..changes import together
 from ..effects import Action, FenceAction, Level, Mark
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
@@ -93,7 +94,7 @@ class Manager:
         self._pinging: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._drift = Drift(cluster, runtime_dir)
-        self.reloads = Reloads(self, runtime_dir)
+        self.reloads = Reloads(self, runtime_dir, state_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
         self._standby_told = 0
@@ -153,7 +154,10 @@ class Manager:
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
         """Another configuration counts from now on; ``former`` still counts for what is to be stopped."""
+        if self.me not in cluster.names:
+            cluster = together(self.cluster, cluster)  # this node is being taken out, and hands over what it has
         before, self.cluster = self.cluster, cluster
+        self.peers.others = tuple(name for name in cluster.names if name != self.me)
         self.agents.follow(cluster, former)
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self._drift.follow(cluster)
@@ -233,6 +237,7 @@ class Manager:
             self.draining.want(packet.get("draining") is True)
         elif kind == "settled":
             self.agents.forget_former()
+            self.background(self.reloads.settled())
         elif kind == "save_wishes":
             self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":

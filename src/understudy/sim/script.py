@@ -4,7 +4,7 @@
 did. ``#`` begins a comment. Any command may end with ``quietly``: its output is left out. The commands:
 
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
-            heartbeat 200ms dead 1s
+            heartbeat 200ms dead 1s [spare NAMES...]
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s]
             [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]]
     capacity N NODE             what a node takes
@@ -19,6 +19,8 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     maintenance on|off GROUP|all at NAME [for 10s] [because WORDS...]        drain NODE [at NAME]
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
+    members add|remove NODE on NAMES...                     members back on NAMES... (by reloads)
+    members as NAME on NODE     its next start reads the file of NAME
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms
     probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
@@ -41,7 +43,7 @@ from dataclasses import dataclass, field, replace
 from ..config.digest import digest
 from ..effects import Action
 from ..events import RivalSeen
-from ..model import Cluster, Group
+from ..model import Cluster, Group, Member
 from ..snapshot import NodeStatus
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
@@ -54,6 +56,7 @@ from .script_shapes import read_cluster, read_group, with_capacity
 from .shapes import DEVICES, SERVICE_DEVICE
 from .strike import Strike
 from .text import Story, short
+from .voters import members
 from .world import Habits, MakeCore, World
 
 INDENT = "    "
@@ -78,6 +81,7 @@ class _Draft:
 
     cluster: Cluster | None = None
     groups: list[Group] = field(default_factory=list)
+    spares: tuple[Member, ...] = ()
 
 
 class Script:
@@ -117,10 +121,8 @@ class Script:
             "loss": self._weather,
             "delay": self._weather,
             "move": self._move,
-            "stop-group": self._of_group,
-            "start-group": self._of_group,
-            "restart-group": self._of_group,
-            "cleanup-group": self._of_group,
+            **dict.fromkeys(("stop-group", "start-group", "restart-group", "cleanup-group"), self._of_group),
+            "members": self._members,
             "maintenance": self._maintenance,
             "drain": self._standby,
             "standby": self._standby,
@@ -186,7 +188,8 @@ class Script:
             cluster = replace(self._draft.cluster, groups=tuple(self._draft.groups))
             story = Story(lambda line: self._lines.append(line))
             observers = (self._safety, self._outages, self._movements, story)
-            self._world = make_world(cluster, 1, self._make_core, Habits(), observers)
+            spares = self._draft.spares
+            self._world = make_world(cluster, 1, self._make_core, Habits(), observers, spares)
             self._world.network.recording = True
         return self._world
 
@@ -200,7 +203,7 @@ class Script:
     # -- shape
 
     def _cluster(self, words: list[str]) -> None:
-        self._draft.cluster = read_cluster(words[1:])
+        self._draft.cluster, self._draft.spares = read_cluster(words[1:])
 
     def _capacity(self, words: list[str]) -> None:
         cluster = self._draft.cluster
@@ -214,7 +217,7 @@ class Script:
     # -- what happens to machines
 
     def _start(self, words: list[str]) -> None:
-        names = list(self.world.hosts) if words[1] == "all" else words[1:]
+        names = self.world.cluster.names if words[1] == "all" else words[1:]
         for name in names:
             host = self._host(name)
             if host.power:
@@ -260,6 +263,10 @@ class Script:
         changed = replace(changed, digest=self.world.cluster.digest[:8] + digest(changed)[8:])
         for name in self.world.hosts if words[1] == "all" else words[1:]:
             take_up(self._host(name), changed)
+        self._soon()
+
+    def _members(self, words: list[str]) -> None:
+        self._lines += [f"refused: {text}" for text in members(self.world, words[1:])]
         self._soon()
 
     def _stop(self, words: list[str]) -> None:

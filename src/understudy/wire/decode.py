@@ -62,14 +62,17 @@ from .layout import (
     SECTION_GROUPS,
     SECTION_HEARD,
     SECTION_HOLDS,
+    SECTION_LAST,
     SECTION_LAYOUT,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
     VOTE_LAYOUT,
+    VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
     WISH_LAYOUT,
     WISHES,
@@ -130,7 +133,11 @@ def _once(data: bytes, at: int) -> _Sections:
 
 
 def _fields(body: bytes) -> bytes:
-    content = _once(body, 1).get(SECTION_FIELDS)
+    return _present(_once(body, 1))
+
+
+def _present(sections: _Sections) -> bytes:
+    content = sections.get(SECTION_FIELDS)
     if content is None:
         raise _Malformed
     return content
@@ -192,6 +199,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_watchdog(sections.get(SECTION_WATCHDOG)),
         _decode_wishes(sections.get(SECTION_WISHES, b"")),
         _decode_drain(sections.get(SECTION_DRAIN)),
+        *_decode_voters(sections.get(SECTION_VOTERS)),
     )
 
 
@@ -211,6 +219,13 @@ def _decode_drain(data: bytes | None) -> bool:
     if value > 1:
         raise _Malformed
     return bool(value)
+
+
+def _decode_voters(data: bytes | None) -> tuple[str, str, str]:
+    if data is None:
+        return "", "", ""
+    joint, member, left = _names(data, VOTERS_LAYOUT.size, *VOTERS_LAYOUT.unpack_from(data))
+    return joint, member, left
 
 
 def _decode_holds(data: bytes) -> tuple[Hold, ...]:
@@ -307,7 +322,8 @@ def _decode_bid(body: bytes) -> Bid:
 
 
 def _decode_bid_answer(body: bytes) -> BidAnswer:
-    fields = _fields(body)
+    sections = _once(body, 1)
+    fields = _present(sections)
     (
         voter_incarnation,
         bidder_incarnation,
@@ -334,6 +350,7 @@ def _decode_bid_answer(body: bytes) -> BidAnswer:
         wait,
         highest,
         why,
+        str(sections.get(SECTION_LAST, b""), "utf-8"),
     )
 
 

@@ -65,15 +65,18 @@ from .layout import (
     SECTION_GROUPS,
     SECTION_HEARD,
     SECTION_HOLDS,
+    SECTION_LAST,
     SECTION_LAYOUT,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
     TEXT_LIMIT,
     VOTE_LAYOUT,
+    VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
     WISH_CODES,
     WISH_LAYOUT,
@@ -166,6 +169,9 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
         parts.append(_section(SECTION_WISHES, b"".join(wishes)))
     if state.draining:
         parts.append(_section(SECTION_DRAIN, DRAIN_LAYOUT.pack(1)))
+    if state.joint or state.member or state.left:
+        names = [_text(name) for name in (state.joint, state.member, state.left)]
+        parts.append(_section(SECTION_VOTERS, VOTERS_LAYOUT.pack(*map(len, names)) + b"".join(names)))
     return b"".join(parts)
 
 
@@ -220,7 +226,8 @@ def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo | Inq
         )
         return _body(KIND_BID, fixed + node + group)
     if isinstance(message, BidAnswer):
-        return _body(KIND_BID_ANSWER, _encode_bid_answer(message))
+        last = _section(SECTION_LAST, _text(message.last)) if message.last else b""
+        return _body(KIND_BID_ANSWER, _encode_bid_answer(message)) + last
     if isinstance(message, Release):
         return _body(KIND_RELEASE, _encode_release(message))
     if isinstance(message, Ask):

@@ -34,6 +34,8 @@ SECTION_RELAYED = 7
 SECTION_WATCHDOG = 8
 SECTION_WISHES = 9
 SECTION_DRAIN = 10
+SECTION_VOTERS = 11
+SECTION_LAST = 12
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -55,6 +57,7 @@ VOTE_LAYOUT = Struct("!QQqBB")
 HEARD_LAYOUT = Struct("!QQqB")
 WATCHDOG_LAYOUT = Struct("!q")
 DRAIN_LAYOUT = Struct("!B")
+VOTERS_LAYOUT = Struct("!BBB")
 WISH_LAYOUT = Struct("!QBBqqqBBB")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")
