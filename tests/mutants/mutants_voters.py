@@ -28,6 +28,8 @@ VOTERS = (
         "return state is not None and self.halves[0] in _halves(state)",
         "return self.agrees(state)",
         "a voter between two sets helps those who count only the new one",
+        "a second guard: who counts only the new set does not bid while a living member has the old one for its base; "
+        "tests/core/test_core_electorate.py sees it",
     ),
     Mutant(
         "old-set-dropped-at-once",
