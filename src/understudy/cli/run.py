@@ -218,9 +218,7 @@ def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
         keys = load_keys(cluster)
         text = render(replace(cluster, key_file=running.KEYS))
         running.keep(runtime_dir, text, format_keys(keys), cluster.source)
-        if _under_way(cluster, state_dir):
-            running.bring_back(runtime_dir, state_dir)
-        else:
+        if not _under_way(cluster, runtime_dir, state_dir):
             running.end_change(runtime_dir)
             running.forget_former(state_dir)
         copied = load(running.configuration(runtime_dir))
@@ -233,7 +231,7 @@ def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
         raise SystemExit(1) from None
 
 
-def _under_way(cluster: Cluster, state_dir: str) -> bool:
+def _under_way(cluster: Cluster, runtime_dir: str, state_dir: str) -> bool:
     """Whether a change of the voters was under way when this node stopped. Ends the process with 2 for a third file."""
     import os
 
@@ -244,12 +242,14 @@ def _under_way(cluster: Cluster, state_dir: str) -> bool:
     path = os.path.join(state_dir, running.FORMER)
     if not os.path.exists(path):
         return False
-    former, _ = examine(path, with_api_files=False)
+    running.bring_back(runtime_dir, state_dir)  # beside the copy of the keys, without which it would be refused
+    former, _ = examine(running.former(runtime_dir), with_api_files=False)
     if former is None or voters(former) == voters(cluster):
         return False
     changed = set(former.names) ^ set(cluster.names)
     if len(changed) == 1 and frame(former, cluster) == frame(cluster, former):
         return True
+    running.end_change(runtime_dir)
     text = (
         f"a change of the voters was under way when this node stopped, from {', '.join(former.names)}; {cluster.source} names "
         f"{', '.join(cluster.names)}, which is not one member more or fewer. Start with the file of that change, or with the one "
