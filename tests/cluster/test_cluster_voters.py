@@ -67,6 +67,9 @@ def test_members_come_and_go_by_reloads_and_no_request_is_lost(trial: Trial) -> 
         "n1 says whom it waits for",
         lambda: "n2 has not taken up the new file" in understudy(trial, "n1", "status").stdout,
     )
+    refused = understudy(trial, "n1", "key", "rotate")  # no key is replaced behind the back of one that is to vote
+    assert refused.returncode != 0
+    assert f"{NEW} does not answer" in refused.stdout + refused.stderr
     trial.stage.daemons[NEW].start()
     reload(trial, "n2")
     until(
@@ -88,11 +91,22 @@ def test_members_come_and_go_by_reloads_and_no_request_is_lost(trial: Trial) -> 
     assert done.returncode == 4
     assert "one at a time" in done.stdout
 
+    rotated = understudy(trial, "n2", "key", "rotate")
+    assert rotated.returncode == 0, rotated.stdout + rotated.stderr
+
     file.write_text(without(four, "n3"))
-    for name in ("n1", "n2", NEW):
+    reload(trial, "n1")  # who goes on with the keys of its start is heard by nobody now
+    asked = trial.stage.daemons["n1"].ask("/v1/key", None, 10.0)
+    assert asked is not None
+    assert {row["name"] for row in asked["members"]} == {"n1", "n2", "n3", NEW}
+    assert asked["ok"], asked["troubles"]
+    for name in ("n2", NEW):
         reload(trial, name)
     for name in ("n1", "n2", NEW):
         until(f"{name} counts three", lambda name=name: members(trial, name) == {"n1", "n2", NEW})  # type: ignore[misc]
+    asked = trial.stage.daemons["n1"].ask("/v1/key", None, 10.0)
+    assert asked is not None
+    assert {row["name"] for row in asked["members"]} == {"n1", "n2", NEW}
     assert "n3 is being taken out of the cluster" in understudy(trial, "n3", "status").stdout
     reload(trial, "n3")
     until("n3 says it plainly", lambda: "n3 is no longer in the cluster" in understudy(trial, "n3", "status").stdout)
