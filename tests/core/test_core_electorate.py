@@ -6,13 +6,13 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from core_parts import BEAT, DEAD, Core, address, cluster, group, holding, notes, of, state
+from core_parts import BEAT, DEAD, Core, address, cluster, group, holding, messages, notes, of, program, state
 
-from understudy.core.electorate import Electorate
+from understudy.core.electorate import Electorate, complete
 from understudy.core.leases import Claim, Claims, Stage
-from understudy.effects import Send, Settled
-from understudy.events import Reconfigured
-from understudy.messages import NodeState, Release
+from understudy.effects import Reply, Send, Settled
+from understudy.events import AdminRequest, Reconfigured
+from understudy.messages import Answer, Ask, GroupReport, NodeState, Phase, Release
 from understudy.model import Cluster, Quorum
 
 OLD = replace(cluster(), digest="0000000011111111")
@@ -138,3 +138,33 @@ def test_a_node_that_others_take_out_is_told_so() -> None:
     new = Electorate("ha03", NEW)
     assert not new.drops(replace(said("00000000aaaaaaaa", "22222222"), member="ha03"))
     assert not new.drops(replace(said("22222222aaaaaaaa"), member="ha03", left="00000000"))
+
+
+def parted(failed: bool) -> Core:
+    """ha03 was lost and has been taken out; ``failed``: by its last word a stop had failed there."""
+    found = Core(cluster(group("db", program("mariadbd", exclusive=True)), nodes=("ha01", "ha02", "ha03")))
+    found.settle("ha02", "arbiter")
+    phase = Phase.STUCK if failed else Phase.STOPPED
+    found.beat_of("ha03", groups=(GroupReport("db", phase, True),))
+    found.pass_time(3 * DEAD, "ha02", "arbiter")
+    found.tell(Reconfigured(replace(found.node.cluster, members=cluster().members, digest="22222222")))
+    complete(found.node, "they all do")
+    assert "ha03" not in found.node.others
+    return found
+
+
+def test_a_machine_that_was_taken_out_while_a_stop_had_failed_there_can_still_be_confirmed_off() -> None:
+    found = parted(failed=True)
+    reply = of(Reply, found.tell(AdminRequest(5, "confirm-off", "", "ha03", "anna")))
+    assert reply
+    assert reply[0].ok, reply[0].text
+    assert found.node.steward.fencing.off("ha03")
+
+
+def test_nobody_is_asked_of_a_machine_that_is_no_member_and_left_nothing() -> None:
+    found = parted(failed=False)
+    reply = of(Reply, found.tell(AdminRequest(5, "confirm-off", "", "ha03", "anna")))
+    assert reply
+    assert "not a node of this cluster" in reply[0].text
+    said = found.hear(Ask("ha02", "ha01", 77, "confirm-off", "", "ha03", "anna"))
+    assert ["not a node" in item.text for item in messages(Answer, said)] == [True], "asked by one who counts it still"

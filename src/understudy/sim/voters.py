@@ -117,6 +117,11 @@ class Voters:
             return
         at = self.at[host.name]
         if host.name in self.rivals:
+            following = self.files[at + 1 : at + 2]
+            if following and host.former is None and voters(host.cluster) == voters(following[0]):
+                self.at[host.name] = at + 1  # both administrators wanted the same, and it is done
+                self.rivals.discard(host.name)
+                return
             if voters(host.cluster) != voters(self.files[at]):
                 back = host.former if host.former is not None else self.files[at]
                 self._reload(host, self.with_members(host.cluster, back.members))
