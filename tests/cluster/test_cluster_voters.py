@@ -46,6 +46,14 @@ def votes(trial: Trial) -> bool:
     return NEW in seen["quorum"]["members"]
 
 
+def asked_for_keys(trial: Trial, name: str) -> set[str]:
+    """Whose keys ``name`` asks for; all of them answer."""
+    found = trial.stage.daemons[name].ask("/v1/key", None, 10.0)
+    assert found is not None
+    assert found["ok"], found["troubles"]
+    return {row["name"] for row in found["members"]}
+
+
 def without(text: str, name: str) -> str:
     """The file without the section of a node, and with nobody preferring it."""
     sections = text.split("\n[")
@@ -96,17 +104,12 @@ def test_members_come_and_go_by_reloads_and_no_request_is_lost(trial: Trial) -> 
 
     file.write_text(without(four, "n3"))
     reload(trial, "n1")  # who goes on with the keys of its start is heard by nobody now
-    asked = trial.stage.daemons["n1"].ask("/v1/key", None, 10.0)
-    assert asked is not None
-    assert {row["name"] for row in asked["members"]} == {"n1", "n2", "n3", NEW}
-    assert asked["ok"], asked["troubles"]
+    assert asked_for_keys(trial, "n1") == {"n1", "n2", "n3", NEW}
     for name in ("n2", NEW):
         reload(trial, name)
     for name in ("n1", "n2", NEW):
         until(f"{name} counts three", lambda name=name: members(trial, name) == {"n1", "n2", NEW})  # type: ignore[misc]
-    asked = trial.stage.daemons["n1"].ask("/v1/key", None, 10.0)
-    assert asked is not None
-    assert {row["name"] for row in asked["members"]} == {"n1", "n2", NEW}
+    assert asked_for_keys(trial, "n1") == {"n1", "n2", NEW}
     assert "n3 is being taken out of the cluster" in understudy(trial, "n3", "status").stdout
     reload(trial, "n3")
     until("n3 says it plainly", lambda: "n3 is no longer in the cluster" in understudy(trial, "n3", "status").stdout)

@@ -117,8 +117,8 @@ class Voters:
             return
         at = self.at[host.name]
         if host.name in self.rivals:
-            following = self.files[at + 1 : at + 2]
-            if following and host.former is None and voters(host.cluster) == voters(following[0]):
+            there = [voters(file) for file in self.files[at + 1 : at + 2]]
+            if host.former is None and voters(host.cluster) in there:
                 self.at[host.name] = at + 1  # both administrators wanted the same, and it is done
                 self.rivals.discard(host.name)
                 return
