@@ -291,7 +291,7 @@ def _former(node: Node) -> list[str]:
     for name, state in node.states.items():
         known = node.steward.charges
         groups = {item.group for item in state.groups if item.group not in known and item.phase is not Phase.STOPPED}
-        if groups and state.digest == node.cluster.digest and node.membership.alive(name):
+        if groups and not hearing.differs(node, state) and node.membership.alive(name):
             names = " and ".join(sorted(groups))
             found.append(
                 f"{names}, not in the configuration any more, has not stopped on {name} yet: understudy status there"

@@ -165,13 +165,13 @@ class Manager:
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
         """Another configuration counts from now on; ``former`` still counts for what is to be stopped."""
+        self._drift.follow(cluster)
         if self.me not in cluster.names:
             cluster = together(self.cluster, cluster)  # this node is being taken out, and hands over what it has
         before, self.cluster = self.cluster, cluster
         self._members_are(tuple(dict.fromkeys((*cluster.names, *self.members))))
         self.agents.follow(cluster, former)
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
-        self._drift.follow(cluster)
         self.probes.follow(cluster)
         self.hours.follow(cluster)
         if before.fences != cluster.fences:
