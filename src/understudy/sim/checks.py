@@ -190,7 +190,8 @@ class Liveness:
                 names = " and ".join(host.name for host in holders) or "nobody"
                 found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
             found += self._left_over(world, group, holders)
-        if world.voters is not None and not world.voters.home_again():
+        # Who is taken out hands nothing over that is in maintenance, and is waited for until that ends.
+        if world.voters is not None and not asked.maintained and not world.voters.home_again():
             found.append(
                 ("voters-differ", "not every machine has come to count the voters of the last file, and only those")
             )
