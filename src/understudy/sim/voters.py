@@ -141,7 +141,8 @@ class Voters:
 
     def _begin(self, host: Host) -> None:
         """A machine that is new, or was out: it starts with the newest file that others run already, if that names it."""
-        others = [self.at[name] for name in self.at if name != host.name and name not in self.rivals]
+        new = {spare.name for spare in self.spares}  # they may have a file that nobody has taken up yet
+        others = [self.at[name] for name in self.at if name not in (host.name, *self.rivals, *new)]
         newest = max(others, default=0)
         if host.name not in self.files[newest].names or self.world.random.random() < 0.5:
             return
