@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .model import AddressResource, Cluster, Group, Resource
+from .model import AddressResource, Cluster, Group, Quorum, Resource
 
 LATER_WORDS = ("limits", "restarts", "exclusive")
 """Words of a resource that count from its next operation on: changing them stops nothing."""
@@ -60,11 +60,39 @@ def restarted(before: Cluster, after: Cluster) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def constitution(cluster: Cluster) -> object:
-    """What only a restart of the daemons may change: who votes and how, over which links, with which times and watchdogs."""
-    members = {item.name: (item.role, item.links, item.watchdog) for item in cluster.members}
+def frame(cluster: Cluster, other: Cluster) -> object:
+    """What only a restart of the daemons may change, with which times and watchdogs, and over which links those vote who are in
+    both. To be compared with ``frame(other, cluster)``.
+    """
+    members = {
+        item.name: (item.role, item.links, item.watchdog) for item in cluster.members if item.name in other.names
+    }
     times = (cluster.heartbeat, cluster.dead_time, cluster.watchdog_timeout)
     return cluster.name, cluster.quorum, members, times
+
+
+def voters(cluster: Cluster) -> str:
+    """What stands for who votes and how (``config.digest``)."""
+    return cluster.digest[:8]
+
+
+def rest(digest: str) -> str:
+    """What stands for all else in a digest. In the middle of a change of the voters a member has the former voters before it."""
+    return digest[8:]
+
+
+def one_step(before: Cluster, after: Cluster) -> bool:
+    """Whether a reload can bring ``after``: who votes is the same, or there is one member more or fewer."""
+    if frame(before, after) != frame(after, before):
+        return False
+    changed = frozenset(before.names) ^ frozenset(after.names)
+    return not changed or (len(changed) == 1 and after.quorum is Quorum.MAJORITY)
+
+
+def together(before: Cluster, after: Cluster) -> Cluster:
+    """``after``, with those members of ``before`` that it does not name: all who are to be heard while the voters change."""
+    gone = tuple(item for item in before.members if item.name not in after.names)
+    return replace(after, members=(*after.members, *gone), digest=voters(before) + rest(after.digest))
 
 
 def either(before: Cluster, after: Cluster) -> tuple[Group, ...]:

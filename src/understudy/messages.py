@@ -110,6 +110,10 @@ class NodeState:
     at most so long after a right to run exclusive parts has ended. ``draining``: in standby, but it keeps what no other node can
     take. ``not_up``: groups started there of which probes do not say that they are up, where other groups wait for that.
     ``reaches``: which ping targets of groups answer there; None when it does not know.
+
+    ``digest``: of the configuration, as far as who votes is concerned of the set that the sender has counted longest (its base).
+    ``joint``: the first half of the digest of the set that it counts besides, while ``member`` is added or removed. ``left``:
+    that of the set before the present one, which it has dropped.
     """
 
     node: str
@@ -129,6 +133,9 @@ class NodeState:
     draining: bool = False
     not_up: tuple[str, ...] = ()
     reaches: tuple[str, ...] | None = None
+    joint: str = ""
+    member: str = ""
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,7 @@ class BidAnswer:
     ``wait``: how long the promise in the way still runs, by the voter's clock. ``dead_time``: how long the voter's promise
     lasts from when it heard the message of ``echo``. ``highest``: when refused, the highest ballot it has granted for the
     group; when granted, the last ballot before this one whose holder never said that everything of it has stopped, or 0.
+    ``last`` is that holder.
     """
 
     voter: str
@@ -185,6 +193,7 @@ class BidAnswer:
     wait: Duration = 0
     highest: int = 0
     why: str = ""
+    last: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def test_layout_comments_and_written_defaults_are_no_difference() -> None:
             How.RESTART,
         ),
         ('links = ["192.168.58.9"]', 'links = ["192.168.58.8"]', "witness arbiter: links", How.RESTART),
-        ("[witness.arbiter]", "[witness.judge]", "witness judge is new: who votes changes", How.RESTART),
+        ("[witness.arbiter]", "[witness.judge]", "witness judge is new: who votes changes by more than", How.TWO_STEPS),
         ("[nodes.ha01]", "[nodes.ha01]\ncapacity = 5", "node ha01: capacity 5 instead of its default", How.RELOAD),
         (
             'name = "site"',

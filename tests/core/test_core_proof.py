@@ -111,3 +111,27 @@ def test_a_watchdog_is_a_proof_a_little_after_its_time_out() -> None:
     assert found.watchdog("ha02") == 1212 * SECOND, "a clock may run one per cent slow"
     found.heard(state("ha02"), 0, 0)
     assert found.watchdog("ha02") == 0, "its newest word counts"
+
+
+def test_who_counts_other_voters_for_a_while_may_have_our_file() -> None:
+    found = Proof((DATABASE,), ("ha02", "ha03"), "0000000011111111")
+    reports = (GroupReport("db", Phase.STARTED, True),)
+    found.heard(state("ha02", digest="2222222211111111", groups=reports), 0, 5)
+    found.heard(state("ha03", digest="0000000033333333", groups=reports), 0, 5)
+    assert found.names("db", "ha02") == 5
+    assert found.names("db", "ha03") is None, "its program may be another one"
+    found.follow((DATABASE,), "2222222211111111")
+    assert found.names("db", "ha02") == 5, "the old voters were dropped, and nothing else"
+    found.follow((DATABASE,), "2222222244444444")
+    assert found.names("db", "ha02") is None
+
+
+def test_the_word_of_a_new_member_counts_only_with_our_file_when_a_group_has_gained_a_part() -> None:
+    found = Proof((), ("ha02",), "0000000011111111")
+    found.follow((DATABASE,), "0000000033333333")
+    found.join("ha04")
+    stopped = (GroupReport("db", Phase.STOPPED, True),)
+    found.heard(state("ha04", digest="2222222211111111", groups=stopped), 0, 5)
+    assert found.missing("db", "ha04")
+    found.heard(state("ha04", digest="2222222233333333", groups=stopped), 0, 5)
+    assert not found.missing("db", "ha04")

@@ -60,7 +60,7 @@ def test_a_group_that_is_gone_is_stopped_as_it_was_and_released() -> None:
 def test_other_voters_are_no_reload() -> None:
     core = holding(address(100))
     with pytest.raises(InternalError, match="who votes"):
-        core.tell(Reconfigured(cluster(nodes=("ha01", "ha02", "ha03"))))
+        core.tell(Reconfigured(cluster(nodes=("ha01", "ha02", "ha03", "ha04"))))
 
 
 def test_a_start_in_the_middle_of_a_reload_says_nothing_of_groups_before_the_new_file_is_known() -> None:

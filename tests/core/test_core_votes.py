@@ -271,8 +271,8 @@ def test_the_word_stopped_of_another_member_or_for_another_group_proves_nothing(
     found = holder_gone()
     found.release("site", "ha02", ballot(41, 1), stopped=True)
     found.release("mail", "ha01", ballot(41, 0), stopped=True)
-    found.stopped("site", 1, B, 1)
-    found.stopped("mail", 0, A, 1)
+    found.stopped("site", "ha02", B, 1)
+    found.stopped("mail", "ha01", A, 1)
     assert told(found) == ballot(41, 0)
 
 
@@ -283,7 +283,7 @@ def test_the_word_stopped_of_another_member_or_for_another_group_proves_nothing(
 )
 def test_a_members_own_word_counts_when_it_was_said_after_its_bid(incarnation: int, sent_at: int, proves: bool) -> None:
     found = holder_gone()
-    found.stopped("site", 0, incarnation, sent_at)
+    found.stopped("site", "ha01", incarnation, sent_at)
     assert told(found) == (0 if proves else ballot(41, 0))
 
 
@@ -304,7 +304,7 @@ def test_of_several_the_newest_is_told() -> None:
     found = holder_gone()
     found.bid("site", "ha02", B, ballot(42, 1), 0, DEAD)
     assert told(found) == ballot(42, 1)
-    found.stopped("site", 1, B, 1)
+    found.stopped("site", "ha02", B, 1)
     assert told(found, 91) == ballot(41, 0)
 
 

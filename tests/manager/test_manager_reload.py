@@ -142,6 +142,7 @@ def test_an_address_enters_a_group_only_while_no_node_runs_with_a_third_file(tmp
     assert "give all nodes one file without address 192.168.58.120 first" in caught.value.hint
     attempt(after, ha01=own, ha02=own)
     attempt(after, ha01=own, ha02=after.digest)  # it was reloaded first
+    attempt(after, ha01=own, ha02="00000000" + own[8:])  # it has our file, and counts the former voters besides
     attempt(after, lost="ha02", ha01=own, ha02="another")
     # What takes nothing in can always be taken up: so there is a way out.
     attempt(judged_by(GOOD.replace('prefer = ["ha01"]', 'prefer = ["ha02"]'), tmp_path), ha01=own, ha02="another")

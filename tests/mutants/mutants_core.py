@@ -110,8 +110,8 @@ LEASE = (
     Mutant(
         "unfinished-forgotten",
         "votes.py",
-        "before = max((item.ballot for member, item in others.items() if member != ballot & 0xFF), default=0)",
-        "before = 0",
+        "before = max(others, key=lambda item: item.ballot, default=None)",
+        "before = None",
         "voters do not say whose programs may still run",
         "it takes a holder that the next one never heard of, and that hides its programs; tests/core/test_core_votes.py sees it",
     ),
@@ -141,15 +141,15 @@ LEASE = (
     Mutant(
         "right-without-margin",
         "leases.py",
-        "ends[votes - 1] - self.margin)",
-        "ends[votes - 1] + 2 * self.margin)",
+        "else ends[votes - 1] - self.margin",
+        "else ends[votes - 1] + 2 * self.margin",
         "the right outlives the promises behind it",
     ),
     Mutant(
         "right-by-newest-echo",
         "leases.py",
-        "ends[votes - 1] - self.margin)",
-        "ends[0] - self.margin)",
+        "else ends[votes - 1] - self.margin",
+        "else ends[0] - self.margin",
         "one voter's echo counts for a majority",
     ),
     Mutant(
@@ -160,7 +160,11 @@ LEASE = (
         "a voter's shorter promise is counted as long as ours",
     ),
     Mutant(
-        "fewer-votes", "leases.py", "if len(ends) < votes:", "if len(ends) + 1 < votes:", "a right without a majority"
+        "fewer-votes",
+        "leases.py",
+        "if len(ends) < votes else",
+        "if len(ends) + 1 < votes else",
+        "a right without a majority",
     ),
     Mutant(
         "echo-of-other-ballots",

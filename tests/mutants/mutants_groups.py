@@ -50,8 +50,8 @@ GROUPS: tuple[Mutant, ...] = (
     Mutant(
         "deaf-ones-vote",
         "steward.py",
-        "len(self.alive - self.deaf)",
-        "len(self.alive)",
+        "able = self.alive - self.deaf",
+        "able = self.alive",
         "a peer that does not hear us is asked for its vote for ever",
     ),
     Mutant(

@@ -126,7 +126,7 @@ REST = (
     Mutant(
         "unheard-has-no-watchdog",
         "awaiting.py",
-        "armed = bool(steward.cluster.member(machine).watchdog)",
+        "armed = any(member.name == machine and member.watchdog for member in steward.cluster.members)",
         "armed = False",
         "a machine that was never heard is waited for by its stop timeout, though its watchdog may still count",
         "nobody in the simulator is unheard and runs for longer than a stop timeout; tests/core/test_core_fencing_groups.py sees it",
@@ -420,8 +420,8 @@ REST = (
     ),
     Mutant(
         "other-voters-count",
-        "node.py",
-        "return state is not None and state.digest[:8] == self.cluster.digest[:8]",
+        "electorate.py",
+        "return state is not None and not _halves(state).isdisjoint(self.halves)",
         "return state is not None",
         "members that count other voters exchange votes",
     ),
@@ -458,8 +458,8 @@ REST = (
     Mutant(
         "over-ballots-renew",
         "hearing.py",
-        "if node.agrees(state.node) and not node.is_over(hold.group, state.node, hold.ballot):",
-        "if node.agrees(state.node):",
+        "if node.electorate.helps(state) and not node.is_over(hold.group, state.node, hold.ballot):",
+        "if node.electorate.helps(state):",
         "a late heartbeat renews a ballot that was given up",
         "it costs at most one promise, within the time that the checks allow; tests/core/test_core_node_messages.py sees it",
     ),

@@ -50,7 +50,7 @@ class Taciturn(Node):
 def world_of(make_core: MakeCore) -> World:
     """Three nodes, ha01 holding the group."""
     group = read_group(["site", "address", "192.168.58.100", "program", "httpd", "prefer", "ha01"])
-    cluster = replace(read_cluster(["3", "nodes", "heartbeat", "200ms", "dead", "1s"]), groups=(group,))
+    cluster = replace(read_cluster(["3", "nodes", "heartbeat", "200ms", "dead", "1s"])[0], groups=(group,))
     world = make_world(cluster, 1, make_core, Habits())
     for host in world.hosts.values():
         host.power_on()

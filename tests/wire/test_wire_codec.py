@@ -289,3 +289,16 @@ def test_ten_thousand_damaged_bodies_are_messages_or_values() -> None:
             survivors += 1
             assert type(decode(encode(result))) is type(result)
     assert 0 < survivors < 10_000
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"", b"\x01\x00", b"\x01\x00\x00", b"\x00\x00\x00x", b"\x01\x00\x00\xff"], ids=lambda value: value.hex()
+)
+def test_a_word_about_other_voters_that_no_version_writes_is_malformed(wrong: bytes) -> None:
+    plain = encode(Heartbeat(replace(state(), holds=(), votes=(), heard=(), groups=(), joint="x")))
+    good = section(13, b"\x01\x00\x00x")
+    assert good in plain
+    spoilt = plain.replace(good, section(13, wrong))
+    grown = len(wrong) - 4
+    length = int.from_bytes(plain[2:4], "big") + grown
+    assert decode(spoilt[:2] + length.to_bytes(2, "big") + spoilt[4:]) == MALFORMED

@@ -46,6 +46,14 @@ def test_what_was_sealed_opens_unchanged(message: Message) -> None:
     assert opener().open(sealer().seal(message)) == Envelope("ha01", INCARNATION, 1, VERSION, message)
 
 
+def test_who_meets_other_members_keeps_the_keys_in_use() -> None:
+    datagram = sealer("ha09", OTHER_KEY).seal(BID)
+    strangers = opener().with_keys((OTHER_KEY,))
+    assert reason(strangers.open(datagram)) == Reason.UNKNOWN_MEMBER
+    assert isinstance(strangers.with_members((*MEMBERS, "ha09")).open(datagram), Envelope)
+    assert reason(strangers.with_members((*MEMBERS, "ha09")).open(sealer("ha09").seal(BID))) == Reason.UNKNOWN_KEY
+
+
 def test_each_datagram_has_the_next_counter_and_other_bytes() -> None:
     writer, reader = sealer(), opener()
     datagrams = [writer.seal(BID) for _ in range(5)]

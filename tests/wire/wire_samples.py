@@ -105,12 +105,15 @@ states = st.builds(
     wishes=several(wishes),
     not_up=several(names),
     reaches=st.none() | several(names),
+    joint=names,
+    member=names,
+    left=names,
 )
 messages = st.one_of(
     st.builds(Heartbeat, states, several(states)),
     st.builds(Bid, names, unsigned, names, unsigned, times, unsigned),
     st.builds(
-        BidAnswer, names, unsigned, names, unsigned, names, unsigned, times, flags, times, times, unsigned, names
+        BidAnswer, names, unsigned, names, unsigned, names, unsigned, times, flags, times, times, unsigned, names, names
     ),
     st.builds(Release, names, unsigned, names, unsigned, st.none() | names, flags),
     st.builds(Ask, names, names, unsigned, names, names, names, names),

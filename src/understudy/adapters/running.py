@@ -48,6 +48,28 @@ def undo_change(runtime_dir: str) -> None:
     os.replace(former(runtime_dir), configuration(runtime_dir))
 
 
+def keep_former(runtime_dir: str, state_dir: str) -> None:
+    """Keep what runs now also where it outlives the power: who voted before a change of the voters. Raises OSError."""
+    path = os.path.join(state_dir, FORMER)
+    try:
+        with open(configuration(runtime_dir), "rb") as file:
+            _write(path, file.read(), sync=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def forget_former(state_dir: str) -> None:
+    """The change is over. Raises OSError."""
+    if os.path.lexists(os.path.join(state_dir, FORMER)):
+        os.unlink(os.path.join(state_dir, FORMER))
+
+
+def bring_back(runtime_dir: str, state_dir: str) -> None:
+    """A change of the voters goes on after a full stop and start. Raises OSError."""
+    with open(os.path.join(state_dir, FORMER), "rb") as file:
+        _write(former(runtime_dir), file.read())
+
+
 def end_change(runtime_dir: str) -> None:
     """Nothing is left of what ran before. Raises OSError."""
     if os.path.lexists(former(runtime_dir)):
@@ -92,7 +114,7 @@ def source(runtime_dir: str) -> str:
         return ""
 
 
-def _write(path: str, content: bytes) -> None:
+def _write(path: str, content: bytes, sync: bool = False) -> None:
     if _is_already(path, content):
         return
     fresh = f"{path}.new"
@@ -101,6 +123,9 @@ def _write(path: str, content: bytes) -> None:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(fresh, path)
 
 

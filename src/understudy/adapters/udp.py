@@ -197,14 +197,19 @@ class UdpLinks:
 
     def __post_init__(self) -> None:
         self._offset = _ClockOffset(self.clock, self.wall)
-        now = self.clock()
         self._offset.read()
         try:
-            for path in self.paths:
-                self._open(path, now)
+            self.follow(self.paths)
         except OSError:
             self.close()
             raise
+
+    def follow(self, paths: tuple[Path, ...]) -> None:
+        """These are the paths from now on. Sockets that are open stay open. Raises OSError as the class says."""
+        now = self.clock()
+        for path in paths:
+            self._open(path, now)
+        self.paths = paths
         self.mend()
 
     # -- opening -------------------------------------------------------------------------------------------------

@@ -23,7 +23,10 @@ def command(dry_run: bool, yes: bool, as_json: bool, runtime_dir: str) -> None:
     started and restarted; then it is taken up, on this node only: reload each machine, one after the other. What is the same goes
     on untouched. In a group that changed, a changed resource and those that start after it are stopped and started again, where
     the group runs; a group that is gone is stopped. A file with errors changes nothing at all, and neither does one that asks for
-    what only a restart of the daemons can do: other members, links, times, quorum or watchdogs.
+    what only a restart of the daemons can do: other links, times, quorum or watchdogs.
+
+    One node or witness more or fewer (quorum "majority") is taken up, too. Until every member has taken it up a majority of the
+    old and of the new voters is needed; `understudy status` says who has not. A reload of the former file takes it back.
 
     SIGHUP to the supervisor (systemctl reload understudy) does the same without asking.
 

@@ -125,7 +125,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
-        _keep(cluster, runtime_dir)
+        _keep(cluster, runtime_dir, state_dir)
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
@@ -201,8 +201,10 @@ def _who(config: str, cluster: Cluster, node: str | None) -> str:
     raise SystemExit(1)
 
 
-def _keep(cluster: Cluster, runtime_dir: str) -> None:
-    """Write the copies that everything started from here reads. Ends the process with 1 when there is no room for them."""
+def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
+    """Write the copies that everything started from here reads. Ends the process with 1 when there is no room for them, with 2
+    when who votes is not what the change that was under way makes it.
+    """
     from dataclasses import replace
 
     from ..adapters import running
@@ -215,7 +217,9 @@ def _keep(cluster: Cluster, runtime_dir: str) -> None:
         keys = load_key_text(cluster)
         text = render(replace(cluster, key_file=running.KEYS))
         running.keep(runtime_dir, text, keys, cluster.source)
-        running.end_change(runtime_dir)
+        if not _under_way(cluster, runtime_dir, state_dir):
+            running.end_change(runtime_dir)
+            running.forget_former(state_dir)
         copied = load(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
     except ConfigError as error:
@@ -224,6 +228,34 @@ def _keep(cluster: Cluster, runtime_dir: str) -> None:
     except OSError as error:
         log(f"cannot write {error.filename}: {error.strerror}; make room there", "error")
         raise SystemExit(1) from None
+
+
+def _under_way(cluster: Cluster, runtime_dir: str, state_dir: str) -> bool:
+    """Whether a change of the voters was under way when this node stopped. Ends the process with 2 for a third file."""
+    import os
+
+    from ..adapters import running
+    from ..changes import frame, voters
+    from ..config.load import examine
+
+    path = os.path.join(state_dir, running.FORMER)
+    if not os.path.exists(path):
+        return False
+    running.bring_back(runtime_dir, state_dir)  # beside the copy of the keys, without which it would be refused
+    former, _ = examine(running.former(runtime_dir), with_api_files=False)
+    if former is None or voters(former) == voters(cluster):
+        return False
+    changed = set(former.names) ^ set(cluster.names)
+    if len(changed) == 1 and frame(former, cluster) == frame(cluster, former):
+        return True
+    running.end_change(runtime_dir)
+    text = (
+        f"a change of the voters was under way when this node stopped, from {', '.join(former.names)}; {cluster.source} names "
+        f"{', '.join(cluster.names)}, which is not one member more or fewer. Start with the file of that change, or with the one "
+        f"before it. If all daemons of the cluster are stopped, remove {path} and start"
+    )
+    _tell(f"understudy: {text}")
+    raise SystemExit(EXIT_REFUSED)
 
 
 def _own_name(host: str, names: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from ..changes import restarted, untouched
-from ..model import AddressResource, Cluster, Group, MountResource, Resource, SystemdResource
+from ..model import AddressResource, Cluster, Group, MountResource, Quorum, Resource, SystemdResource
 from .render import render
 
 Tree: TypeAlias = dict[str, Any]
@@ -68,7 +68,14 @@ _RESTART = {
     "heartbeat": _ONE_BY_ONE,
     "dead_time": _ONE_BY_ONE,
 }
-_VOTERS = f"who votes changes, {_ALL_AT_ONCE}"
+_ONE_MEMBER = (
+    "who votes changes by more than one member: add or remove them one at a time, and the next one when `understudy status` says "
+    "nothing of the first any more"
+)
+_OTHER_POLICY = f"who votes changes, and the policy is or was not majority, {_ALL_AT_ONCE}; the runbook has the steps"
+_ONLY_MEMBERS = (
+    "with a member added or removed nothing that runs may be changed: take this up by a reload before or after that"
+)
 _ONE_AFTER_OTHER = "restart the daemon of that machine with the new file, then those of the others, one after the other"
 _WATCHDOG = f"the device is opened at the start: {_ONE_BY_ONE}"
 
@@ -78,7 +85,7 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     old, new = _tree(before), _tree(after)
     changes = [*_cluster(old["cluster"], new["cluster"])]
     for section in _SECTIONS:
-        changes += _members(section, old.get(section, {}), new.get(section, {}))
+        changes += _members(section, old.get(section, {}), new.get(section, {}), _obstacle(before, after))
     changes += _order(before, after)
     if old.get("watchdog") != new.get("watchdog"):
         changes.append(
@@ -88,7 +95,33 @@ def difference(before: Cluster, after: Cluster) -> Difference:
         changes.append(Change("api", f"{_words(old.get('api'), new.get('api')) or 'other files'}: from now on"))
     changes += _groups(before, after, old.get("groups", {}), new.get("groups", {}))
     changes += _moved(before, after)
-    return Difference(tuple(changes), tuple(_effects(before, after)), restarted(before, after))
+    effects = tuple(_effects(before, after))
+    if frozenset(before.names) != frozenset(after.names):
+        changes += [Change("groups", f"{text}: {_ONLY_MEMBERS}", How.TWO_STEPS) for text in effects]
+        effects = (*_voting(before, after), *effects)
+    return Difference(tuple(changes), effects, restarted(before, after))
+
+
+def _obstacle(before: Cluster, after: Cluster) -> str:
+    """Why a reload cannot bring members that are new or gone, or ""."""
+    changed = frozenset(before.names) ^ frozenset(after.names)
+    if before.quorum is not Quorum.MAJORITY or after.quorum is not Quorum.MAJORITY:
+        return _OTHER_POLICY
+    return _ONE_MEMBER if len(changed) > 1 else ""
+
+
+def _voting(before: Cluster, after: Cluster) -> Iterable[str]:
+    """What a reload does to the voting while a member is added or removed."""
+    new = [name for name in after.names if name not in before.names]
+    gone = [name for name in before.names if name not in after.names]
+    yield (
+        f"until every member runs with the new file, a majority of the old and of the new voters is needed: {before.majority} of "
+        f"{len(before.names)} and {after.majority} of {len(after.names)}; reload the other machines soon"
+    )
+    if new:
+        yield f"{_list(new)} votes from its start with this file on, and takes nothing before every member has taken it up"
+    if gone:
+        yield f"{_list(gone)} hands over what it holds; stop its daemon when the others count without it"
 
 
 def _tree(cluster: Cluster) -> Tree:
@@ -108,14 +141,15 @@ def _cluster(old: Tree, new: Tree) -> list[Change]:
     return found
 
 
-def _members(section: str, old: Tree, new: Tree) -> list[Change]:
-    """Nodes, witnesses and fence devices: each a table of its own."""
+def _members(section: str, old: Tree, new: Tree, obstacle: str) -> list[Change]:
+    """Nodes, witnesses and fence devices: each a table of its own. ``obstacle``: to voters that come or go."""
     found, voter = [], section != "fence"
     for name in dict.fromkeys((*old, *new)):
         where, what = f"{section}.{name}", f"{_SECTIONS[section]} {name}"
         if name not in new or name not in old:
             text = f"{what} is {'new' if name not in old else 'gone'}"
-            found.append(Change(where, f"{text}: {_VOTERS}", How.RESTART) if voter else Change(where, text))
+            way = How.TWO_STEPS if obstacle == _ONE_MEMBER else How.RESTART
+            found.append(Change(where, f"{text}: {obstacle}", way) if voter and obstacle else Change(where, text))
         elif old[name] != new[name]:
             hard = (
                 {word for word in ("links", "watchdog") if old[name].get(word) != new[name].get(word)}

@@ -52,9 +52,7 @@ def _doubt(steward: Steward, group: str, claim: Claim) -> None:
     What a machine took after its last word to us, a voter of ours has granted; but a voter that has started since then has
     forgotten it, and one that remembers names only the newest of several holders that were lost.
     """
-    for machine in steward.proof.may_run.get(group, set()).symmetric_difference(
-        name for name in steward.fencing.targets if group in steward.proof.may_run
-    ):
+    for machine in set(steward.fencing.targets) - steward.proof.may_run.get(group, set(steward.fencing.targets)):
         said_at = steward.proof.stopped_at.get((group, machine), -1)
         others = claim.unfinished and machine not in steward.alive
         if others or not _remember(steward, claim, said_at):
@@ -70,7 +68,9 @@ def can_spare(steward: Steward, machine: str) -> bool:
     """Whether enough votes for a group are left once ``machine``, which lives, is switched off."""
     without = replace(steward.around, peer_silent=True, peer_off=True)
     left = 1 + len(steward.alive - {machine}) + steward.fencing.comes_back(machine)
-    return left >= needed(steward.cluster, without)
+    back = {machine} if steward.fencing.comes_back(machine) else set[str]()
+    voters = frozenset((steward.alive - {machine}) | {steward.me} | back)
+    return left >= needed(steward.cluster, without) and steward.reaches(voters)
 
 
 def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool:
@@ -82,7 +82,7 @@ def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool
     if not steward.fencing.off(machine):
         return False
     before = steward.fencing.targets[machine].ballots.get(group, 0)
-    newer = [ballot for ballot in claim.unfinished if ballot > before or steward.bidder(ballot) != machine]
+    newer = [ballot for ballot in claim.unfinished if ballot > before or steward.lost_holder(claim, ballot) != machine]
     confirmed_at = steward.fencing.targets[machine].confirmed_at or 0
     return steward.cluster.quorum is Quorum.FENCE or (not newer and _remember(steward, claim, confirmed_at))
 
@@ -90,7 +90,7 @@ def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool
 def _due(steward: Steward, charge: Charge, machine: str, now: Instant) -> Instant:
     known = steward.proof.watchdog(machine)
     # It may have started again unheard, with the device that it had not, or with the longer time-out that the file names.
-    armed = bool(steward.cluster.member(machine).watchdog)
+    armed = any(member.name == machine and member.watchdog for member in steward.cluster.members)
     written = steward.proof.slack(steward.cluster.watchdog_timeout) if armed else 0
     if known:
         return now + max(known, written)
@@ -225,9 +225,10 @@ def confirmed(steward: Steward, news: Confirmed) -> None:
     And for one that became ours while the device was at it, when nobody knows of a newer right of that node: the bids for the
     groups of one lost machine are answered some microseconds apart, and one fencing is to do for all of them.
     """
-    index = steward.ordered.index(news.node)
+    if news.node not in steward.fencing.targets:
+        return  # no member any more
     for name, charge in steward.charges.items():
-        promised = steward.voter.unfinished.get(name, {}).get(index)
+        promised = steward.voter.unfinished.get(name, {}).get(news.node)
         if promised is not None:
             steward.fencing.targets[news.node].ballots[name] = promised.ballot
         claim = steward.claims.held(name)

@@ -96,6 +96,12 @@ class Fencing:
                 text = f"{target.node} has no fence device any more: the configuration was changed; {_by_hand(target.node)}"
                 self._reply(target, False, text)
 
+    def part(self, node: str) -> None:
+        """``node`` is no member any more."""
+        target = self.targets.pop(node, None)
+        if target is not None:
+            self._reply(target, False, f"{node} is not in the configuration any more; {_by_hand(node)}")
+
     def able(self, node: str) -> bool:
         """Whether there is any device for ``node``."""
         return node in self.targets and bool(self.targets[node].levels)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..changes import rest
 from ..effects import Level, Send
 from ..events import Received
 from ..messages import Bid, BidAnswer, Echo, Heartbeat, NodeState, Phase, Release, Vote
 from ..model import Quorum
 from ..units import Duration, Instant
-from . import outlook, splits, wishes, wishing
+from . import electorate, outlook, splits, wishes, wishing
+from .charge import Reservation
 from .leases import Stage
 from .links import Standing
 from .votes import Ruling
@@ -44,6 +46,7 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
             node.changed(node.membership.heard(state.node, now, now, via=relay), now)
     if verdict.fresh and relay is not None:
         node.fresh(state.node, now)
+    electorate.hear(node, state)
     compare(node, node.states.get(state.node), state)
     node.dirty |= _differs(node.states.get(state.node), state)
     node.states[state.node] = state
@@ -55,7 +58,7 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
         promise = node.voter.promised(hold.group, now)
         if hold.bidding and (promise is None or promise.ballot != hold.ballot):
             continue
-        if node.agrees(state.node) and not node.is_over(hold.group, state.node, hold.ballot):
+        if node.electorate.helps(state) and not node.is_over(hold.group, state.node, hold.ballot):
             held = not hold.bidding
             node.voter.renew(hold.group, state.node, state.incarnation, hold.ballot, state.sent_at, now, held)
     named = frozenset(hold.group for hold in state.holds)
@@ -65,23 +68,30 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
     node.dirty |= node.steward.proof.heard(state, max(ours, default=-1), now)
     for report in state.groups:
         if report.phase is Phase.STOPPED and report.group not in named:
-            index = node.steward.ordered.index(state.node)
-            node.voter.stopped(report.group, index, state.incarnation, state.sent_at)
+            node.voter.stopped(report.group, state.node, state.incarnation, state.sent_at)
+    started = {report.group for report in state.groups if report.phase is Phase.STARTED}
+    for hold in state.holds:
+        if hold.group in started and not hold.bidding:
+            node.voter.outlived(hold.group, hold.ballot, node.cluster.names)
 
 
 def compare(node: Node, before: NodeState | None, state: NodeState) -> None:
     """Says when another member's configuration begins or ceases to differ from ours."""
-    own = node.cluster.digest
-    differed = before is not None and before.digest != own
-    if (state.digest != own) == differed:
+    differed = before is not None and differs(node, before)
+    if differs(node, state) == differed:
         return
-    if not differed and state.digest[:8] != own[:8]:
+    if not differed and not node.electorate.agrees(state):
         why = "counts other voters (its configuration differs): no votes are exchanged with it"
         node.note(f"{state.node} {why}", Level.ERROR, state.node)
     elif not differed:
         node.note(f"{state.node} runs with another configuration", Level.WARNING, state.node)
     else:
         node.note(f"{state.node} runs with the same configuration again", node=state.node)
+
+
+def differs(node: Node, state: NodeState) -> bool:
+    """Whether a member's configuration is another one. In the middle of a change of the voters both sets may be counted."""
+    return not node.electorate.agrees(state) or rest(state.digest) != rest(node.cluster.digest)
 
 
 def votes_of(node: Node, voter: str, votes: tuple[Vote, ...], dead_time: Duration, now: Instant) -> None:
@@ -96,10 +106,10 @@ def votes_of(node: Node, voter: str, votes: tuple[Vote, ...], dead_time: Duratio
 
 def bid(node: Node, bid: Bid, link: str, now: Instant) -> None:
     node.steward.claims.saw_ballot(bid.ballot)
-    former = node.steward.bidder(bid.after)
+    former = _former(node, bid)
     if former is not None:
         node.gave_up(bid.group, former, bid.after)
-    if not node.agrees(bid.node):
+    if not node.electorate.helps(node.states.get(bid.node)):
         return
     # A machine that was away may not know yet that the group is to run nowhere; it learns it from our next heartbeat.
     wish, promise = node.wishes.stopped(bid.group), node.voter.promised(bid.group, now)
@@ -120,17 +130,34 @@ def bid(node: Node, bid: Bid, link: str, now: Instant) -> None:
         wait=ruling.wait,
         highest=ruling.highest,
         why="" if ruling.granted else f"{node.me}: {ruling.why}",
+        last=ruling.last,
     )
     node.out.append(Send(answer, bid.node, link))
 
 
+def _former(node: Node, bid: Bid) -> str | None:
+    """Who gave up the ballot after which this bid comes. While the voters change, members number their ballots differently."""
+    promise = node.voter.promises.get(bid.group)
+    if promise is not None and bid.after and promise.ballot == bid.after:
+        return promise.holder if promise.holder != node.me else None
+    return node.steward.bidder(bid.after)
+
+
 def released(node: Node, release: Release, now: Instant) -> None:
+    """A ballot was given up, perhaps to us, if we could take it."""
     node.gave_up(release.group, release.node, release.ballot)
-    able = not outlook.bar(node, now) and release.group in node.steward.charges
-    if able:
-        charge = node.steward.charges[release.group]
+    charge = node.steward.charges.get(release.group)
+    able = not outlook.bar(node, now)
+    if able and charge is not None:
         able = not node.steward.unfit(charge, node.carriers, node.manager)
-    node.steward.heard_release(release, able, now)
+    steward = node.steward
+    node.voter.release(release.group, release.node, release.ballot, release.stopped)
+    steward.proof.released(release.group, release.node, release.stopped, now)
+    if charge is None or release.successor is None:
+        return
+    charge.reserved = Reservation(release.successor, release.ballot, now + steward.reservation())
+    if release.successor == node.me and able:
+        steward.claims.not_before.pop(release.group, None)
 
 
 def _differs(before: NodeState | None, after: NodeState) -> bool:
@@ -139,13 +166,6 @@ def _differs(before: NodeState | None, after: NodeState) -> bool:
 
 
 def _words(state: NodeState) -> object:
-    return (
-        state.holds,
-        state.standby,
-        state.draining,
-        state.quiet,
-        state.digest,
-        state.groups,
-        state.not_up,
-        state.reaches,
-    )
+    voting = (state.digest, state.joint, state.left)
+    said = (state.groups, state.not_up, state.reaches)
+    return (state.holds, state.standby, state.draining, state.quiet, voting, said)

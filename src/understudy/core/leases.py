@@ -13,6 +13,7 @@ from the seeded source.
 from __future__ import annotations
 
 import random
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -45,13 +46,16 @@ class Claim:
     ask_again: dict[str, Instant] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
     unfinished: set[int] = field(default_factory=set)
+    lost_holders: dict[int, str] = field(default_factory=dict)
     raised: bool = False
     until: Instant = 0
 
-    def note_unfinished(self, ballot: int) -> None:
+    def note_unfinished(self, ballot: int, holder: str = "") -> None:
         """A voter remembers an earlier ballot whose holder never said that everything has stopped (0: it knows of none)."""
         if ballot:
             self.unfinished.add(ballot)
+        if ballot and holder:
+            self.lost_holders[ballot] = holder
 
 
 class Claims:
@@ -103,21 +107,27 @@ class Claims:
             claim.ask_again.pop(voter, None)
             claim.refusals.pop(voter, None)
 
-    def count(self, claim: Claim, votes: int) -> Instant:
-        """Until when ``votes`` voters' promises give the right, or 0 if fewer have echoed. Stored in ``claim.until``."""
-        ends = sorted(
-            (sent_at + min(self.dead_time, dead_time) for sent_at, dead_time in claim.echoes.values()), reverse=True
-        )
-        if len(ends) < votes:
-            return claim.until
-        claim.until = max(claim.until, ends[votes - 1] - self.margin)
+    def count(self, claim: Claim, votes: int, joint: Iterable[frozenset[str]] = ()) -> Instant:
+        """Until when ``votes`` voters' promises give the right, or 0 if fewer have echoed. Stored in ``claim.until``.
+
+        ``joint``: while the voters change, the sets of which each must give its own majority, whatever ``votes`` is.
+        """
+        found = [self._end(claim, len(each) // 2 + 1, each) for each in joint] or [
+            self._end(claim, votes, claim.echoes)
+        ]
+        claim.until = max(claim.until, min(found))
         return claim.until
+
+    def _end(self, claim: Claim, votes: int, voters: Container[str]) -> Instant:
+        echoes = [item for voter, item in claim.echoes.items() if voter in voters]
+        ends = sorted((sent_at + min(self.dead_time, dead_time) for sent_at, dead_time in echoes), reverse=True)
+        return 0 if len(ends) < votes else ends[votes - 1] - self.margin
 
     def answered(self, claim: Claim, answer: BidAnswer, now: Instant) -> None:
         """A voter's answer to our standing bid."""
         if answer.granted:
             self.echo(claim.group, answer.ballot, answer.voter, answer.echo, answer.dead_time)
-            claim.note_unfinished(answer.highest)
+            claim.note_unfinished(answer.highest, answer.last)
             return
         self.saw_ballot(answer.highest)
         claim.refusals[answer.voter] = answer.why
@@ -128,10 +138,10 @@ class Claims:
             claim.ask_again[answer.voter] = again
             claim.give_up_at = max(claim.give_up_at, again + self.heartbeat)
 
-    def hopeless(self, claim: Claim, voters: int, votes: int) -> bool:
-        """Enough voters refused for longer than a bid may stand: no majority can come of it."""
-        refused = sum(1 for voter in claim.refusals if voter not in claim.ask_again)
-        return voters - refused < votes
+    def hopeless(self, claim: Claim, voters: int, votes: int, joint: Iterable[frozenset[str]] = ()) -> bool:
+        """Enough voters refused for longer than a bid may stand: no majority can come of it. ``joint`` as in ``count``."""
+        refused = {voter for voter in claim.refusals if voter not in claim.ask_again}
+        return voters - len(refused) < votes or any(len(each - refused) <= len(each) // 2 for each in joint)
 
     def fail(self, group: str, now: Instant) -> Claim:
         """Give a bid up; the next may start after a random back-off of half to one and a half heartbeats."""

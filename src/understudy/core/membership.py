@@ -133,5 +133,6 @@ class Membership:
         return self.members[node].state
 
     def alive(self, node: str) -> bool:
-        """Up or late: not to be replaced yet."""
-        return self.members[node].state in (State.UP, State.LATE)
+        """Up or late: not to be replaced yet. Who is no member (any more) is not."""
+        member = self.members.get(node)
+        return member is not None and member.state in (State.UP, State.LATE)

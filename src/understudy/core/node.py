@@ -40,6 +40,7 @@ from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
 from . import (
     asking,
+    electorate,
     hearing,
     leaving,
     operators,
@@ -47,6 +48,7 @@ from . import (
     outlook,
     reach,
     reload,
+    rivals,
     stamps,
     status,
     surroundings,
@@ -54,6 +56,7 @@ from . import (
     wishing,
 )
 from .clock import Clock
+from .electorate import Electorate
 from .links import Links, Standing
 from .membership import Change, Membership, State
 from .placement import Decision, plan
@@ -77,6 +80,7 @@ class Node:
         self.me = me
         self.role = cluster.member(me).role
         self.others = tuple(name for name in cluster.names if name != me)
+        self.electorate = Electorate(me, cluster)
         self.voter = Voter(me, cluster.silence)
         self.membership = Membership(self.others, cluster.heartbeat, cluster.silence)
         self.requests = Requests(me, cluster.heartbeat, max(cluster.dead_time, SECOND))
@@ -175,7 +179,7 @@ class Node:
                             self.steward.facts(charge, now)
                             break
             case AddressGone(address):
-                self._address_gone(address, now)
+                rivals.address_gone(self, address, now)
             case LinkChanged(device, carrier):
                 if self.carriers.get(device) != carrier:
                     self.carriers[device] = carrier
@@ -183,7 +187,7 @@ class Node:
                     self.note(f"{device} of {self.me} {'has' if carrier else 'lost its'} carrier", level)
                     self.beat(now)
             case RivalSeen(address, device, mac):
-                self._rival(address, device, mac, now)
+                rivals.claimed(self, address, device, mac, now)
             case ResourceFailed(group, resource, text):
                 if group in self.steward.charges:
                     self.steward.charges[group].execution.failed(resource, text, now)
@@ -299,12 +303,12 @@ class Node:
                     self.out.append(Deliver(event.sender, message))
 
     def agrees(self, node: str) -> bool:
-        """Whether ``node`` counts the same voters by the same policy: with others no vote is exchanged, in either direction.
+        """Whether ``node`` counts a set of voters that we count, too: with others no vote is exchanged, in either direction."""
+        return self.electorate.agrees(self.states.get(node))
 
-        The first eight digits of the digest stand for cluster, members and policy (``config.digest``).
-        """
-        state = self.states.get(node)
-        return state is not None and state.digest[:8] == self.cluster.digest[:8]
+    def objection(self, cluster: Cluster) -> str:
+        """Why a reload cannot bring ``cluster`` now, for the operator, or ""; changes nothing."""
+        return electorate.objection(self, cluster)
 
     def gave_up(self, group: str, holder: str, ballot: int) -> None:
         self.over[(group, holder)] = max(ballot, self.over.get((group, holder), 0))
@@ -408,35 +412,18 @@ class Node:
             draining=self.draining and not self.leaving,
             not_up=ordering.not_up(self.steward),
             reaches=reach.own(self, now),
+            joint="".join(self.electorate.halves[1:]),
+            member=self.electorate.member,
+            left=self.electorate.left,
         )
 
     def _saying(self) -> object:
         """What others should hear of at once when it changes."""
         words = outlook.words(self)
         standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
-        return (self.steward.claims.holds(), words, standing, self.wishes.numbers())
+        return (self.steward.claims.holds(), words, standing, self.wishes.numbers(), self.electorate.halves)
 
     # Things that happen on this machine
-
-    def _address_gone(self, address: str, now: Instant) -> None:
-        for name, charge in self.steward.charges.items():
-            if charge.execution.address_gone(address):
-                self.removed[address] = (self.removed.get(address, (0, 0))[0] + 1, now)
-                then = "left so, in maintenance" if charge.execution.watching else "put back"
-                why = f"{address} was removed on {self.me} by somebody else: {then}"
-                self.out.append(Note(why, Level.WARNING, name, self.me))
-
-    def _rival(self, address: str, device: str, mac: str, now: Instant) -> None:
-        for name, charge in self.steward.charges.items():
-            ours = any(item.address == address for item in charge.group.addresses)
-            if ours and self.steward.serves(name, now):
-                known = self.rivals.get(address)
-                self.rivals[address] = (mac, now)
-                charge.announcements.burst(now)
-                self.steward.announce(charge, now, f"{mac} claims {address} on {device}")
-                if known is None or now - known[1] > 10 * SECOND:
-                    why = f"{mac} claims {address} on {device}; announced again"
-                    self.out.append(Note(why, Level.ERROR, name, self.me))
 
     def _manager(self, connected: bool, now: Instant) -> None:
         self.manager = connected
@@ -454,6 +441,7 @@ class Node:
         self.steward.wake_at = NEVER
         self.steward.changed = False
         surroundings.look(self, now)
+        electorate.look(self, now)
         if self.role is Role.NODE:
             self._pin()
             wardens.told(self)
@@ -463,9 +451,9 @@ class Node:
             self.steward.started = ordering.started(self.steward, self.states, self.decisions, holders)
             self.steward.follow(self.decisions, holders, outlook.ready(self, now), now)
             wardens.fence_stuck(self, holders, now)
-            reload.forget(self, now)
             if self.voter.quiet(now):
                 self.steward.wake(self.voter.quiet_until)
+        reload.forget(self, now)
         if self.leaving and leaving.may_go(self, now):
             leaving.go(self, now)
         elif self._saying() != self.last_said:

@@ -52,6 +52,8 @@ def _senseless(node: Node, event: AdminRequest) -> str:
     if event.verb not in VERBS:
         return f"unknown request {event.verb!r}; there is {', '.join(VERBS)}"
     nodes = [member.name for member in node.cluster.nodes]
+    if event.verb == "confirm-off":  # also for one that was taken out while something did not stop on it
+        nodes += [name for name in node.steward.fencing.targets if name not in nodes]
     if event.verb not in OF_GROUPS and event.node not in nodes:
         return f"{event.node} is not a node of this cluster ({', '.join(nodes)})"
     groups = [group.name for group in node.cluster.groups]
@@ -164,6 +166,8 @@ def take_word(node: Node, target: str, by: str, now: Instant) -> tuple[bool, str
     if node.membership.alive(target):
         then = f"wait a dead time after its power is off, or have it switched off: `understudy fence {target}`"
         return False, f"{target} is not off: {node.me} hears it; {then}"
+    if target not in node.steward.fencing.targets:
+        return False, f"{target} is not a node of this cluster as {node.me} knows it"  # it was taken out meanwhile
     node.steward.fencing.confirm(target, by, now)
     return True, f"{target} counts as off, by the word of {by}"
 

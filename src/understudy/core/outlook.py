@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .charge import Charge
     from .node import Node
 
+LEAVES = "it is being taken out of the cluster"
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
 
@@ -30,7 +31,8 @@ def holders(node: Node, now: Instant) -> dict[str, str]:
                     found[hold.group] = name
     for group in node.steward.charges:
         promise = node.voter.promised(group, now)
-        if promise is not None and promise.holder != node.me and group not in found:
+        known = promise is not None and promise.holder in node.others
+        if promise is not None and known and group not in found:
             found[group] = promise.holder
             node.steward.wake(promise.until)
         if node.steward.claims.held(group) is not None or node.steward.adopting(group, now):
@@ -44,7 +46,13 @@ def bar(node: Node, now: Instant) -> str:
         return BEING_STOPPED
     if node.standby:
         return IN_STANDBY
-    return ""
+    return _taken_out(node)
+
+
+def _taken_out(node: Node) -> str:
+    """A file without this node runs here, or on a living member that counts both with it and without it."""
+    others = (state for name, state in node.states.items() if node.membership.alive(name))
+    return LEAVES if any(node.electorate.drops(state) for state in others) else node.electorate.bar(node.me)
 
 
 def view(node: Node, holders: dict[str, str], now: Instant) -> View:
@@ -111,6 +119,8 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         return NodeView(name, IN_STANDBY, drains=state.draining)
     if not node.agrees(name):
         return NodeView(name, "its configuration counts other voters")
+    if node.electorate.bar(name):
+        return NodeView(name, node.electorate.bar(name))
     if state.quiet and not state.holds:
         return NodeView(name, "it has just started and grants nothing yet")
     unfit = {item.group: item.why or "it says so" for item in state.groups if not item.fit}
@@ -153,7 +163,8 @@ def ready(node: Node, now: Instant) -> bool:
     """Whether to bid for vacant groups: not while quiet, and not at once while a better node may still be starting."""
     if node.voter.quiet(now) or node.leaving or node.standby:
         return False
-    if any(node.membership.alive(name) and not node.agrees(name) for name in node.others):
+    electorate, states = node.electorate, node.states
+    if any(node.membership.alive(name) and not electorate.helped_by(states.get(name)) for name in node.others):
         return False
     if now < node.patient_until and any(still_starting(node, member.name) for member in node.cluster.nodes):
         node.steward.wake(node.patient_until)
@@ -197,5 +208,13 @@ def hears_us_not(node: Node, name: str, now: Instant) -> bool:
     oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
     if state is None or not node.membership.alive(name) or oldest < node.ready_since:
         return False
-    ours = [item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
-    return not any(node.said_at.get(number, 0) >= oldest for number in ours)
+    return not heard_us_lately(node, name, now)
+
+
+def heard_us_lately(node: Node, name: str, now: Instant) -> bool:
+    """Whether the newest word of ``name`` was said after it had heard something that we said within the dead time."""
+    state = node.states.get(name)
+    oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
+    said = () if state is None else state.heard
+    ours = [item.number for item in said if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
+    return any(node.said_at.get(number, 0) >= oldest for number in ours)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..changes import same_run
+from ..changes import rest, same_run
 from ..messages import NodeState, Phase
 from ..model import Group, Resource
 from ..units import SECOND, Duration, Instant
@@ -28,12 +28,15 @@ WATCHDOG_SLACK: Duration = SECOND
 
 
 class Proof:
-    """``others``: the other nodes. Only groups with exclusive parts are tracked."""
+    """``others``: the other nodes. Only groups with exclusive parts are tracked.
+
+    ``file``: what our digest says of all but the voters. Who counts one set of them more or fewer may well have our file.
+    """
 
     def __init__(self, groups: Iterable[Group], others: Iterable[str], digest: str = "") -> None:
         names = self.others = tuple(others)
         self.groups = {group.name: group for group in groups if group.exclusive}
-        self.digest = digest
+        self.file = rest(digest)
         self.watchdogs: dict[str, Duration] = {}
         self.said = -1
         """The newest state that we have said; then, for groups that wait, the one that a word must have come after."""
@@ -49,8 +52,8 @@ class Proof:
     def follow(self, groups: Iterable[Group], digest: str) -> tuple[str, ...]:
         """These are the groups now. Returns those that gained an exclusive part: nobody has proved anything of it yet."""
         before, self.groups = self.groups, {group.name: group for group in groups if group.exclusive}
-        if digest != self.digest:
-            self.digest = digest
+        if rest(digest) != self.file:
+            self.file = rest(digest)
             self.named.clear()
         for name in [name for name in self.may_run if name not in self.groups]:
             del self.may_run[name]
@@ -63,6 +66,16 @@ class Proof:
             self.with_our_file[name] = set(self.others)
         return gained
 
+    def join(self, node: str) -> None:
+        """A new member: nobody has proved yet that nothing runs on it."""
+        self.others = (*self.others, node)
+        for machines in (*self.may_run.values(), *self.with_our_file.values()):
+            machines.add(node)
+
+    def part(self, node: str) -> None:
+        """No member any more. What may run on it may go on running, and is waited for by time; not if a stop had failed there."""
+        self.others = tuple(name for name in self.others if name != node)
+
     def heard(self, state: NodeState, named: int, now: Instant) -> bool:
         """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.
 
@@ -72,7 +85,7 @@ class Proof:
         before = sum(map(len, self.may_run.values()))
         self.watchdogs[state.node] = state.watchdog
         held = {hold.group for hold in state.holds if not hold.bidding}
-        names = {report.group for report in state.groups} if state.digest == self.digest else set()
+        names = {report.group for report in state.groups} if rest(state.digest) == self.file else set()
         for group in self.may_run:
             if group not in names:
                 self.named.pop((group, state.node), None)
@@ -80,7 +93,7 @@ class Proof:
             machines = self.may_run.get(report.group)
             if machines is None:
                 continue
-            if state.digest == self.digest:
+            if rest(state.digest) == self.file:
                 self.named.setdefault((report.group, state.node), now)
                 self.with_our_file.get(report.group, set()).discard(state.node)
             if report.phase in (Phase.FAILED, Phase.STUCK):
@@ -144,6 +157,10 @@ class Proof:
         Such a machine does not stop its programs by itself, however long it is given: when it goes away, time proves nothing.
         """
         return (group, node) in self.failed
+
+    def failed_on(self, node: str) -> bool:
+        """Whether any group has failed there, by its last word, and has not stopped since."""
+        return any(machine == node for _, machine in self.failed)
 
     def names(self, group: str, node: str) -> Instant | None:
         """Since when ``node`` has named ``group`` with our file; None: by its last word it has another file, or names it not.

@@ -16,6 +16,7 @@ A policy never weakens a right that stands: it only says how many echoes the rig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..model import Cluster, Quorum
@@ -50,6 +51,11 @@ def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int
     if not (around.peer_silent or around.peer_quiet):
         return 2
     return 1 if around.reaches_ping else 3
+
+
+def reach(sets: Iterable[frozenset[str]], members: frozenset[str]) -> bool:
+    """Whether ``members`` are a majority of each of ``sets``."""
+    return all(len(each & members) > len(each) // 2 for each in sets)
 
 
 def alone(cluster: Cluster, around: Surroundings) -> bool:

@@ -1,7 +1,8 @@
 """Another configuration while everything runs: what is the same goes on, what is new begins, what is gone is stopped first.
 
-Links, membership, promises, rights and the numbers of operations stay as they are: who votes, how and with which times is the
-same (the daemon takes no other change without a restart), so no promise that was given means anything else afterwards.
+Links, membership, promises, rights and the numbers of operations stay as they are: how it is voted, and with which times, is the
+same (the daemon takes no other change without a restart), so no promise that was given means anything else afterwards. Who votes
+may change by one member; then ``electorate`` counts the old voters and the new ones for a while.
 
 * A group that is new here has no promises of ours in the way that it ought to have: voters promise by name, whether they know
   the group or not, so all that others ever asked for is remembered. Its programs are asked whether they run, as at a start.
@@ -17,13 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..changes import constitution, same_run, untouched
+from ..changes import same_run, untouched
 from ..effects import Action, Level, Note, Settled
-from ..errors import check
 from ..events import Reconfigured
 from ..model import AddressResource, Group, Role
 from ..units import NEVER, Instant
-from . import awaiting
+from . import awaiting, electorate
 from .charge import Charge
 from .execution import Execution
 from .parts import Operation, Part, State
@@ -37,9 +37,8 @@ NOT_THERE = "it is not in the configuration any more"
 
 
 def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
-    """Take up ``event.cluster``. Who votes, and in which times, must be what it was."""
-    before, after = node.cluster, event.cluster
-    check(constitution(before) == constitution(after), "a reload must not change who votes, or how")
+    """Take up ``event.cluster``. How it is voted must be what it was, and who votes up to one member."""
+    before, after = node.cluster, electorate.take_up(node, event.cluster, now)
     steward = node.steward
     node.taking_up = False
     node.cluster = steward.cluster = after
@@ -66,9 +65,7 @@ def reconfigure(node: Node, event: Reconfigured, now: Instant) -> None:
                 steward.fencing.unwant(machine, name)
             charge.let_start()
     node.reloading = True
-    node.note(f"{node.me} runs with another configuration from now on ({after.digest})")
-    if node.role is not Role.NODE:
-        forget(node, now)
+    node.note(f"{node.me} runs with another configuration from now on ({event.cluster.digest})")
 
 
 def _charge(node: Node, group: Group, event: Reconfigured, now: Instant) -> Charge:
@@ -172,6 +169,8 @@ def forget(node: Node, now: Instant) -> None:
             steward.claims.not_before.pop(name, None)
             steward.proof.follow((item.group for item in steward.charges.values()), node.cluster.digest)
             steward.note("has stopped here and is forgotten", name)
+    if node.electorate.goal is not None:
+        return  # who starts here meanwhile has to know both sets
     left = [charge for charge in steward.charges.values() if charge.retired or charge.execution.ending]
     if node.role is Role.NODE and left:
         return

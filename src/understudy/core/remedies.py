@@ -107,6 +107,8 @@ def _ends_of(node: Node, seen: NodeView) -> dict[tuple[str, str], str]:
         return {(name, ""): f"`understudy online {name}`"}
     if not node.agrees(name):
         return {(name, ""): "when both run with the same configuration file"}
+    if node.electorate.bar(name):
+        return {(name, ""): "when the change of the voters is over, unless it leaves"}
     if seen.bar:
         return {(name, ""): "in a moment"}
     failed = {group for group, why in seen.unfit.items() if why.startswith("failed there")}

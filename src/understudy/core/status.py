@@ -24,7 +24,7 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, outlook, remedies, splits, wishes, wishing
+from . import awaiting, electorate, hearing, outlook, remedies, splits, wishes, wishing
 from .membership import State
 from .parts import State as PartState
 from .placement import Decision, NodeView
@@ -76,18 +76,8 @@ def snapshot(node: Node, now: Instant) -> Snapshot:
 
 def both_ways(node: Node, now: Instant) -> list[str]:
     """Members that are up here and that say they hear us, directly or through another: something that we said lately."""
-    found = []
-    oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
-    for name in node.others:
-        state = node.states.get(name)
-        if state is None or not node.membership.alive(name):
-            continue
-        ours = [
-            item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation)
-        ]
-        if any(node.said_at.get(number, 0) >= oldest for number in ours):
-            found.append(name)
-    return found
+    alive = (name for name in node.others if node.membership.alive(name))
+    return [name for name in alive if outlook.heard_us_lately(node, name, now)]
 
 
 def _quorum(node: Node, now: Instant) -> QuorumStatus:
@@ -95,10 +85,13 @@ def _quorum(node: Node, now: Instant) -> QuorumStatus:
     strangers = [name for name in partners if not node.agrees(name)]
     have = 1 + len(partners) - len(strangers)
     votes = min(needed(node.cluster, node.steward.around), len(node.cluster.members))
-    quorate = have >= needed(node.cluster, node.steward.around)
+    voters = frozenset((node.me, *partners)).difference(strangers)
+    quorate = have >= needed(node.cluster, node.steward.around) and node.steward.reaches(voters)
     text = "partition with quorum" if quorate else "partition WITHOUT quorum"
     if strangers:
         text += f": {' and '.join(strangers)} counts other voters, so its vote does not count"
+    if voting := electorate.sentence(node):
+        text += f": {voting}"
     if node.cluster.quorum is Quorum.PAIR and have == 1:
         text += ", alone: not safe if the other node lives and only the paths to it are cut"
     if node.cluster.quorum is Quorum.FENCE and have == 1 and not quorate:
@@ -136,7 +129,7 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         None if peer.current is None else f"{peer.current:016x}",
         heard,
         state.standby if state is not None else False,
-        state is not None and state.digest != node.cluster.digest,
+        state is not None and hearing.differs(node, state),
         tuple(links),
         None if unheard else name in both_ways(node, now),
         node.steward.fencing.sentence(name, now),
@@ -298,7 +291,7 @@ def _former(node: Node) -> list[str]:
     for name, state in node.states.items():
         known = node.steward.charges
         groups = {item.group for item in state.groups if item.group not in known and item.phase is not Phase.STOPPED}
-        if groups and state.digest == node.cluster.digest and node.membership.alive(name):
+        if groups and not hearing.differs(node, state) and node.membership.alive(name):
             names = " and ".join(sorted(groups))
             found.append(
                 f"{names}, not in the configuration any more, has not stopped on {name} yet: understudy status there"
@@ -331,8 +324,10 @@ def _warnings(node: Node, now: Instant) -> list[str]:
             found.append(
                 f"{name} is stuck here: {', '.join(parts)} did not stop; nobody takes it over before that has stopped"
             )
+    if voting := electorate.sentence(node):
+        found.append(voting)
     for name, state in node.states.items():
-        if state.digest != node.cluster.digest and node.membership.alive(name):
+        if hearing.differs(node, state) and node.membership.alive(name):
             found.append(f"{name} runs with a different configuration file")
     if node.cluster.quorum is Quorum.PAIR:
         found.append(

@@ -29,7 +29,7 @@ from .leases import Claim, Claims, Stage
 from .parts import Fact, State, Wanted
 from .placement import Decision
 from .proof import Proof
-from .quorum import Surroundings, alone, needed
+from .quorum import Surroundings, alone, needed, reach
 from .tally import Tally
 from .votes import Voter
 
@@ -59,6 +59,8 @@ class Steward:
         self.around = Surroundings()
         self.fencing = Fencing(cluster, me, next_op, emit)
         self.tally = Tally()
+        self.joint: tuple[frozenset[str], ...] = ()
+        """While the voters change: the two sets of which a majority each is needed (``electorate``)."""
         self.alive: frozenset[str] = frozenset()
         self.deaf: frozenset[str] = frozenset()
         """Living members that have heard nothing of us for longer than a dead time (only followed under ``fence``)."""
@@ -193,7 +195,8 @@ class Steward:
         if start > now:
             self.wake(start)
             return False
-        if 1 + len(self.alive - self.deaf) < self.votes_to_take(name, now):
+        able = self.alive - self.deaf
+        if 1 + len(able) < self.votes_to_take(name, now) or not self.reaches(able | {self.me}):
             if self.cluster.quorum is Quorum.FENCE:
                 asking.for_a_vote(self, charge, now)
             return False
@@ -214,7 +217,7 @@ class Steward:
             self.claims.not_before[name] = now + max(ruling.wait, MILLISECOND)
             self.wake(self.claims.not_before[name])
             return
-        claim.note_unfinished(ruling.highest)
+        claim.note_unfinished(ruling.highest, ruling.last)
         self.claims.echo(name, claim.ballot, self.me, now, self.voter.dead_time)
         self._send_bid(claim, None, now)
         self.counted(name, now)
@@ -235,7 +238,7 @@ class Steward:
         if not answer.granted and answer.highest > claim.ballot and not claim.raised:
             self._raise(claim, now)
             return
-        if not self.claims.hopeless(claim, len(self.cluster.members), votes):
+        if not self.claims.hopeless(claim, len(self.cluster.members), votes, self.joint):
             return
         if not self.adopting(answer.group, now):
             self.withdraw(answer.group, "; ".join(claim.refusals.values()), now)
@@ -272,7 +275,7 @@ class Steward:
         asked = charge.question.answered_well(now) or asking.kept(self, group, now)
         if claim.stage is Stage.BIDDING and not asked and alone(self.cluster, self.around):
             votes = len(self.cluster.members)  # it became a lone bid while it stood, and nobody asked the network
-        until = self.claims.count(claim, votes)
+        until = self.claims.count(claim, votes, self.joint)
         if until <= now:
             return
         if claim.stage is Stage.BIDDING:
@@ -286,13 +289,13 @@ class Steward:
     def _acquired(self, charge: Charge, claim: Claim, now: Instant) -> None:
         name = charge.group.name
         votes = ", ".join(sorted(claim.echoes))
-        self.tally.taken(charge, self.me, any(self.bidder(ballot) for ballot in claim.unfinished))
+        self.tally.taken(charge, self.me, any(self.lost_holder(claim, each) for each in claim.unfinished))
         adopted = "took up again what this machine held" if charge.adopting_until else "holds the lease"
         self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}{asking.unmet(self)}", name)
         charge.kernel_until = claim.until
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
         for ballot in claim.unfinished:
-            self.proof.unfinished(name, self.bidder(ballot))
+            self.proof.unfinished(name, self.lost_holder(claim, ballot))
         if self.cluster.quorum is Quorum.PAIR and len(claim.echoes) == 1 and not charge.adopting_until:
             # Nobody but the silent peer could say whether it has taken the group since its last word.
             self.proof.unfinished(name, next(member for member in self.cluster.names if member != self.me))
@@ -317,6 +320,15 @@ class Steward:
             return None
         return self.ordered[index]
 
+    def lost_holder(self, claim: Claim, ballot: int) -> str | None:
+        """Who held by ``ballot``, by the word of a voter, or by the number; None for ourselves."""
+        name = claim.lost_holders.get(ballot) or self.bidder(ballot)
+        return None if name == self.me else name
+
+    def reaches(self, members: frozenset[str]) -> bool:
+        """Whether ``members`` are a majority of each set that counts while the voters change; at other times nothing is asked."""
+        return reach(self.joint, members)
+
     # Letting go
 
     def release(self, charge: Charge, claim: Claim, successor: str | None, why: str, now: Instant) -> None:
@@ -325,12 +337,12 @@ class Steward:
         self._forget(charge, claim, f"released: {why}")
         self.emit(Send(Release(self.me, self.incarnation, name, claim.ballot, successor, stopped)))
         if successor is not None:
-            charge.reserved = Reservation(successor, claim.ballot, now + self._reservation())
+            charge.reserved = Reservation(successor, claim.ballot, now + self.reservation())
         if not stopped:
             self.note("released although parts did not stop: they may run on two machines", name, Level.WARNING)
         self.note(f"{self.me} released ballot {claim.ballot} to {successor or 'nobody'}: {why}", name)
 
-    def _reservation(self) -> Duration:
+    def reservation(self) -> Duration:
         return max(2 * self.cluster.heartbeat, self.cluster.dead_time // 2)
 
     def lost(self, claim: Claim, why: str, now: Instant) -> None:
@@ -356,17 +368,6 @@ class Steward:
         charge.let_start()
         self.proof.floors.pop(claim.group, None)
         self.emit(KernelLease(claim.group, None, why))
-
-    def heard_release(self, release: Release, able: bool, now: Instant) -> None:
-        """A ballot was given up; ``able``: we could take what was released to us."""
-        self.voter.release(release.group, release.node, release.ballot, release.stopped)
-        self.proof.released(release.group, release.node, release.stopped, now)
-        charge = self.charges.get(release.group)
-        if charge is None or release.successor is None:
-            return
-        charge.reserved = Reservation(release.successor, release.ballot, now + self._reservation())
-        if release.successor == self.me and able:
-            self.claims.not_before.pop(release.group, None)
 
     # Resources
 

@@ -17,6 +17,7 @@ voter has granted, a renewal need not be.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from ..messages import Vote
@@ -40,12 +41,13 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a voter decided. See ``messages.BidAnswer`` for ``wait`` and ``highest``."""
+    """What a voter decided. See ``messages.BidAnswer`` for ``wait``, ``highest`` and ``last``."""
 
     granted: bool
     wait: Duration = 0
     highest: int = 0
     why: str = ""
+    last: str = ""
 
 
 class Voter:
@@ -60,9 +62,9 @@ class Voter:
         self.kept: frozenset[str] = frozenset()
         self.promises: dict[str, Promise] = {}
         self.highest: dict[str, int] = {}
-        self.unfinished: dict[str, dict[int, Promise]] = {}
-        """For each group and member (the last byte of its ballots) the newest promise made to it, until it says, later than
-        that, that nothing of the group runs on its machine any more."""
+        self.unfinished: dict[str, dict[str, Promise]] = {}
+        """For each group and member the newest promise made to it, until it says, later than that, that nothing of the group
+        runs on its machine any more."""
 
     def start(self, now: Instant, quiet: Duration, kept: frozenset[str]) -> None:
         """Begin the quiet time. ``kept``: groups whose kernel lease ran here when this process started."""
@@ -89,10 +91,10 @@ class Voter:
         repeated = promise is not None and promise.holder == bidder and promise.ballot == ballot
         if ballot <= highest and not repeated:
             return Ruling(False, 0, highest, "a higher ballot was granted already")
-        others = self.unfinished.get(group, {})
-        before = max((item.ballot for member, item in others.items() if member != ballot & 0xFF), default=0)
+        others = [item for item in self.unfinished.get(group, {}).values() if item.holder != bidder]
+        before = max(others, key=lambda item: item.ballot, default=None)
         self._promise(group, bidder, incarnation, ballot, echo, now, held=False)
-        return Ruling(True, 0, before)
+        return Ruling(True) if before is None else Ruling(True, 0, before.ballot, last=before.holder)
 
     def renew(
         self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant, held: bool = True
@@ -117,13 +119,13 @@ class Voter:
             echo = max(echo, promise.echo)
         self.promises[group] = Promise(holder, incarnation, ballot, echo, now + self.dead_time, held)
         self.highest[group] = max(ballot, self.highest.get(group, 0))
-        self.unfinished.setdefault(group, {})[ballot & 0xFF] = self.promises[group]
+        self.unfinished.setdefault(group, {})[holder] = self.promises[group]
 
     def release(self, group: str, holder: str, ballot: int, stopped: bool) -> bool:
         """The holder gave ``ballot`` up for ever. Returns whether that freed a promise."""
-        last = self.unfinished.get(group, {}).get(ballot & 0xFF)
+        last = self.unfinished.get(group, {}).get(holder)
         if stopped and last is not None and last.ballot <= ballot:
-            del self.unfinished[group][ballot & 0xFF]
+            del self.unfinished[group][holder]
         # A bid below a ballot that is over would be granted, and then no heartbeat that names it believed.
         self.highest[group] = max(ballot, self.highest.get(group, 0))
         promise = self.promises.get(group)
@@ -132,14 +134,22 @@ class Voter:
         del self.promises[group]
         return True
 
-    def stopped(self, group: str, index: int, incarnation: int, sent_at: Instant) -> None:
-        """The member whose ballots end in ``index`` said at ``sent_at`` that nothing of the group runs on its machine.
+    def stopped(self, group: str, member: str, incarnation: int, sent_at: Instant) -> None:
+        """``member`` said at ``sent_at`` that nothing of the group runs on its machine.
 
         Said before the newest bid of the same incarnation it means nothing: what it took since then may run.
         """
-        last = self.unfinished.get(group, {}).get(index)
+        last = self.unfinished.get(group, {}).get(member)
         if last is not None and (last.incarnation != incarnation or sent_at > last.echo):
-            del self.unfinished[group][index]
+            del self.unfinished[group][member]
+
+    def outlived(self, group: str, ballot: int, members: Container[str]) -> None:
+        """The holder by ``ballot`` has started all of the group, so it had proof for whoever held it before. Of those who are
+        no members any more, and so will never say that they have stopped, that is the end.
+        """
+        kept = self.unfinished.get(group, {})
+        for name in [name for name, item in kept.items() if name not in members and item.ballot < ballot]:
+            del kept[name]
 
     def not_named(self, holder: str, incarnation: int, sent_at: Instant, named: frozenset[str]) -> list[str]:
         """A state of ``holder`` sent at ``sent_at`` names only ``named``: it serves nothing else any more.

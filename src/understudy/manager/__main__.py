@@ -12,6 +12,7 @@ import sys
 import uvloop
 
 from ..adapters import lockfile, running
+from ..changes import one_step, together
 from ..config.load import load
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
@@ -31,16 +32,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _run(cluster: Cluster, arguments: argparse.Namespace) -> None:
+def _former(runtime_dir: str) -> Cluster | None:
+    """What ran before a reload that is not over."""
+    if os.path.exists(running.former(runtime_dir)):
+        with contextlib.suppress(UnderstudyError):
+            return load(running.former(runtime_dir))
+    return None
+
+
+async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
-    former = None
-    if os.path.exists(running.former(arguments.runtime_dir)):
-        with contextlib.suppress(UnderstudyError):
-            former = load(running.former(arguments.runtime_dir))
     manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former)
     loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -64,6 +69,9 @@ def main() -> int:
     arguments = _arguments()
     try:
         cluster = load(arguments.config)
+        former = _former(arguments.runtime_dir)
+        if former is not None and one_step(former, cluster) and arguments.node not in cluster.names:
+            cluster = together(former, cluster)  # it is being taken out, and hands over what it has
         if arguments.node not in cluster.names:
             raise UsageError(
                 f"there is no node {arguments.node!r} in {arguments.config}", f"known: {', '.join(cluster.names)}"
@@ -76,7 +84,7 @@ def main() -> int:
     except (UnderstudyError, OSError) as error:
         print(f"understudy manager: {error}", file=sys.stderr)
         return 2
-    uvloop.run(_run(cluster, arguments))
+    uvloop.run(_run(cluster, former, arguments))
     return 0
 
 

@@ -310,7 +310,7 @@ class Control:
 
     async def _rotate(self, asked: Asked) -> web.Response:
         """A step of a key rotation; names are judged here, because witnesses have keys too."""
-        known = self._manager.cluster.names
+        known = self._manager.members
         without = [name for name in asked.fields["without"].split(",") if name]
         for name in without:
             if name not in known:

@@ -72,9 +72,13 @@ class KeyRing:
             await self.own()
 
     async def look(self) -> dict[str, Keys | str]:
-        """What every member runs with, or a sentence that says why that is not known."""
-        found = await asyncio.gather(*(self._of(name) for name in self._manager.cluster.names))
-        return dict(zip(self._manager.cluster.names, found, strict=True))
+        """What every member runs with, or a sentence that says why that is not known.
+
+        While one is added or removed those of both files are asked: all of them are heard, and may be needed for a majority.
+        """
+        names = self._manager.members
+        found = await asyncio.gather(*(self._of(name) for name in names))
+        return dict(zip(names, found, strict=True))
 
     async def _of(self, member: str) -> Keys | str:
         try:
@@ -160,7 +164,7 @@ class KeyRing:
     async def answer(self, packet: Packet) -> None:
         """Another manager asks: ``packet`` is an ``inquiry`` about one of ``TOPICS``."""
         sender, number = packet.get("from"), packet.get("id")
-        if sender not in self._manager.cluster.names or sender == self._manager.me or not isinstance(number, int):
+        if sender not in self._manager.members or sender == self._manager.me or not isinstance(number, int):
             return
         ok, text = True, ""
         try:
@@ -191,7 +195,7 @@ class KeyRing:
         return json.dumps({"public": public(private).hex(), "parcel": parcel.hex()})
 
     async def _fetch(self, name: str, giver: str) -> bytes:
-        if giver not in self._manager.cluster.names or giver == self._manager.me:
+        if giver not in self._manager.members or giver == self._manager.me:
             raise Refused(f"{self._manager.me} does not know the key {name}, and nobody is named who does")
         private = os.urandom(PRIVATE)
         question = json.dumps({"key": name, "public": public(private).hex()})

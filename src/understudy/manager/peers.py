@@ -68,7 +68,7 @@ class Peers:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._me = me
-        self._others = others
+        self.others = others
         self._link = link
         self._next_number = next_number
         self._kept = kept
@@ -80,7 +80,7 @@ class Peers:
     def answer(self, packet: Packet) -> None:
         """Another manager asks: ``packet`` is an ``inquiry`` as the pulse hands it on."""
         sender, number = packet.get("from"), packet.get("id")
-        if sender not in self._others or not isinstance(number, int):
+        if sender not in self.others or not isinstance(number, int):
             return
         ok, text = True, ""
         try:
@@ -123,8 +123,8 @@ class Peers:
 
         ``heard`` says of each other member whether it is there; who is not is not waited for.
         """
-        found = await asyncio.gather(*(self._history_of(name, want, heard.get(name, False)) for name in self._others))
-        parts = dict(zip(self._others, found, strict=True))
+        found = await asyncio.gather(*(self._history_of(name, want, heard.get(name, False)) for name in self.others))
+        parts = dict(zip(self.others, found, strict=True))
         logs = {name: part.entries for name, part in parts.items() if part.entries}
         logs[self._me] = select(self._kept(), want, self._me, self._wall())
         ahead = {name: part.ahead for name, part in parts.items()}
@@ -171,7 +171,7 @@ class Peers:
 
     async def compare_clocks(self, heard: Mapping[str, bool]) -> None:
         """Once; what has changed goes into the history."""
-        for name in self._others:
+        for name in self.others:
             if not heard.get(name, False):
                 continue
             asked_at = self._wall()

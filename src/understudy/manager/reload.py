@@ -8,11 +8,13 @@ is followed by somebody who knows both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..adapters import running
+from ..changes import rest, voters
 from ..config.difference import Change, Difference, difference, entering
 from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import render
@@ -74,9 +76,10 @@ def judge(source: str, before: Cluster) -> Judged:
 class Reloads:
     """All reloads of one manager, one at a time."""
 
-    def __init__(self, manager: Manager, runtime_dir: str) -> None:
+    def __init__(self, manager: Manager, runtime_dir: str, state_dir: str = "") -> None:
         self._manager = manager
         self._runtime_dir = runtime_dir
+        self._state_dir = state_dir
         self._lock = asyncio.Lock()
 
     async def look(self) -> Judged:
@@ -105,22 +108,32 @@ class Reloads:
                 raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", why)
             if not judged.difference.changes:
                 return {**judged.answer(), "text": f"{judged.source} says what this node runs with; nothing to do"}
-            if os.path.exists(running.former(self._runtime_dir)):
+            former = self._former()
+            under_way = former is not None and voters(former) != voters(self._running())
+            if former is not None and not under_way:
                 raise Refused(
                     "something of the configuration before the last reload has not stopped here yet; nothing is changed",
                     "look with: understudy status",
+                )
+            if former is not None and voters(found) != voters(former):
+                raise Refused(
+                    "a change of the voters is under way here; nothing is changed",
+                    "`understudy status` says whom it waits for. When it is over, reload this file; or take the change back: "
+                    "reload the file as it was before",
                 )
             if len(judged.difference.changes) > (1 if judged.keys else 0):
                 await self._compare_others(found)
             texts = [await self._manager.keys.take_file(found, by)] if judged.keys else []
             if len(judged.difference.changes) > len(texts):
-                await self._apply(found, judged, by)
+                await self._apply(found, judged, by, back=under_way)
                 texts.insert(0, f"{judged.source} is taken up")
             return {**judged.answer(), "text": "; ".join(filter(None, texts))}
 
     async def _compare_others(self, found: Cluster) -> None:
         """An address or an exclusive resource is put into a group only while every other node that lives runs with the same
         configuration as this one, or with the new one already: in any other it may belong to another group, with another lease.
+
+        Whose votes a node counts besides does not matter here: in the middle of a change of the voters it says the former ones.
         """
         before = self._manager.cluster
         new = ", ".join(entering(before, found))
@@ -132,8 +145,8 @@ class Reloads:
             why = "what the other nodes run with is not known; nothing is changed"
             raise Refused(why, f"{error.text}; {new} may belong to another group there: try again") from None
         others = [str(node["name"]) for node in nodes if node["role"] == "node" and node["state"] in ("up", "late")]
-        runs_with = {str(node["name"]): node.get("digest", "") for node in nodes}
-        third = [name for name in others if runs_with[name] not in (before.digest, found.digest)]
+        runs_with = {str(node["name"]): str(node.get("digest", "")) for node in nodes}
+        third = [name for name in others if rest(runs_with[name]) not in (rest(before.digest), rest(found.digest))]
         if third:
             raise Refused(
                 f"{' and '.join(third)} runs with a third configuration, where {new} may belong to another group; "
@@ -141,11 +154,20 @@ class Reloads:
                 f"give all nodes one file without {new} first, with a reload on each of them; then put it in",
             )
 
-    async def _apply(self, found: Cluster, judged: Judged, by: str) -> None:
+    def _former(self) -> Cluster | None:
+        """What ran before a reload that is not over."""
+        path = running.former(self._runtime_dir)
+        return load(path) if os.path.exists(path) else None
+
+    def _running(self) -> Cluster:
+        return load(running.configuration(self._runtime_dir))
+
+    async def _apply(self, found: Cluster, judged: Judged, by: str, back: bool) -> None:
+        """``back``: a change of the voters is taken back; what was before it is remembered already."""
         manager, before = self._manager, self._manager.cluster
         loop = asyncio.get_running_loop()
         try:
-            after = await loop.run_in_executor(None, self._write, found, before)
+            after = await loop.run_in_executor(None, self._write, found, before, back)
         except OSError as error:
             raise UnderstudyError(f"cannot write {error.filename}: {error.strerror}; nothing is changed") from None
         manager.say(
@@ -154,21 +176,42 @@ class Reloads:
         await manager.follow(after, before)
         ok, text = await self._tell()
         if not ok:
-            await loop.run_in_executor(None, running.undo_change, self._runtime_dir)
+            await loop.run_in_executor(None, self._undo, before, back)
             await manager.follow(before, None)
+            if not back:
+                manager.forget_former_members()
             raise Refused(f"the pulse refused it: {text}; nothing is changed")
 
-    def _write(self, found: Cluster, before: Cluster) -> Cluster:
-        running.begin_change(self._runtime_dir)
+    def _write(self, found: Cluster, before: Cluster, back: bool) -> Cluster:
+        if not back:
+            running.begin_change(self._runtime_dir)
         try:
-            text = render(replace(found, key_file=running.KEYS))
-            running.keep(self._runtime_dir, text, load_key_text(before), found.source)
-            after = load(running.configuration(self._runtime_dir))
+            if not back and voters(found) != voters(self._running()):
+                running.keep_former(self._runtime_dir, self._state_dir)
+            self._copy(found, before)
+            after = self._running()
             check(after.digest == found.digest, "the copy of the configuration does not mean the same")
         except Exception:
-            running.undo_change(self._runtime_dir)
+            self._undo(before, back)
             raise
         return after
+
+    def _copy(self, found: Cluster, before: Cluster) -> None:
+        text = render(replace(found, key_file=running.KEYS))
+        running.keep(self._runtime_dir, text, load_key_text(before), found.source)
+
+    def _undo(self, before: Cluster, back: bool) -> None:
+        if back:
+            self._copy(before, before)
+            return
+        running.undo_change(self._runtime_dir)
+        running.forget_former(self._state_dir)
+
+    async def settled(self) -> None:
+        """The pulse has nothing left of what was before."""
+        self._manager.forget_former_members()
+        with contextlib.suppress(OSError):  # the next start finds that the change is over
+            await asyncio.get_running_loop().run_in_executor(None, running.forget_former, self._state_dir)
 
     async def _tell(self) -> tuple[bool, str]:
         number = self._manager.next_number()
@@ -181,7 +224,9 @@ class Reloads:
 
     async def again(self) -> None:
         """A pulse is connected: was it told of the last change?"""
-        if os.path.exists(running.former(self._runtime_dir)):
+        if not os.path.exists(running.former(self._runtime_dir)):
+            await self.settled()
+        else:
             try:
                 await self._tell()
             except (NotRunning, TimedOut):

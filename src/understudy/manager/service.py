@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
+from ..changes import together
 from ..effects import Action, FenceAction, Level, Mark
 from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
@@ -86,7 +87,9 @@ class Manager:
         self.fencer = Fencer(cluster, me, self.say)
         self.probes = Probes(cluster, me, self._probed)
         self.hours = HoursWatch(cluster, self._hours_seen)
-        others = tuple(name for name in cluster.names if name != me)
+        self.members = cluster.names if former is None else together(former, cluster).names
+        """Also those that the former file names: in the middle of a change of the voters they still vote."""
+        others = tuple(name for name in self.members if name != me)
         self.peers = Peers(me, others, self.link, self.next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
@@ -96,7 +99,7 @@ class Manager:
         self._pinging: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._drift = Drift(cluster, runtime_dir)
-        self.reloads = Reloads(self, runtime_dir)
+        self.reloads = Reloads(self, runtime_dir, state_dir)
         self.keys = KeyRing(self, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
         self._was_connected = False
@@ -162,10 +165,13 @@ class Manager:
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:
         """Another configuration counts from now on; ``former`` still counts for what is to be stopped."""
+        self._drift.follow(cluster)
+        if self.me not in cluster.names:
+            cluster = together(self.cluster, cluster)  # this node is being taken out, and hands over what it has
         before, self.cluster = self.cluster, cluster
+        self._members_are(tuple(dict.fromkeys((*cluster.names, *self.members))))
         self.agents.follow(cluster, former)
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
-        self._drift.follow(cluster)
         self.probes.follow(cluster)
         self.hours.follow(cluster)
         if before.fences != cluster.fences:
@@ -175,6 +181,14 @@ class Manager:
             self._ping()
         if self.control is not None:
             await self.control.follow(cluster)
+
+    def forget_former_members(self) -> None:
+        """Nothing of a former configuration counts any more."""
+        self._members_are(self.cluster.names)
+
+    def _members_are(self, names: tuple[str, ...]) -> None:
+        self.members = names
+        self.peers.others = tuple(name for name in names if name != self.me)
 
     async def _listen(self) -> Control:
         """Programs come before people: the HTTP library takes most of the start, so it is loaded when agents can run already."""
@@ -245,6 +259,7 @@ class Manager:
             self.draining.want(packet.get("draining") is True)
         elif kind == "settled":
             self.agents.forget_former()
+            self.background(self.reloads.settled())
         elif kind == "save_wishes":
             self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":

@@ -7,12 +7,13 @@ import pickle
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 
 from ..adapters import lockfile, running
 from ..adapters.channel import Listener
 from ..adapters.kernel_lease_setup import teardown
 from ..adapters.udp import UdpLinks, boot_clock
-from ..changes import constitution, either
+from ..changes import either, one_step, together
 from ..config.load import key_path, load, load_keys
 from ..config.paths import paths
 from ..core.node import Node
@@ -64,7 +65,7 @@ def main(arguments: Arguments) -> int:
         cluster = load(arguments.config)
         former = _former(arguments, cluster)
         keys = load_keys(cluster)
-        if arguments.node not in cluster.names:
+        if arguments.node not in (cluster if former is None else together(former, cluster)).names:
             say(arguments.unknown_node(cluster.names))
             return EXIT_CONFIG
         return _run(arguments, cluster, former, keys)
@@ -99,27 +100,28 @@ def _former(arguments: Arguments, cluster: Cluster) -> Cluster | None:
     except ConfigError as error:
         say(f"what was configured before the reload is not known: {error}", "warning")
         return None
-    return former if constitution(former) == constitution(cluster) else None
+    return former if one_step(former, cluster) else None
 
 
 def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tuple[bytes, ...]) -> int:
     incarnation = draw_incarnation()
-    witness = cluster.member(arguments.node).role is Role.WITNESS
+    whole = cluster if former is None else together(former, cluster)
+    witness = whole.member(arguments.node).role is Role.WITNESS
     # A witness touches no address, whatever devices it happens to have.
     known = cluster.groups if former is None else either(former, cluster)
     kernel = KernelSide(replace(cluster, groups=() if witness else known))
-    own_ports = {link.address: link.port for link in cluster.member(arguments.node).links}
-    links = UdpLinks(paths(cluster, arguments.node), ports=own_ports)
+    own_ports = {link.address: link.port for link in whole.member(arguments.node).links}
+    links = UdpLinks(paths(whole, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
-    guard = take_guard(cluster, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
+    guard = take_guard(whole, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
     groups = {item.address: group.name for group in known for item in group.addresses}
     core = Node(without_secrets(former or cluster), arguments.node)
     reloader = Reloader(cluster, former, arguments.node, arguments.runtime_dir, kernel, without_secrets)
     loop = Loop(
         core=core,
         links=links,
-        opener=Opener(cluster.name, keys, cluster.names),
+        opener=Opener(cluster.name, keys, whole.names),
         performer=Performer(sealer, links, kernel, manager, boot_clock, groups, guard),
         news=kernel,
         manager=manager,
@@ -131,11 +133,13 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
         senders=Senders(arguments.node, incarnation),
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
+    reloader.objection = core.objection
+    reloader.meet = partial(_meet, loop, arguments.node)
     loop.watch_all()
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     loop.wake_on_signals(reading)
-    started = _started(arguments, cluster, incarnation, kernel, guard, former is not None)
+    started = _started(arguments, whole, incarnation, kernel, guard, former is not None)
 
     def settle_in() -> None:
         loop.warnings = prepare().warnings(cluster.dead_time)
@@ -143,9 +147,7 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
             say(warning, "warning")
         _tell_ready(arguments.ready_fd)
 
-    proof = arguments.in_runtime_dir("at_rest")
-    if os.path.exists(proof):
-        os.unlink(proof)
+    proof = _no_rest(arguments)
     code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
     cluster = reloader.cluster
     programs = any(len(group.resources) > len(group.addresses) for group in cluster.groups)
@@ -160,6 +162,20 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
         if refusal is not None:
             say(f"the tables of the kernel leases stay: {refusal}", "warning")
     return code
+
+
+def _no_rest(arguments: Arguments) -> str:
+    """Where a clean stop notes that nothing is left; an earlier one's note is over."""
+    proof = arguments.in_runtime_dir("at_rest")
+    if os.path.exists(proof):
+        os.unlink(proof)
+    return proof
+
+
+def _meet(loop: Loop, me: str, members: Cluster) -> None:
+    """These are heard and spoken to from now on, and nobody else. Raises OSError."""
+    loop.links.follow(paths(members, me))
+    loop.opener = loop.opener.with_members(members.names)
 
 
 def without_secrets(cluster: Cluster) -> Cluster:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
 from ..adapters import running
-from ..changes import constitution, either, restarted
+from ..changes import either, one_step, restarted, together, voters
 from ..config.load import load
 from ..errors import ConfigError
 from ..events import Reconfigured
@@ -38,14 +39,26 @@ class Bare(Protocol):
 
 
 class Reloader:
-    """``cluster`` is what runs, with its secrets; ``former`` what ran before, while something of it may be here."""
+    """``cluster`` is what runs, with its secrets; ``former`` what ran before, while something of it may be here.
+
+    ``objection``: the core's, against another configuration. ``meet``: has the members of a cluster, and nobody else, heard and
+    spoken to from now on; raises OSError.
+    """
 
     def __init__(
-        self, cluster: Cluster, former: Cluster | None, node: str, runtime_dir: str, kernel: KernelSide, bare: Bare
+        self,
+        cluster: Cluster,
+        former: Cluster | None,
+        node: str,
+        runtime_dir: str,
+        kernel: KernelSide,
+        bare: Bare,
     ) -> None:
         self.cluster = cluster
         self.former = former
-        self._witness = cluster.member(node).role is Role.WITNESS
+        self.objection: Callable[[Cluster], str] = lambda _: ""
+        self.meet: Callable[[Cluster], None] = lambda _: None
+        self._witness = (cluster if former is None else together(former, cluster)).member(node).role is Role.WITNESS
         self._runtime_dir = runtime_dir
         self._kernel = kernel
         self._bare = bare
@@ -84,25 +97,33 @@ class Reloader:
         if isinstance(found, str):
             manager.reloaded(self._asked, False, found)
             return None
-        if constitution(found) != constitution(before):
-            manager.reloaded(self._asked, False, "this change needs a restart of the daemons")
-            return None
         if replace(found, source=before.source) == before:
             manager.reloaded(self._asked, True, "it runs with this configuration already")
             return None
-        if self.former is not None:
-            manager.reloaded(
-                self._asked, False, "something of the configuration before the last reload has not stopped yet"
-            )
+        refusal = self._refusal(found)
+        if refusal:
+            manager.reloaded(self._asked, False, refusal)
             return None
+        if self.former is None:
+            self.former = before
         try:
             self._prepare(either(before, found), performer)
+            self.meet(together(self.former, found))
         except OSError as error:
             manager.reloaded(self._asked, False, f"the kernel does not take it: {error.strerror}")
+            self.former = None if self.former is before else self.former
             return None
-        self.former, self.cluster = before, found
+        self.cluster = found
         manager.reloaded(self._asked, True, "taken up")
         return self.event()
+
+    def _refusal(self, found: Cluster) -> str:
+        """Why it cannot be taken up. While two sets of voters are counted, what was before them is all that can."""
+        if self.former is not None and voters(self.former) == voters(self.cluster):
+            return "something of the configuration before the last reload has not stopped yet"
+        if not one_step(self.cluster, found):
+            return "this change needs a restart of the daemons"
+        return self.objection(found)
 
     def event(self) -> Reconfigured:
         """From the former configuration to the one that runs."""
@@ -116,6 +137,7 @@ class Reloader:
         performer.settled = False
         try:
             self._prepare(self.cluster.groups, performer)
+            self.meet(self.cluster)
             running.end_change(self._runtime_dir)
         except OSError as error:
             say(f"what was configured before the reload cannot be forgotten: {error.strerror}", "warning")

@@ -206,6 +206,11 @@ class Liveness:
                 names = " and ".join(host.name for host in holders) or "nobody"
                 found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
             found += self._left_over(world, group, holders)
+        # Who is taken out hands nothing over that is in maintenance, and is waited for until that ends.
+        if world.voters is not None and not asked.maintained and not world.voters.home_again():
+            found.append(
+                ("voters-differ", "not every machine has come to count the voters of the last file, and only those")
+            )
         return found + asked.complaints(world)
 
     def judge(self, world: World, calm: int) -> None:
@@ -338,8 +343,9 @@ def allowed_time(world: World, safety: Safety) -> Duration:
         programs = [item for item in group.resources if not isinstance(item, AddressResource)]
         slowest = max(slowest, group.stop_timeout + sum(item.limits.start + item.limits.stop for item in programs))
     longest = max([cluster.dead_time, *(host.cluster.dead_time for host in world.hosts.values())])
+    files = 0 if world.voters is None else len(world.voters.files)
     return (
-        15 * longest
+        (15 + 10 * files) * longest
         + slowest
         + 2 * cluster.watchdog_timeout
         + (35 * SECOND if safety.stop_failed else 0)

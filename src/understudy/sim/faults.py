@@ -28,6 +28,7 @@ from .operating import maintain, operate, stop_and_start
 from .shapes import DEVICES, HEARTBEAT_NETWORK, SERVICE_DEVICE, SERVICE_NETWORK, Shape
 from .strike import Strike
 from .versions import VERSIONS
+from .voters import change_voters
 from .watchdog import kill_daemon
 from .world import World
 
@@ -63,6 +64,8 @@ def mend_everything(world: World) -> None:
     world.network.recording = False
     world.devices.fails = world.devices.hangs = world.devices.slow = 0
     for host in world.hosts.values():
+        if host.member not in world.cluster.members:
+            continue  # it is switched on when a file names it
         host.strike = None
         host.kernel.lease_refusals = 0
         if host.core is None:
@@ -83,6 +86,8 @@ def mend_everything(world: World) -> None:
         for device in DEVICES.values():
             host.set_carrier(device, True)
         take_up(host, world.cluster)
+    if world.voters is not None:
+        world.voters.ended()
 
 
 def _restart(world: World, dead_time: Duration) -> None:
@@ -466,5 +471,6 @@ KINDS: dict[str, Callable[[World, Duration], None]] = {
     "stop-group": stop_and_start,
     "stuck": _stuck,
     "upgrade": _upgrade,
+    "voters": change_voters,
     "weather": _weather,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..changes import restarted
+from ..changes import restarted, voters
 from ..core import saved_wishes
 from ..effects import RunAgent
 from ..errors import check
@@ -52,6 +52,8 @@ def take_up(host: Host, cluster: Cluster) -> None:
     running = host.cluster
     # A machine that runs with other times keeps them until it is started again.
     cluster = replace(cluster, heartbeat=running.heartbeat, dead_time=running.dead_time)
+    if host.world.voters is not None:
+        cluster = host.world.voters.fits(host, cluster)
     if not host.power or host.former is not None:
         host.wanted = cluster
         return
@@ -79,10 +81,18 @@ def settled(host: Host) -> None:
 
 
 def forget(host: Host) -> None:
-    """The power is gone, and all copies with it: the next start reads the file."""
+    """The power is gone, and all copies with it, but for one: of who voted before a change that is not over."""
+    if host.former is not None and voters(host.former) != voters(host.cluster):
+        return
     host.former = None
     if host.wanted is not None:
         host.cluster, host.wanted = host.wanted, None
+
+
+def not_older_now(host: Host) -> None:
+    """An older program cannot start between two sets of voters; nobody is to install one then."""
+    if host.version == "older" and host.former is not None and voters(host.former) != voters(host.cluster):
+        host.version = "this"
 
 
 def set_times(host: Host, dead_time: int, heartbeat: int) -> None:

@@ -65,8 +65,7 @@ class Host:
         self.kernel = Kernel()
         self.manager = Manager(self)
         self.cluster = world.cluster
-        """What this machine's file says; a rolling change makes it differ from the others' for a while. Then what it said before
-        a reload that is not over, and what a reload is to bring after that one."""
+        """This machine's file; then what it was before a reload that is not over, and what the next one is to bring."""
         self.former: Cluster | None = None
         self.wanted: Cluster | None = None
         self.watchdog = Watchdog(self, world.cluster.watchdog_timeout if member.watchdog else 0)
@@ -93,7 +92,7 @@ class Host:
         self._busy_until: WorldTime | None = None
         self._starved_until = self._flooded_until = 0
         self.wall_error = 0
-        self._number = world.cluster.names.index(member.name) + 1
+        self._number = world.everybody.names.index(member.name) + 1
         self.mac = f"02:00:00:00:00:{self._number:02x}"
 
     # -- what others ask about this machine
@@ -155,6 +154,7 @@ class Host:
         if not self.power or self.core is not None:
             return
         world, random = self.world, self.world.random
+        files.not_older_now(self)
         incarnation = random.getrandbits(63) + 1
         self.pulse_number += 1
         self.frozen_at = None

@@ -81,9 +81,10 @@ class Network:
         self.cuts: set[tuple[str, str, str]] = set()
         self.blocks: set[tuple[str, str, str]] = set()
         names = world.cluster.names
-        self._paths: dict[str, tuple[Path, ...]] = {name: paths(world.cluster, name) for name in names}
+        everybody = world.everybody
+        self._paths: dict[str, tuple[Path, ...]] = {name: paths(everybody, name) for name in everybody.names}
         self._latest: dict[tuple[str, str, str], Instant] = {}
-        self._opener = Opener(world.cluster.name, (KEY,), world.cluster.names)
+        self._opener = Opener(world.cluster.name, (KEY,), everybody.names)
         self._opened: dict[bytes, Envelope | Reject] = {}
         self._recorded: deque[Record] = deque(maxlen=RECORDED)
         self._buried: deque[Record] = deque(maxlen=BURIED)

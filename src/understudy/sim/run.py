@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Cluster
+from ..model import Cluster, Member
 from ..units import Duration
 from .causes import Causes
 from .checks import Finding, Liveness, Movements, Safety, allowed_time
@@ -15,6 +15,7 @@ from .faults import KINDS, schedule
 from .host import Host
 from .network import Network
 from .shapes import DEVICES, Shape, draw_shape
+from .voters import Voters
 from .world import Clock, Habits, MakeCore, Observer, World
 
 CALM = 5
@@ -36,12 +37,18 @@ class Verdict:
 
 
 def make_world(
-    cluster: Cluster, seed: int, make_core: MakeCore, habits: Habits, observers: Sequence[Observer] = ()
+    cluster: Cluster,
+    seed: int,
+    make_core: MakeCore,
+    habits: Habits,
+    observers: Sequence[Observer] = (),
+    spares: tuple[Member, ...] = (),
 ) -> World:
-    """A world with its network and all its machines, still without power."""
-    world = World(cluster, seed, make_core, habits=habits, observers=observers)
+    """A world with its network and all its machines, still without power. ``spares`` may become members."""
+    world = World(cluster, seed, make_core, habits=habits, observers=observers, spares=spares)
     world.network = Network(world, DEVICES)
-    for member in cluster.members:
+    world.voters = Voters(world, spares) if spares else None
+    for member in world.everybody.members:
         error = world.random.randint(-habits.rate_error, habits.rate_error)
         world.hosts[member.name] = Host(world, member, Clock(0, 0, error))
     return world
@@ -55,7 +62,7 @@ def run_seed(
     shape.only = only
     safety, coverage, movements = Safety(), Coverage(), Movements()
     watching = (safety, coverage, movements, Causes(safety.add), *observers)
-    world = make_world(shape.cluster, seed, make_core, shape.habits, watching)
+    world = make_world(shape.cluster, seed, make_core, shape.habits, watching, shape.spares)
     try:
         _live_through(world, shape, safety, Liveness(safety, movements))
     except Exception as error:
@@ -85,7 +92,8 @@ def _live_through(world: World, shape: Shape, safety: Safety, liveness: Liveness
                     shape.cluster, dead_time=3 * dead_time, heartbeat=3 * shape.cluster.heartbeat, digest="simulate3"
                 )
             )
-        world.at(int(world.random.random() * 2 * dead_time), host.power_on)
+        if host.member in shape.cluster.members:
+            world.at(int(world.random.random() * 2 * dead_time), host.power_on)
     schedule(world, shape)
     world.after(dead_time // 3, compare)
     world.run(shape.trouble)

@@ -4,7 +4,7 @@
 did. ``#`` begins a comment. Any command may end with ``quietly``: its output is left out. The commands:
 
     cluster N nodes | NAMES... [witness NAME]... [quorum pair|fence] [ping ADDRESS]... [fenced [reboot]] [watchdog 5s]
-            heartbeat 200ms dead 1s
+            heartbeat 200ms dead 1s [spare NAMES...]
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s|02:00-04:00]
             [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]] [restarts N]
             [on-failure restart|move|fence|ignore] [reach ADDRESSES... [damping 5s]]
@@ -21,6 +21,8 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     maintenance on|off GROUP|all at NAME [for 10s] [because WORDS...]        drain NODE [at NAME]
     move GROUP NODE [at NAME]   standby NODE [at NAME]       online NODE [at NAME]
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
+    members add|remove NODE on NAMES...                     members back on NAMES... (by reloads)
+    members as NAME on NODE     its next start reads the file of NAME
     agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms     probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
@@ -42,8 +44,7 @@ from dataclasses import dataclass, field, replace
 from ..config.digest import digest
 from ..effects import Action
 from ..events import RivalSeen
-from ..model import Cluster, Group
-from ..snapshot import NodeStatus
+from ..model import Cluster, Group, Member
 from ..units import MILLISECOND, parse_duration
 from .checks import Movements, Safety
 from .files import take_up
@@ -54,7 +55,8 @@ from .run import make_world
 from .script_shapes import read_cluster, read_group, with_capacity
 from .shapes import DEVICES, SERVICE_DEVICE
 from .strike import Strike
-from .text import Story, short
+from .text import Story, short, status_lines
+from .voters import members
 from .watchdog import kill_daemon
 from .world import Habits, MakeCore, World
 
@@ -80,6 +82,7 @@ class _Draft:
 
     cluster: Cluster | None = None
     groups: list[Group] = field(default_factory=list)
+    spares: tuple[Member, ...] = ()
 
 
 class Script:
@@ -119,10 +122,8 @@ class Script:
             "loss": self._weather,
             "delay": self._weather,
             "move": self._move,
-            "stop-group": self._of_group,
-            "start-group": self._of_group,
-            "restart-group": self._of_group,
-            "cleanup-group": self._of_group,
+            **dict.fromkeys(("stop-group", "start-group", "restart-group", "cleanup-group"), self._of_group),
+            "members": self._members,
             "maintenance": self._maintenance,
             "drain": self._standby,
             "standby": self._standby,
@@ -188,7 +189,8 @@ class Script:
             cluster = replace(self._draft.cluster, groups=tuple(self._draft.groups))
             story = Story(lambda line: self._lines.append(line))
             observers = (self._safety, self._outages, self._movements, story)
-            self._world = make_world(cluster, 1, self._make_core, Habits(), observers)
+            spares = self._draft.spares
+            self._world = make_world(cluster, 1, self._make_core, Habits(), observers, spares)
             self._world.network.recording = True
         return self._world
 
@@ -202,7 +204,7 @@ class Script:
     # -- shape
 
     def _cluster(self, words: list[str]) -> None:
-        self._draft.cluster = read_cluster(words[1:])
+        self._draft.cluster, self._draft.spares = read_cluster(words[1:])
 
     def _capacity(self, words: list[str]) -> None:
         cluster = self._draft.cluster
@@ -216,7 +218,7 @@ class Script:
     # -- what happens to machines
 
     def _start(self, words: list[str]) -> None:
-        names = list(self.world.hosts) if words[1] == "all" else words[1:]
+        names = self.world.cluster.names if words[1] == "all" else words[1:]
         for name in names:
             host = self._host(name)
             if host.power:
@@ -265,6 +267,10 @@ class Script:
         changed = replace(changed, digest=self.world.cluster.digest[:8] + digest(changed)[8:])
         for name in self.world.hosts if words[1] == "all" else words[1:]:
             take_up(self._host(name), changed)
+        self._soon()
+
+    def _members(self, words: list[str]) -> None:
+        self._lines += [f"refused: {text}" for text in members(self.world, words[1:])]
         self._soon()
 
     def _stop(self, words: list[str]) -> None:
@@ -422,17 +428,7 @@ class Script:
         if host.core is None:
             self._lines.append(f"{host.name}: no daemon")
             return
-        found = host.core.snapshot(host.reading)
-        self._lines.append(f"quorum: {found.quorum.text}")
-        self._lines += [
-            f"node {n.name}: {n.state}{f' via {n.via}' if n.via else ''}{_standing(n)}" for n in found.nodes
-        ]
-        for group in found.groups:
-            self._lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
-            self._lines += [f"  not on {name}: {why}" for name, why in group.not_on.items()]
-            self._lines += [f"  {r.id}: {r.state}{f', {r.text}' if r.text else ''}" for r in group.resources]
-            self._lines += [f"  probe {p.name}: {p.state}{f', {p.failure}' if p.failure else ''}" for p in group.probes]
-        self._lines += [f"warning: {text}" for text in found.warnings]
+        self._lines += status_lines(host.core.snapshot(host.reading))
 
     def _expect(self, words: list[str]) -> None:
         reality = self._reality(words[1:])
@@ -489,10 +485,6 @@ class Script:
         hosts = self.world.hosts.values()
         found = [host.name for host in hosts if any(host.manager.running.get(key) for key in keys)]
         return None if found == wanted else f"runs on {found}"
-
-
-def _standing(node: NodeStatus) -> str:
-    return ", draining" if node.draining else ", standby" if node.standby else ""
 
 
 def render(text: str, make_core: MakeCore) -> Rendered:

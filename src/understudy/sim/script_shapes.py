@@ -15,6 +15,7 @@ from ..model import (
     FailbackKind,
     Group,
     Limits,
+    Member,
     OnFailure,
     Quorum,
     Resource,
@@ -25,25 +26,28 @@ from ..probes import PingCheck, Probe, Reach
 from ..units import MINUTE, SECOND, parse_duration
 from .shapes import SERVICE_DEVICE, make_members, script_devices
 
-_OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog")
+_OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog", "spare")
 _OF_A_GROUP = (
     *("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "on-failure"),
     *("with", "apart", "after", "weight", "probe", "reach", "damping"),
 )
 
 
-def read_cluster(words: list[str]) -> Cluster:
-    """What stands after ``cluster``; groups follow on lines of their own."""
+def read_cluster(words: list[str]) -> tuple[Cluster, tuple[Member, ...]]:
+    """What stands after ``cluster``, and the machines that may become members; groups follow on lines of their own."""
     options = split(words, _OF_A_CLUSTER)
     named = [word for word in options[""] if word != "nodes"]
     nodes = [f"ha{i:02}" for i in range(1, int(named[0]) + 1)] if named[0].isdigit() else named
-    members = make_members(tuple(nodes), tuple(options.get("witness", ())))
+    spare = tuple(options.get("spare", ()))
+    members = make_members((*nodes, *spare), tuple(options.get("witness", ())))
+    spares = tuple(item for item in members if item.name in spare)
+    members = tuple(item for item in members if item not in spares)
     fences: tuple[FenceDevice, ...] = ()
     if "watchdog" in options:
         members = tuple(replace(item, watchdog="/dev/watchdog") for item in members)
     if "fenced" in options:
         fences = script_devices(nodes, "reboot" in options["fenced"])
-    return Cluster(
+    cluster = Cluster(
         name="site",
         key_file="cluster.key",
         heartbeat=parse_duration(options["heartbeat"][0]),
@@ -56,6 +60,7 @@ def read_cluster(words: list[str]) -> Cluster:
         ping=tuple(options.get("ping", ())),
         digest="sameones",
     )
+    return cluster, spares
 
 
 def with_capacity(cluster: Cluster, name: str, capacity: int) -> Cluster:

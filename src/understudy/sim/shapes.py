@@ -52,6 +52,9 @@ HARD_FOR_A_FILTERED_PAIR = frozenset(
 after that, nobody tells the two of each other. They see each other's announcements, and neither gives way to those."""
 
 ONLY_WITH_DEVICES = frozenset({"device"})
+VOTERS = "voters"
+"""Only where a majority decides, and no file comes between that names other members."""
+
 ONLY_WITH_EXCLUSIVE = frozenset({"stuck"})
 
 PING_TARGET = "192.168.58.1"
@@ -70,6 +73,8 @@ class Shape:
     slow_node: str = ""
     only: frozenset[int] | None = None
     strikes: int = 0
+    spares: tuple[Member, ...] = ()
+    """Machines that are switched off, and may become members."""
 
 
 def make_members(nodes: tuple[str, ...], witnesses: tuple[str, ...], networks: int = 2) -> tuple[Member, ...]:
@@ -127,7 +132,20 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     chosen = _draw_kinds(random, kinds, cluster)
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
-    return Shape(seed, cluster, habits, chosen, interval, 21 * dead_time, slow)
+    shape = Shape(seed, cluster, habits, chosen, interval, 21 * dead_time, slow)
+    return with_spares(shape) if VOTERS in chosen else shape
+
+
+def with_spares(shape: Shape) -> Shape:
+    """With a node and a witness more, and neither fence devices nor watchdogs: these are written for certain members."""
+    names = tuple(node.name for node in shape.cluster.nodes)
+    witnesses = tuple(item.name for item in shape.cluster.members if item.role is Role.WITNESS)
+    networks = len(shape.cluster.nodes[0].links)
+    more = make_members((*names, "x1"), (*witnesses, "x2"), networks)
+    shape.spares = tuple(item for item in more if item.name in ("x1", "x2"))
+    members = tuple(replace(item, watchdog="") for item in shape.cluster.members)
+    shape.cluster = replace(shape.cluster, members=members, fences=(), watchdog_timeout=0)
+    return shape
 
 
 def draw_reach(random: Random, cluster: Cluster) -> Cluster:
@@ -166,6 +184,8 @@ def relate(random: Random, cluster: Cluster) -> Cluster:
 
 def _draw_kinds(random: Random, kinds: tuple[str, ...], cluster: Cluster) -> tuple[str, ...]:
     able = set(kinds)
+    if cluster.quorum is not Quorum.MAJORITY:
+        able.discard(VOTERS)
     if not cluster.fences:
         able -= ONLY_WITH_DEVICES
     if not any(group.exclusive for group in cluster.groups):

@@ -94,7 +94,7 @@ class Stops:
         return found
 
     def _was_unable(self, world: World, name: str, group: str) -> bool:
-        if provable(world.cluster, name):
+        if provable(world.everybody, name):
             return False
         host, unable = world.hosts[name], self._unable.get(name)
         grace = 2 * world.known[group].stop_timeout
@@ -109,7 +109,7 @@ class Stops:
         if waited >= host.world.known[group].stop_timeout * 99 // 100:
             return
         for name, runs in places.items():
-            if name == host.name or provable(host.world.cluster, name):
+            if name == host.name or provable(host.world.everybody, name):
                 continue
             ended, said = self._ran.get((group, name)), self._said.get((group, name))
             if runs or (ended is not None and (said is None or said < ended)):

@@ -13,6 +13,7 @@ from .. import effects as wish
 from ..effects import Effect, Level
 from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, Message, Page, Release
 from ..model import AddressResource
+from ..snapshot import NodeStatus, Snapshot
 from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .host import Host
 from .world import Observer, WorldTime
@@ -143,3 +144,19 @@ class Story(Observer):
 
     def _line(self, host: Host, text: str) -> None:
         self._write(f"{moment(host.world.now):>8} {host.name:<{self._width}} {text}")
+
+
+def status_lines(found: Snapshot) -> list[str]:
+    """What one node says of the cluster."""
+    lines = [f"quorum: {found.quorum.text}"]
+    lines += [f"node {n.name}: {n.state}{f' via {n.via}' if n.via else ''}{_standing(n)}" for n in found.nodes]
+    for group in found.groups:
+        lines.append(f"group {group.name}: {group.state} on {group.holder or 'nobody'}: {group.why}")
+        lines += [f"  not on {name}: {why}" for name, why in group.not_on.items()]
+        lines += [f"  {r.id}: {r.state}{f', {r.text}' if r.text else ''}" for r in group.resources]
+        lines += [f"  probe {p.name}: {p.state}{f', {p.failure}' if p.failure else ''}" for p in group.probes]
+    return lines + [f"warning: {text}" for text in found.warnings]
+
+
+def _standing(node: NodeStatus) -> str:
+    return ", draining" if node.draining else ", standby" if node.standby else ""

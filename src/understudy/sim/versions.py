@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ..messages import Heartbeat, Message
+from ..messages import BidAnswer, Heartbeat, Message
 from ..wire.layout import SECTION_LAYOUT
 from ..wire.native import VERSION, Sealer
 
@@ -18,16 +18,30 @@ _MEANINGLESS: Final = b"said by a version to come"
 
 
 class OlderSealer(Sealer):
-    """Speaks as before members said that they have an armed watchdog, what operators had asked, and what they reach."""
+    """Speaks as before members said that they have an armed watchdog, what operators had asked, what they reach, and that the
+    voters are being changed.
+    """
 
     def body(self, message: Message, counter: int) -> bytes:
         """Without the words that it does not know."""
         if isinstance(message, Heartbeat):
             states = (
-                replace(state, watchdog=0, wishes=(), draining=False, not_up=(), reaches=None)
+                replace(
+                    state,
+                    watchdog=0,
+                    wishes=(),
+                    draining=False,
+                    not_up=(),
+                    reaches=None,
+                    joint="",
+                    member="",
+                    left="",
+                )
                 for state in (message.state, *message.relayed)
             )
             message = Heartbeat(next(states), tuple(states))
+        if isinstance(message, BidAnswer):
+            message = replace(message, last="")
         return super().body(message, counter)
 
 

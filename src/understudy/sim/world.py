@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from ..effects import Effect
 from ..errors import check
 from ..events import Event
-from ..model import Cluster
+from ..model import Cluster, Member
 from ..snapshot import Snapshot
 from ..units import Duration, Instant
 from .devices import Devices
@@ -29,6 +29,7 @@ from .devices import Devices
 if TYPE_CHECKING:
     from .host import Host
     from .network import Network
+    from .voters import Voters
 
 YEAR = 365 * 24 * 3600 * 1000
 
@@ -73,6 +74,8 @@ class Core(Protocol):
     def snapshot(self, now: Instant, /) -> Snapshot: ...
 
     def rights(self, now: Instant, /) -> dict[str, Duration]: ...
+
+    def objection(self, cluster: Cluster, /) -> str: ...
 
 
 MakeCore: TypeAlias = Callable[[Cluster, str], Core]
@@ -146,9 +149,19 @@ class World:
     """The heap, the hosts and the network of one run."""
 
     def __init__(
-        self, cluster: Cluster, seed: int, make_core: MakeCore, *, habits: Habits, observers: Sequence[Observer] = ()
+        self,
+        cluster: Cluster,
+        seed: int,
+        make_core: MakeCore,
+        *,
+        habits: Habits,
+        observers: Sequence[Observer] = (),
+        spares: tuple[Member, ...] = (),
     ) -> None:
         self.cluster = cluster
+        self.everybody = replace(cluster, members=(*cluster.members, *spares))
+        """With the machines that are members only at times."""
+        self.voters: Voters | None = None
         self.known = {group.name: group for group in cluster.groups}
         """Every group that any file has named, with every resource that it ever had: what may be somewhere."""
         self.random = Random(seed)

@@ -63,16 +63,19 @@ from .layout import (
     SECTION_GROUPS,
     SECTION_HEARD,
     SECTION_HOLDS,
+    SECTION_LAST,
     SECTION_LAYOUT,
     SECTION_NOT_UP,
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
     VOTE_LAYOUT,
+    VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
     WISH_LAYOUT,
     WISHES,
@@ -133,7 +136,11 @@ def _once(data: bytes, at: int) -> _Sections:
 
 
 def _fields(body: bytes) -> bytes:
-    content = _once(body, 1).get(SECTION_FIELDS)
+    return _present(_once(body, 1))
+
+
+def _present(sections: _Sections) -> bytes:
+    content = sections.get(SECTION_FIELDS)
     if content is None:
         raise _Malformed
     return content
@@ -197,6 +204,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_drain(sections.get(SECTION_DRAIN)),
         _decode_names(sections.get(SECTION_NOT_UP, b"")),
         _decode_names(sections[SECTION_REACHES]) if SECTION_REACHES in sections else None,
+        *_decode_voters(sections.get(SECTION_VOTERS)),
     )
 
 
@@ -228,6 +236,13 @@ def _decode_names(data: bytes) -> tuple[str, ...]:
         found.append(str(data[at + NAME_LAYOUT.size : end], "utf-8"))
         at = end
     return tuple(found)
+
+
+def _decode_voters(data: bytes | None) -> tuple[str, str, str]:
+    if data is None:
+        return "", "", ""
+    joint, member, left = _names(data, VOTERS_LAYOUT.size, *VOTERS_LAYOUT.unpack_from(data))
+    return joint, member, left
 
 
 def _decode_holds(data: bytes) -> tuple[Hold, ...]:
@@ -324,7 +339,8 @@ def _decode_bid(body: bytes) -> Bid:
 
 
 def _decode_bid_answer(body: bytes) -> BidAnswer:
-    fields = _fields(body)
+    sections = _once(body, 1)
+    fields = _present(sections)
     (
         voter_incarnation,
         bidder_incarnation,
@@ -351,6 +367,7 @@ def _decode_bid_answer(body: bytes) -> BidAnswer:
         wait,
         highest,
         why,
+        str(sections.get(SECTION_LAST, b""), "utf-8"),
     )
 
 

@@ -66,17 +66,20 @@ from .layout import (
     SECTION_GROUPS,
     SECTION_HEARD,
     SECTION_HOLDS,
+    SECTION_LAST,
     SECTION_LAYOUT,
     SECTION_NOT_UP,
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
     TEXT_LIMIT,
     VOTE_LAYOUT,
+    VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
     WISH_CODES,
     WISH_LAYOUT,
@@ -173,6 +176,9 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
         parts.append(_section(SECTION_NOT_UP, _encode_names(state.not_up)))
     if state.reaches is not None:
         parts.append(_section(SECTION_REACHES, _encode_names(state.reaches)))
+    if state.joint or state.member or state.left:
+        names = [_text(name) for name in (state.joint, state.member, state.left)]
+        parts.append(_section(SECTION_VOTERS, VOTERS_LAYOUT.pack(*map(len, names)) + b"".join(names)))
     return b"".join(parts)
 
 
@@ -232,7 +238,8 @@ def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo | Inq
         )
         return _body(KIND_BID, fixed + node + group)
     if isinstance(message, BidAnswer):
-        return _body(KIND_BID_ANSWER, _encode_bid_answer(message))
+        last = _section(SECTION_LAST, _text(message.last)) if message.last else b""
+        return _body(KIND_BID_ANSWER, _encode_bid_answer(message)) + last
     if isinstance(message, Release):
         return _body(KIND_RELEASE, _encode_release(message))
     if isinstance(message, Ask):

@@ -36,6 +36,8 @@ SECTION_WISHES = 9
 SECTION_DRAIN = 10
 SECTION_NOT_UP = 11
 SECTION_REACHES = 12
+SECTION_VOTERS = 13
+SECTION_LAST = 14
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -58,6 +60,7 @@ HEARD_LAYOUT = Struct("!QQqB")
 WATCHDOG_LAYOUT = Struct("!q")
 DRAIN_LAYOUT = Struct("!B")
 NAME_LAYOUT = Struct("!B")
+VOTERS_LAYOUT = Struct("!BBB")
 WISH_LAYOUT = Struct("!QBBqqqBBB")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")

@@ -185,6 +185,12 @@ class Opener:
         """What takes this one's place when the keys change."""
         return Opener(self._cluster, keys, tuple(self._members.values()))
 
+    def with_members(self, members: tuple[str, ...]) -> Opener:
+        """What takes this one's place when members come or go; the keys are those in use now."""
+        found = Opener(self._cluster, (), members)
+        found._masters = self._masters
+        return found
+
     @property
     def remembered(self) -> int:
         """How many derived keys are kept: at most four for each member, whatever strangers send."""
