@@ -85,10 +85,11 @@ def test_a_machine_that_boots_with_everything_there_never_runs_it_beside_another
     until("somebody holds it", lambda: holder(trial, "arbiter") != "")
     start = kernel.now()
     until("all is well", lambda: really_well(trial))
+    never_two(watch(trial, start, 1.0))
+    # Whoever was there first may have had it, and it has gone back to the preferred one since.
+    until("who holds it serves it", lambda: really_well(trial) and stage.watchers.who() == holder(trial, "arbiter"))
     who = holder(trial, "arbiter")
     other = next(name for name in ("ha01", "ha02") if name != who)
-    never_two(watch(trial, start, 1.0))
-    assert stage.watchers.who() == who
     assert (there(who), there(other)) == ((True, True), (False, False))
     lines = log.read_text().splitlines()
     running = {"ha01", "ha02"}
