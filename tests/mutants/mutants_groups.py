@@ -36,8 +36,8 @@ GROUPS: tuple[Mutant, ...] = (
     Mutant(
         "counts-what-is-leaving",
         "ordering.py",
-        "        if holder is None or name not in decisions or decisions[name].node != holder:\n",
-        "        if holder is None:\n",
+        "        if decision.node != holder and (holder == steward.me or holder not in decision.order):\n",
+        "        if False:\n",
         "a group starts after one that is just about to stop",
     ),
     Mutant(

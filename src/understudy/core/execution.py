@@ -127,15 +127,18 @@ class Execution:
 
     def next_deadline(self) -> Instant:
         """When ``expire`` or ``advance`` may have something to do, or NEVER. What is past waits for something else."""
-        times = [self.hold_programs_until, self.fence_until]
-        if self.operation is not None:
-            times.append(self.operation.deadline)
+        past = self.at
+        due = NEVER
         for part in self.everything():
-            times += (part.monitor_at, part.stop_again_at, part.start_again_at)
-        if self.stop_since is not None:
-            times.append(self.stop_since + self.group.stop_timeout)
-        due, past = NEVER, self.at
-        for at in times:
+            if past < part.monitor_at < due:
+                due = part.monitor_at
+            if past < part.stop_again_at < due:
+                due = part.stop_again_at
+            if past < part.start_again_at < due:
+                due = part.start_again_at
+        stopped = NEVER if self.stop_since is None else self.stop_since + self.group.stop_timeout
+        answered = NEVER if self.operation is None else self.operation.deadline
+        for at in (self.hold_programs_until, self.fence_until, stopped, answered):
             if past < at < due:
                 due = at
         return due

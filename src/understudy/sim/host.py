@@ -411,12 +411,12 @@ class Host:
             self.world.at(self._busy_until, partial(self._timer, alarm), LAST)
             return
         self._late(late)
-        if not self.awake or self.core.next_deadline() > self.reading:
+        if not self.awake or self._armed > self.reading:
             return
         due, self._armed = self._armed, NEVER
         self._turn(TimerDue())
         if self.awake and self.core is not None:
-            self._idle_timers = self._idle_timers + 1 if self.core.next_deadline() <= due else 0
+            self._idle_timers = self._idle_timers + 1 if self._armed <= due else 0
             check(self._idle_timers < MOST_IDLE_TIMERS, f"{self.name}: TimerDue does not move the deadline that is due")
 
     def _end_pulse(self) -> None:

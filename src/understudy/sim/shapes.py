@@ -132,7 +132,9 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     chosen = _draw_kinds(random, kinds, cluster)
     interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
-    shape = Shape(seed, cluster, habits, chosen, interval, 21 * dead_time, slow)
+    # A large cluster's dead time costs as much as three of a small one.
+    trouble = (16 if len(cluster.members) <= 4 else 12) * dead_time
+    shape = Shape(seed, cluster, habits, chosen, interval, trouble, slow)
     return with_spares(shape) if VOTERS in chosen else shape
 
 
