@@ -35,6 +35,7 @@ WORDS = frozenset(
         "changes",
         "fence_devices",
         "hours",
+        "heartbeat3",
     }
 )
 EVERYTHING = frozenset(

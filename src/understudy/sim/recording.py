@@ -33,7 +33,18 @@ FORMAT = 1
 _ROOT = __name__.partition(".")[0]
 _MODULES = tuple(
     f"{_ROOT}.{name}"
-    for name in ("core.", "effects", "events", "fence_devices", "hours", "messages", "model", "probes", "snapshot")
+    for name in (
+        "core.",
+        "effects",
+        "events",
+        "fence_devices",
+        "heartbeat3",
+        "hours",
+        "messages",
+        "model",
+        "probes",
+        "snapshot",
+    )
 )
 _CONTAINERS: dict[tuple[str, str], type] = {
     ("builtins", "set"): set,
