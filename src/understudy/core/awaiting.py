@@ -52,7 +52,8 @@ def _doubt(steward: Steward, group: str, claim: Claim) -> None:
     What a machine took after its last word to us, a voter of ours has granted; but a voter that has started since then has
     forgotten it, and one that remembers names only the newest of several holders that were lost.
     """
-    for machine in set(steward.fencing.targets) - steward.proof.may_run.get(group, set(steward.fencing.targets)):
+    known = set(steward.fencing.targets) | {machine for name, machine in steward.proof.gone if name == group}
+    for machine in known - steward.proof.may_run.get(group, known):
         said_at = steward.proof.stopped_at.get((group, machine), -1)
         others = claim.unfinished and machine not in steward.alive
         if others or not _remember(steward, claim, said_at):
@@ -155,6 +156,11 @@ def look(steward: Steward, charge: Charge, now: Instant) -> None:
         steward.note(f"{', '.join(said)} said itself that it has stopped", name)
         _over(steward, charge, said)
     for machine in charge.waiting_for:
+        if machine not in steward.fencing.targets and charge.proof_due.get(machine) == NEVER:
+            # It was taken out of the cluster, and its device with it: nobody can fence it any more, nor be asked to confirm it.
+            charge.proof_due[machine] = _due(steward, charge, machine, now)
+            why = f"{machine} is no member any more, and no device proves anything of it: {_word(steward, charge, machine, now)}"
+            steward.note(why, name, Level.WARNING)
         if not steward.fencing.able(machine) or (machine in steward.alive and not can_spare(steward, machine)):
             continue
         if machine in steward.stuck.get(name, ()):

@@ -296,11 +296,12 @@ def _join(node: Node, whole: Cluster, name: str) -> None:
 def _part(node: Node, name: str) -> None:
     steward = node.steward
     node.others = tuple(other for other in node.others if other != name)
+    alive = node.membership.alive(name)
     del node.links.peers[name], node.membership.members[name]
     node.states.pop(name, None)
     steward.ordered = [other for other in steward.ordered if other != name]
     steward.alive, steward.met = steward.alive - {name}, steward.met - {name}
-    steward.proof.part(name)
+    steward.proof.part(name, alive)
     if not steward.proof.failed_on(name):  # else only a human can still say that it is off
         steward.fencing.part(name)
     steward.known_since.pop(name, None)

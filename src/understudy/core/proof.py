@@ -48,6 +48,8 @@ class Proof:
         self.named: dict[tuple[str, str], Instant] = {}
         """Since when a machine with our file has named a group in its reports."""
         self.failed: set[tuple[str, str]] = set()
+        self.gone: set[tuple[str, str]] = set()
+        """(group, machine): was taken out of the cluster unheard; what it took after its last word to us may run on."""
 
     def follow(self, groups: Iterable[Group], digest: str) -> tuple[str, ...]:
         """These are the groups now. Returns those that gained an exclusive part: nobody has proved anything of it yet."""
@@ -60,6 +62,7 @@ class Proof:
             self.floors.pop(name, None)
             self.with_our_file.pop(name, None)
         self.failed = {(name, machine) for name, machine in self.failed if name in self.groups}
+        self.gone = {(name, machine) for name, machine in self.gone if name in self.groups}
         gained = tuple(name for name, group in self.groups.items() if _gains(group, before))
         for name in gained:
             self.may_run[name] = set(self.others)
@@ -69,12 +72,18 @@ class Proof:
     def join(self, node: str) -> None:
         """A new member: nobody has proved yet that nothing runs on it."""
         self.others = (*self.others, node)
+        self.gone = {(name, machine) for name, machine in self.gone if machine != node}
         for machines in (*self.may_run.values(), *self.with_our_file.values()):
             machines.add(node)
 
-    def part(self, node: str) -> None:
-        """No member any more. What may run on it may go on running, and is waited for by time; not if a stop had failed there."""
+    def part(self, node: str, alive: bool = True) -> None:
+        """No member any more. What may run on it may go on running, and is waited for by time; not if a stop had failed there.
+
+        ``alive``: it is heard, so its last word is its word on what it does now.
+        """
         self.others = tuple(name for name in self.others if name != node)
+        if not alive:
+            self.gone |= {(group, node) for group in self.groups}
 
     def heard(self, state: NodeState, named: int, now: Instant) -> bool:
         """A node's own word about its machine. ``named``: the newest of our states that it had heard when it said that.
@@ -150,6 +159,7 @@ class Proof:
         if group in self.may_run:
             self.may_run[group].difference_update(nodes)
             self.failed.difference_update((group, node) for node in nodes)
+            self.gone.difference_update((group, node) for node in nodes)
 
     def tried_and_failed(self, group: str, node: str) -> bool:
         """Whether the last word of ``node`` is that a part of ``group`` has failed, or did not stop, and has not stopped since.
