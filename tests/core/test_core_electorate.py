@@ -94,7 +94,7 @@ def test_what_cannot_be_taken_up_is_said() -> None:
         "three of four are needed, and a new one counts only later"
     )
     two = other(cluster(nodes=("ha01", "ha02", "ha03", "ha04")), digest="22222222")
-    assert "restart" in node.objection(two)
+    assert "all daemons stopped" in node.objection(two)
     assert "restart" in node.objection(other(same, dead_time=2 * DEAD))
     assert "restart" in node.objection(other(same, quorum=Quorum.PAIR))
     assert node.objection(other(node.cluster, groups=(group("more"),))) == ""

@@ -16,6 +16,9 @@ KEYS = "running.key"
 FORMER = "former.toml"
 """What ran before a reload whose former parts have not all stopped yet."""
 
+LAST = "last.toml"
+"""In the state directory: what this node ran with last, so that who votes is not changed by a start with another file."""
+
 SOURCE = "running.source"
 """Holds the path of the file that was accepted, for messages."""
 
@@ -58,15 +61,32 @@ def keep_former(runtime_dir: str, state_dir: str) -> None:
         raise OSError(error.errno, error.strerror, path) from error
 
 
+def keep_last(runtime_dir: str, state_dir: str) -> None:
+    """What runs now is what the next start is compared with. Raises OSError that names the file."""
+    path = os.path.join(state_dir, LAST)
+    try:
+        with open(configuration(runtime_dir), "rb") as file:
+            _write(path, file.read(), sync=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
 def forget_former(state_dir: str) -> None:
     """The change is over. Raises OSError."""
     if os.path.lexists(os.path.join(state_dir, FORMER)):
         os.unlink(os.path.join(state_dir, FORMER))
+        _sync_folder(state_dir)
 
 
-def bring_back(runtime_dir: str, state_dir: str) -> None:
-    """A change of the voters goes on after a full stop and start. Raises OSError."""
-    with open(os.path.join(state_dir, FORMER), "rb") as file:
+def before_this_start(state_dir: str) -> str | None:
+    """The file with what ran here before, the one before a change of the voters that was under way first; None: nothing did."""
+    paths = (os.path.join(state_dir, name) for name in (FORMER, LAST))
+    return next((path for path in paths if os.path.exists(path)), None)
+
+
+def bring_back(runtime_dir: str, path: str) -> None:
+    """A change of the voters goes on after a full stop and start, or begins with it: ``path`` is before it. Raises OSError."""
+    with open(path, "rb") as file:
         _write(former(runtime_dir), file.read())
 
 
@@ -127,6 +147,17 @@ def _write(path: str, content: bytes, sync: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     os.replace(fresh, path)
+    if sync:
+        _sync_folder(os.path.dirname(path))
+
+
+def _sync_folder(path: str) -> None:
+    """A renamed or removed name outlives the power only when its folder has been written, too."""
+    descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_already(path: str, content: bytes) -> bool:

@@ -219,6 +219,7 @@ def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
         running.keep(runtime_dir, text, keys, cluster.source)
         if not _under_way(cluster, runtime_dir, state_dir):
             running.end_change(runtime_dir)
+            _remember(runtime_dir, state_dir)
             running.forget_former(state_dir)
         copied = load(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
@@ -230,32 +231,52 @@ def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
         raise SystemExit(1) from None
 
 
-def _under_way(cluster: Cluster, runtime_dir: str, state_dir: str) -> bool:
-    """Whether a change of the voters was under way when this node stopped. Ends the process with 2 for a third file."""
-    import os
-
+def _remember(runtime_dir: str, state_dir: str) -> None:
+    """What the next start is compared with. A node must start on a full disk, too."""
     from ..adapters import running
-    from ..changes import frame, voters
+
+    try:
+        running.keep_last(runtime_dir, state_dir)
+    except OSError as error:
+        text = f"cannot write {error.filename} ({error.strerror}): the next start cannot be compared with this one"
+        _tell(f"understudy: {text}")
+
+
+def _under_way(cluster: Cluster, runtime_dir: str, state_dir: str) -> bool:
+    """Whether this node starts in the middle of a change of the voters: one was under way when it stopped, or the file has one
+    member more or fewer than the one that it ran with last. Ends the process with 2 when who votes has changed in another way.
+    """
+    from ..adapters import running
+    from ..changes import one_step, voters
     from ..config.load import examine
 
-    path = os.path.join(state_dir, running.FORMER)
-    if not os.path.exists(path):
+    path = running.before_this_start(state_dir)
+    if path is None:
         return False
-    running.bring_back(runtime_dir, state_dir)  # beside the copy of the keys, without which it would be refused
+    running.bring_back(runtime_dir, path)  # beside the copy of the keys, without which it would be refused
     former, _ = examine(running.former(runtime_dir), with_api_files=False)
     if former is None or voters(former) == voters(cluster):
         return False
-    changed = set(former.names) ^ set(cluster.names)
-    if len(changed) == 1 and frame(former, cluster) == frame(cluster, former):
+    if one_step(former, cluster):
         return True
     running.end_change(runtime_dir)
-    text = (
-        f"a change of the voters was under way when this node stopped, from {', '.join(former.names)}; {cluster.source} names "
-        f"{', '.join(cluster.names)}, which is not one member more or fewer. Start with the file of that change, or with the one "
-        f"before it. If all daemons of the cluster are stopped, remove {path} and start"
-    )
-    _tell(f"understudy: {text}")
+    _tell(f"understudy: {_other_voters(former, cluster, state_dir)}")
     raise SystemExit(EXIT_REFUSED)
+
+
+def _other_voters(former: Cluster, cluster: Cluster, state_dir: str) -> str:
+    """Machines that count different voters could both have their majority: so a start does not change who votes."""
+    from ..adapters import running
+
+    before, after = (", ".join(item.names) for item in (former, cluster))
+    what = f"names {after}" if before != after else "changes how they vote (the cluster's name, a role, or quorum)"
+    files = " ".join(f"{state_dir.rstrip('/')}/{name}" for name in (running.FORMER, running.LAST))
+    return (
+        f"this node counted the votes of {before} when it ran last, and {cluster.source} {what}. Members with different "
+        "voters could both have a majority, so a start takes no other change than one member more or fewer, with the same "
+        'times and links. Start with the former file and change one member at a time with "understudy reload"; or stop the '
+        f"daemons of all members, on each of them: rm -f {files}, and start them all with the new file"
+    )
 
 
 def _own_name(host: str, names: tuple[str, ...]) -> str:

@@ -127,7 +127,7 @@ def objection(node: Node, found: Cluster) -> str:
     if found.digest[:8] == electorate.halves[0]:
         return ""
     if found.quorum is not Quorum.MAJORITY or len(names ^ electorate.sets[0]) != 1:
-        return "this change of the voters needs a restart of the daemons"
+        return "one member more or fewer at a time; any other change of the voters needs all daemons stopped (docs/runbook.md)"
     if node.me not in names:
         return ""  # it only hands over what it has
     for name in (name for name in node.others if node.membership.alive(name)):

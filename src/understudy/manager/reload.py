@@ -211,7 +211,11 @@ class Reloads:
         """The pulse has nothing left of what was before."""
         self._manager.forget_former_members()
         with contextlib.suppress(OSError):  # the next start finds that the change is over
-            await asyncio.get_running_loop().run_in_executor(None, running.forget_former, self._state_dir)
+            await asyncio.get_running_loop().run_in_executor(None, self._conclude)
+
+    def _conclude(self) -> None:
+        running.keep_last(self._runtime_dir, self._state_dir)
+        running.forget_former(self._state_dir)
 
     async def _tell(self) -> tuple[bool, str]:
         number = self._manager.next_number()
