@@ -89,10 +89,25 @@ REST = (
     ),
     Mutant(
         "one-lost-holder-hides-another",
-        "awaiting.py",
-        "others = claim.unfinished and machine not in steward.alive",
-        "others = False",
+        "votes.py",
+        "for item in others))",
+        "for item in others[:1]))",
         "of two lost holders, one after the other, only the newest is waited for",
+    ),
+    Mutant(
+        "earlier-versions-name-all",
+        "awaiting.py",
+        "(claim.newest_only and holders != {machine})",
+        "False",
+        "an answer of an earlier version, which names only the newest lost holder, is taken for the whole list",
+        "two holders have to be lost one after the other while all the others are of an earlier version; tests/core/test_core_fencing_groups.py sees it",
+    ),
+    Mutant(
+        "any-lost-holder-hides-all",
+        "awaiting.py",
+        "(claim.newest_only and holders != {machine})",
+        "bool(holders - {machine})",
+        "a spare that stopped cleanly and is away is waited for, and fenced, when another holder is lost",
     ),
     Mutant(
         "old-word-while-waiting",
