@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState, Phase
@@ -9,7 +10,7 @@ from ..model import Role
 from ..units import Duration, Instant, format_duration
 from . import awaiting, clock, reach, wishing
 from .membership import State
-from .placement import NodeView, View
+from .placement import Cause, NodeView, View
 
 if TYPE_CHECKING:
     from .charge import Charge
@@ -63,7 +64,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         reach.look(node, charge, nodes, now)
     for name, seen in nodes.items():
         able, worse = able_for(node, seen, now), behind(node, name, now)
-        nodes[name] = NodeView(name, seen.bar, seen.up_for, seen.unfit, able, drains=seen.drains, behind=worse)
+        nodes[name] = replace(seen, able_for=able, behind=worse)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(
@@ -104,7 +105,8 @@ def own_view(node: Node, now: Instant) -> NodeView:
         if why:
             unfit[name] = why
     drains = node.draining and not node.leaving
-    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit, drains=drains)
+    cause = Cause.STOPPED if node.leaving else Cause.STANDBY if node.standby else Cause.UNFIT
+    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit, drains=drains, cause=cause)
 
 
 def other_view(node: Node, name: str, now: Instant) -> NodeView:
@@ -116,7 +118,7 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
         return NodeView(name, f"it is lost, silent for {silent}")
     if state.standby:
-        return NodeView(name, IN_STANDBY, drains=state.draining)
+        return NodeView(name, IN_STANDBY, drains=state.draining, cause=Cause.STANDBY)
     if not node.agrees(name):
         return NodeView(name, "its configuration counts other voters")
     if node.electorate.bar(name):

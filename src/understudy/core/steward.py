@@ -139,7 +139,7 @@ class Steward:
             charge.why_here = f"cannot leave {self.me}: {', '.join(stuck)} did not stop; {why}"
         if execution.safe_to_release(now):
             if target is not None:
-                self.tally.leaves(charge, decision, self.me)
+                self.tally.leaves(charge, decision)
             self.release(charge, claim, target, why, now)
 
     def _follow_vacant(self, charge: Charge, decision: Decision, holder: str | None, ready: bool, now: Instant) -> None:
