@@ -110,6 +110,20 @@ REST = (
         "a spare that stopped cleanly and is away is waited for, and fenced, when another holder is lost",
     ),
     Mutant(
+        "deaf-is-ready",
+        "outlook.py",
+        "away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)",
+        "away = _still_stops(node, charge, seen.name)",
+        "a group fails back to a node that hears nothing of its holder, or at once when it hears it again",
+    ),
+    Mutant(
+        "fails-back-while-it-stops",
+        "outlook.py",
+        "away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)",
+        "away = _deaf(node, seen.name)",
+        "a group fails back to a node on which its parts have not stopped yet, and clients wait for that",
+    ),
+    Mutant(
         "old-word-while-waiting",
         "proof.py",
         "if named > self.floors.get(report.group, -1):",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LEAVES = "it is being taken out of the cluster"
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
+_AT_WORK = frozenset((Phase.STARTING, Phase.STARTED, Phase.STOPPING, Phase.STUCK))
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -73,16 +74,39 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
-    """For each group how long it could have run on that node without a break: what a failback is measured by."""
+    """For each group how long it could have run on that node without a break: what a failback is measured by.
+
+    A machine that hears nothing of us is cut off from us, as one that was lost: its time begins when it hears us again. And
+    one that had to give the group up is ready when all of it has stopped there, or clients would wait for that.
+    """
     spans: dict[str, Duration] = {}
     for name, charge in node.steward.charges.items():
         worse = seen.name in charge.behind_since or reach.unknown(node, charge, seen.name, now)
-        if seen.bar or name in seen.unfit or worse:
+        away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)
+        if seen.bar or name in seen.unfit or worse or away:
             charge.able_since.pop(seen.name, None)
             spans[name] = 0
         else:
             spans[name] = now - charge.able_since.setdefault(seen.name, now)
     return spans
+
+
+def _deaf(node: Node, name: str) -> bool:
+    """Whether the other one of two hears nothing of us. (Of three, the third passes on what is said.)"""
+    return name != node.me and (name in node.steward.deaf or node.steward.around.peer_silent)
+
+
+def _still_stops(node: Node, charge: Charge, name: str) -> bool:
+    """Whether parts of a group may still run on a node that does not hold it."""
+    group, state = charge.group.name, node.states.get(name)
+    if name == node.me:
+        held, phases = group in node.steward.claims.claims, (charge.execution.phase(),)
+    elif state is not None:
+        held = any(hold.group == group for hold in state.holds)
+        phases = tuple(report.phase for report in state.groups if report.group == group)
+    else:
+        return False
+    return not held and not _AT_WORK.isdisjoint(phases)
 
 
 def behind(node: Node, name: str, now: Instant) -> dict[str, Duration]:
