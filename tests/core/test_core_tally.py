@@ -121,7 +121,13 @@ def test_what_is_said_for_people_does_not_matter(moving_to: str | None, cause: C
     group = Group("site", ())
     charge = Charge(group, Execution(group, lambda: 1, frozenset()))
     charge.moving_to = moving_to
-    for why in ("more of its ping targets answer on ha02", "it is in standby", "it is being stopped", "", "ha02 is nicer"):
+    for why in (
+        "more of its ping targets answer on ha02",
+        "it is in standby",
+        "it is being stopped",
+        "",
+        "ha02 is nicer",
+    ):
         for order in (("ha02", "ha01"), ("ha02",)):
             tally = Tally()
             tally.leaves(charge, Decision("site", "ha02", why, {"ha01": why}, order, cause=cause))

@@ -77,8 +77,8 @@ class View:
 class Decision:
     """``node`` None: it can run nowhere. ``order``: all nodes that could run it, best first. ``not_on``: why not there.
 
-    ``wait``: failback to ``order[0]`` is due after this long, if nothing changes; None if no failback is coming. ``cause``: why it
-    leaves its holder for ``node``; None if it does not.
+    ``wait``: failback to ``order[0]`` is due after this long, if nothing changes; None if no failback is coming. ``cause``: why
+    it leaves its holder for ``node``; None if it does not.
     """
 
     group: str
