@@ -172,13 +172,24 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A ballot that was granted to ``holder``, which has not said since that everything of the group has stopped on its machine.
+
+    ``holder`` "": a voter of an earlier version did not name it; the ballot tells who it was.
+    """
+
+    ballot: int
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BidAnswer:
     """A voter's answer to a Bid.
 
     ``wait``: how long the promise in the way still runs, by the voter's clock. ``dead_time``: how long the voter's promise
-    lasts from when it heard the message of ``echo``. ``highest``: when refused, the highest ballot it has granted for the
-    group; when granted, the last ballot before this one whose holder never said that everything of it has stopped, or 0.
-    ``last`` is that holder.
+    lasts from when it heard the message of ``echo``. ``highest``: of a refusal, the highest ballot it has granted for the
+    group. ``unfinished``: of a grant, whose programs may still run somewhere, as far as this voter knows: all of them, newest
+    first. ``newest_only``: it is a voter of an earlier version, which names one and may know of more.
     """
 
     voter: str
@@ -193,7 +204,8 @@ class BidAnswer:
     wait: Duration = 0
     highest: int = 0
     why: str = ""
-    last: str = ""
+    unfinished: tuple[Unfinished, ...] = ()
+    newest_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from understudy.messages import (
     Message,
     NodeState,
     Phase,
+    Unfinished,
     Vote,
     Wish,
 )
@@ -288,8 +289,9 @@ class Core:
             granted,
             dead_time,
             wait,
-            highest,
+            0 if granted else highest,
             why,
+            (Unfinished(highest),) if granted and highest else (),
         )
 
     # Short ways to a situation

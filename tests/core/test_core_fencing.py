@@ -22,7 +22,7 @@ from understudy.effects import (
 )
 from understudy.events import AdminRequest, Finished, ManagerChanged, Outcome, ShutdownAsked, Started
 from understudy.fence_devices import FenceDevice, FenceKind
-from understudy.messages import Bid, GroupReport, Heartbeat, Hold, Phase
+from understudy.messages import Bid, GroupReport, Heartbeat, Hold, Phase, Unfinished
 from understudy.model import Cluster, Group, Quorum
 from understudy.units import MILLISECOND, SECOND
 
@@ -199,11 +199,11 @@ def test_proof_that_was_asked_for_before_the_lease_is_used_only_if_nobody_held_i
     assert claim is not None
     known = steward.fencing.targets["ha02"].ballots["site"]
     steward.proof.unfinished("site", "ha02")
-    claim.unfinished = {known}
+    claim.unfinished = {Unfinished(known, "ha02")}
     awaiting.begin(steward, charge, claim, core.now)
     assert charge.waiting_for == ()
     steward.proof.unfinished("site", "ha02")
-    claim.unfinished = {known + 256}
+    claim.unfinished = {Unfinished(known + 256, "ha02")}
     awaiting.begin(steward, charge, claim, core.now)
     assert charge.waiting_for == ("ha02",), "it held the group after it was switched on again"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, of, program, state
-from test_core_fencing import HIS, answer, database, device, fences, started
+from test_core_fencing import HIS, after_a_lost_holder, answer, database, device, fences, started
 
+from understudy.core import awaiting
 from understudy.effects import Action, Reply, RunAgent
 from understudy.events import AdminRequest, Outcome
-from understudy.messages import Bid, GroupReport, Hold, Phase
+from understudy.messages import Bid, GroupReport, Hold, Phase, Unfinished
 from understudy.units import MILLISECOND, SECOND
 
 
@@ -46,7 +48,7 @@ def test_an_answer_to_a_question_of_before_is_no_proof_if_the_machine_held_the_g
     core = two_groups_of_a_lost_holder()
     claim = core.node.steward.claims.held("mail")
     assert claim is not None
-    claim.unfinished = {HIS + 512}
+    claim.unfinished = {Unfinished(HIS + 512, "ha02")}
     answer(core)
     assert core.node.steward.charges["site"].waiting_for == ()
     assert core.node.steward.charges["mail"].waiting_for == ("ha02",)
@@ -90,3 +92,43 @@ def test_a_group_may_be_called_operator() -> None:
     assert len(fences(core)) == 2, "it is tried again"
     answer(core, Outcome.FAILED, "login denied")
     assert not of(Reply, core.effects)[-1].ok
+
+
+@pytest.mark.parametrize("newest_only", [False, True], ids=["all are named", "by an earlier version"])
+def test_who_said_stopped_and_is_not_named_is_waited_for_only_if_a_voter_may_hide_it(newest_only: bool) -> None:
+    core = after_a_lost_holder()
+    answer(core)
+    steward = core.node.steward
+    charge, claim = steward.charges["site"], steward.claims.held("site")
+    assert claim is not None
+    assert "ha02" not in steward.alive
+    steward.fencing.targets["ha02"].confirmed_at = None  # what it has against it is only what a voter may hide
+    steward.proof.stopped_at["site", "ha02"] = core.now
+    claim.unfinished, claim.newest_only = {Unfinished(HIS + 512, "ha03")}, newest_only
+    awaiting.begin(steward, charge, claim, core.now)
+    assert charge.waiting_for == (("ha02",) if newest_only else ())
+
+
+@pytest.mark.parametrize("newest_only", [False, True], ids=["all are named", "by an earlier version"])
+def test_another_lost_holder_spoils_a_confirmation_only_if_a_voter_may_hide_more(newest_only: bool) -> None:
+    core = after_a_lost_holder()
+    answer(core)
+    steward = core.node.steward
+    charge, claim = steward.charges["site"], steward.claims.held("site")
+    assert claim is not None
+    steward.proof.unfinished("site", "ha02")
+    claim.unfinished, claim.newest_only = {Unfinished(HIS + 512, "ha03")}, newest_only
+    awaiting.begin(steward, charge, claim, core.now)
+    assert charge.waiting_for == (("ha02",) if newest_only else ())
+
+
+def test_a_ballot_of_nobody_knows_whom_may_be_anybodys() -> None:
+    core = after_a_lost_holder()
+    answer(core)
+    steward = core.node.steward
+    charge, claim = steward.charges["site"], steward.claims.held("site")
+    assert claim is not None
+    steward.proof.unfinished("site", "ha02")
+    claim.unfinished = {Unfinished(HIS | 0xFF)}
+    awaiting.begin(steward, charge, claim, core.now)
+    assert charge.waiting_for == ("ha02",)

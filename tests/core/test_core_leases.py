@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from core_parts import BEAT, DEAD, MARGIN, OURS
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.core.leases import Claim, Claims, Stage
-from understudy.messages import BidAnswer, Hold
+from understudy.messages import BidAnswer, Hold, Unfinished
 from understudy.units import MILLISECOND, NEVER, Duration, Instant
 
 
@@ -26,9 +27,9 @@ def bidding(now: Instant = 0) -> tuple[Claims, Claim]:
 def answer(
     claim: Claim, voter: str, granted: bool = False, wait: Duration = 0, highest: int = 0, echo: Instant = 0
 ) -> BidAnswer:
-    return BidAnswer(
-        voter, 9, "ha01", OURS, claim.group, claim.ballot, echo, granted, DEAD, wait, highest, f"{voter}: no"
-    )
+    said = (voter, 9, "ha01", OURS, claim.group, claim.ballot, echo, granted, DEAD, wait)
+    unfinished = (Unfinished(highest, "ha05"),) if granted and highest else ()
+    return BidAnswer(*said, 0 if granted else highest, f"{voter}: no", unfinished)
 
 
 # Ballots
@@ -184,7 +185,15 @@ def test_the_unfinished_ballots_of_all_grants_are_kept() -> None:
     for voter, highest in (("arbiter", 41), ("ha02", 57), ("ha03", 0)):
         found.answered(claim, answer(claim, voter, granted=True, highest=highest, echo=1), 1)
     found.answered(claim, answer(claim, "ha04", highest=99), 1)
-    assert claim.unfinished == {41, 57}, "none from a refusal, where the number means something else"
+    assert claim.unfinished == {Unfinished(41, "ha05"), Unfinished(57, "ha05")}, "none from a refusal"
+    assert not claim.newest_only
+
+
+def test_that_one_voter_may_know_of_more_is_kept() -> None:
+    found, claim = bidding()
+    found.answered(claim, replace(answer(claim, "arbiter", granted=True, highest=41), newest_only=True), 1)
+    found.answered(claim, answer(claim, "ha02", granted=True, highest=57), 1)
+    assert claim.newest_only
 
 
 def test_a_refusal_teaches_the_ballot_to_beat() -> None:

@@ -7,7 +7,8 @@ import pytest
 from understudy.core.charge import Charge, Reservation
 from understudy.core.execution import Execution
 from understudy.core.node import Node
-from understudy.core.tally import Cause, Tally
+from understudy.core.placement import Cause, Decision
+from understudy.core.tally import Tally
 from understudy.model import Group
 from understudy.sim.script import Script
 
@@ -102,3 +103,40 @@ def test_what_was_handed_over_is_not_counted_again_where_it_arrives() -> None:
     assert not tally.moves, "nobody had it"
     tally.taken(charge, "ha02", unfinished=True)
     assert tally.counters() == {"moves.holder-lost.site": 1}
+
+
+@pytest.mark.parametrize(
+    ("moving_to", "cause", "counted_as"),
+    [
+        (None, Cause.FAILBACK, "failback"),
+        (None, Cause.UNFIT, "unfit"),
+        (None, Cause.STANDBY, "standby"),
+        (None, Cause.STOPPED, "daemon-stopped"),
+        ("ha02", None, "operator"),
+        ("ha02", Cause.STANDBY, "operator"),
+    ],
+)
+def test_what_is_said_for_people_does_not_matter(moving_to: str | None, cause: Cause | None, counted_as: str) -> None:
+    """Neither the reason nor where the group could run: sentences are written anew, and may quote each other."""
+    group = Group("site", ())
+    charge = Charge(group, Execution(group, lambda: 1, frozenset()))
+    charge.moving_to = moving_to
+    for why in (
+        "more of its ping targets answer on ha02",
+        "it is in standby",
+        "it is being stopped",
+        "",
+        "ha02 is nicer",
+    ):
+        for order in (("ha02", "ha01"), ("ha02",)):
+            tally = Tally()
+            tally.leaves(charge, Decision("site", "ha02", why, {"ha01": why}, order, cause=cause))
+            assert tally.counters() == {f"moves.{counted_as}.site": 1}
+
+
+def test_a_group_that_goes_where_more_ping_targets_answer_has_left_an_unfit_node() -> None:
+    script = Script(Node)
+    reach = "cluster 2 nodes witness arbiter ping 192.0.2.9 heartbeat 200ms dead 1s\n"
+    line = "group site address 192.168.58.100 prefer ha01 ha02 reach 192.0.2.9 damping 2s\n"
+    script.render(reach + line + "start all\nadvance 6s\nping ha01 fails\nadvance 6s\n")
+    assert counted(script) == {("ha01", "unfit"): 1}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.core.votes import Promise, Ruling, Voter
-from understudy.messages import Vote
+from understudy.messages import Unfinished, Vote
 from understudy.units import NEVER, Duration, Instant
 
 A, B = 0xA, 0xB
@@ -246,13 +246,23 @@ def told(found: Voter, number: int = 90, member: int = 2) -> int:
     """What the next bidder hears, long after all promises have ended."""
     ruling = found.bid("site", "ha03", 0xC, ballot(number, member), 0, 100 * DEAD)
     assert ruling.granted
-    return ruling.highest
+    return ruling.unfinished[0].ballot if ruling.unfinished else 0
 
 
 def test_the_next_bidder_hears_of_a_holder_that_never_said_it_stopped() -> None:
     found = holder_gone()
     assert told(found) == ballot(41, 0)
     assert told(found) == ballot(41, 0), "a repeated bid gets the same answer: the first may have been lost"
+
+
+def test_of_several_holders_all_are_named_and_none_that_said_it_has_stopped() -> None:
+    found = holder_gone()
+    found.renew("site", "ha02", B, ballot(42, 1), 0, DEAD)
+    found.renew("site", "ha04", 0xD, ballot(43, 3), 0, 2 * DEAD)
+    found.stopped("site", "ha02", B, 1)
+    ruling = found.bid("site", "ha03", 0xC, ballot(90, 2), 0, 100 * DEAD)
+    assert ruling.unfinished == (Unfinished(ballot(43, 3), "ha04"), Unfinished(ballot(41, 0), "ha01"))
+    assert (ruling.granted, ruling.highest) == (True, 0), "the highest ballot is the word of a refusal"
 
 
 def test_nobody_is_told_of_its_own_ballots() -> None:
@@ -295,7 +305,7 @@ def test_a_holder_that_was_only_renewed_is_told_of_too() -> None:
 
 def test_a_bid_that_was_withdrawn_does_not_make_the_holder_before_it_forgotten() -> None:
     found = holder_gone()
-    assert found.bid("site", "ha02", B, ballot(42, 1), 0, DEAD).highest == ballot(41, 0)
+    assert found.bid("site", "ha02", B, ballot(42, 1), 0, DEAD).unfinished == (Unfinished(ballot(41, 0), "ha01"),)
     found.release("site", "ha02", ballot(42, 1), stopped=True)
     assert told(found) == ballot(41, 0), "ha01 has still not said that it stopped"
 

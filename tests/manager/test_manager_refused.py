@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from understudy.manager.refused import REMEDIES, RefusedLately
+from understudy.core.links import Drop
+from understudy.manager.refused import FEWEST, REMEDIES, RefusedLately
 from understudy.units import SECOND
 from understudy.wire.reject import Reason
 
@@ -42,11 +43,23 @@ def test_a_screen_that_looks_all_the_time_loses_nothing() -> None:
 
 
 def test_every_reason_is_one_of_the_wire_and_names_a_remedy() -> None:
-    assert set(REMEDIES) <= {reason.value for reason in Reason}
+    assert set(REMEDIES) <= {reason.value for reason in (*Reason, *Drop)}
     refused = RefusedLately()
     refused.add({}, 0)
-    refused.add(dict.fromkeys(REMEDIES, 1), SECOND)
+    refused.add({reason: FEWEST.get(reason, 1) for reason in REMEDIES}, SECOND)
     warnings = refused.warnings(SECOND)
     assert len(warnings) == len(REMEDIES)
     for text in warnings:
-        assert re.match(r"1 datagram was refused in the last minute \([a-z-]+\): .{30}", text)
+        assert re.match(r"(1 datagram was|\d+ datagrams were) refused in the last minute \([a-z-]+\): .{30}", text)
+
+
+def test_a_member_that_does_not_hear_us_is_told_of_and_one_that_only_starts_is_not() -> None:
+    refused = RefusedLately()
+    refused.add({"unproven-incarnation": 0}, 0)
+    refused.add({"unproven-incarnation": 4}, SECOND)
+    assert refused.warnings(2 * SECOND) == (), "two links, and one round trip on each"
+    refused.add({"unproven-incarnation": 4 + 5 * 2 * 10}, 12 * SECOND)
+    (warning,) = refused.warnings(12 * SECOND)
+    assert "104 datagrams were refused in the last minute (unproven-incarnation)" in warning
+    assert "does not hear this machine" in warning
+    assert refused.warnings(80 * SECOND) == ()

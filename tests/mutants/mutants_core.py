@@ -110,8 +110,8 @@ LEASE = (
     Mutant(
         "unfinished-forgotten",
         "votes.py",
-        "before = max(others, key=lambda item: item.ballot, default=None)",
-        "before = None",
+        "return Ruling(True, unfinished=tuple(Unfinished(item.ballot, item.holder) for item in others))",
+        "return Ruling(True)",
         "voters do not say whose programs may still run",
         "it takes a holder that the next one never heard of, and that hides its programs; tests/core/test_core_votes.py sees it",
     ),

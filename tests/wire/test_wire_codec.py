@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from wire_reference import section
-from wire_samples import BALLOT, SAMPLES, messages, state
+from wire_samples import BALLOT, GRANT, SAMPLES, messages, state
 
 from understudy.config.groups import MOST_GROUPS
 from understudy.core.wishes import LONGEST_BY, LONGEST_REASON
@@ -18,6 +18,7 @@ from understudy.messages import (
     Answer,
     Ask,
     Bid,
+    BidAnswer,
     GroupReport,
     Heard,
     Heartbeat,
@@ -25,6 +26,7 @@ from understudy.messages import (
     Message,
     NodeState,
     Phase,
+    Unfinished,
     Vote,
     Wish,
     WishKind,
@@ -56,7 +58,8 @@ def test_a_body_cut_anywhere_is_malformed(message: Message) -> None:
     # Cut just before an optional section it is a shorter message; the seal is what refuses that.
     shorter = [cut for cut in cuts if cut != MALFORMED]
     assert all(type(cut) is type(message) for cut in shorter)
-    assert len(shorter) == {"Heartbeat": 2, "Echo": 1}.get(type(message).__name__, 0)
+    granted = isinstance(message, BidAnswer) and message.granted
+    assert len(shorter) == (2 if granted else {"Heartbeat": 2, "Echo": 1}.get(type(message).__name__, 0))
 
 
 @pytest.mark.parametrize("message", SAMPLES, ids=lambda message: type(message).__name__)
@@ -302,3 +305,22 @@ def test_a_word_about_other_voters_that_no_version_writes_is_malformed(wrong: by
     grown = len(wrong) - 4
     length = int.from_bytes(plain[2:4], "big") + grown
     assert decode(spoilt[:2] + length.to_bytes(2, "big") + spoilt[4:]) == MALFORMED
+
+
+def test_a_member_of_an_earlier_version_reads_the_newest_of_the_unfinished_and_is_read_so() -> None:
+    """Its answers have no section 15, and the oldest no section 14 either."""
+    said = replace(GRANT, unfinished=(Unfinished(43, "ha03"), Unfinished(41, "ha02")))
+    body = encode(said)
+    assert decode(body) == said
+    earlier = body.replace(section(15, bytes(7) + b"\x2b\x04ha03" + bytes(7) + b"\x29\x04ha02"), b"")
+    assert len(earlier) < len(body)
+    assert decode(earlier) == replace(said, unfinished=(Unfinished(43, "ha03"),), newest_only=True)
+    assert encode(replace(said, unfinished=said.unfinished[:1], newest_only=True)) == earlier
+    oldest = earlier.replace(section(14, b"ha03"), b"")
+    assert decode(oldest) == replace(said, unfinished=(Unfinished(43),), newest_only=True)
+
+
+@pytest.mark.parametrize("content", [bytes(8), bytes(8) + b"\x02x", bytes(8) + b"\x01\xff"], ids=bytes.hex)
+def test_malformed_lists_of_the_unfinished(content: bytes) -> None:
+    assert decode(encode(GRANT) + section(15, bytes(8) + b"\x01x")) == replace(GRANT, unfinished=(Unfinished(0, "x"),))
+    assert decode(encode(GRANT) + section(15, content)) == MALFORMED

@@ -22,6 +22,7 @@ from understudy.messages import (
     Page,
     Phase,
     Release,
+    Unfinished,
     Vote,
     Wish,
     WishKind,
@@ -55,13 +56,18 @@ ASKED = (
 )
 
 
+GRANT = BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_000_000)
+
 SAMPLES: tuple[Message, ...] = (
     Heartbeat(
         replace(state(), wishes=ASKED, not_up=("site",), reaches=("192.168.58.1",)),
         (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED, reaches=())),
     ),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
-    BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_000_000, 25_000_000, 3, "promised to ha03"),
+    BidAnswer(
+        "ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, False, 990_000_000, 25_000_000, 3, "promised to ha03"
+    ),
+    replace(GRANT, unfinished=(Unfinished(BALLOT - 1, "ha03"), Unfinished(BALLOT - 254, "ha02"))),
     Release("ha01", 7, "site", BALLOT, "ha02", stopped=True),
     Ask("ha01", "ha02", 17, "move", "site", "ha01", "root"),
     Answer("ha02", "ha01", 17, False, "site is not here"),
@@ -109,12 +115,14 @@ states = st.builds(
     member=names,
     left=names,
 )
+asked = (names, unsigned, names, unsigned, names, unsigned, times)
+unfinished = st.builds(Unfinished, st.integers(1, 2**64 - 1), names)
 messages = st.one_of(
     st.builds(Heartbeat, states, several(states)),
     st.builds(Bid, names, unsigned, names, unsigned, times, unsigned),
-    st.builds(
-        BidAnswer, names, unsigned, names, unsigned, names, unsigned, times, flags, times, times, unsigned, names, names
-    ),
+    st.builds(BidAnswer, *asked, st.just(False), times, times, unsigned, names),
+    st.builds(BidAnswer, *asked, st.just(True), times, times, unfinished=several(unfinished)),
+    st.builds(BidAnswer, *asked, st.just(True), times, unfinished=st.tuples(unfinished), newest_only=st.just(True)),
     st.builds(Release, names, unsigned, names, unsigned, st.none() | names, flags),
     st.builds(Ask, names, names, unsigned, names, names, names, names),
     st.builds(Answer, names, names, unsigned, flags, names),

@@ -49,15 +49,21 @@ def begin(steward: Steward, charge: Charge, claim: Claim, now: Instant) -> None:
 def _doubt(steward: Steward, group: str, claim: Claim) -> None:
     """Whose old word "stopped" does not count any more, because nobody vouches that it took nothing since.
 
-    What a machine took after its last word to us, a voter of ours has granted; but a voter that has started since then has
-    forgotten it, and one that remembers names only the newest of several holders that were lost.
+    What a machine took after its last word to us, a voter of ours has granted, and names with its answer; but a voter that has
+    started since then has forgotten it, and one of an earlier version names only the newest of several.
     """
     known = set(steward.fencing.targets) | {machine for name, machine in steward.proof.gone if name == group}
     for machine in known - steward.proof.may_run.get(group, known):
         said_at = steward.proof.stopped_at.get((group, machine), -1)
-        others = claim.unfinished and machine not in steward.alive
-        if others or not _remember(steward, claim, said_at):
+        hidden = machine not in steward.alive and _may_be_hidden(steward, claim, machine)
+        if hidden or not _remember(steward, claim, said_at):
             steward.proof.unfinished(group, machine)
+
+
+def _may_be_hidden(steward: Steward, claim: Claim, machine: str) -> bool:
+    """Whether ``machine`` may be one of the holders that a voter of ours knows of, although it is not named."""
+    holders = {steward.lost_holder(item) for item in claim.unfinished}
+    return None in holders or (claim.newest_only and holders != {machine})
 
 
 def _remember(steward: Steward, claim: Claim, since: Instant) -> bool:
@@ -83,7 +89,8 @@ def _off_since(steward: Steward, group: str, machine: str, claim: Claim) -> bool
     if not steward.fencing.off(machine):
         return False
     before = steward.fencing.targets[machine].ballots.get(group, 0)
-    newer = [ballot for ballot in claim.unfinished if ballot > before or steward.lost_holder(claim, ballot) != machine]
+    named = [item.ballot for item in claim.unfinished if steward.lost_holder(item) == machine]
+    newer = max(named, default=0) > before or _may_be_hidden(steward, claim, machine)
     confirmed_at = steward.fencing.targets[machine].confirmed_at or 0
     return steward.cluster.quorum is Quorum.FENCE or (not newer and _remember(steward, claim, confirmed_at))
 

@@ -130,7 +130,7 @@ def bid(node: Node, bid: Bid, link: str, now: Instant) -> None:
         wait=ruling.wait,
         highest=ruling.highest,
         why="" if ruling.granted else f"{node.me}: {ruling.why}",
-        last=ruling.last,
+        unfinished=ruling.unfinished,
     )
     node.out.append(Send(answer, bid.node, link))
 

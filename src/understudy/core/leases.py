@@ -17,7 +17,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..messages import BidAnswer, Hold
+from ..messages import BidAnswer, Hold, Unfinished
 from ..units import MILLISECOND, NEVER, Duration, Instant
 
 
@@ -32,7 +32,8 @@ class Stage(Enum):
 class Claim:
     """Our bid for one group, or our hold of it. ``echoes``: for each voter (our ``sent_at`` it echoed, its dead time).
 
-    ``raised``: made at once instead of one whose ballot a voter had seen exceeded.
+    ``unfinished``: by the word of those who granted it, whose programs may still run somewhere; with ``newest_only`` one of
+    them may know of more. ``raised``: made at once instead of one whose ballot a voter had seen exceeded.
     """
 
     group: str
@@ -45,17 +46,10 @@ class Claim:
     echoes: dict[str, tuple[Instant, Duration]] = field(default_factory=dict)
     ask_again: dict[str, Instant] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
-    unfinished: set[int] = field(default_factory=set)
-    lost_holders: dict[int, str] = field(default_factory=dict)
+    unfinished: set[Unfinished] = field(default_factory=set)
+    newest_only: bool = False
     raised: bool = False
     until: Instant = 0
-
-    def note_unfinished(self, ballot: int, holder: str = "") -> None:
-        """A voter remembers an earlier ballot whose holder never said that everything has stopped (0: it knows of none)."""
-        if ballot:
-            self.unfinished.add(ballot)
-        if ballot and holder:
-            self.lost_holders[ballot] = holder
 
 
 class Claims:
@@ -127,7 +121,8 @@ class Claims:
         """A voter's answer to our standing bid."""
         if answer.granted:
             self.echo(claim.group, answer.ballot, answer.voter, answer.echo, answer.dead_time)
-            claim.note_unfinished(answer.highest, answer.last)
+            claim.unfinished.update(answer.unfinished)
+            claim.newest_only |= answer.newest_only
             return
         self.saw_ballot(answer.highest)
         claim.refusals[answer.voter] = answer.why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState, Phase
@@ -9,7 +10,7 @@ from ..model import Role
 from ..units import Duration, Instant, format_duration
 from . import awaiting, clock, reach, wishing
 from .membership import State
-from .placement import NodeView, View
+from .placement import Cause, NodeView, View
 
 if TYPE_CHECKING:
     from .charge import Charge
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 LEAVES = "it is being taken out of the cluster"
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
+_AT_WORK = frozenset((Phase.STARTING, Phase.STARTED, Phase.STOPPING, Phase.STUCK))
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -63,7 +65,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         reach.look(node, charge, nodes, now)
     for name, seen in nodes.items():
         able, worse = able_for(node, seen, now), behind(node, name, now)
-        nodes[name] = NodeView(name, seen.bar, seen.up_for, seen.unfit, able, drains=seen.drains, behind=worse)
+        nodes[name] = replace(seen, able_for=able, behind=worse)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(
@@ -72,16 +74,39 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
-    """For each group how long it could have run on that node without a break: what a failback is measured by."""
+    """For each group how long it could have run on that node without a break: what a failback is measured by.
+
+    A machine that hears nothing of us is cut off from us, as one that was lost: its time begins when it hears us again. And
+    one that had to give the group up is ready when all of it has stopped there, or clients would wait for that.
+    """
     spans: dict[str, Duration] = {}
     for name, charge in node.steward.charges.items():
         worse = seen.name in charge.behind_since or reach.unknown(node, charge, seen.name, now)
-        if seen.bar or name in seen.unfit or worse:
+        away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)
+        if seen.bar or name in seen.unfit or worse or away:
             charge.able_since.pop(seen.name, None)
             spans[name] = 0
         else:
             spans[name] = now - charge.able_since.setdefault(seen.name, now)
     return spans
+
+
+def _deaf(node: Node, name: str) -> bool:
+    """Whether the other one of two hears nothing of us. (Of three, the third passes on what is said.)"""
+    return name != node.me and (name in node.steward.deaf or node.steward.around.peer_silent)
+
+
+def _still_stops(node: Node, charge: Charge, name: str) -> bool:
+    """Whether parts of a group may still run on a node that does not hold it."""
+    group, state = charge.group.name, node.states.get(name)
+    if name == node.me:
+        held, phases = group in node.steward.claims.claims, (charge.execution.phase(),)
+    elif state is not None:
+        held = any(hold.group == group for hold in state.holds)
+        phases = tuple(report.phase for report in state.groups if report.group == group)
+    else:
+        return False
+    return not held and not _AT_WORK.isdisjoint(phases)
 
 
 def behind(node: Node, name: str, now: Instant) -> dict[str, Duration]:
@@ -104,7 +129,8 @@ def own_view(node: Node, now: Instant) -> NodeView:
         if why:
             unfit[name] = why
     drains = node.draining and not node.leaving
-    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit, drains=drains)
+    cause = Cause.STOPPED if node.leaving else Cause.STANDBY if node.standby else Cause.UNFIT
+    return NodeView(node.me, bar(node, now), max(0, now - node.ready_since), unfit, drains=drains, cause=cause)
 
 
 def other_view(node: Node, name: str, now: Instant) -> NodeView:
@@ -116,7 +142,7 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
         return NodeView(name, f"it is lost, silent for {silent}")
     if state.standby:
-        return NodeView(name, IN_STANDBY, drains=state.draining)
+        return NodeView(name, IN_STANDBY, drains=state.draining, cause=Cause.STANDBY)
     if not node.agrees(name):
         return NodeView(name, "its configuration counts other voters")
     if node.electorate.bar(name):

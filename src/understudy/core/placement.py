@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from ..model import Cluster, FailbackKind, Group
 from ..units import MILLISECOND, Duration, format_duration
@@ -17,9 +18,23 @@ MOVED_HERE = "an operator moved it here"
 MORE_ANSWER = "more of its ping targets answer"
 
 
+class Cause(Enum):
+    """Why a group moved. ``UNFIT``: it failed there, a device lost its carrier, there was nobody to run programs,
+    more of its ping targets answer elsewhere.
+    """
+
+    OPERATOR = "operator"
+    FAILBACK = "failback"
+    STANDBY = "standby"
+    STOPPED = "daemon-stopped"
+    UNFIT = "unfit"
+    LOST = "holder-lost"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may); ``up_for`` how long it is up.
+    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may), in words, and ``cause`` what groups
+    then move for; ``up_for`` how long it is up.
 
     ``unfit``: for each group that cannot run there, why. ``able_for``: for each group how long it could have run there
     without a break, where that is shorter. ``drains``: although barred, it keeps what it holds while no other node can take it.
@@ -33,6 +48,7 @@ class NodeView:
     able_for: Mapping[str, Duration] = field(default_factory=dict)
     drains: bool = False
     behind: Mapping[str, Duration] = field(default_factory=dict)
+    cause: Cause = Cause.UNFIT
 
     def ready_for(self, group: str) -> Duration:
         """How long ``group`` could have run here."""
@@ -61,7 +77,8 @@ class View:
 class Decision:
     """``node`` None: it can run nowhere. ``order``: all nodes that could run it, best first. ``not_on``: why not there.
 
-    ``wait``: failback to ``order[0]`` is due after this long, if nothing changes; None if no failback is coming.
+    ``wait``: failback to ``order[0]`` is due after this long, if nothing changes; None if no failback is coming. ``cause``: why
+    it leaves its holder for ``node``; None if it does not.
     """
 
     group: str
@@ -70,6 +87,7 @@ class Decision:
     not_on: Mapping[str, str]
     order: tuple[str, ...]
     wait: Duration | None = None
+    cause: Cause | None = None
 
 
 def candidates(cluster: Cluster, group: Group) -> tuple[str, ...]:
@@ -121,9 +139,12 @@ def _chosen(group: Group, view: View, holder: str | None, able: tuple[str, ...],
         return _held(group, view, holder, able, barred)
     best = able[0]
     why = _first_reason(group, best, able)
+    cause: Cause | None = None
     if holder is not None:
         why = f"{holder} cannot keep it ({barred.get(holder, 'not a node')}); {why}"
-    return Decision(group.name, best, why, _not_on(group, best, able, barred), able)
+        seen = view.nodes.get(holder)
+        cause = seen.cause if seen is not None and seen.bar else Cause.UNFIT
+    return Decision(group.name, best, why, _not_on(group, best, able, barred), able, cause=cause)
 
 
 def _without_cut_off(decision: Decision, view: View, cut_off: list[str]) -> Decision:
@@ -167,7 +188,8 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         if long_behind(group, view.nodes[holder]):
             span = _whole(view.nodes[holder].behind[group.name])
             why = f"{MORE_ANSWER} on {best} than on {holder}, for {span}"
-            return Decision(group.name, best, why, {**_not_on(group, best, able, barred), holder: why}, able)
+            reasons = {**_not_on(group, best, able, barred), holder: why}
+            return Decision(group.name, best, why, reasons, able, cause=Cause.UNFIT)
     if group.name in view.pinned:
         reason = MOVED_HERE
     elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
@@ -182,7 +204,7 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         if wait == 0:
             when = "" if group.failback.hours is None else f" within {group.failback.hours}"
             why = f"{best} is preferred and has been ready for {_whole(ready)}: fails back{when}"
-            return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0)
+            return Decision(group.name, best, why, _not_on(group, best, able, barred), able, 0, Cause.FAILBACK)
         reason = f"{best} is preferred but is ready only for {_whole(ready)}"
     not_on = _not_on(group, holder, able, barred)
     not_on[best] = reason

@@ -10,8 +10,8 @@ or be started there, as part of another group.
 
 Time is no proof against a machine whose last word was that a part has failed and has not stopped: see ``tried_and_failed``.
 
-A majority that grants a bid also tells the last ballot whose holder never said that it had stopped; a ballot names its
-bidder. So a holder that we never heard of cannot be overlooked.
+A majority that grants a bid also names all who were granted one before and never said that they had stopped. So a holder that we
+never heard of cannot be overlooked, and a machine that nobody names and that said "stopped" need not be waited for.
 """
 
 from __future__ import annotations

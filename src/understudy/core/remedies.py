@@ -12,7 +12,7 @@ from ..model import Quorum
 from ..units import Duration, Instant
 from . import clock, outlook
 from .membership import State
-from .placement import NodeView, View, stays_by_word
+from .placement import Cause, NodeView, View, stays_by_word
 from .prospects import Known, span
 from .quorum import needed
 
@@ -103,7 +103,7 @@ def _ends_of(node: Node, seen: NodeView) -> dict[tuple[str, str], str]:
     name = seen.name
     if node.membership.state(name) in (State.LOST, State.UNKNOWN) or name not in node.states:
         return {(name, ""): HEARD_AGAIN}
-    if seen.bar == outlook.IN_STANDBY:
+    if seen.cause is Cause.STANDBY:
         return {(name, ""): f"`understudy online {name}`"}
     if not node.agrees(name):
         return {(name, ""): "when both run with the same configuration file"}

@@ -18,7 +18,7 @@ from ..effects import Announce as AnnounceEffect
 from ..effects import Effect, KernelLease, Level, Note, Send
 from ..errors import check
 from ..events import Outcome, ProbeAnswered
-from ..messages import Bid, BidAnswer, Release
+from ..messages import Bid, BidAnswer, Release, Unfinished
 from ..model import AddressResource, Cluster, Quorum
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from . import asking, awaiting, ordering
@@ -139,7 +139,7 @@ class Steward:
             charge.why_here = f"cannot leave {self.me}: {', '.join(stuck)} did not stop; {why}"
         if execution.safe_to_release(now):
             if target is not None:
-                self.tally.leaves(charge, decision, self.me)
+                self.tally.leaves(charge, decision)
             self.release(charge, claim, target, why, now)
 
     def _follow_vacant(self, charge: Charge, decision: Decision, holder: str | None, ready: bool, now: Instant) -> None:
@@ -217,7 +217,7 @@ class Steward:
             self.claims.not_before[name] = now + max(ruling.wait, MILLISECOND)
             self.wake(self.claims.not_before[name])
             return
-        claim.note_unfinished(ruling.highest, ruling.last)
+        claim.unfinished.update(ruling.unfinished)
         self.claims.echo(name, claim.ballot, self.me, now, self.voter.dead_time)
         self._send_bid(claim, None, now)
         self.counted(name, now)
@@ -289,13 +289,13 @@ class Steward:
     def _acquired(self, charge: Charge, claim: Claim, now: Instant) -> None:
         name = charge.group.name
         votes = ", ".join(sorted(claim.echoes))
-        self.tally.taken(charge, self.me, any(self.lost_holder(claim, each) for each in claim.unfinished))
+        self.tally.taken(charge, self.me, any(map(self.lost_holder, claim.unfinished)))
         adopted = "took up again what this machine held" if charge.adopting_until else "holds the lease"
         self.note(f"{self.me} {adopted}: ballot {claim.ballot}, votes of {votes}{asking.unmet(self)}", name)
         charge.kernel_until = claim.until
         self.emit(KernelLease(name, claim.until, f"ballot {claim.ballot} has the votes of {votes}"))
-        for ballot in claim.unfinished:
-            self.proof.unfinished(name, self.lost_holder(claim, ballot))
+        for item in claim.unfinished:
+            self.proof.unfinished(name, self.lost_holder(item))
         if self.cluster.quorum is Quorum.PAIR and len(claim.echoes) == 1 and not charge.adopting_until:
             # Nobody but the silent peer could say whether it has taken the group since its last word.
             self.proof.unfinished(name, next(member for member in self.cluster.names if member != self.me))
@@ -320,9 +320,9 @@ class Steward:
             return None
         return self.ordered[index]
 
-    def lost_holder(self, claim: Claim, ballot: int) -> str | None:
-        """Who held by ``ballot``, by the word of a voter, or by the number; None for ourselves."""
-        name = claim.lost_holders.get(ballot) or self.bidder(ballot)
+    def lost_holder(self, item: Unfinished) -> str | None:
+        """Who held by that ballot, by the word of a voter, or by the number; None for ourselves, or if nobody can tell."""
+        name = item.holder or self.bidder(item.ballot)
         return None if name == self.me else name
 
     def reaches(self, members: frozenset[str]) -> bool:

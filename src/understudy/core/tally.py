@@ -7,27 +7,9 @@ follows a loss by the node that takes, because the other cannot say anything.
 from __future__ import annotations
 
 from collections import Counter
-from enum import Enum
 
 from .charge import Charge
-from .outlook import BEING_STOPPED, IN_STANDBY
-from .placement import MORE_ANSWER, Decision
-
-
-class Cause(Enum):
-    """Why a group moved. ``UNFIT``: it failed there, a device lost its carrier, there was nobody to run programs,
-    more of its ping targets answer elsewhere.
-    """
-
-    OPERATOR = "operator"
-    FAILBACK = "failback"
-    STANDBY = "standby"
-    STOPPED = "daemon-stopped"
-    UNFIT = "unfit"
-    LOST = "holder-lost"
-
-
-_BARS = {BEING_STOPPED: Cause.STOPPED, IN_STANDBY: Cause.STANDBY}
+from .placement import Cause, Decision
 
 
 class Tally:
@@ -36,14 +18,9 @@ class Tally:
     def __init__(self) -> None:
         self.moves: Counter[tuple[str, Cause]] = Counter()
 
-    def leaves(self, charge: Charge, decision: Decision, me: str) -> None:
-        """The group is handed over from ``me`` to another node, by this decision."""
-        if charge.moving_to is not None:
-            cause = Cause.OPERATOR
-        elif me in decision.order:
-            cause = Cause.UNFIT if decision.why.startswith(MORE_ANSWER) else Cause.FAILBACK
-        else:
-            cause = _BARS.get(decision.not_on.get(me, ""), Cause.UNFIT)
+    def leaves(self, charge: Charge, decision: Decision) -> None:
+        """The group is handed over to another node, by this decision."""
+        cause = Cause.OPERATOR if charge.moving_to is not None else decision.cause or Cause.UNFIT
         self.moves[charge.group.name, cause] += 1
 
     def taken(self, charge: Charge, me: str, unfinished: bool) -> None:

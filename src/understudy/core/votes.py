@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from ..messages import Vote
+from ..messages import Unfinished, Vote
 from ..units import MILLISECOND, NEVER, Duration, Instant, format_duration
 
 
@@ -41,13 +41,13 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a voter decided. See ``messages.BidAnswer`` for ``wait``, ``highest`` and ``last``."""
+    """What a voter decided. See ``messages.BidAnswer`` for ``wait``, ``highest`` and ``unfinished``."""
 
     granted: bool
     wait: Duration = 0
     highest: int = 0
     why: str = ""
-    last: str = ""
+    unfinished: tuple[Unfinished, ...] = ()
 
 
 class Voter:
@@ -92,9 +92,9 @@ class Voter:
         if ballot <= highest and not repeated:
             return Ruling(False, 0, highest, "a higher ballot was granted already")
         others = [item for item in self.unfinished.get(group, {}).values() if item.holder != bidder]
-        before = max(others, key=lambda item: item.ballot, default=None)
+        others.sort(key=lambda item: item.ballot, reverse=True)
         self._promise(group, bidder, incarnation, ballot, echo, now, held=False)
-        return Ruling(True) if before is None else Ruling(True, 0, before.ballot, last=before.holder)
+        return Ruling(True, unfinished=tuple(Unfinished(item.ballot, item.holder) for item in others))
 
     def renew(
         self, group: str, holder: str, incarnation: int, ballot: int, echo: Instant, now: Instant, held: bool = True

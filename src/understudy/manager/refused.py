@@ -35,8 +35,16 @@ REMEDIES: dict[str, str] = {
         "of a version of the program that this one does not understand: compare `understudy --version` on all machines, and"
         " upgrade one version at a time"
     ),
+    "unproven-incarnation": (
+        "from a member that has started and does not hear this machine, so nobody can tell it from a recording: look whether that"
+        " member's file has this machine's addresses as they are, and whether a packet filter or a route stops what this machine"
+        " sends to it; compare the configuration files of all machines"
+    ),
 }
 """The reasons (docs/protocol.md) that come from mistakes which people can mend."""
+
+FEWEST: dict[str, int] = {"unproven-incarnation": 20}
+"""So many in the window before anything is said: a few of these are how every start of a member begins."""
 
 
 class RefusedLately:
@@ -55,11 +63,11 @@ class RefusedLately:
             self._samples.popleft()
 
     def warnings(self, now: Instant) -> tuple[str, ...]:
-        """One sentence for each reason that was counted in the last minute."""
+        """One sentence for each reason that was counted (often enough) in the last minute."""
         found = []
         for reason, remedy in REMEDIES.items():
             count = self._growth(reason, now)
-            if count:
+            if count >= FEWEST.get(reason, 1):
                 what = "1 datagram was" if count == 1 else f"{count} datagrams were"
                 found.append(f"{what} refused in the last minute ({reason}): {remedy}")
         return tuple(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ..messages import BidAnswer, Heartbeat, Message
+from ..messages import BidAnswer, Heartbeat, Message, Unfinished
 from ..wire.layout import SECTION_LAYOUT
 from ..wire.native import VERSION, Sealer
 
@@ -41,7 +41,8 @@ class OlderSealer(Sealer):
             )
             message = Heartbeat(next(states), tuple(states))
         if isinstance(message, BidAnswer):
-            message = replace(message, last="")
+            newest = tuple(Unfinished(item.ballot) for item in message.unfinished[:1])
+            message = replace(message, unfinished=newest, newest_only=bool(newest))
         return super().body(message, counter)
 
 

@@ -21,6 +21,7 @@ from ..messages import (
     NodeState,
     Page,
     Release,
+    Unfinished,
     Vote,
     Wish,
 )
@@ -69,11 +70,13 @@ from .layout import (
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_UNFINISHED,
     SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
+    UNFINISHED_LAYOUT,
     VOTE_LAYOUT,
     VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
@@ -354,6 +357,10 @@ def _decode_bid_answer(body: bytes) -> BidAnswer:
     ) = BID_ANSWER_LAYOUT.unpack_from(fields)
     voter, bidder, group, why = _names(fields, BID_ANSWER_LAYOUT.size, *sizes)
     granted = _flags(flags, FLAG_GRANTED) == FLAG_GRANTED
+    unfinished = _decode_unfinished(sections.get(SECTION_UNFINISHED, b""))
+    newest_only = granted and highest != 0 and not unfinished
+    if newest_only:
+        unfinished = (Unfinished(highest, str(sections.get(SECTION_LAST, b""), "utf-8")),)
     return BidAnswer(
         voter,
         voter_incarnation,
@@ -365,10 +372,25 @@ def _decode_bid_answer(body: bytes) -> BidAnswer:
         granted,
         dead_time,
         wait,
-        highest,
+        0 if granted else highest,
         why,
-        str(sections.get(SECTION_LAST, b""), "utf-8"),
+        unfinished if granted else (),
+        newest_only,
     )
+
+
+def _decode_unfinished(data: bytes) -> tuple[Unfinished, ...]:
+    found = []
+    at, size = 0, len(data)
+    while at < size:
+        ballot, length = UNFINISHED_LAYOUT.unpack_from(data, at)
+        at += UNFINISHED_LAYOUT.size
+        end = at + length
+        if end > size:
+            raise _Malformed
+        found.append(Unfinished(ballot, str(data[at:end], "utf-8")))
+        at = end
+    return tuple(found)
 
 
 def _decode_release(body: bytes) -> Release:

@@ -21,6 +21,7 @@ from ..messages import (
     NodeState,
     Page,
     Release,
+    Unfinished,
     Vote,
     Wish,
 )
@@ -72,12 +73,14 @@ from .layout import (
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
+    SECTION_UNFINISHED,
     SECTION_VOTERS,
     SECTION_VOTES,
     SECTION_WATCHDOG,
     SECTION_WISHES,
     STATE_LAYOUT,
     TEXT_LIMIT,
+    UNFINISHED_LAYOUT,
     VOTE_LAYOUT,
     VOTERS_LAYOUT,
     WATCHDOG_LAYOUT,
@@ -238,8 +241,11 @@ def _encode_other(message: Bid | BidAnswer | Release | Ask | Answer | Echo | Inq
         )
         return _body(KIND_BID, fixed + node + group)
     if isinstance(message, BidAnswer):
-        last = _section(SECTION_LAST, _text(message.last)) if message.last else b""
-        return _body(KIND_BID_ANSWER, _encode_bid_answer(message)) + last
+        newest = _newest(message)
+        last = _section(SECTION_LAST, _text(newest.holder)) if newest is not None and newest.holder else b""
+        every = b"" if message.newest_only else b"".join([_encode_unfinished(item) for item in message.unfinished])
+        rest = last + (_section(SECTION_UNFINISHED, every) if every else b"")
+        return _body(KIND_BID_ANSWER, _encode_bid_answer(message)) + rest
     if isinstance(message, Release):
         return _body(KIND_RELEASE, _encode_release(message))
     if isinstance(message, Ask):
@@ -267,14 +273,25 @@ def _body(kind: int, fields: bytes) -> bytes:
     return bytes((kind,)) + _section(SECTION_FIELDS, fields)
 
 
+def _newest(message: BidAnswer) -> Unfinished | None:
+    """All that a member of an earlier version reads of ``unfinished``."""
+    return max(message.unfinished, key=lambda item: item.ballot, default=None)
+
+
+def _encode_unfinished(item: Unfinished) -> bytes:
+    holder = _text(item.holder)
+    return UNFINISHED_LAYOUT.pack(item.ballot, len(holder)) + holder
+
+
 def _encode_bid_answer(message: BidAnswer) -> bytes:
     voter, bidder, group = _text(message.voter), _text(message.bidder), _text(message.group)
     why = _text(message.why, TEXT_LIMIT)
+    newest = _newest(message)
     fixed = BID_ANSWER_LAYOUT.pack(
         message.voter_incarnation,
         message.bidder_incarnation,
         message.ballot,
-        message.highest,
+        message.highest if newest is None else newest.ballot,
         message.echo,
         message.dead_time,
         message.wait,

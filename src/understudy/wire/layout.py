@@ -38,6 +38,7 @@ SECTION_NOT_UP = 11
 SECTION_REACHES = 12
 SECTION_VOTERS = 13
 SECTION_LAST = 14
+SECTION_UNFINISHED = 15
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -61,6 +62,7 @@ WATCHDOG_LAYOUT = Struct("!q")
 DRAIN_LAYOUT = Struct("!B")
 NAME_LAYOUT = Struct("!B")
 VOTERS_LAYOUT = Struct("!BBB")
+UNFINISHED_LAYOUT = Struct("!QB")
 WISH_LAYOUT = Struct("!QBBqqqBBB")
 REPORT_LAYOUT = Struct("!BBBH")
 ECHO_LAYOUT = Struct("!QqB")
