@@ -280,8 +280,8 @@ REST = (
     Mutant(
         "failed-stop-is-stopped",
         "execution.py",
-        "if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:\n                self._over",
-        "if True:\n                self._over",
+        "if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:\n                self.facts.extend(over",
+        "if True:\n                self.facts.extend(over",
         "a stop that failed counts as stopped",
     ),
     Mutant(
