@@ -1,6 +1,5 @@
 """The deliberate faults, one at a time: what is made of a stop that failed."""
 
-# ruff: noqa: E501
 
 from __future__ import annotations
 
