@@ -1,6 +1,5 @@
 """The deliberate faults, one at a time: what is made of a stop that failed."""
 
-
 from __future__ import annotations
 
 from mutants_core import Mutant
