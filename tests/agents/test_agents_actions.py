@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from understudy.adapters.agent_action import Ended
 from understudy.adapters.agent_ocf import base_environment, ocf_environment, ocf_verdict, script_verdict
 from understudy.effects import Action
 from understudy.events import Outcome
-from understudy.model import OcfResource, ScriptResource
+from understudy.model import Limits, OcfResource, ScriptResource
 from understudy.units import MILLISECOND, SECOND
 
 OK, NOT_RUNNING, FAILED, UNKNOWN = Outcome.OK, Outcome.NOT_RUNNING, Outcome.FAILED, Outcome.UNKNOWN
@@ -64,6 +65,51 @@ def test_ocf_exit_codes(action: Action, status: int, probe: bool, expected: Outc
 )
 def test_script_exit_codes(action: Action, status: int, expected: Outcome) -> None:
     assert script_verdict(action, Ended(status), True)[0] is expected
+
+
+def test_after_a_stop_that_failed_only_a_clear_word_says_that_a_script_does_not_run() -> None:
+    found = [script_verdict(MONITOR, Ended(status), False, stop_failed=True)[0] for status in (0, 1, 2, 3, 4)]
+    assert found == [OK, UNKNOWN, UNKNOWN, NOT_RUNNING, UNKNOWN]
+
+
+@pytest.mark.parametrize("status", [1, 3])
+def test_a_look_after_a_stop_that_failed(tmp_path: Path, status: int) -> None:
+    """Also by the next manager's agents: they see their own stop fail before they are asked."""
+    path = script(tmp_path / "svc", f"[ $1 = status ] && exit {status}; [ $1 = start ]")
+    stage = Stage(tmp_path, ScriptResource("svc", path))
+
+    async def scene() -> None:
+        assert await stage.outcome("monitor") == "not running", "before any stop every code counts"
+        assert await stage.outcome("start") == "ok"
+        assert await stage.outcome("stop") == "failed"
+        assert await stage.outcome("monitor") == ("not running" if status == 3 else "unknown")
+        again = stage.again()
+        assert await again.outcome("stop") == "failed"
+        os.unlink(path)
+        assert await again.outcome("monitor") == "failed", (
+            "a script that is gone says nothing about what it has started"
+        )
+
+    play(scene())
+
+
+def test_an_ocf_agent_is_not_asked_leniently_after_a_stop_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interval of 0 would make it a probe, to which agents answer "not running" when they cannot look."""
+    directory = tmp_path / "resource.d" / "testing"
+    directory.mkdir(parents=True)
+    monkeypatch.setenv("OCF_ROOT", str(tmp_path))
+    body = '[ $1 = stop ] && exit 1; [ "$OCF_RESKEY_CRM_meta_interval" = 0 ] && exit 7; exit 1'
+    script(directory / "Strict", body)
+    stage = Stage(tmp_path, OcfResource("svc", "testing", "Strict", limits=Limits(interval=0)))
+
+    async def scene() -> None:
+        assert await stage.outcome("monitor") == "not running"
+        assert await stage.outcome("stop") == "failed"
+        assert await stage.outcome("monitor") == "failed"
+
+    play(scene())
 
 
 @pytest.mark.parametrize("verdict", [ocf_verdict, script_verdict])

@@ -71,6 +71,11 @@ def test_lsb_exit_codes(action: Action, status: int, probe: bool, expected: Outc
     assert lsb_verdict(action, Ended(status), probe)[0] is expected
 
 
+def test_after_a_stop_that_failed_only_a_clear_word_says_that_it_does_not_run() -> None:
+    found = [lsb_verdict(MONITOR, Ended(status), False, stop_failed=True)[0] for status in (0, 1, 2, 3, 150)]
+    assert found == [OK, UNKNOWN, UNKNOWN, NOT_RUNNING, UNKNOWN]
+
+
 def test_what_could_not_run_is_never_ok() -> None:
     for action in Action:
         assert lsb_verdict(action, Ended(None, trouble="killed"), True)[0] is UNKNOWN
@@ -244,7 +249,9 @@ esac"""
 def test_a_stop_that_fails_in_silence_has_failed(tmp_path: Path) -> None:
     async def scene() -> None:
         stage = Stage(tmp_path, ResourceDResource("r", script(tmp_path / "quiet", "exit 1")))
+        assert await stage.run("monitor") == (NOT_RUNNING, "status says nothing")
         assert await stage.run("stop") == (FAILED, "exit code 1")
+        assert await stage.run("monitor") == (UNKNOWN, "status says nothing"), "nor does its status count then"
         assert await stage.run("start") == (FAILED, "exit code 1")
 
     play(scene())

@@ -218,6 +218,10 @@ def test_the_main_process_ends_without_d_bus(tmp_path: Path, room: Room) -> None
         outcome, text = await stage.run("monitor")
         assert outcome is NOT_RUNNING
         assert text.startswith(f"its main process {server.pid} has ended; D-Bus ")
+        assert (await stage.run("stop"))[0] is UNKNOWN
+        outcome, text = await stage.run("monitor")
+        assert outcome is UNKNOWN, "after a stop that failed that would count as the end of the whole unit"
+        assert text.startswith(f"its main process {server.pid} has ended, others of the unit may not; ")
 
     play(scene())
 

@@ -46,12 +46,13 @@ def write_programs() -> None:
 
 
 _SLOW = f"""
-# Started once the file hold.NAME is gone; its stop hangs while stuck.NAME is there.
+# Started once the file hold.NAME is gone; its stop hangs while stuck.NAME is there, and always fails while deny.NAME is.
 case "$2" in
 start) echo "$1 begins $UNDERSTUDY_NODE" >> {DIARY}
        while [ -e {BASE}/hold.$1 ]; do sleep 0.02; done
        : > /run/$1.runs; echo "$1 start $UNDERSTUDY_NODE" >> {DIARY} ;;
-stop) [ -e {BASE}/stuck.$1 ] && exec sleep 86396; rm -f /run/$1.runs; echo "$1 stop $UNDERSTUDY_NODE" >> {DIARY} ;;
+stop) [ -e {BASE}/stuck.$1 ] && exec sleep 86396; rm -f /run/$1.runs; echo "$1 stop $UNDERSTUDY_NODE" >> {DIARY}
+      [ ! -e {BASE}/deny.$1 ] ;;
 status) [ -e /run/$1.runs ] || exit 3 ;;
 esac
 """
@@ -152,6 +153,7 @@ def failing() -> Mapping[str, Any]:
         "calm": one(program("calm", on_failure="ignore"), program("beside")),
         "left": one(slow("left", on_stop_failure="go-on", stop_timeout="500ms"), program("left"), stop_timeout="1s"),
         "stuck": one(slow("stuck", on_stop_failure="fence", stop_timeout="500ms"), program("stuck")),
+        "denied": one(slow("denied", on_stop_failure="fence"), program("denied")),
         "doomed": one(program("doomed", on_failure="fence", restarts=0, exclusive=True), stop_timeout="60s"),
     }
 

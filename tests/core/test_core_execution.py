@@ -6,9 +6,10 @@ import pytest
 from core_parts import address, of, program, script
 from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site
 
-from understudy.core.execution import ADDRESS_LIMIT, FAILED_STOPS, SLACK, STOP_RETRY_MOST
+from understudy.core.execution import ADDRESS_LIMIT, SLACK
 from understudy.core.failures import GAVE_UP_PAUSE
 from understudy.core.parts import STOP_RETRY, Wanted
+from understudy.core.stopping import FAILED_STOPS, STOP_RETRY_MOST
 from understudy.effects import Action, RunAgent
 from understudy.events import Outcome
 from understudy.messages import Phase
@@ -232,7 +233,8 @@ def test_a_stop_that_fails_is_tried_again_after_ever_longer_pauses() -> None:
     assert walk.want(Wanted.STOP) == "stop httpd"
     pause, gave_up = STOP_RETRY, []
     for _ in range(7):
-        assert walk.end(FAILED, "busy") == ""
+        assert walk.end(FAILED, "busy") == "monitor httpd"
+        assert walk.end(OK) == "", "it runs, so it did not stop"
         assert walk.execution.phase() is Phase.FAILED
         assert not walk.execution.stopped()
         fact = walk.facts()[0]
@@ -262,7 +264,8 @@ def test_what_does_not_stop_holds_the_rest_up_for_the_stop_timeout_if_exclusive_
     walk.want(Wanted.STOP)
     while walk.now < 100 + 30 * SECOND - 1:
         if walk.execution.operation is not None:
-            assert walk.end(FAILED) == ""
+            assert walk.end(FAILED) == "monitor httpd"
+            assert walk.end(UNKNOWN) == ""
         assert walk.states()[0] == "running"
         walk.later(min(walk.execution.next_deadline(), 100 + 30 * SECOND - 1) - walk.now)
     assert walk.execution.operation is None

@@ -13,7 +13,7 @@ from itertools import count
 
 import pytest
 from core_parts import address, group, program, script
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from understudy.core.execution import Execution
@@ -181,7 +181,13 @@ def test_the_rules_hold_in_any_order(number: int, steps: list[Step]) -> None:
         machine.step(step)
 
 
+DIES_WHILE_THE_GROUP_STOPS = [
+    Step(kind, 0, Outcome.OK, 1) for kind in (*("answer",) * 3, "run", "answer", "stop", "death")
+]
+
+
 @given(st.integers(0, len(GROUPS) - 1), STEPS, st.sampled_from((Wanted.RUN, Wanted.STOP)))
+@example(1, DIES_WHILE_THE_GROUP_STOPS, Wanted.RUN)
 @settings(max_examples=200)
 def test_when_everything_works_again_it_comes_to_what_is_wanted(number: int, steps: list[Step], wanted: Wanted) -> None:
     """Woken at its own deadlines only."""

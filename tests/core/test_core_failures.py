@@ -109,6 +109,8 @@ def test_a_stop_that_fails_keeps_the_group_here_where_the_file_says_so() -> None
     walk.end(FAILED, "exit 1")
     assert walk.execution.phase() is Phase.FAILED, "it is asked once more"
     assert "stop db" in walk.later(10 * SECOND)
+    assert walk.end(FAILED, "exit 1") == "monitor db"
+    assert walk.execution.phase() is Phase.FAILED, "looked at before anybody's power is cut"
     walk.end(FAILED, "exit 1")
     assert walk.execution.phase() is Phase.STUCK
     walk.later(3600 * SECOND)

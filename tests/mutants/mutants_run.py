@@ -25,12 +25,14 @@ from pathlib import Path
 from mutants_core import LEASE, Mutant
 from mutants_groups import GROUPS
 from mutants_health import HEALTH
+from mutants_proof import PROOF
 from mutants_rest import REST
+from mutants_stops import STOPS
 from mutants_voters import VOTERS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-MUTANTS = (*LEASE, *REST, *GROUPS, *HEALTH, *VOTERS)
+MUTANTS = (*LEASE, *PROOF, *REST, *GROUPS, *HEALTH, *STOPS, *VOTERS)
 RESULTS = HERE / "results.md"
 CORE = Path("src/understudy/core")
 _ROW = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]* \| [^|]* \| (scenario|seed) ([^| ]+)")

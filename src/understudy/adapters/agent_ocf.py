@@ -141,8 +141,11 @@ def ocf_verdict(action: Action, ended: Ended, probe: bool) -> Verdict:
     return Outcome.FAILED, text
 
 
-def script_verdict(action: Action, ended: Ended, probe: bool) -> Verdict:
-    """LSB: start and stop succeed with 0 only; status 0 runs, 1 to 3 does not, anything else is unknown."""
+def script_verdict(action: Action, ended: Ended, probe: bool, stop_failed: bool = False) -> Verdict:
+    """LSB: start and stop succeed with 0 only; status 0 runs, 1 to 3 does not, anything else is unknown.
+
+    After a stop that failed only 3 is "not running": with 1 or 2 a script that cannot do its work may end too.
+    """
     if ended.status is None:
         if ended.missing:
             gone = action is Action.MONITOR and probe
@@ -155,7 +158,8 @@ def script_verdict(action: Action, ended: Ended, probe: bool) -> Verdict:
         return Outcome.UNKNOWN, f"ended by {text}"
     if action is not Action.MONITOR:
         return Outcome.FAILED, text
-    return (Outcome.NOT_RUNNING if ended.status in (1, 2, 3) else Outcome.UNKNOWN), text
+    stopped = (3,) if stop_failed else (1, 2, 3)
+    return (Outcome.NOT_RUNNING if ended.status in stopped else Outcome.UNKNOWN), text
 
 
 def script_words(resource: ScriptResource, action: Action) -> tuple[str, ...]:

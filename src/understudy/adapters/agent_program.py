@@ -131,6 +131,7 @@ class Program:
         leader = self._leader or recorded_identity(read_record(self._record))
         if leader is None:
             return Outcome.OK, "was not running"
+        self._leader = leader  # should it not end, a monitor has to know of it
         self._end_watch()
         reserve = min(max(limit // 10, 50 * MILLISECOND), SECOND)
         deadline = asyncio.get_running_loop().time() + (limit - reserve) / SECOND

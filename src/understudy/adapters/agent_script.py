@@ -48,10 +48,11 @@ _IS = re.compile(r"[Rr]unning|OK")
 _STOPPED = re.compile(r"stopped", re.IGNORECASE)
 
 
-def lsb_verdict(action: Action, ended: Ended, probe: bool) -> Verdict:
+def lsb_verdict(action: Action, ended: Ended, probe: bool, stop_failed: bool = False) -> Verdict:
     """What an init script's end means. A time-out or a signal is UNKNOWN; status 4 and codes of nobody are UNKNOWN too.
 
     7 after stop ("not running") is taken as stopped, as it says so. A script that is missing does not run here, on a probe.
+    After a stop that failed only 3 is "not running": with 1 or 2 a script that cannot do its work may end too.
     """
     if ended.status is None or ended.status < 0:
         return _no_code(action, ended, probe)
@@ -61,7 +62,8 @@ def lsb_verdict(action: Action, ended: Ended, probe: bool) -> Verdict:
     told = f": {words}" if words else ""
     if action is Action.MONITOR:
         text = f"status {ended.status} ({_STATUS.get(ended.status, 'no code of the LSB')}){told}"
-        if ended.status in (1, 2, 3) or (ended.status == _NOT_INSTALLED and probe):
+        gone = (3,) if stop_failed else (1, 2, 3)
+        if ended.status in gone or (ended.status == _NOT_INSTALLED and probe):
             return Outcome.NOT_RUNNING, text
         return Outcome.UNKNOWN, text
     text = f"exit code {ended.status} ({_MEANING.get(ended.status, 'unknown code')}){told}"
@@ -83,6 +85,10 @@ def says_running(output: str) -> bool:
     return _IS_NOT.search(output) is None and _IS.search(output) is not None
 
 
+def _says_not_running(words: str) -> bool:
+    return bool(_IS_NOT.search(words) or _STOPPED.search(words))
+
+
 class LsbRunner:
     """One ``lsb`` resource."""
 
@@ -101,7 +107,7 @@ class LsbRunner:
             return Outcome.OK, "was running already"
         word = "status" if action is Action.MONITOR else action.value
         ended = await self._bench.run((resource.init_script, word), base, clock.left)
-        verdict = lsb_verdict(action, ended, probe)
+        verdict = lsb_verdict(action, ended, probe, self._bench.stop_failed())
         if not looks or (verdict[0] is not Outcome.OK and action is Action.START):
             return verdict
         return await self._see(action, verdict, clock)
@@ -171,7 +177,7 @@ class ResourceDRunner:
         if action is Action.STOP:
             # A script that fails to stop what does not run is common; silence of its status would be no proof.
             outcome, told = await self._status(path, clock, base, False)
-            if outcome is Outcome.NOT_RUNNING and (_IS_NOT.search(told) or _STOPPED.search(told)):
+            if outcome is Outcome.NOT_RUNNING and _says_not_running(told):
                 return Outcome.OK, f"{text}; but status says {told}"
         return Outcome.FAILED, text
 
@@ -180,7 +186,11 @@ class ResourceDRunner:
         if ended.status is None or ended.status < 0:
             return _no_code(Action.MONITOR, ended, probe)
         words = last_line(ended.answer)
-        return (Outcome.OK if says_running(ended.answer) else Outcome.NOT_RUNNING), words or "status says nothing"
+        text = words or "status says nothing"
+        if says_running(ended.answer):
+            return Outcome.OK, text
+        doubtful = self._bench.stop_failed() and not _says_not_running(words)
+        return (Outcome.UNKNOWN if doubtful else Outcome.NOT_RUNNING), text
 
 
 def script_path(name: str) -> str | None:

@@ -37,6 +37,7 @@ class SystemdRunner:
         self._unit = SystemdUnit(resource.unit, self._changed, self._lost)
         self._believed_running = False
         self._busy = False
+        self._stop_failed = False
         self._missed = False
         """Something was heard while an action was under way, after it had asked for the state."""
         self._main: Identity | None = None
@@ -62,6 +63,8 @@ class SystemdRunner:
             verdict = Outcome.FAILED, f"systemd: {refused}"
         finally:
             self._busy = False
+        if action is Action.STOP:
+            self._stop_failed = verdict[0] is not Outcome.OK
         self._believed_running = action is not Action.STOP and verdict[0] is Outcome.OK
         if self._missed:
             self._changed()
@@ -130,6 +133,11 @@ class SystemdRunner:
         if action is Action.MONITOR and self._main is not None:
             if is_alive(self._main):
                 return Outcome.OK, f"{gone}; its main process {self._main.pid} lives, more is not known"
+            if self._stop_failed:
+                return (
+                    Outcome.UNKNOWN,
+                    f"its main process {self._main.pid} has ended, others of the unit may not; {gone}",
+                )
             return Outcome.NOT_RUNNING, f"its main process {self._main.pid} has ended; {gone}"
         return Outcome.UNKNOWN, str(gone)
 

@@ -44,13 +44,15 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class Workbench:
     """``record``: where the process of the action under way is noted for the next manager. ``note``: a file of the runner's own,
-    for what the next manager must know.
+    for what the next manager must know. ``stop_failed``: whether "not running" would now count as stopped, so that only a clear
+    word may say so.
     """
 
     log: ResourceLog
     record: str
     note: str
     cut_short: Callable[[], bool]
+    stop_failed: Callable[[], bool] = lambda: False
 
     async def run(
         self, argv: Sequence[str], environment: Mapping[str, str], limit: Duration, answer: ResourceLog | None = None

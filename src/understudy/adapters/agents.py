@@ -53,12 +53,27 @@ class _Slot:
     under_way: tuple[Action, asyncio.Task[Verdict]] | None = None
     cut_short: bool = False
     believed_started: bool = False
+    stop_failed: bool = False
+    """Since its last stop nobody has said clearly whether it runs."""
     died_meanwhile: str = ""
     program: RunningProgram | None = None
     runner: Runner | None = None
 
     def is_cut_short(self) -> bool:
         return self.cut_short
+
+    def has_failed_to_stop(self) -> bool:
+        return self.stop_failed
+
+    def note(self, action: Action, outcome: Outcome) -> None:
+        """What an action's end says about what runs. A stop without success is the only one that says nothing."""
+        if outcome is Outcome.OK:
+            self.believed_started = action is not Action.STOP
+            self.stop_failed = False
+        elif action is Action.MONITOR and outcome is Outcome.NOT_RUNNING:
+            self.believed_started = self.stop_failed = False
+        elif action is Action.STOP:
+            self.stop_failed = True
 
     def follow(self, resource: Program) -> None:
         """Other limits, or the like; it runs as it ran."""
@@ -139,7 +154,9 @@ class Agents:
             path = os.path.join(runtime_dir, "programs", f"{stem}.json")
             slot.program = RunningProgram(resource, log, path, died)
         note = os.path.join(runtime_dir, "notes", f"{stem}.json")
-        slot.runner = make_runner(resource, Workbench(log, slot.record, note, slot.is_cut_short), died)
+        slot.runner = make_runner(
+            resource, Workbench(log, slot.record, note, slot.is_cut_short, slot.has_failed_to_stop), died
+        )
         return slot
 
     def adopt(self) -> tuple[str, ...]:
@@ -198,10 +215,7 @@ class Agents:
             # An action that an earlier manager began gets half of the time; a stop gives it none.
             spent = await outlive_leftover(slot.record, 0 if action is Action.STOP else limit // 2)
             verdict = await self._perform_agent(slot, action, limit - spent, base)
-        if verdict[0] is Outcome.OK:
-            slot.believed_started = action is not Action.STOP
-        elif action is Action.MONITOR and verdict[0] is Outcome.NOT_RUNNING:
-            slot.believed_started = False
+        slot.note(action, verdict[0])
         return verdict
 
     @staticmethod
@@ -216,17 +230,19 @@ class Agents:
 
     async def _perform_agent(self, slot: _Slot, action: Action, limit: Duration, base: dict[str, str]) -> Verdict:
         resource = slot.resource
-        probe = not slot.believed_started
+        # After a stop that failed "it is not installed" is no answer: what runs may run without its agent.
+        probe = not (slot.believed_started or slot.stop_failed)
         if slot.runner is not None:
             return await slot.runner.perform(action, limit, base, probe)
         if isinstance(resource, ScriptResource):
             ended = await run_action(
                 script_words(resource, action), base, limit, slot.log, slot.record, slot.is_cut_short
             )
-            return script_verdict(action, ended, probe)
+            return script_verdict(action, ended, probe, slot.stop_failed)
         if not isinstance(resource, OcfResource):
             return Outcome.UNKNOWN, "not a kind that has actions"
-        interval = 0 if probe or action is not Action.MONITOR else resource.limits.interval
+        # With 0 agents take a monitor for a probe, which may say "not running" of what it cannot look at.
+        interval = 0 if probe or action is not Action.MONITOR else resource.limits.interval or SECOND
         environment = ocf_environment(resource, base, action, limit, interval, self._temporary)
         ended = await run_action(
             (agent_path(resource), action.value), environment, limit, slot.log, slot.record, slot.is_cut_short

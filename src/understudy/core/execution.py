@@ -4,9 +4,10 @@ What is wanted comes from outside: ``OBSERVE`` (look, touch nothing), ``RUN``, `
 at a time; consecutive addresses are one operation. The walk knows nothing of leases.
 
 Rules. Nothing is started whose state is unknown: it is asked first. No answer, or "unknown", is never success: a start
-that ends so is stopped before it is tried again. A failed resource takes those after it down first, because they were
-started on top of it. Every operation has a deadline here, besides the limit that the manager enforces. While there is
-no manager nothing is asked of programs, and nothing that they did not answer counts against them.
+that ends so is stopped before it is tried again; a part whose stop failed is looked at once (``stopping``). A failed
+resource takes those after it down first, because they were started on top of it. Every operation has a deadline here,
+besides the limit that the manager enforces. While there is no manager nothing is asked of programs, and nothing that they
+did not answer counts against them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,16 @@ from ..effects import Action, AddAddresses, Effect, RemoveAddresses, RunAgent
 from ..events import Outcome
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
-from ..units import NEVER, SECOND, Duration, Instant, format_duration
+from ..units import NEVER, SECOND, Duration, Instant
 from .failures import IGNORED, judge, must_stop
-from .parts import STOP_RETRY, Fact, Operation, Part, State, Wanted
+from .parts import Fact, Operation, Part, State, Wanted
+from .stopping import LOOK, forget_stops, may_look, over, seen_stopped, stop_failed
 
 ADDRESS_LIMIT: Duration = SECOND
 """How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
 
 SLACK: Duration = 2 * SECOND
 """How much later than the agent's own limit an answer is waited for: the manager kills at the limit, then reports."""
-
-STOP_RETRY_MOST: Duration = 30 * SECOND
-"""A stop that failed is tried again after one second, then after twice as long each time, up to this."""
-
-FAILED_STOPS = 3
-"""Stops that failed in a row after which this node cannot run the group: it moves, if that may be."""
 
 CHANGED = "a reload has changed or removed it, or what it stands on"
 
@@ -96,8 +92,19 @@ class Execution:
         return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
 
     def does_not_stop(self) -> bool:
-        """A part that has to stop did not when asked twice, or within the stop timeout; or this machine is to be switched off."""
-        return bool(self.fence_until) or any(part.stuck and must_stop(part.resource) for part in self.everything())
+        """A part that has to stop did not when asked twice, or within the stop timeout; or this machine is to be switched off.
+
+        Not yet while the first look at it since then is under way, which ends with the pause before the next stop.
+        """
+        stuck = (part for part in self.everything() if part.stuck and must_stop(part.resource))
+        return bool(self.fence_until) or any(not (part.spared and self._looks_at(part)) for part in stuck)
+
+    def _looks_at(self, part: Part) -> bool:
+        """Whether a monitor is under way that was asked because its stop failed."""
+        operation = self.operation
+        if operation is None or operation.action is not Action.MONITOR:
+            return False
+        return part.look and operation.resources[0] is part.resource
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
@@ -166,12 +173,15 @@ class Execution:
         if operation is None or operation.action is Action.STOP:
             return
         if not isinstance(operation.resources[0], AddressResource):
-            self.operation = None
-            self._part(operation.resources[0]).state = State.UNKNOWN
+            part = self._part(operation.resources[0])
+            if not self._looks_at(part):
+                self.operation, part.state = None, State.UNKNOWN
 
     def manager_changed(self, connected: bool, now: Instant) -> None:
         """With a new manager every program is asked again; without one, what was under way has an unknown end."""
         self.manager = connected
+        for part in self.everything():
+            part.look = False  # only the manager that saw the stop fail asks strictly enough
         operation = self.operation
         if operation is not None and not isinstance(operation.resources[0], AddressResource):
             self.operation = None
@@ -198,10 +208,15 @@ class Execution:
         return True
 
     def failed(self, resource: str, text: str, now: Instant) -> None:
-        """A program died by itself, or says so: acted on only when it was thought to run."""
+        """A program died by itself, or says so: acted on only when it was thought to run.
+
+        One that dies while it waits for its stop counts as no failure, but it does not run either should the group stay.
+        """
         for part in self.parts:
             if part.resource.id == resource and part.state is State.RUNNING and self.wanted is Wanted.RUN:
                 self._fail(part, text, now)
+            elif part.resource.id == resource and part.state is State.RUNNING and self.wanted is Wanted.STOP:
+                part.state, part.text = State.FAILED, text
 
     def address_gone(self, address: str) -> bool:
         """Somebody removed one of our addresses. Returns whether it should be there."""
@@ -321,6 +336,8 @@ class Execution:
                 if any(now < item.stop_again_at for item in run):
                     return []
                 return self._begin(Action.STOP, tuple(run), now, why)
+            if self.manager and may_look(part, now):
+                return self._begin(Action.MONITOR, (part,), now, LOOK)
             if self.manager and now >= part.stop_again_at:
                 return self._begin(Action.STOP, (part,), now, why)
             if not self._given_up_on(part, now):
@@ -352,7 +369,7 @@ class Execution:
         if action is not Action.MONITOR:
             for part in parts:
                 part.state = State.STARTING if action is Action.START else State.STOPPING
-                part.touched = True
+                part.touched, part.look = True, False
         if isinstance(first, AddressResource):
             self.operation = Operation(op, action, resources, now + ADDRESS_LIMIT)
             addresses = tuple(_address(part) for part in parts)
@@ -364,7 +381,11 @@ class Execution:
             Action.STOP: first.limits.stop,
             Action.MONITOR: first.limits.monitor,
         }[action]
-        self.operation = Operation(op, action, resources, now + limit + SLACK)
+        deadline = now + limit + SLACK
+        if action is Action.MONITOR and may_look(parts[0], now):
+            deadline = min(deadline, parts[0].stop_again_at)  # the next stop cuts it short, in the manager too
+            limit = min(limit, deadline - now)
+        self.operation = Operation(op, action, resources, deadline)
         parts[0].monitor_at = NEVER
         until = self.right_until if action is Action.START else NEVER
         former = self.retired or not _among(parts[0], self.parts)
@@ -375,12 +396,16 @@ class Execution:
     def _monitored(self, part: Part, outcome: Outcome, text: str, now: Instant) -> None:
         if outcome is Outcome.UNKNOWN and not self.manager:
             return
-        if part.state is State.UNKNOWN:
+        look, part.look = part.look, False
+        if look and outcome is Outcome.NOT_RUNNING:
+            self.facts.append(seen_stopped(part, text))
+        elif part.state is State.UNKNOWN:
             part.touched |= outcome is not Outcome.NOT_RUNNING
             if outcome is Outcome.OK:
+                forget_stops(part)
                 self._runs(part, now, "was running already: adopted")
             elif outcome is Outcome.NOT_RUNNING:
-                part.state, part.text = State.STOPPED, ""
+                self.facts.extend(over(part))
             else:
                 part.state, part.text = State.FAILED, text or "its state could not be found out"
         elif part.state is State.RUNNING:
@@ -416,30 +441,9 @@ class Execution:
             part = self._part(resource)
             part.monitor_at = NEVER
             if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
-                self._over(part)
-                continue
-            self._stop_failed(part, text or outcome.value, now)
-
-    def _over(self, part: Part) -> None:
-        if part.failed_stops >= FAILED_STOPS:
-            self.facts.append(Fact(f"{part.resource.id} has stopped after all", recovered=True))
-        part.state, part.text, part.stop_pause, part.failed_stops = State.STOPPED, "", STOP_RETRY, 0
-        part.stop_began, part.stuck = None, False
-
-    def _stop_failed(self, part: Part, text: str, now: Instant) -> None:
-        """It runs on. Tried again once before anybody's power is cut for it, unless it had the group's stop timeout."""
-        part.state, part.text = State.FAILED, f"stop: {text}"
-        part.stop_again_at = now + part.stop_pause
-        again = format_duration(part.stop_pause)
-        part.stop_pause = min(2 * part.stop_pause, STOP_RETRY_MOST)
-        part.failed_stops += 1
-        began = now if part.stop_began is None else part.stop_began
-        part.stuck = part.failed_stops > 1 or now >= began + self.group.stop_timeout
-        gave_up_for = part.resource.restarts.within if part.failed_stops >= FAILED_STOPS else 0
-        sentence = f"{part.resource.id} did not stop ({text}); tried again in {again}"
-        if part.stuck and must_stop(part.resource):
-            sentence += ", unless this machine is switched off for it"
-        self.facts.append(Fact(sentence, gave_up_for=gave_up_for, failed=True))
+                self.facts.extend(over(part))
+            else:
+                self.facts.append(stop_failed(part, text or outcome.value, self.group.stop_timeout, now))
 
     def _runs(self, part: Part, now: Instant, text: str) -> None:
         part.state, part.text = State.RUNNING, text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState, Phase
@@ -65,7 +64,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         reach.look(node, charge, nodes, now)
     for name, seen in nodes.items():
         able, worse = able_for(node, seen, now), behind(node, name, now)
-        nodes[name] = replace(seen, able_for=able, behind=worse)
+        nodes[name] = NodeView(name, seen.bar, seen.up_for, seen.unfit, able, seen.drains, worse, seen.cause)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(

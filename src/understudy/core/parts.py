@@ -45,6 +45,7 @@ class Part:
     """One resource: its state, the sentence that goes with it, and when it failed lately.
 
     ``stop_began``: the first of the stops that failed. ``stuck``: it was tried again, or had the group's stop timeout.
+    ``look``: its stop failed, and a monitor has not said yet whether it runs. ``spared``: it is stuck only since that stop.
     """
 
     resource: Resource
@@ -57,6 +58,8 @@ class Part:
     failed_stops: int = 0
     stop_began: Instant | None = None
     stuck: bool = False
+    look: bool = False
+    spared: bool = False
     touched: bool = False
     monitor_at: Instant = NEVER
 

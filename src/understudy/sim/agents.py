@@ -26,7 +26,7 @@ class Temper:
     """How one program behaves on one machine. Counts are of the next so many actions; then it behaves again.
 
     ``fails``: the action ends with FAILED. ``loses``: it is done, and the answer is lost. ``hangs``: it is killed at
-    its limit and nobody knows what it did.
+    its limit and nobody knows what it did. ``denies``: as ``fails``, but a stop has ended the program all the same.
     """
 
     durations: dict[Action, Duration] = field(
@@ -39,6 +39,7 @@ class Temper:
     fails: dict[Action, int] = field(default_factory=dict)
     loses: dict[Action, int] = field(default_factory=dict)
     hangs: dict[Action, int] = field(default_factory=dict)
+    denies: dict[Action, int] = field(default_factory=dict)
 
     @staticmethod
     def take(counts: dict[Action, int], action: Action) -> bool:
@@ -231,6 +232,8 @@ class Manager:
                 if failed:
                     return Outcome.FAILED, "stop failed"
                 self.set_running(*key, False)
+                if temper.take(temper.denies, effect.action):
+                    return Outcome.FAILED, "stop says that it failed"
             case Action.MONITOR:
                 if failed:
                     return Outcome.FAILED, "runs badly"

@@ -60,6 +60,7 @@ NOTES = {
     "change of the voters waits": "voters: waits",
     "was removed on": "address: put back",
     "claims": "address: a rival",
+    "counts as stopped, although its stop failed": "stop: failed, and a look says that it is over",
     "did not stop (": "stop: failed",
     "this node gives up": "resource: gave up",
     "all its probes say so": "probe: all up",

@@ -76,7 +76,7 @@ def mend_everything(world: World) -> None:
         for probe in sorted(host.manager.sick):
             host.manager.sicken(*probe, False)
         for temper in host.manager.tempers.values():
-            for counts in (temper.fails, temper.loses, temper.hangs):
+            for counts in (temper.fails, temper.loses, temper.hangs, temper.denies):
                 counts.clear()
         host.power_on()
         if not host.manager.up:
@@ -231,8 +231,11 @@ def _program(world: World, dead_time: Duration) -> None:
     if misdeed == "dies":
         host.manager.kill(group, resource)
     else:
+        action, times = random.choice(tuple(Action)), random.randint(1, 3)
+        if misdeed == "fails" and action is Action.STOP and times > 1:
+            misdeed = "denies"
         counts: dict[Action, int] = getattr(temper, misdeed)
-        counts[random.choice(tuple(Action))] = random.randint(1, 3)
+        counts[action] = times
     world.tell(host, f"program {resource} {misdeed}")
 
 
@@ -369,8 +372,11 @@ def _stuck(world: World, dead_time: Duration) -> None:
         return
     group, resource = random.choice(programs)
     misdeed = random.choice(("fails", "hangs"))
+    times = random.choice((1, 3, 1000))
+    if misdeed == "fails" and times == 3:
+        misdeed = "denies"  # no draw of its own, so that the other worlds stay as they were
     counts: dict[Action, int] = getattr(host.manager.temper(group, resource), misdeed)
-    counts[Action.STOP] = random.choice((1, 3, 1000))
+    counts[Action.STOP] = times
     world.tell(host, f"program {resource} does not stop ({misdeed})")
     if random.random() < 0.6:
         host.ask(random.getrandbits(31), "standby", "", host.name)

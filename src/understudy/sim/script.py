@@ -23,7 +23,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
     edit group NAME ... | without NAME                      reload all|NAMES... (takes up what was edited)
     members add|remove NODE on NAMES...                     members back on NAMES... (by reloads)
     members as NAME on NODE     its next start reads the file of NAME
-    agent P on NAME start|stop|monitor fails|loses|hangs [N] or takes 300ms     probe N on NAME answers|fails
+    agent P on NAME start|stop|monitor fails|loses|hangs|denies [N] or takes 300ms  probe N on NAME answers|fails
     kill P on NAME              delete ADDRESS on NAME       rival ADDRESS
     ping NAME answers|fails     strike NAME N [freeze 2s]    replay N [of NAME]
     starve NAME for 5s late 400ms                            flood NAME for 5s
@@ -401,7 +401,8 @@ class Script:
         if words[5] == "takes":
             temper.durations[action] = parse_duration(words[6])
             return
-        counts = {"fails": temper.fails, "loses": temper.loses, "hangs": temper.hangs}[words[5]]
+        known = {"fails": temper.fails, "loses": temper.loses, "hangs": temper.hangs, "denies": temper.denies}
+        counts = known[words[5]]
         counts[action] = int(words[6]) if len(words) > 6 else 1
 
     def _device(self, words: list[str]) -> None:
