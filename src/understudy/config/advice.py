@@ -6,7 +6,15 @@ start), the sentence says so and does not guess.
 
 from __future__ import annotations
 
-from ..model import Cluster, Group, Quorum
+from ..model import (
+    AddressResource,
+    Cluster,
+    Group,
+    NotifyResource,
+    Quorum,
+    RouteResource,
+    SourceAddressResource,
+)
 from ..units import format_duration
 
 
@@ -14,7 +22,8 @@ def advice(cluster: Cluster) -> tuple[str, ...]:
     """Sentences for ``understudy check`` and the log: safety first, then speed."""
     policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
     safety = policies[cluster.quorum](cluster)
-    return (*safety, *_paths(cluster), *_outage(cluster), _planned(cluster), _frozen(cluster))
+    twice = (_twice(group) for group in cluster.groups)
+    return (*safety, *_paths(cluster), *_outage(cluster), *filter(None, twice), _planned(cluster), _frozen(cluster))
 
 
 def safety(cluster: Cluster) -> str:
@@ -141,6 +150,23 @@ def _wait_by_time(group: Group) -> str:
         f"{'it is' if len(parts) == 1 else 'they are'} over, the next machine waits a further stop_timeout "
         f"({format_duration(group.stop_timeout)}) before it starts the group. If something of it should still run "
         "after that, nothing stops it there: a fence device or a watchdog would."
+    )
+
+
+_OWN_END = (AddressResource, RouteResource, SourceAddressResource, NotifyResource)
+"""An address ends with the right to it; a route serves nobody by itself, and a program that is told does not stay."""
+
+
+def _twice(group: Group) -> str:
+    """Which programs and mounts no proof of stop protects; "" for none."""
+    parts = [resource.id for resource in group.resources if not resource.exclusive and not isinstance(resource, _OWN_END)]
+    if not parts:
+        return ""
+    they, them, are = ("it", "it", "is") if len(parts) == 1 else ("they", "them", "are")
+    return (
+        f"{group.name}: {_listed(parts)} {are} not exclusive and may run on two machines for a while: when one falls silent or "
+        f"cannot stop {them}, the next one does not wait for proof that {they} {are} over. "
+        "Where two at once do damage, write exclusive = true."
     )
 
 
