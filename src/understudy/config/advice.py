@@ -159,7 +159,9 @@ _OWN_END = (AddressResource, RouteResource, SourceAddressResource, NotifyResourc
 
 def _twice(group: Group) -> str:
     """Which programs and mounts no proof of stop protects; "" for none."""
-    parts = [resource.id for resource in group.resources if not resource.exclusive and not isinstance(resource, _OWN_END)]
+    parts = [
+        resource.id for resource in group.resources if not resource.exclusive and not isinstance(resource, _OWN_END)
+    ]
     if not parts:
         return ""
     they, them, are = ("it", "it", "is") if len(parts) == 1 else ("they", "them", "are")
