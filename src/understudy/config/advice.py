@@ -16,6 +16,7 @@ from ..model import (
     SourceAddressResource,
 )
 from ..units import format_duration
+from .lookups import looked_up
 
 
 def advice(cluster: Cluster) -> tuple[str, ...]:
@@ -23,7 +24,15 @@ def advice(cluster: Cluster) -> tuple[str, ...]:
     policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
     safety = policies[cluster.quorum](cluster)
     twice = (_twice(group) for group in cluster.groups)
-    return (*safety, *_paths(cluster), *_outage(cluster), *filter(None, twice), _planned(cluster), _frozen(cluster))
+    return (
+        *safety,
+        *_paths(cluster),
+        *_outage(cluster),
+        *filter(None, twice),
+        _planned(cluster),
+        _frozen(cluster),
+        *_names(cluster),
+    )
 
 
 def safety(cluster: Cluster) -> str:
@@ -188,6 +197,16 @@ def _frozen(cluster: Cluster) -> str:
         "A machine that freezes, or whose daemon hangs or stays dead, stops answering for its addresses by itself: "
         f"the kernel ends its right to serve no later than the dead time ({dead_time}) after it was last renewed. "
         "This needs nftables; without it addresses expire in whole seconds."
+    )
+
+
+def _names(cluster: Cluster) -> tuple[str, ...]:
+    names = looked_up(cluster)
+    if not names:
+        return ()
+    return (
+        f"Looked up by name: {_listed(list(names))}. While no name server answers, what needs them fails: write addresses, or "
+        "put the names into /etc/hosts on every node. Understudy itself looks up nothing.",
     )
 
 
