@@ -206,7 +206,7 @@ def _names(cluster: Cluster) -> tuple[str, ...]:
         return ()
     return (
         f"Looked up by name: {_listed(list(names))}. While no name server answers, what needs them fails: write addresses, or "
-        "put the names into /etc/hosts on every node. Understudy itself looks up nothing.",
+        "put the names into /etc/hosts on every node. Understudy itself looks up no host names.",
     )
 
 
