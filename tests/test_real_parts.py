@@ -76,6 +76,8 @@ CONSTRAINTS = {
     "prefer": f"{CLUSTER}faults.py::test_power_off_and_fail_back",
     "failback when-healthy": f"{CLUSTER}faults.py::test_power_off_and_fail_back",
     "failback never": f"{CLUSTER}failures.py::test_each_policy",
+    "failback after a time": f"{CLUSTER}failback.py::test_it_goes_back_after_the_time_and_not_before",
+    "failback at certain hours": f"{CLUSTER}failback.py::test_it_goes_back_within_the_hours_of_the_clock_of_who_has_it",
     "standby": f"{CLUSTER}faults.py::test_planned_move_standby_and_online",
 }
 

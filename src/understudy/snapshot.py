@@ -31,7 +31,8 @@ class NodeStatus:
 
     ``hears_us``: null when unknown. ``fencing``: what became of fencing it, a sentence, or "". ``watchdog_ms``: the time-out
     of its armed watchdog, 0 for none. ``draining``: in standby, but it keeps what no other node can take. ``digest``: of the
-    configuration with which it runs, "" when unheard.
+    configuration with which it runs, "" when unheard. ``reaches``: which ping targets of groups answer there; null when that
+    is not known, or no group has any.
     """
 
     name: str
@@ -48,6 +49,7 @@ class NodeStatus:
     watchdog_ms: float = 0.0
     draining: bool = False
     digest: str = ""
+    reaches: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,22 @@ def test_a_link_that_loses_says_how_much() -> None:
     assert shown(False, 1.0).endswith("net1 down 12 ms"), "that it is down says enough"
 
 
+def test_what_operators_have_asked_stands_under_its_group() -> None:
+    group = {"name": "site", "holder": "a", "state": "started", "lease_left_ms": None, "why": "", "resources": []}
+    wish = {"group": "site", "kind": "stopped", "by": "anna at a", "said_ms": 0, "reason": "", "left_ms": None}
+    other = {**wish, "group": "", "kind": "maintenance", "said_ms": 10**20, "unknown_to": ["b", "w"]}
+    status = {"groups": [group, {**group, "name": "mail"}], "wishes": [{**wish, "unknown_to": []}, other]}
+    both = "    asked: in maintenance for anna at a since ?, until it is ended (b, w did not hear of it yet)"
+    assert group_lines(status, Paint(False)).splitlines() == [
+        "Groups",
+        "  site  started on a",
+        "    asked: stopped by anna at a since 1970-01-01 00:00 UTC, until it is ended",
+        both,
+        "  mail  started on a",
+        both,
+    ]
+
+
 def probe(
     state: str, for_ms: float | None = 3000, failure: str = "", failed_ms: float | None = None
 ) -> dict[str, object]:

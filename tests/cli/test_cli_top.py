@@ -24,6 +24,7 @@ from textual.widgets import OptionList
 from understudy.cli.client import Client
 from understudy.cli.top_view import Choice, Question, Top
 from understudy.effects import Level
+from understudy.snapshot import ProbeStatus, WishStatus
 
 Story = Callable[[Top, Pilot[None]], Awaitable[None]]
 
@@ -80,9 +81,36 @@ def test_everything_is_shown(pulse: FakePulse, manager: RunningManager) -> None:
         assert nodes[2] == ["w", "witness", "late", "never, through b", "", "other configuration"]
         assert cells(app, "links") == [["b", "net1", "up", "12 ms", "25 %"], ["w", "net1", "down", "–", "25 %"]]
         (group,) = cells(app, "groups")
-        assert group == ["site", "started", "a", "1 min 5 s", "812 ms", "a is first in prefer"]
+        assert group == ["site", "started", "a", "1 min 5 s", "812 ms", "", "a is first in prefer"]
         assert "! no real-time priority" in str(app.warnings.render())
         await until(pilot, lambda: any("b [took] over" in line.text for line in app.events.lines))
+
+    on_screen(manager, story)
+
+
+def test_it_says_why_a_group_is_not_up_and_what_operators_have_asked(pulse: FakePulse, manager: RunningManager) -> None:
+    known = a_snapshot()
+    probes = (
+        ProbeStatus("web", None, "http http://192.0.2.9/", "down", 5000.0, "status [503]", 12.0),
+        ProbeStatus("disk", None, "command /bin/check", "up", 5000.0, "", None),
+    )
+    wish = WishStatus("", "maintenance", "anna at a", 1_700_000_000_000, "switches", 3_600_000.0, ("b",))
+    group = replace(known.groups[0], up=False, probes=probes, pinned=True)
+    other = replace(known.groups[0], name="mail", holder=None, state="stopped", up=False)
+    stop = replace(wish, group="mail", kind="stopped", left_ms=None, reason="", unknown_to=())
+    pulse.snapshot = replace(known, groups=(group, other), wishes=(wish, stop))
+    everywhere = (
+        "in maintenance for anna at a since 2023-11-14 22:13 UTC, for another 1 h: switches (b did not hear of it yet)"
+    )
+
+    async def story(app: Top, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: len(cells(app, "groups")) == 2)
+        site, mail = cells(app, "groups")
+        here = "moved here by an operator, until a cannot keep it or it is moved again"
+        assert site[5] == f"not up: probe web: status [503]; {everywhere}; {here}"
+        assert mail[5] == f"{everywhere}; stopped by anna at a since 2023-11-14 22:13 UTC, until it is ended"
+        pulse.snapshot = replace(known, groups=(replace(group, probes=(), pinned=False),))
+        await until(pilot, lambda: [row[5] for row in cells(app, "groups")] == ["not up"])
 
     on_screen(manager, story)
 

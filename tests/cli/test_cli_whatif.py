@@ -6,8 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from manager_helpers import FakePulse, RunningManager
+from manager_helpers import FakePulse, RunningManager, a_cluster, a_manager
 from test_cli_commands import understudy
+
+from understudy.probes import Reach
+from understudy.units import SECOND
 
 FILE = """
 [cluster]
@@ -78,6 +81,59 @@ def test_of_the_living_cluster(pulse: FakePulse, manager: RunningManager) -> Non
     assert "site would run nowhere (now on a)" in done.stdout
     assert "not on b: eth0 has no carrier" in done.stdout
     assert done.returncode == 1
+
+
+def targets_of(pulse: FakePulse, **said: tuple[str, ...] | None) -> None:
+    assert pulse.snapshot is not None
+    nodes = tuple(replace(node, reaches=said.get(node.name)) for node in pulse.snapshot.nodes)
+    pulse.snapshot = replace(pulse.snapshot, nodes=nodes)
+
+
+def test_what_nodes_say_of_their_ping_targets(pulse: FakePulse, tmp_path: Path) -> None:
+    cluster = a_cluster()
+    group = replace(cluster.groups[0], prefer=("a",), stays_where=Reach(("127.0.0.1", "127.0.0.2"), 3 * SECOND))
+    with a_manager(replace(cluster, groups=(group,)), tmp_path) as manager:
+        targets_of(pulse, a=("127.0.0.1",), b=("127.0.0.1", "127.0.0.2"))
+        done = understudy(manager, "whatif")
+        assert "site moves from a to b: b is the first node of the file that can run it" in done.stdout
+        assert "not on a: fewer of its ping targets answer there than elsewhere, for 3s" in done.stdout
+        assert "site stays on a" in understudy(manager, "whatif", "--down", "b", "--all").stdout
+        done = understudy(manager, "whatif", "--unreachable", "127.0.0.2", "--all")
+        assert "as if these ping targets did not answer: 127.0.0.2@a, 127.0.0.2@b" in done.stdout
+        assert "site stays on a" in done.stdout, "they are equal then"
+        targets_of(pulse, a=("127.0.0.1",), b=None)
+        assert "site stays on a" in understudy(manager, "whatif", "--all").stdout, "of b nothing is known"
+        assert pulse.snapshot is not None
+        pulse.snapshot = replace(pulse.snapshot, groups=tuple(replace(it, holder="b") for it in pulse.snapshot.groups))
+        targets_of(pulse, a=None, b=("127.0.0.1",))
+        assert "site stays on b" in understudy(manager, "whatif", "--all").stdout, "nor is a better place for failback"
+        targets_of(pulse, a=("127.0.0.2",), b=("127.0.0.1",))
+        assert "site moves from b to a" in understudy(manager, "whatif").stdout
+
+
+def test_a_misspelt_target_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    done = understudy(tmp_path, "whatif", "--config", str(path), "--unreachable", "192.168.58.1")
+    assert "no group has ping targets" in done.stderr
+    assert done.returncode == 2
+    path.write_text(FILE + '[groups.mail.stays_where]\nping = ["192.168.58.1", "fd00::1"]\n')
+    for word, text in (
+        ("192.168.58.2", "no group has the ping target '192.168.58.2'"),
+        ("router", "there are: 192.168.58.1, fd00::1"),
+        ("192.168.58.1@", "names no node"),
+        ("192.168.58.1@ha1", "did you mean 'ha01'?"),
+        ("192.168.58.1@arbiter", "'arbiter' is a witness"),
+    ):
+        done = understudy(tmp_path, "whatif", "--config", str(path), "--unreachable", word)
+        assert text in done.stderr
+        assert done.returncode == 2
+    done = understudy(
+        tmp_path, "whatif", "--config", str(path), "--unreachable", "FD00:0::1@ha02,192.168.58.1@ha02", "--json"
+    )
+    assert json.loads(done.stdout)["unreachable"] == ["fd00::1@ha02", "192.168.58.1@ha02"]
+    assert {group["name"]: group["node"] for group in json.loads(done.stdout)["groups"]}["mail"] == "ha02", (
+        "db is on ha01"
+    )
 
 
 def test_a_misspelt_name_is_refused(manager: RunningManager, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from cluster_world import undisturbed, until, watch
 from other_worlds import DEAD_TIME, HEARTBEAT, ROUTER, ROUTER_ADDRESS, in_world
@@ -48,16 +49,37 @@ def away(trial: Trial, node: str, on: bool) -> None:
     trial.stage.do(f"cut {node} {ROUTER} service {'on' if on else 'off'}")
 
 
+def whatif(trial: Trial, words: str) -> dict[str, Any]:
+    """What ha02 says of site."""
+    answer = trial.stage.daemons["ha02"].ask(f"/v1/whatif?{words}", timeout=10.0)
+    assert answer is not None
+    found: dict[str, Any] = next(group for group in answer["groups"] if group["name"] == "site")
+    return found
+
+
+def reaches(trial: Trial) -> dict[str, Any]:
+    status = trial.stage.daemons["ha02"].status()
+    return {node["name"]: node["reaches"] for node in status["nodes"]} if status is not None else {}
+
+
 @in_world(RouterTrial)
 def test_who_loses_the_router_gives_its_group_away_and_when_all_have_lost_it_nothing_moves(trial: Trial) -> None:
     until("each has its own", lambda: holders(trial) == ("ha01", "ha02"))
+    asked = {"ha01": [ROUTER_ADDRESS], "ha02": [ROUTER_ADDRESS], "arbiter": None}
+    until("both say that the router answers", lambda: reaches(trial) == asked)
+    assert whatif(trial, f"unreachable={ROUTER_ADDRESS}@ha01")["node"] == "ha02"
+    assert whatif(trial, f"unreachable={ROUTER_ADDRESS}")["node"] == "ha01"
     start = kernel.now()
     for node in NODES:
         away(trial, node, True)
     undisturbed(watch(trial, start, 4.0), "ha01")
+    assert reaches(trial) == {"ha01": [], "ha02": [], "arbiter": None}
+    assert whatif(trial, "")["node"] == "ha01"
     away(trial, "ha02", False)
     until("ha02, which reaches the router again, has both", lambda: holders(trial) == ("ha02", "ha02"))
     until("ha02 serves", lambda: trial.stage.watchers.who() == "ha02")
+    assert whatif(trial, "")["not_on"]["ha01"].startswith("fewer of its ping targets answer there")
+    assert whatif(trial, "standby=ha02")["node"] == "ha01", "the last place, router or not"
     away(trial, "ha01", False)
 
 

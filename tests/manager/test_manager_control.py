@@ -13,7 +13,7 @@ import stat
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from hypothesis import strategies as st
 from manager_helpers import FakePulse, RunningManager, a_cluster, a_manager, a_snapshot, ask, until
 from schema_checker import problems
 
-from understudy.snapshot import ProbeStatus
+from understudy.snapshot import (
+    GroupStatus,
+    LinkStatus,
+    NodeStatus,
+    ProbeStatus,
+    QuorumStatus,
+    ResourceStatus,
+    Snapshot,
+    WishStatus,
+)
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "status-schema.json").read_text())
 
@@ -55,6 +64,36 @@ def test_probes_follow_the_schema_too(pulse: FakePulse, manager: RunningManager)
     assert [item["name"] for item in answer["groups"][0]["probes"]] == ["web", "disk"]
     answer["groups"][0]["probes"][0]["state"] = "ill"
     assert problems(answer, SCHEMA) != []
+
+
+def test_ping_targets_follow_the_schema_too(pulse: FakePulse, manager: RunningManager) -> None:
+    assert pulse.snapshot is not None
+    first, *rest = pulse.snapshot.nodes
+    pulse.snapshot = replace(pulse.snapshot, nodes=(replace(first, reaches=("192.0.2.1",)), *rest))
+    _, answer = ask(manager.runtime_dir, "GET", "/v1/status")
+    assert problems(answer, SCHEMA) == []
+    assert [node["reaches"] for node in answer["nodes"]] == [["192.0.2.1"], None, None]
+
+
+def test_every_field_of_the_status_is_described(pulse: FakePulse, manager: RunningManager) -> None:
+    """Not only those that this answer has: what a dataclass of the snapshot has, its part of the schema has."""
+
+    def described(schema: dict[str, Any]) -> set[str]:
+        return set(schema["properties"])
+
+    parts = SCHEMA["properties"]
+    group = parts["groups"]["items"]
+    for form, found in (
+        (Snapshot, SCHEMA),
+        (QuorumStatus, parts["quorum"]),
+        (NodeStatus, parts["nodes"]["items"]),
+        (LinkStatus, parts["nodes"]["items"]["properties"]["links"]["items"]),
+        (GroupStatus, group),
+        (ResourceStatus, group["properties"]["resources"]["items"]),
+        (ProbeStatus, group["properties"]["probes"]["items"]),
+        (WishStatus, parts["wishes"]["items"]),
+    ):
+        assert {each.name for each in fields(form)} <= described(found), form.__name__
 
 
 def test_the_checker_can_fail(pulse: FakePulse, manager: RunningManager) -> None:

@@ -4,6 +4,7 @@
 
     nodes ha01 ha02 ha03                         in the order of the file; all up for 10m
     group site [prefer ha01 ha02] [failback never | when-healthy | 5m | 02:00-04:00] [with G] [apart G...] [after G...] [weight 3]
+        [reach 192.168.58.1...]                  its ping targets
     ha01 takes 10                                its capacity
     settle 1.4s                                  how long a better node must have been up; 1.4s unless told
     ha01 up 3s                                   able since then; takes back what kept it from running anything
@@ -18,6 +19,8 @@
     silent arbiter                               members that are not there, so that their votes are missing
     plan                                         below it, indented, the decisions
     prospects                                    below it, indented, what would move each group
+    whatif [down ha01...] [standby ha02...] [unreachable 192.168.58.1@ha01...]    below it, indented, what a file's cluster
+                                                 would do: it begins with all nodes up and all targets answering
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ from understudy.config.hours import read_hours
 from understudy.core.placement import Decision, NodeView, View, plan
 from understudy.core.prospects import Known, prospects
 from understudy.hours import Hours
+from understudy.manager.whatif import answer
 from understudy.model import Cluster, Failback, FailbackKind, Group, Member, Quorum, Role
+from understudy.probes import Reach
 from understudy.sim.script_shapes import split
 from understudy.units import MINUTE, SECOND, Duration, format_duration, parse_duration
 
@@ -85,6 +90,8 @@ def render(text: str) -> str:
             for name in status.groups:
                 lines.append(f"{INDENT}{name} on {status.holders.get(name, 'nobody')}")
                 lines += [INDENT * 2 + item for item in prospects(known, name)]
+        elif command.split()[:1] == ["whatif"]:
+            lines += [INDENT + item for item in _asked(status.cluster(), command.split()[1:])]
         elif command:
             _tell(status, command)
     return "\n".join(lines) + "\n"
@@ -97,6 +104,18 @@ def decided(decision: Decision) -> list[str]:
     lines.append(f"{INDENT}able: {', '.join(decision.order) or 'nobody'}")
     if decision.wait is not None:
         lines.append(f"{INDENT}fails back in {format_duration(decision.wait)}")
+    return lines
+
+
+def _asked(cluster: Cluster, words: list[str]) -> list[str]:
+    """What ``understudy whatif`` finds, as lines; reasons in the order of the names."""
+    options = {
+        name: ",".join(found) for name, found in split(words, ("down", "standby", "unreachable")).items() if name
+    }
+    lines = []
+    for group in answer(cluster, None, **{"down": "", "standby": "", **options})["groups"]:
+        lines.append(f"{group['name']} {group['before'] or 'nowhere'} -> {group['node'] or 'nowhere'}: {group['why']}")
+        lines += [f"{INDENT}not {name}: {why}" for name, why in sorted(group["not_on"].items())]
     return lines
 
 
@@ -146,7 +165,7 @@ def _tell(status: Status, command: str) -> None:
 
 
 def _group(name: str, words: list[str]) -> Group:
-    options = split(words, ("prefer", "failback", "with", "apart", "after", "weight"))
+    options = split(words, ("prefer", "failback", "with", "apart", "after", "weight", "reach"))
     if options[""]:
         raise ValueError(f"not understood: {' '.join(options[''])}")
     failback = Failback()
@@ -168,4 +187,5 @@ def _group(name: str, words: list[str]) -> Group:
         apart=tuple(options.get("apart", ())),
         after=tuple(options.get("after", ())),
         weight=int(options.get("weight", ["0"])[0]),
+        stays_where=Reach(tuple(options["reach"]), 5 * SECOND) if "reach" in options else None,
     )

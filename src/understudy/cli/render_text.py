@@ -121,6 +121,7 @@ def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
         lines.append(line)
         if group["why"]:
             lines.append(f"    why: {group['why']}")
+        lines += [f"    asked: {paint(text, 'yellow')}" for text in asked_of(status, group)]
         width = max((len(item["id"]) for item in group["resources"]), default=0)
         for item in group["resources"]:
             tail = f"  {item['text']}" if item["text"] else ""
@@ -141,6 +142,44 @@ def probe_lines(probes: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
     return lines
 
 
+def not_up(group: Mapping[str, Any]) -> list[str]:
+    """Why a group that has started is not up: a text for each probe that is down or has not answered often enough yet."""
+    found = []
+    for item in group.get("probes") or ():
+        if item["state"] in ("down", "waiting"):
+            failed = item["failure"] and item["failed_ms"] <= item["for_ms"]  # not one from before it was started anew
+            found.append(f"probe {item['name']}{': ' + item['failure'] if failed else ' has not answered yet'}")
+    return found
+
+
+def asked_of(status: Mapping[str, Any], group: Mapping[str, Any]) -> list[str]:
+    """What operators have asked for that group, or for all: who, since when, until when, why, and who does not know yet."""
+    found = []
+    for wish in status.get("wishes") or ():
+        if wish["group"] not in ("", group["name"]):
+            continue
+        text = f"stopped by {wish['by']}" if wish["kind"] == "stopped" else f"in maintenance for {wish['by']}"
+        left = wish["left_ms"]
+        until = "until it is ended" if left is None else f"for another {span(left)}"
+        text += f" since {_minute(wish['said_ms'])}, {until}"
+        text += f": {wish['reason']}" if wish["reason"] else ""
+        unknown = wish["unknown_to"]
+        found.append(text + (f" ({', '.join(unknown)} did not hear of it yet)" if unknown else ""))
+    if group.get("pinned"):
+        found.append(f"moved here by an operator, until {group['holder']} cannot keep it or it is moved again")
+    return found
+
+
+def _minute(milliseconds: int) -> str:
+    """A wall clock's reading (since 1970); readings that no calendar has become "?"."""
+    from datetime import UTC, datetime  # most answers need no date, and status is to be quick
+
+    try:
+        return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
 def warning_lines(status: Mapping[str, Any], paint: Paint) -> str:
     if not status["warnings"]:
         return ""
@@ -158,10 +197,7 @@ def why_text(group: Mapping[str, Any], paint: Paint) -> str:
     if group["holder"] and group.get("since"):
         start += f" since {group['since']} ({span(group['for_ms'])})"
     lines = [f"{start}: {group['why']}" if group["why"] else start]
-    troubled = [item for item in group.get("probes") or () if item["state"] in ("down", "waiting")]
-    for item in troubled:
-        failed = item["failure"] and item["failed_ms"] <= item["for_ms"]  # not one from before it was started anew
-        lines.append(f"  not up: probe {item['name']}{': ' + item['failure'] if failed else ' has not answered yet'}")
+    lines += [f"  not up: {text}" for text in not_up(group)]
     lines += [f"  not on {node}: {reason}" for node, reason in group["not_on"].items()]
     if group.get("prospects"):
         lines.append("  what would move it:" if group["holder"] else "  what would end the wait:")

@@ -20,7 +20,7 @@ from textual.widgets.option_list import Option
 
 from ..errors import UnderstudyError
 from .client import Client
-from .render_text import Paint, headline, span
+from .render_text import Paint, asked_of, headline, not_up, span
 
 EVENTS = 200
 _GOOD = frozenset({"up", "started"})
@@ -29,7 +29,7 @@ _LEVELS = {"warning": "yellow", "error": "red"}
 _COLUMNS = {
     "nodes": ("Node", "Role", "State", "Heard", "Standby", "Notes"),
     "links": ("Link from", "Network", "State", "Age", "Loss"),
-    "groups": ("Group", "State", "On", "For", "Lease left", "Why"),
+    "groups": ("Group", "State", "On", "For", "Lease left", "Notes", "Why"),
 }
 
 Row = tuple[str, tuple[str | Text, ...]]
@@ -80,10 +80,20 @@ def group_rows(status: dict[str, Any]) -> list[Row]:
             group["holder"] or Text("nowhere", "bold red"),
             span(group["for_ms"]),
             "" if left is None else span(left),
+            _group_notes(status, group),
             group["why"],
         )
         rows.append((group["name"], cells))
     return rows
+
+
+def _group_notes(status: dict[str, Any], group: dict[str, Any]) -> Text:
+    """Why it is not up, in red, and what operators have asked."""
+    down = [f"not up: {text}" for text in not_up(group)]
+    if not down and group["state"] == "started" and group["up"] is False:
+        down = ["not up"]
+    notes = [Text(text, "bold red") for text in down] + [Text(text, "yellow") for text in asked_of(status, group)]
+    return Text("; ").join(notes)
 
 
 class Question(ModalScreen[bool]):

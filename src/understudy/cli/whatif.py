@@ -17,6 +17,12 @@ from .options import complete_member, complete_node, json_option, runtime_dir_op
     "--standby", default="", metavar="NODE[,NODE]", shell_complete=complete_node, help="Nodes that are in standby."
 )
 @click.option(
+    "--unreachable",
+    default="",
+    metavar="TARGET[@NODE][,...]",
+    help="Ping targets of groups that do not answer, on that node or on all.",
+)
+@click.option(
     "--config",
     metavar="FILE",
     type=click.Path(dir_okay=False),
@@ -30,6 +36,7 @@ def command(
     context: click.Context,
     down: str,
     standby: str,
+    unreachable: str,
     config: str | None,
     show_all: bool,
     as_json: bool,
@@ -39,8 +46,8 @@ def command(
 
     The answer is the plan that the nodes themselves follow, asked until nothing moves any more; so it also shows what makes way
     for what. It begins with the cluster as it is: machines that are not heard count as down, and what cannot run on
-    a node now cannot run there then. A failback that is due some time is shown as if it were due now. First it says whether
-    enough votes are left: without them nothing may run anywhere.
+    a node now cannot run there then. A failback that is due some time is shown as if it were due now, and what nodes say of
+    their ping targets as if it had lasted. First it says whether enough votes are left: without them nothing may run anywhere.
 
     \b
     Exit codes:
@@ -53,11 +60,13 @@ def command(
     Examples:
       understudy whatif --down ha01
       understudy whatif --standby ha01 --down arbiter
+      understudy whatif --unreachable 192.168.58.1@ha01
       understudy whatif --config new.toml --down ha01,ha02 --json
     """
     from .terminal import print_json
 
-    found = _of_a_file(config, down, standby) if config else _of_the_cluster(runtime_dir, down, standby)
+    asked = {"down": down, "standby": standby, "unreachable": unreachable}
+    found = _of_a_file(config, asked) if config else _of_the_cluster(runtime_dir, asked)
     if as_json:
         print_json(found)
     else:
@@ -66,19 +75,19 @@ def command(
         context.exit(1)
 
 
-def _of_a_file(path: str, down: str, standby: str) -> dict[str, Any]:
+def _of_a_file(path: str, asked: dict[str, str]) -> dict[str, Any]:
     from ..config.load import load
     from ..manager.whatif import answer
 
-    return answer(load(path), None, down, standby)
+    return answer(load(path), None, **asked)
 
 
-def _of_the_cluster(runtime_dir: str, down: str, standby: str) -> dict[str, Any]:
+def _of_the_cluster(runtime_dir: str, asked: dict[str, str]) -> dict[str, Any]:
     from urllib.parse import urlencode
 
     from .client import Client
 
-    return Client(runtime_dir).get(f"/v1/whatif?{urlencode({'down': down, 'standby': standby})}")
+    return Client(runtime_dir).get(f"/v1/whatif?{urlencode({name: text for name, text in asked.items() if text})}")
 
 
 def _show(found: dict[str, Any], show_all: bool) -> None:
@@ -89,6 +98,8 @@ def _show(found: dict[str, Any], show_all: bool) -> None:
     quorate = found["votes"]["quorate"]
     colour = {True: "green", False: "red", None: "yellow"}[quorate]
     lines = [paint(found["votes"]["text"], colour)]
+    if found["unreachable"]:
+        lines.append(f"as if these ping targets did not answer: {', '.join(found['unreachable'])}")
     staying = [group for group in found["groups"] if group["before"] == group["node"] is not None]
     for group in found["groups"]:
         if group in staying and not show_all:

@@ -6,15 +6,33 @@ start), the sentence says so and does not guess.
 
 from __future__ import annotations
 
-from ..model import Cluster, Group, Quorum
+from ..model import (
+    AddressResource,
+    Cluster,
+    Group,
+    NotifyResource,
+    Quorum,
+    RouteResource,
+    SourceAddressResource,
+)
 from ..units import format_duration
+from .lookups import looked_up
 
 
 def advice(cluster: Cluster) -> tuple[str, ...]:
     """Sentences for ``understudy check`` and the log: safety first, then speed."""
     policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
     safety = policies[cluster.quorum](cluster)
-    return (*safety, *_paths(cluster), *_outage(cluster), _planned(cluster), _frozen(cluster))
+    twice = (_twice(group) for group in cluster.groups)
+    return (
+        *safety,
+        *_paths(cluster),
+        *_outage(cluster),
+        *filter(None, twice),
+        _planned(cluster),
+        _frozen(cluster),
+        *_names(cluster),
+    )
 
 
 def safety(cluster: Cluster) -> str:
@@ -144,6 +162,25 @@ def _wait_by_time(group: Group) -> str:
     )
 
 
+_OWN_END = (AddressResource, RouteResource, SourceAddressResource, NotifyResource)
+"""An address ends with the right to it; a route serves nobody by itself, and a program that is told does not stay."""
+
+
+def _twice(group: Group) -> str:
+    """Which programs and mounts no proof of stop protects; "" for none."""
+    parts = [
+        resource.id for resource in group.resources if not resource.exclusive and not isinstance(resource, _OWN_END)
+    ]
+    if not parts:
+        return ""
+    they, them, are = ("it", "it", "is") if len(parts) == 1 else ("they", "them", "are")
+    return (
+        f"{group.name}: {_listed(parts)} {are} not exclusive and may run on two machines for a while: when one falls silent or "
+        f"cannot stop {them}, the next one does not wait for proof that {they} {are} over. "
+        "Where two at once do damage, write exclusive = true."
+    )
+
+
 def _planned(cluster: Cluster) -> str:
     programs = [group.name for group in cluster.groups if len(group.addresses) < len(group.resources)]
     text = (
@@ -160,6 +197,16 @@ def _frozen(cluster: Cluster) -> str:
         "A machine that freezes, or whose daemon hangs or stays dead, stops answering for its addresses by itself: "
         f"the kernel ends its right to serve no later than the dead time ({dead_time}) after it was last renewed. "
         "This needs nftables; without it addresses expire in whole seconds."
+    )
+
+
+def _names(cluster: Cluster) -> tuple[str, ...]:
+    names = looked_up(cluster)
+    if not names:
+        return ()
+    return (
+        f"Looked up by name: {_listed(list(names))}. While no name server answers, what needs them fails: write addresses, or "
+        "put the names into /etc/hosts on every node. Understudy itself looks up no host names.",
     )
 
 

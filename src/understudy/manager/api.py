@@ -113,13 +113,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/v1/whatif",
         "whatif",
         "Where everything would run if those machines were down or in standby, as this node sees the cluster now. Machines that"
-        " are not heard count as down. Nothing is changed.",
-        '`{"ok": true, "live": true, "down": [], "votes": {"have": 2, "of": 3, "needed": 2, "quorate": true, "text": "..."},'
-        ' "groups": [{"name": "site", "before": "ha01", "node": "ha02", "why": "...", "not_on": {"ha01": "..."}}]}`; `quorate`'
-        " is null where a fence device, or a human, decides",
+        " are not heard count as down, and what nodes say of their ping targets counts as if it had lasted. Nothing is changed.",
+        '`{"ok": true, "live": true, "down": [], "unreachable": [], "votes": {"have": 2, "of": 3, "needed": 2, "quorate": true,'
+        ' "text": "..."}, "groups": [{"name": "site", "before": "ha01", "node": "ha02", "why": "...",'
+        ' "not_on": {"ha01": "..."}}]}`; `quorate` is null where a fence device, or a human, decides',
         (
             Field("down", "names of members, with commas between them", Kind.TEXT, ""),
             Field("standby", "names of nodes, with commas between them", Kind.TEXT, ""),
+            Field(
+                "unreachable",
+                "ping targets of groups, `TARGET@NODE` or `TARGET` for all nodes, with commas",
+                Kind.TEXT,
+                "",
+            ),
         ),
     ),
     Endpoint(

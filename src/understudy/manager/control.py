@@ -237,7 +237,8 @@ class Control:
 
     async def _whatif(self, asked: Asked) -> web.Response:
         status = await self._manager.status()
-        return answer(200, whatif.answer(self._manager.cluster, status, asked.fields["down"], asked.fields["standby"]))
+        words = (asked.fields[name] for name in ("down", "standby", "unreachable"))
+        return answer(200, whatif.answer(self._manager.cluster, status, *words))
 
     async def _history(self, asked: Asked) -> web.Response:
         manager, now = self._manager, time.time_ns()

@@ -22,6 +22,7 @@ from ..errors import NotRunning, TimedOut, UnderstudyError
 from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
+from . import descriptors
 from .drift import Drift
 from .entry import Entry, read_stamp
 from .fencing import Fencer
@@ -407,6 +408,7 @@ class Manager:
         warnings = [text for text in (file.warning() for file in (self.standby, self.draining, self.wishes)) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings(), *self.keys.warnings()]
+        warnings += descriptors.warnings(self.cluster, self.me)
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:

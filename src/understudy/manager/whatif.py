@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..core import whatif
@@ -29,15 +31,45 @@ def read_names(text: str, cluster: Cluster, nodes_only: bool = False) -> tuple[s
     return tuple(found)
 
 
-def answer(cluster: Cluster, status: Mapping[str, Any] | None, down: str, standby: str) -> dict[str, Any]:
-    """``status`` is the answer of /v1/status, or None: then all machines are up and fit, and everything is where it likes to be.
+def read_targets(text: str, cluster: Cluster) -> tuple[tuple[str, str], ...]:
+    """``192.168.58.1@ha01,192.168.58.2``, ping targets of groups, as (target, node); without a node it is all of them.
+
+    Raises UsageError with the nearest name.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        target, at, name = item.partition("@")
+        try:
+            target = str(ipaddress.ip_address(target))
+        except ValueError:
+            pass  # then it is none that the file has
+        if not cluster.reach_targets:
+            raise UsageError("no group has ping targets", "they stand in [groups.NAME.stays_where]")
+        if target not in cluster.reach_targets:
+            known = ", ".join(cluster.reach_targets)
+            raise UsageError(f"no group has the ping target {target!r}", f"there are: {known}")
+        names = read_names(name, cluster, nodes_only=True) if at else tuple(node.name for node in cluster.nodes)
+        if not names:
+            raise UsageError(f"{item!r} names no node", f"write {target}@NODE, or {target} for all nodes")
+        found |= dict.fromkeys((target, node) for node in names)
+    return tuple(found)
+
+
+def answer(
+    cluster: Cluster, status: Mapping[str, Any] | None, down: str, standby: str, unreachable: str = ""
+) -> dict[str, Any]:
+    """``status`` is the answer of /v1/status, or None: then all machines are up and fit, all ping targets answer, and
+    everything is where it likes to be.
 
     Raises UsageError for an unknown name.
     """
-    view = whatif.all_up(cluster) if status is None else view_of(cluster, status)
+    cut = read_targets(unreachable, cluster)
+    view = at_its_best(cluster) if status is None else view_of(cluster, status)
     unheard = [] if status is None else [node["name"] for node in status["nodes"] if node["state"] in UNHEARD]
     gone = (*read_names(down, cluster), *unheard)
-    outcome = whatif.ask(cluster, view, gone, read_names(standby, cluster, nodes_only=True))
+    resting = read_names(standby, cluster, nodes_only=True)
+    view = with_targets(cluster, view, said_of_targets(cluster, status, cut), {*gone, *resting})
+    outcome = whatif.ask(cluster, view, gone, resting)
     verdict = outcome.verdict
     groups = [
         {
@@ -54,9 +86,54 @@ def answer(cluster: Cluster, status: Mapping[str, Any] | None, down: str, standb
         "ok": True,
         "live": status is not None,
         "down": sorted(set(gone)),
+        "unreachable": [f"{target}@{node}" for target, node in cut],
         "votes": {**votes, "text": verdict.text},
         "groups": groups,
     }
+
+
+def at_its_best(cluster: Cluster) -> View:
+    """Every machine up and fit, and every group where it then comes to rest."""
+    view = whatif.all_up(cluster)
+    found = whatif.come_to_rest(cluster, view)
+    return replace(view, holders={name: item.node for name, item in found.items() if item.node is not None})
+
+
+def said_of_targets(
+    cluster: Cluster, status: Mapping[str, Any] | None, cut: Collection[tuple[str, str]]
+) -> dict[str, frozenset[str] | None]:
+    """For each node the ping targets that answer there, less those that are ``cut``; None: it does not say."""
+    if status is None:
+        said: dict[str, Collection[str] | None] = {node.name: cluster.reach_targets for node in cluster.nodes}
+    else:
+        said = {node["name"]: node.get("reaches") for node in status["nodes"] if node["role"] != "witness"}
+    return {
+        name: None if targets is None else frozenset(item for item in targets if (item, name) not in cut)
+        for name, targets in said.items()
+    }
+
+
+def with_targets(
+    cluster: Cluster, view: View, reaches: Mapping[str, frozenset[str] | None], gone: Collection[str]
+) -> View:
+    """The view with who is behind for which group, as ``core.reach`` has it, once that has lasted for the damping time.
+
+    ``gone``: nodes that are not there to be compared with.
+    """
+    nodes = dict(view.nodes)
+    for group in cluster.groups:
+        if group.stays_where is None:
+            continue
+        wanted = frozenset(group.stays_where.ping)
+        counts = {name: len(wanted & targets) for name, targets in reaches.items() if targets is not None}
+        able = (name for name, node in view.nodes.items() if not node.bar and group.name not in node.unfit)
+        most = max((counts[name] for name in able if name in counts and name not in gone), default=0)
+        for name, node in nodes.items():
+            if name not in counts:
+                nodes[name] = replace(node, able_for={**node.able_for, group.name: 0})
+            elif counts[name] < most:
+                nodes[name] = replace(node, behind={**node.behind, group.name: group.stays_where.damping})
+    return replace(view, nodes=nodes)
 
 
 def view_of(cluster: Cluster, status: Mapping[str, Any]) -> View:

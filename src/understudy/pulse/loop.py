@@ -339,6 +339,5 @@ class Loop:
         """The core's snapshot with what only the daemon knows."""
         warnings = (*self.warnings, *self.news.warnings, *self.senders.sentences(now))
         own = self.lateness.counters()
-        return report.complete(
-            self.core.snapshot(now), self.links, self.performer, self.manager, self.rejected, own, warnings
-        )
+        known = report.with_targets(self.core.snapshot(now), self.core, now)
+        return report.complete(known, self.links, self.performer, self.manager, self.rejected, own, warnings)

@@ -1,4 +1,6 @@
-"""The core's snapshot, completed with what only the daemon knows: refused datagrams, own lateness, links that cannot send."""
+"""The core's snapshot, completed with what only the daemon knows: refused datagrams, own lateness, links that cannot send; and
+with what each node says of ping targets.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..adapters.udp import UdpLinks
-from ..snapshot import Snapshot
+from ..core import reach
+from ..core.node import Node
+from ..snapshot import NodeStatus, Snapshot
+from ..units import Instant
 from .manager_link import ManagerLink
 from .perform import Performer
 
@@ -38,3 +43,17 @@ def complete(
     troubles = (f"the kernel refused the lease of {group}: {why}" for group, why in performer.lease_troubles.items())
     everything = (*known.warnings, *links.troubles, *failing, *troubles, *performer.guard.troubles(), *warnings)
     return replace(known, rejected=rejected, counters=counters, warnings=tuple(dict.fromkeys(everything)))
+
+
+def with_targets(known: Snapshot, core: object, now: Instant) -> Snapshot:
+    """The snapshot with what each node that is heard says of the ping targets of groups. A test's stand-in says nothing."""
+    if not isinstance(core, Node) or not core.cluster.reach_targets:
+        return known
+    return replace(known, nodes=tuple(replace(node, reaches=_reaches(core, node, now)) for node in known.nodes))
+
+
+def _reaches(core: Node, node: NodeStatus, now: Instant) -> tuple[str, ...] | None:
+    if node.name == core.me:
+        return reach.own(core, now)
+    state = core.states.get(node.name)
+    return None if state is None or node.via is None else state.reaches
