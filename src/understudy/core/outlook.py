@@ -98,6 +98,7 @@ def _deaf(node: Node, name: str) -> bool:
 def _still_stops(node: Node, charge: Charge, name: str) -> bool:
     """Whether parts of a group may still run on a node that does not hold it."""
     group, state = charge.group.name, node.states.get(name)
+    phases: tuple[Phase, ...]
     if name == node.me:
         held, phases = group in node.steward.claims.claims, (charge.execution.phase(),)
     elif state is not None:
