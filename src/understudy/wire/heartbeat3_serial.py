@@ -33,6 +33,11 @@ class Lines:
         self.noise = 0
         """How many bytes stood outside of messages."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun and is not at its end."""
+        return self._message is not None
+
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that are complete now, from ``>>>\\n`` to ``<<<\\n``. Carriage returns are taken away, as 3.0.6 does."""
         found: list[bytes] = []
