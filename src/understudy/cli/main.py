@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "exhaust": ("exhaust", "Try every order of events with three voters and one group."),
     "dump": ("dump", "Write the recorder of this node's pulse to a file."),
     "replay": ("replay", "Ask the core again what it was asked in a dump."),
+    "decode": ("decode", "Show recorded packets, Heartbeat's or our own, in words."),
 }
 """Command name to module (under ``understudy.cli``, its attribute ``command``) and its line in ``--help``."""
 

@@ -38,11 +38,13 @@ __all__ = [
     "VERSION",
     "Envelope",
     "Opener",
+    "Outside",
     "Reason",
     "Reject",
     "Sealer",
     "agreed_version",
     "key_name",
+    "outside",
 ]
 
 VERSION = 1
@@ -78,6 +80,26 @@ class Envelope:
     counter: int
     version: int
     message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What stands in the clear in a datagram, whoever wrote it. ``key`` is the name of the key (``key_name``)."""
+
+    sender: str
+    incarnation: int
+    counter: int
+    version: int
+    key: str
+
+
+def outside(data: bytes) -> Outside | None:
+    """What a datagram says of itself to everybody; None when it is none of ours. For people who look, never to act on."""
+    if data[:4] != _MAGIC or len(data) < _SHORTEST:
+        return None
+    _, version, _, _, name_length, _, key_id, incarnation, counter = _HEADER.unpack_from(data)
+    name = data[_HEADER.size : _HEADER.size + name_length].decode("utf-8", "replace")
+    return Outside(name, incarnation, counter, version, key_id.hex())
 
 
 def agreed_version(versions: tuple[int, ...]) -> int:
