@@ -14,6 +14,7 @@ from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
+from .heartbeat import NAMES, Found, Texts
 from .keys import format_keys, is_waiting, parse_keys, remedy
 from .places import FilePlaces, find_places
 from .probes import is_secret
@@ -66,6 +67,16 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
             _judge_api(report, api, reading.api)
         cluster = None if cluster is None else replace(cluster, api=api)
     return (None if report.refused else cluster), report.in_order()
+
+
+def heartbeat_folder(path: str) -> Texts:
+    """The files of Heartbeat in a folder such as /etc/ha.d, to be judged by ``config.heartbeat.read_heartbeat``."""
+    found = []
+    for name in NAMES:
+        where = os.path.join(path, name)
+        data = _read_file(where)
+        found.append(Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1]))
+    return Texts(path, *found)
 
 
 def _whole_paths(api: Api, directory: str) -> Api:
@@ -190,6 +201,11 @@ def _read_file(path: str) -> tuple[bytes, int] | Problem:
         return Problem(path, 0, 0, f"cannot read the file: {reason}", hint)
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode) and os.path.exists(os.path.join(path, "ha.cf")):
+            hint = (
+                f"Nothing runs from them yet. The native form: understudy convert {path} > /etc/understudy/cluster.toml"
+            )
+            return Problem(path, 0, 0, "this is a folder with Heartbeat's files, not a native configuration", hint)
         if not stat.S_ISREG(status.st_mode):
             return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
         data = b""
