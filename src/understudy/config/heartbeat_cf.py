@@ -59,6 +59,12 @@ class CfDraft:
     given: list[tuple[str, str, Place]] = field(default_factory=list)
     """Every directive, with its value and where it stands."""
 
+    def number(self, word: str, default: int) -> int:
+        return self.numbers[word][0] if word in self.numbers else default
+
+    def choice(self, word: str, default: str) -> str:
+        return self.texts[word][0] if word in self.texts else default
+
 
 def read_cf(report: Report, text: str, file: str, port: int) -> CfDraft:
     """Every directive, all problems reported. ``port``: what UDP media use while ``udpport`` says nothing."""

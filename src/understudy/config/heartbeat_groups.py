@@ -10,13 +10,13 @@ from ..model import AddressResource, Group, Role
 from ..probes import Reach
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import Wrong, read_host
-from .groups import read_groups
+from .groups import HARMLESS, read_groups
 from .heartbeat_lines import Word, joined_lines
 from .heartbeat_machine import Machine
 from .heartbeat_resources import UNKNOWN_DEVICE, Translator, tree_value
 from .members import MemberDraft
 from .report import Report, Scope, suggestion
-from .tree import Entry, Place, Table, Value
+from .tree import Entry, Place, Table, Value, plain
 
 _LONGEST_NAME = 40
 
@@ -36,7 +36,7 @@ def read_haresources(
     """The groups in the order of the file; all problems are reported."""
     lines: list[_Line] = []
     keys: dict[str, Place] = {}
-    names: dict[str, int] = {}
+    names: dict[str, list[object]] = {}
     good = True
     for node, *words in joined_lines(text, file, report):
         if not _known_node(report, node, settings.nodes):
@@ -63,15 +63,14 @@ def read_haresources(
                 _name_once(table, names)
         group = _group_table(words[0].place, [table for table in tables if table is not None], node.text, settings)
         taken = {line.name for line in lines} | set(settings.nodes)
-        name = group_name(words[0].text, taken)
+        name = group_name(words[0].text, [table for table in tables if table is not None], taken)
         lines.append(_Line(node.text.lower(), words[0], tuple(word.text for word in words), name, group))
     if not keys:
         report.warning(
             Place(file=file), "haresources names no resources: nothing is kept running", "Write a line for a group."
         )
-    if not good:
-        return ()
-    return _judged(report, lines, settings, translator.machine)
+    groups = _judged(report, lines, settings, translator.machine)
+    return groups if good else ()
 
 
 def _known_node(report: Report, node: Word, nodes: tuple[str, ...]) -> bool:
@@ -149,29 +148,38 @@ def damping(settings: HeartbeatFiles) -> Duration:
     return min(max(settings.deadping // MILLISECOND * MILLISECOND, SECOND), HOUR)
 
 
-def _name_once(table: Table, names: dict[str, int]) -> None:
-    """A second resource of one name gets a number: native names are unique in the whole cluster."""
-    base = ""
-    for word in ("ocf", "resource_d", "systemd"):
-        entry = table.entries.get(word)
-        if entry is not None and isinstance(entry.value.data, str):
-            base = entry.value.data.rpartition(":")[2].rpartition("/")[2].removesuffix(".service")
-            place = entry.place
-    if not base:
+def _name_once(table: Table, names: dict[str, list[object]]) -> None:
+    """Another resource of the same name gets a number: native names are unique in the whole cluster.
+
+    Not the same program once more, which is refused under its own name, unless it may be anywhere.
+    """
+    word = next((word for word in ("ocf", "resource_d", "systemd") if word in table.entries), "")
+    if not word:
         return
-    names[base] = names.get(base, 0) + 1
-    if names[base] > 1:
-        table.entries["name"] = Entry(place, Value(place, f"{_clean(base)}-{names[base]}"))
+    entry = table.entries[word]
+    base = str(entry.value.data).rpartition(":")[2].rpartition("/")[2].removesuffix(".service")
+    meaning = plain(Value(entry.place, table))
+    earlier = names.setdefault(base, [])
+    if earlier and (meaning not in earlier or base in HARMLESS):
+        name = f"{_clean(base)}-{len(earlier) + 1}"
+        table.entries["name"] = Entry(entry.place, Value(entry.place, name))
+    earlier.append(meaning)
 
 
-def group_name(key: str, taken: set[str]) -> str:
-    """What the group of this key is called: its address, or the script and its first argument."""
-    script, *arguments = key.split("::")
-    if script in ("IPaddr", "IPaddr2", "IPv6addr") and arguments:
-        script, arguments = arguments[0], []
-    name = _clean(script.partition("/")[0])
-    if arguments and len(name) + len(arguments[0]) < _LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0]):
-        name = f"{name}-{arguments[0]}"
+def group_name(key: str, tables: list[Table], taken: set[str]) -> str:
+    """What the group is called: its first address, else its key: the script and its first argument."""
+    name = next((str(table.entries["address"].value.data) for table in tables if "address" in table.entries), "")
+    if name:
+        name = _clean(name.partition("/")[0])
+    else:
+        script, *arguments = key.split("::")
+        name = _clean(script)
+        if (
+            arguments
+            and len(name) + len(arguments[0]) < _LONGEST_NAME
+            and re.fullmatch(r"[A-Za-z0-9_.-]+", arguments[0])
+        ):
+            name = f"{name}-{arguments[0]}"
     number, whole = 1, name
     while whole in taken:
         number += 1

@@ -25,8 +25,8 @@ class Network:
 @dataclass(frozen=True, slots=True)
 class Machine:
     """``scripts``: the file of each resource script by its name, as Heartbeat's search order gives it. ``units``: the names of
-    all units of systemd that have a file. ``agents``: the OCF agents of the provider heartbeat. ``hosts``: addresses by name, from
-    /etc/hosts. ``is_program``: whether a path is a program; ``exists``: whether there is anything.
+    all units of systemd that have a file. ``agents``: the OCF agents of the provider heartbeat. ``hosts``: addresses by name,
+    from /etc/hosts. ``is_program``: whether a path is a program; ``exists``: whether there is anything.
     """
 
     host: str

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from ..errors import Problem
 from ..heartbeat_files import AutoFailback, HeartbeatFiles, MediumKind
-from ..model import AddressResource, Cluster, LinkKind, Member, Quorum, Role
+from ..model import AddressResource, Cluster, LinkKind, Member, Quorum, ResourceDResource, Role
 from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .addresses import Wrong, is_name, read_host
 from .fences import SHORTEST_WATCHDOG
@@ -90,6 +90,14 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
         for word, value, line in reading.given
         if word == "respawn" and not value.split()[1].endswith("ipfail")
     ]
+    if any(word == "node" and value != value.lower() for word, value, _ in reading.given):
+        notes.append(
+            "names of nodes are in lower case, as Heartbeat has them: where `uname -n` is not, start with --node NAME"
+        )
+    if any(isinstance(item, ResourceDResource) for group in files.groups for item in group.group.resources):
+        notes.append(
+            'scripts are not monitored (interval = "0s"), as Heartbeat never did: take that away where status can be trusted'
+        )
     text = _header(files, notes) + render(cluster)
     found = read(text, "the native form")
     if found.cluster is None:
@@ -165,7 +173,7 @@ def _check_devices(report: Report, files: HeartbeatFiles) -> None:
         for resource in group.group.resources:
             if isinstance(resource, AddressResource) and not resource.device:
                 text = f"neither haresources nor this machine says which interface carries {resource.address}"
-                hint = f"Add --virtual {resource.address}/24/eth0, with prefix length and interface, or write them into haresources."
+                hint = f"Add --virtual {resource.address}/24/eth0 (prefix length, interface), or write it into haresources."
                 report.error(Place(), text, hint)
 
 

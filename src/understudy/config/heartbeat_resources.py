@@ -76,6 +76,11 @@ class Translator:
     def _address(self, word: Word, name: str, arguments: list[str]) -> Table | None:
         if len(arguments) != 1:
             hint = f'Write "{name}::192.168.58.100/24/eth0".'
+            whole = read_form("::".join(arguments))
+            if isinstance(whole, AddressForm):
+                hint = (
+                    f'"::" separates arguments: write all groups of the address, {ip_address(whole.address).exploded}.'
+                )
             self.report.error(word.place, f"{name} takes one address, not {len(arguments)} arguments", hint)
             return None
         form = read_form(arguments[0])
@@ -245,11 +250,13 @@ def _table(place: Place, words: Mapping[str, object]) -> Table:
 
 
 def tree_value(place: Place, data: object) -> Value:
-    """Plain values (dict, list, str, int, bool) as a tree, all at one place."""
+    """Plain values (dict, list, str, int, bool) as a tree, all at one place; a table that is one already keeps its own."""
     if isinstance(data, dict):
         return Value(place, _table(place, data))
+    if isinstance(data, Table):
+        return Value(next(iter(data.entries.values())).place if data.entries else place, data)
     if isinstance(data, list):
         return Value(place, Array([tree_value(place, item) for item in data]))
-    if isinstance(data, str | int | bool | Table):
+    if isinstance(data, str | int | bool):
         return Value(place, data)
     return Value(place, str(data))

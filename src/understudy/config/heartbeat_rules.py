@@ -57,13 +57,7 @@ def judge_cf(
     watchdog = texts.get("watchdog", ("", whole))
     if watchdog[0] and machine is not None and not machine.exists(watchdog[0]):
         report.warning(watchdog[1], f"there is no watchdog {watchdog[0]} on this machine", "Try: modprobe softdog")
-    rexmit = draft.numbers["max_rexmit_delay"][0] if "max_rexmit_delay" in draft.numbers else 250
-
-    def number(word: str, default: int) -> int:
-        return draft.numbers[word][0] if word in draft.numbers else default
-
-    def choice(word: str, default: str) -> str:
-        return texts[word][0] if word in texts else default
+    number, choice = draft.number, draft.choice
 
     return HeartbeatFiles(
         folder=folder,
@@ -87,7 +81,7 @@ def judge_cf(
         compression=choice("compression", "zlib"),
         compression_threshold=number("compression_threshold", 2),
         traditional_compression=switch("traditional_compression", False),
-        max_resend_delay=rexmit * MILLISECOND,
+        max_resend_delay=number("max_rexmit_delay", 250) * MILLISECOND,
         hop_fudge=number("hopfudge", 1),
         generation_by_time=choice("hbgenmethod", "file") == "time",
         uuid_from_name=choice("uuidfrom", "file") == "nodename",
@@ -131,7 +125,7 @@ def _times(report: Report, draft: CfDraft) -> tuple[Duration, Duration, Duration
         )
         report.warning(place, text, f'Write "warntime {written_time(deadtime // 2)}", or take the line away.')
     deadping, place = given("deadping", deadtime)
-    if deadping <= 2 * keepalive:
+    if "deadping" in draft.times and deadping <= 2 * keepalive:
         text = f"deadping {written_time(deadping)} is not above two heartbeats of {written_time(keepalive)}"
         report.error(place, text, f'Write "deadping {written_time(5 * keepalive)}", or take the line away.')
     return keepalive, deadtime, warntime, _initdead(report, draft, deadtime), deadping

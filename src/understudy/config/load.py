@@ -9,12 +9,12 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
-from .heartbeat import NAMES, Found, Texts
 from .keys import format_keys, is_waiting, parse_keys, remedy
 from .places import FilePlaces, find_places
 from .probes import is_secret
@@ -22,6 +22,9 @@ from .report import Report
 from .toml import decode, parse
 from .tree import WHOLE_FILE, Place
 from .validate import read
+
+if TYPE_CHECKING:
+    from .heartbeat import Texts
 
 MOST_BYTES = 1_000_000
 """A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
@@ -71,6 +74,8 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
 
 def heartbeat_folder(path: str) -> Texts:
     """The files of Heartbeat in a folder such as /etc/ha.d, to be judged by ``config.heartbeat.read_heartbeat``."""
+    from .heartbeat import NAMES, Found, Texts  # only here: the real-time process needs none of it
+
     found = []
     for name in NAMES:
         where = os.path.join(path, name)
