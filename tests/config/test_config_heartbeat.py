@@ -5,6 +5,7 @@ UNDERSTUDY_REWRITE=1 writes said.txt, meaning.txt and native.toml anew; review t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from heartbeat_helpers import HA01, folder, meaning, read_case, texts
 
 from understudy.config.heartbeat import read_heartbeat
 from understudy.config.heartbeat_native import Wanted, convert
+from understudy.config.heartbeat_words import DIRECTIVES, WITHOUT_EFFECT
 from understudy.config.validate import read
 from understudy.heartbeat_files import AutoFailback, MediumKind
 from understudy.model import AddressResource, Failback, FailbackKind, OcfResource, Quorum, ResourceDResource
@@ -265,3 +267,23 @@ def test_serial_only_needs_addresses() -> None:
 def test_a_case_reads_like_the_standard_files() -> None:
     assert read_case("+\n").problems == ()
     assert read_case("+\n@haresources\nha01 192.168.58.100 test1\n@on ha01\n").problems == ()
+
+
+def test_the_documented_table_has_every_directive() -> None:
+    """Each once, and "no effect" just for those that are warned of."""
+    page = (HERE.parent.parent / "docs" / "heartbeat.md").read_text("utf-8")
+    table = page.split("### Directives of ha.cf")[1].split("###")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    found = [(word, row[2].strip()) for row in rows for word in re.findall(r"`(\w+)`", row[1])]
+    assert sorted(found) == sorted(
+        (word, "no effect" if word in WITHOUT_EFFECT else "done") for word in set(DIRECTIVES)
+    )
+
+
+def test_what_shall_not_be_shown() -> None:
+    """Parameters of a STONITH device may be passwords."""
+    reading = read_heartbeat(folder(HERE / "heartbeat" / "every-directive"))
+    made = convert(reading, "ha.cf", Wanted({"shop-a": ("10.0.0.1",), "shop-b": ("10.0.0.2",)}))
+    assert made.text is not None
+    assert "stonith_host shop-a external/ipmi ...:" in made.text
+    assert "secret" not in made.text

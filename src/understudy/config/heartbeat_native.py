@@ -81,7 +81,7 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
         return Conversion(None, report.in_order())
     cluster = _cluster(files, members, wanted, machine, notes)
     notes += [
-        f"ha.cf:{line}: {word} {value}: {WITHOUT_EQUIVALENT[word]}"
+        f"ha.cf:{line}: {word} {_shown(word, value)}: {WITHOUT_EQUIVALENT[word]}"
         for word, value, line in reading.given
         if word in WITHOUT_EQUIVALENT
     ]
@@ -106,6 +106,11 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
                 report.error(Place(), f"the native form would be refused: {problem.text}", problem.hint)
         return Conversion(None, report.in_order())
     return Conversion(text, tuple(found.problems))
+
+
+def _shown(word: str, value: str) -> str:
+    """Without the parameters of a STONITH device, among which are passwords."""
+    return f"{' '.join(value.split()[:2])} ..." if word == "stonith_host" else value
 
 
 def _header(files: HeartbeatFiles, notes: list[str]) -> str:

@@ -57,6 +57,9 @@ def judge_cf(
     watchdog = texts.get("watchdog", ("", whole))
     if watchdog[0] and machine is not None and not machine.exists(watchdog[0]):
         report.warning(watchdog[1], f"there is no watchdog {watchdog[0]} on this machine", "Try: modprobe softdog")
+    if draft.choice("msgfmt", "") == "netstring":
+        text = "msgfmt netstring and haresources do not go together: the old program then loses messages of its own scripts"
+        report.warning(texts["msgfmt"][1], text, 'Write "msgfmt classic", or take the line away, on both machines.')
     number, choice = draft.number, draft.choice
 
     return HeartbeatFiles(
