@@ -152,6 +152,7 @@ def test_what_is_missing_is_named(folder) -> None:
         ("--address", "=1"),
         ("--virtual", "10.0.0.1"),
         ("--virtual", "x/24/eth0"),
+        ("--virtual", "10.0.0.7/24/eth0"),
         ("--name", "a b"),
     ],
 )

@@ -63,6 +63,10 @@ def command(path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], nam
     _tell(tuple(problem for problem in reading.problems if _concerns(problem)))
     if reading.files is None:
         raise SystemExit(1)
+    used = {item.address for group in reading.files.groups for item in group.group.addresses}
+    for text in virtual:
+        if _plain(text) not in used:
+            raise click.BadParameter(f"haresources has no address {_plain(text)}", param_hint="--virtual")
     made = convert(reading, texts.cf.path, wanted, own)
     _tell(made.problems)
     if made.text is None:
@@ -88,6 +92,13 @@ def _addresses(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
             raise click.BadParameter(f"{text!r} is not NODE=ADDRESS", param_hint="--address")
         found[node.lower()] = (*found.get(node.lower(), ()), *(item for item in addresses.split(",") if item))
     return found
+
+
+def _plain(form: str) -> str:
+    """The address alone, as it is usually written."""
+    from ipaddress import ip_address
+
+    return str(ip_address(form.partition("/")[0]))
 
 
 def _name(name: str) -> str:

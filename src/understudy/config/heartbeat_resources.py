@@ -100,6 +100,9 @@ class Translator:
             hint = f'Write "{name}::{form.address}/{prefix or 24}/eth0", with the interface that shall carry it.'
             self.report.error(word.place, text, hint)
             return None
+        if device is not None and self.machine is not None and device not in self.machine.devices:
+            text = f"there is no network interface {device} on this machine for {form.address}"
+            self.report.warning(word.place, text, f"It has: {', '.join(sorted(self.machine.devices))}.")
         longest = 128 if ":" in form.address else 32
         words: dict[str, object] = {
             "address": f"{form.address}/{prefix or longest}",
@@ -134,6 +137,11 @@ class Translator:
             }
             words["type"] = "bind" if bind else kind or _guess(device)
             return _table(word.place, words | ({"options": kept} if kept else {}))
+        if self.machine is not None and "Filesystem" not in self.machine.agents:
+            hint = (
+                "Debian's package resource-agents has it; the native form needs none (`understudy convert --mounts`)."
+            )
+            self.report.warning(word.place, "the agent heartbeat:Filesystem is not installed on this machine", hint)
         parameters = {"device": device, "directory": directory, "fstype": kind, "options": options}
         words = {"ocf": "heartbeat:Filesystem", "params": {name: text for name, text in parameters.items() if text}}
         words |= {"exclusive": False} if shared else {}

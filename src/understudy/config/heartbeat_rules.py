@@ -36,6 +36,11 @@ def judge_cf(
     whole = Place(file=file)
     if not draft.nodes:
         report.error(whole, "ha.cf names no nodes", 'Write "node ha01 ha02", the `uname -n` of each machine.')
+    elif len(draft.nodes) == 1:
+        node, place = next(iter(draft.nodes.items()))
+        report.warning(
+            place, f"{node} is alone: there is nobody to take over", 'Name the other machine too: "node ha02".'
+        )
     elif len(draft.nodes) > 2:
         third = list(draft.nodes)[2]
         text = f"{len(draft.nodes)} nodes: with haresources Heartbeat knows this node and the other one only"
@@ -53,13 +58,8 @@ def judge_cf(
     failback = _failback(report, draft, whole)
     pings = _pings(report, draft, failback)
     _judge_programs(report, draft, machine, here)
-    switch, texts = draft.switches.get, draft.texts
-    watchdog = texts.get("watchdog", ("", whole))
-    if watchdog[0] and machine is not None and not machine.exists(watchdog[0]):
-        report.warning(watchdog[1], f"there is no watchdog {watchdog[0]} on this machine", "Try: modprobe softdog")
-    if draft.choice("msgfmt", "") == "netstring":
-        text = "msgfmt netstring and haresources do not go together: the old program then loses messages of its own scripts"
-        report.warning(texts["msgfmt"][1], text, 'Write "msgfmt classic", or take the line away, on both machines.')
+    switch = draft.switches.get
+    watchdog = _watchdog(report, draft, machine)
     number, choice = draft.number, draft.choice
 
     return HeartbeatFiles(
@@ -78,7 +78,7 @@ def judge_cf(
         respawn=tuple(item for item, _ in draft.programs.respawn),
         api_access=tuple(item for item, _ in draft.programs.access.values()),
         stonith=tuple(item for item, _ in draft.programs.stonith),
-        watchdog=watchdog[0],
+        watchdog=watchdog,
         cluster=choice("cluster", "linux-ha"),
         msgfmt=choice("msgfmt", "classic"),
         compression=choice("compression", "zlib"),
@@ -91,6 +91,19 @@ def judge_cf(
         environment=tuple(draft.programs.environment.items()),
         logging=tuple(draft.logging),
     )
+
+
+def _watchdog(report: Report, draft: CfDraft, machine: Machine | None) -> str:
+    """The watchdog's device, "" for none; and what is said about single settings."""
+    if draft.choice("msgfmt", "") == "netstring":
+        text = "msgfmt netstring and haresources do not go together: the old program then loses messages of its own scripts"
+        report.warning(
+            draft.texts["msgfmt"][1], text, 'Write "msgfmt classic", or take the line away, on both machines.'
+        )
+    device, place = draft.texts.get("watchdog", ("", Place()))
+    if device and machine is not None and not machine.exists(device):
+        report.warning(place, f"there is no watchdog {device} on this machine", "Try: modprobe softdog")
+    return device
 
 
 # -- times ------------------------------------------------------------------------------------------------------------
