@@ -34,25 +34,7 @@ def judge_cf(
 ) -> HeartbeatFiles:
     """The settings with their defaults, keys and groups still empty. All problems are reported, and nothing is raised."""
     whole = Place(file=file)
-    if not draft.nodes:
-        report.error(whole, "ha.cf names no nodes", 'Write "node ha01 ha02", the `uname -n` of each machine.')
-    elif len(draft.nodes) == 1:
-        node, place = next(iter(draft.nodes.items()))
-        report.warning(
-            place, f"{node} is alone: there is nobody to take over", 'Name the other machine too: "node ha02".'
-        )
-    elif len(draft.nodes) > 2:
-        third = list(draft.nodes)[2]
-        text = f"{len(draft.nodes)} nodes: with haresources Heartbeat knows this node and the other one only"
-        report.warning(
-            draft.nodes[third], text, "Convert to the native form (`understudy convert`), which has no such limit."
-        )
-    if not draft.media:
-        report.error(
-            whole,
-            "ha.cf names no path for heartbeats",
-            'Write "bcast eth1", "ucast eth1 ADDRESS" or "serial /dev/ttyS0".',
-        )
+    _judge_nodes(report, draft, whole)
     _judge_media(report, draft, machine, here)
     keepalive, deadtime, warntime, initdead, deadping = _times(report, draft)
     failback = _failback(report, draft, whole)
@@ -91,6 +73,28 @@ def judge_cf(
         environment=tuple(draft.programs.environment.items()),
         logging=tuple(draft.logging),
     )
+
+
+def _judge_nodes(report: Report, draft: CfDraft, whole: Place) -> None:
+    if not draft.nodes:
+        report.error(whole, "ha.cf names no nodes", 'Write "node ha01 ha02", the `uname -n` of each machine.')
+    elif len(draft.nodes) == 1:
+        node, place = next(iter(draft.nodes.items()))
+        report.warning(
+            place, f"{node} is alone: there is nobody to take over", 'Name the other machine too: "node ha02".'
+        )
+    elif len(draft.nodes) > 2:
+        third = list(draft.nodes)[2]
+        text = f"{len(draft.nodes)} nodes: with haresources Heartbeat knows this node and the other one only"
+        report.warning(
+            draft.nodes[third], text, "Convert to the native form (`understudy convert`), which has no such limit."
+        )
+    if not draft.media:
+        report.error(
+            whole,
+            "ha.cf names no path for heartbeats",
+            'Write "bcast eth1", "ucast eth1 ADDRESS" or "serial /dev/ttyS0".',
+        )
 
 
 def _watchdog(report: Report, draft: CfDraft, machine: Machine | None) -> str:
@@ -246,7 +250,7 @@ def _pings(report: Report, draft: CfDraft, failback: AutoFailback) -> tuple[Ping
 
 
 def _judge_programs(report: Report, draft: CfDraft, machine: Machine | None, here: bool) -> None:
-    known = set(draft.nodes)
+    known = list(draft.nodes)
     for device, place in draft.programs.stonith:
         if device.host != "*" and device.host not in known:
             report.error(
