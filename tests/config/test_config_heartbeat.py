@@ -287,3 +287,12 @@ def test_what_shall_not_be_shown() -> None:
     assert made.text is not None
     assert "stonith_host shop-a external/ipmi ...:" in made.text
     assert "secret" not in made.text
+
+
+@pytest.mark.parametrize(("deadtime", "heartbeat"), [("3", 1000), ("4", 1000), ("2900ms", 580)])
+def test_keepalive_is_kept_where_the_dead_time_bears_two_lost_ones(deadtime, heartbeat) -> None:
+    cf = f"keepalive 1\ndeadtime {deadtime}\nbcast eth0\nnode ha01 ha02\nauto_failback on\n"
+    made = convert(read_heartbeat(texts(cf)), "ha.cf", Wanted({"ha01": ("10.0.0.1",), "ha02": ("10.0.0.2",)}))
+    cluster = read(made.text or "", "x").cluster
+    assert cluster is not None
+    assert cluster.heartbeat == heartbeat * MILLISECOND
