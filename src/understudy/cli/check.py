@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .check_heartbeat import as_json as heartbeat_json
+from .check_heartbeat import examine_folder, summary
 from .options import complete_member
 
 if TYPE_CHECKING:
+    from ..config.heartbeat import HeartbeatReading
     from ..errors import Problem
     from ..model import Cluster
 
@@ -27,9 +30,12 @@ SCHEMA = 1
     shell_complete=complete_member,
     help="Look at this machine as member NAME. Default: the host name, if it is one.",
 )
+@click.option(
+    "--here", is_flag=True, help="This machine is meant to be a node of Heartbeat's files: what it lacks is an error."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
-def command(context: click.Context, paths: tuple[str, ...], node: str | None, as_json: bool) -> None:
+def command(context: click.Context, paths: tuple[str, ...], node: str | None, here: bool, as_json: bool) -> None:
     """Judge configuration files and say in words what they promise.
 
     Prints every problem with file, line and column, what is wrong and how to mend it; then how safe the quorum policy is,
@@ -41,6 +47,9 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, as
     not know, that are missing or of the wrong type are errors; time-outs shorter than they advise are warnings. The daemon
     itself does not ask them.
 
+    A folder, such as /etc/ha.d, is read as the files of Heartbeat: ha.cf, haresources and authkeys. What Heartbeat refused is an
+    error; what it let through, though it bites, is a warning.
+
     \b
     Exit codes:
       0  every file is good (there may be warnings)
@@ -51,17 +60,25 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, as
     Examples:
       understudy check /etc/understudy/cluster.toml
       understudy check --json cluster.toml | jq .files[0].problems
+      understudy check /etc/ha.d
     """
-    reports = [(path, *_examine(path)) for path in paths]
+    old = {path: examine_folder(path, here) for path in paths if os.path.isdir(path)}
+    reports = [(path, None, old[path].problems) if path in old else (path, *_examine(path)) for path in paths]
     if as_json:
         files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
+        for file, path in zip(files, paths, strict=True):
+            if path in old:
+                file["heartbeat"] = heartbeat_json(old[path].files)
         good = not any(_has_errors(problems) for _, _, problems in reports)
         click.echo(json.dumps({"schema": SCHEMA, "ok": good, "files": files}, indent=2))
     else:
         for number, (path, cluster, problems) in enumerate(reports):
             if number:
                 click.echo("")
-            _show(path, cluster, problems, node)
+            if path in old:
+                _show_folder(path, old[path])
+            else:
+                _show(path, cluster, problems, node)
     if any(_has_errors(problems) for _, _, problems in reports):
         context.exit(1)
 
@@ -131,15 +148,9 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], 
 def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], node: str | None) -> None:
     from ..config.advice import advice
 
-    for problem in problems:
-        _show_problem(problem)
-    errors = sum(1 for problem in problems if problem.severity == "error")
-    warnings = len(problems) - errors
+    errors, warnings = _show_problems(path, problems, cluster is None)
     if cluster is None:
-        click.echo(_paint(f"{path}: refused: {_count(errors, 'error')}, {_count(warnings, 'warning')}", "red"))
         return
-    if problems:
-        click.echo("")
     if errors:
         text = f"{path}: {_count(errors, 'error')} by the word of this machine's agents, {_count(warnings, 'warning')}"
         click.echo(_paint(text, "red"))
@@ -157,6 +168,29 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
         click.echo(f"On this machine, as {me}:" if missing else f"This machine has what {me} needs.")
         for sentence in missing:
             click.echo(f"{_paint('warning', 'yellow')}: {sentence}")
+
+
+def _show_folder(path: str, reading: HeartbeatReading) -> None:
+    """Heartbeat's files: what is wrong, then what was read."""
+    _, warnings = _show_problems(path, reading.problems, reading.files is None)
+    if reading.files is None:
+        return
+    click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
+    for line in summary(reading.files):
+        click.echo(f"  {line}")
+
+
+def _show_problems(path: str, problems: tuple[Problem, ...], refused: bool) -> tuple[int, int]:
+    """The number of errors and of warnings."""
+    for problem in problems:
+        _show_problem(problem)
+    errors = sum(1 for problem in problems if problem.severity == "error")
+    warnings = len(problems) - errors
+    if refused:
+        click.echo(_paint(f"{path}: refused: {_count(errors, 'error')}, {_count(warnings, 'warning')}", "red"))
+    elif problems:
+        click.echo("")
+    return errors, warnings
 
 
 def _here(cluster: Cluster, node: str | None) -> tuple[str | None, tuple[str, ...]]:

@@ -40,6 +40,9 @@ MOST_GROUPS = 128
 
 DEFAULT_STOP_TIMEOUT: Duration = 60 * SECOND
 
+HARMLESS = frozenset({"MailTo", "WinPopup", "AudibleAlarm", "Delay", "SendArp"})
+"""Agents that only tell or wait: the same one may be in any number of groups."""
+
 _LATER = {
     "fence": "Fence devices are of nodes, not of groups: write [fence.NAME] with nodes.",
 }
@@ -195,7 +198,11 @@ def _check_names(report: Report, groups: list[GroupDraft]) -> None:
 
 
 def _meaning(resource: Resource) -> tuple[object, ...] | None:
-    """What makes two programs the same thing, whatever they are called. None for what is checked apart."""
+    """What makes two programs the same thing, whatever they are called. None for what is checked apart, or may be anywhere."""
+    if isinstance(resource, OcfResource) and resource.type in HARMLESS:
+        return None
+    if isinstance(resource, ResourceDResource) and resource.resource_script in HARMLESS:
+        return None
     if isinstance(resource, CommandResource):
         return ("command", resource.argv, resource.directory, resource.user, resource.environment)
     if isinstance(resource, ScriptResource):

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
@@ -21,6 +22,9 @@ from .report import Report
 from .toml import decode, parse
 from .tree import WHOLE_FILE, Place
 from .validate import read
+
+if TYPE_CHECKING:
+    from .heartbeat import Texts
 
 MOST_BYTES = 1_000_000
 """A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
@@ -66,6 +70,18 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
             _judge_api(report, api, reading.api)
         cluster = None if cluster is None else replace(cluster, api=api)
     return (None if report.refused else cluster), report.in_order()
+
+
+def heartbeat_folder(path: str) -> Texts:
+    """The files of Heartbeat in a folder such as /etc/ha.d, to be judged by ``config.heartbeat.read_heartbeat``."""
+    from .heartbeat import NAMES, Found, Texts  # only here: the real-time process needs none of it
+
+    found = []
+    for name in NAMES:
+        where = os.path.join(path, name)
+        data = _read_file(where)
+        found.append(Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1]))
+    return Texts(path, *found)
 
 
 def _whole_paths(api: Api, directory: str) -> Api:
@@ -190,6 +206,11 @@ def _read_file(path: str) -> tuple[bytes, int] | Problem:
         return Problem(path, 0, 0, f"cannot read the file: {reason}", hint)
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode) and os.path.exists(os.path.join(path, "ha.cf")):
+            hint = (
+                f"Nothing runs from them yet. The native form: understudy convert {path} > /etc/understudy/cluster.toml"
+            )
+            return Problem(path, 0, 0, "this is a folder with Heartbeat's files, not a native configuration", hint)
         if not stat.S_ISREG(status.st_mode):
             return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
         data = b""

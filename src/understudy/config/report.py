@@ -25,10 +25,10 @@ class Report:
         self.problems: list[Problem] = []
 
     def error(self, place: Place, text: str, hint: str = "") -> None:
-        self.problems.append(Problem(self.file, place.line, place.column, text, hint))
+        self.problems.append(Problem(place.file or self.file, place.line, place.column, text, hint))
 
     def warning(self, place: Place, text: str, hint: str = "") -> None:
-        self.problems.append(Problem(self.file, place.line, place.column, text, hint, "warning"))
+        self.problems.append(Problem(place.file or self.file, place.line, place.column, text, hint, "warning"))
 
     @property
     def refused(self) -> bool:

@@ -12,10 +12,14 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something was written; ``line`` and ``column`` count from 1 in characters, 0 means the whole file."""
+    """Where something was written; ``line`` and ``column`` count from 1 in characters, 0 means the whole file.
+
+    ``file``: "" for the file that is being read; its name where a configuration stands in several.
+    """
 
     line: int = 0
     column: int = 0
+    file: str = ""
 
 
 WHOLE_FILE = Place()

@@ -1,0 +1,79 @@
+"""``understudy check`` of a folder with Heartbeat's files: the same form as for native files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..heartbeat_files import HeartbeatFiles, Medium, MediumKind
+from ..units import format_duration
+
+if TYPE_CHECKING:
+    from ..config.heartbeat import HeartbeatReading
+
+
+def examine_folder(path: str, here: bool) -> HeartbeatReading:
+    """The three files by themselves; and by what this machine has, when it is one of the nodes or ``here`` says so."""
+    from ..config.heartbeat import read_heartbeat
+    from ..config.load import heartbeat_folder
+    from .heartbeat_machine import look
+
+    texts, machine = heartbeat_folder(path), look(path)
+    alone = read_heartbeat(texts)
+    if here or is_node(alone, machine.name):
+        return read_heartbeat(texts, machine, here=True)
+    return alone
+
+
+def is_node(reading: HeartbeatReading, host: str) -> bool:
+    """Whether ha.cf names this host, as far as it could be read."""
+    return any(word == "node" and host in value.lower().replace(",", " ").split() for word, value, _ in reading.given)
+
+
+def summary(files: HeartbeatFiles) -> list[str]:
+    """What was read, in a few lines."""
+    spans = (("keepalive", files.keepalive), ("deadtime", files.deadtime), ("initdead", files.initdead))
+    lines = [
+        f"Heartbeat nodes {', '.join(files.nodes)}",
+        ", ".join(f"{word} {format_duration(span)}" for word, span in spans)
+        + f", auto_failback {files.auto_failback.value}",
+        f"media: {', '.join(_medium(medium) for medium in files.media)}",
+        f"signed with key {files.outgoing} ({_method(files)})",
+    ]
+    if files.ping_nodes:
+        watched = "watched by the built-in ipfail" if files.ipfail else "watched by nobody"
+        lines.append(f"ping nodes: {', '.join(node.name for node in files.ping_nodes)}, {watched}")
+    for group in files.groups:
+        runs = ", ".join(resource.id for resource in group.group.resources)
+        lines.append(f"group {group.group.name} on {group.node} first: {runs}")
+    return lines
+
+
+def as_json(files: HeartbeatFiles | None) -> dict[str, Any] | None:
+    """What was read, for programs; no key."""
+    if files is None:
+        return None
+    return {
+        "nodes": list(files.nodes),
+        "media": [_medium(medium) for medium in files.media],
+        "keepalive_ms": files.keepalive / 1e6,
+        "deadtime_ms": files.deadtime / 1e6,
+        "warntime_ms": files.warntime / 1e6,
+        "initdead_ms": files.initdead / 1e6,
+        "deadping_ms": files.deadping / 1e6,
+        "auto_failback": files.auto_failback.value,
+        "ping_nodes": [node.name for node in files.ping_nodes],
+        "ipfail": files.ipfail,
+        "signature": {"index": files.outgoing, "method": _method(files)},
+        "groups": [{"key": group.key, "node": group.node, "resources": list(group.words)} for group in files.groups],
+    }
+
+
+def _method(files: HeartbeatFiles) -> str:
+    key = files.key(files.outgoing)
+    return "none" if key is None else key.method
+
+
+def _medium(medium: Medium) -> str:
+    if medium.kind is MediumKind.SERIAL:
+        return f"serial {medium.device} at {medium.baud} baud"
+    return " ".join(filter(None, (medium.kind.value, medium.device, medium.peer, f"port {medium.port}")))
