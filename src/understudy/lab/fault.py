@@ -31,6 +31,8 @@ class Fault:
     only: tuple[str, ...] = POLICIES
     proof: bool = False
     """A counter-proof: two must be seen, or the observer is blind."""
+    slow: bool = False
+    """Frames are late by far, as much there as back; see ``watch.Watchers.two``."""
 
     def expected(self, policy: str) -> str:
         return self.otherwise.get(policy, self.after)

@@ -207,7 +207,7 @@ def measure(item: Fault, policy: str) -> dict[str, Any]:
             time.sleep(0.02)
         well = row.serves(expected)
         time.sleep(0.2)
-        seen = row.stage.watchers.seen(start, kernel.now())
+        seen = row.stage.watchers.seen(start, kernel.now(), slow=item.slow)
         told = [told.text for told in row.stage.told()]
     finally:
         row.strip.close()

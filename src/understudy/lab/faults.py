@@ -102,6 +102,7 @@ _WRITTEN = (
         "any",
         not_promised=frozenset({"pair"}),
         watch=30.0,
+        slow=True,
     ),
     Fault(
         "changed-file-in-take-over",

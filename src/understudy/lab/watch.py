@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from ..units import MILLISECOND, Duration, Instant
@@ -113,20 +114,34 @@ class Watchers:
         now = kernel.now()
         return self.name(last_answer(self.pages(now - within, now)))
 
-    def two(self, start: Instant, end: Instant) -> list[Instant]:
-        """The sampled instants at which two machines answered for the address."""
+    def two(self, start: Instant, end: Instant, slow: bool = False) -> list[Instant]:
+        """The sampled instants at which two machines answered for the address.
+
+        ``slow``: frames are late by far, as much there as back. A machine then answered half way between question and answer;
+        and ARP answers, which carry no number, are left out: an old one would pass for the answer to the newest question.
+        """
+        if slow:
+            echoes = [column for column in self._columns if column.interval == self._interval]
+            answered = (
+                {self._half_way(item) for item in column.between(start, end) if item.answered} for column in echoes
+            )
+            times = Counter(time for machine in answered for time in machine)
+            return sorted(time for time, machines in times.items() if machines > 1)
         found: set[Instant] = set()
         for interval in (self._interval, self._interval * observer.ARP_EVERY):
             columns = [list(column.between(start, end)) for column in self._columns if column.interval == interval]
             found |= {sequence * interval for sequence in sampled_together(columns)}
         return sorted(found)
 
-    def seen(self, start: Instant, end: Instant) -> Seen:
+    def _half_way(self, sample: Sample) -> Instant:
+        return (sample.sent + sample.answered) // 2 // self._interval * self._interval
+
+    def seen(self, start: Instant, end: Instant, slow: bool = False) -> Seen:
         """Everything that was seen from ``start`` to ``end``; the service must have been well at ``start``."""
         questions, pages = self.questions(start - _BEFORE, end), self.pages(start - _BEFORE, end)
         earlier = [sample for sample in questions if 0 < sample.answered <= start]
         inside = [sample for sample in questions if sample.sent >= start]
-        two = self.two(start, end)
+        two = self.two(start, end, slow)
         recent = [sample for sample in questions if sample.answered >= end - _BEFORE]
         return Seen(
             before=self.name(last_answer(earlier)),
