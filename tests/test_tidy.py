@@ -36,6 +36,7 @@ WORDS = frozenset(
         "fence_devices",
         "hours",
         "heartbeat3",
+        "old_pair",
     }
 )
 EVERYTHING = frozenset(
