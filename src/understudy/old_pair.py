@@ -79,7 +79,7 @@ class HostSeen:
 
 @dataclass(frozen=True, slots=True)
 class SendOld:
-    """Sign ``message`` and send it on every medium. A message sent again is this very message: only its outer token may differ."""
+    """Sign ``message`` and send it on every medium. Sent again it is this very message: only its outer token may differ."""
 
     message: OldMessage
 

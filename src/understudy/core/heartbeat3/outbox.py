@@ -75,6 +75,13 @@ class Outbox:
                 self._forget(next(iter(self.kept)))
         return message
 
+    def renew(self) -> None:
+        """Begin anew, with the next generation."""
+        self.generation += 1
+        self.number = 0
+        for each in (self.kept, self.again_at, self.acknowledged, self.since):
+            each.clear()
+
     def _forget(self, number: int) -> None:
         self.kept.pop(number, None)
         self.again_at.pop(number, None)
