@@ -154,7 +154,10 @@ class Two:
     def run_until(self, done: Callable[[], bool], span: Duration) -> bool:
         """Go on until ``done`` or for ``span``. Returns whether it is done."""
         end = self.now + span
+        turns, moment = 0, self.now
         while not done():
+            turns, moment = (turns + 1, moment) if moment == self.now else (0, self.now)
+            assert turns < 5000, f"time stands still at {self.now}: {[self._why(host) for host in self.hosts.values()]}"
             due = min((self._deadline(host) for host in self.hosts.values()), default=NEVER)
             if self.queue and self.queue[0][0] <= min(due, end):
                 when, _, what = heapq.heappop(self.queue)
@@ -175,6 +178,10 @@ class Two:
         if host.node is None or host.stopped:
             return NEVER
         return max(host.node.next_deadline(), host.frozen_until)
+
+    def _why(self, host: Host) -> object:
+        node = host.node
+        return node and (node.next_beat, node.wake_at, node.holdings.next_deadline(), node.fencing.next_deadline(), node.peer)
 
     def tell(self, name: str, event: OldEvent) -> None:
         host = self.hosts[name]

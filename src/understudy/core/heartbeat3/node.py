@@ -101,7 +101,8 @@ class OldNode:
         """When ``TimerDue`` is wanted, by this machine's clock."""
         if self.stage is Stage.GONE:
             return min(self.next_beat, self.go_at)
-        tracked = self.peer.track.next_deadline() if self.peer is not None else NEVER
+        asks = self.peer is not None and self.peer.status != peers.DEAD
+        tracked = self.peer.track.next_deadline() if self.peer is not None and asks else NEVER
         return min(
             self.next_beat,
             self.wake_at,
