@@ -181,7 +181,13 @@ class Two:
 
     def _why(self, host: Host) -> object:
         node = host.node
-        return node and (node.next_beat, node.wake_at, node.holdings.next_deadline(), node.fencing.next_deadline(), node.peer)
+        return node and (
+            node.next_beat,
+            node.wake_at,
+            node.holdings.next_deadline(),
+            node.fencing.next_deadline(),
+            node.peer,
+        )
 
     def tell(self, name: str, event: OldEvent) -> None:
         host = self.hosts[name]

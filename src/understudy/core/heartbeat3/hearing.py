@@ -141,6 +141,7 @@ def _status(node: OldNode, peer: Peer, event: OldReceived, returned: bool, skipp
     if word not in (INIT, UP, ACTIVE):
         return
     peer.status = word
+    peer.fresh = peer.fresh or word != ACTIVE
     if before != word:
         node.note(f"Status update for node {peer.name}: status {word}", node=peer.name)
     if returned:
@@ -247,6 +248,8 @@ def _reported(node: OldNode, peer: Peer, message: OldMessage, count: int, now: I
     if message.get("info") == "shutdown":
         peer.stable = False
         healing.restarts(node)
+    if message.get("rtype") == "full":
+        standby.reported(node, peer, message.get(saying.STANDBY), now)
     if node.stage in (Stage.STARTING, Stage.WAITING):
         beginning.heard_report(node, peer, message.get("info"), now)
     else:

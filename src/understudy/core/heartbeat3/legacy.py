@@ -37,7 +37,10 @@ def begin(node: OldNode, now: Instant) -> None:
             node.holdings.take(node.holdings.of(Holding.ALL), "there is no other node", now)
         return  # a dead one's groups, and ours, are taken by ``succession``, which asks first
     for each in node.holdings.of(Holding.LOCAL):
-        _ask(node, each, now)
+        if node.live_peer.fresh:
+            node.holdings.take((each,), f"{node.live_peer.name} has only just started, too", now)
+        else:
+            _ask(node, each, now)
     if not node.asked_for.waiting:
         node.held |= Holding.LOCAL
 

@@ -170,7 +170,13 @@ class OldNode:
         """Tell the other what we hold. Nobody reports in legacy mode."""
         if not self.legacy:
             word = self.stable if stable is None else stable
-            self.say(saying.resource(self.held, word, info, __version__, self.took, self.hears), now)
+            ours = {
+                saying.UNDERSTUDY: __version__,
+                saying.HEARS: f"{self.hears:x}",
+                saying.TOOK: self.took.word,
+                saying.STANDBY: self.handover.state.value,
+            }
+            self.say(saying.resource(self.held, word, info, ours), now)
 
     # Routing
 

@@ -19,6 +19,7 @@ class Peer:
 
     ``dead_time``: as it announced it itself. ``flow``: it takes part in acknowledgements. ``gone``: it said that it has released
     everything and stops. ``returning``: it began anew, so its groups go back to it with ``auto_failback on``.
+    ``fresh``: it was seen to start while we ran, so it holds nothing of ours that it did not ask for.
     ``report``: the number of its newest word about what it holds, ``reported``: there was one since it, or we, began.
     ``version``: of Understudy, "" for an old program; ``hears_us``: None where nobody says.
     """
@@ -35,6 +36,7 @@ class Peer:
     flow: bool = True
     gone: bool = False
     returning: bool = False
+    fresh: bool = False
     held: Holding = Holding.NONE
     took: Holding = Holding.NONE
     stable: bool = False

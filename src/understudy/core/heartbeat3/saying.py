@@ -18,6 +18,9 @@ HEARS = "hears"
 TOOK = "took"
 """What of the groups held was taken because the other node was silent."""
 
+STANDBY = "standby"
+"""The state of a hand-over, as its sender sees it; ours only."""
+
 IPFAIL = "ipfail"
 
 
@@ -51,11 +54,12 @@ def starting() -> Own:
     return text_fields(t="starting")
 
 
-def resource(held: Holding, stable: bool, info: str, version: str, took: Holding, hears: int) -> Own:
+def resource(held: Holding, stable: bool, info: str, ours: dict[str, str]) -> Own:
+    """``ours``: fields of our own behind those of the old program."""
     own = text_fields(t="resource", rsc_hold=held.word, rtype="full", isstable="1" if stable else "0")
     if info:
         own += text_fields(info=info)
-    return own + text_fields(**{UNDERSTUDY: version, TOOK: took.word, HEARS: f"{hears:x}"})
+    return own + text_fields(**ours)
 
 
 def taken_over() -> Own:

@@ -30,13 +30,17 @@ AGAIN: Duration = SECOND
 
 @dataclass(slots=True)
 class Handover:
-    """The one that is under way. ``what``: relative to this node. ``not_before``: the next try of a failback."""
+    """The one that is under way. ``what``: relative to this node. ``not_before``: the next try of a failback.
+
+    ``opened``: the number of the peer's word that opened it; a "done" from before belongs to another.
+    """
 
     state: Standby = Standby.IDLE
     what: Holding = Holding.NONE
     until: Instant = NEVER
     not_before: Instant = 0
     why: str = ""
+    opened: int = 0
 
 
 def _move(node: OldNode, cause: str, until: Instant) -> None:
@@ -84,12 +88,13 @@ def heard(node: OldNode, peer: Peer, message: OldMessage, count: int, now: Insta
     handover = node.handover
     match message.get("info"):
         case "me":
-            _asked(node, peer, what, now)
+            _asked(node, peer, what, count, now)
         case "other":
             if handover.state is Standby.ASKED and what == handover.what:
+                peer.report = max(peer.report, count)
                 _release(node, now)
         case "done":
-            if handover.state is Standby.OFFERED and what.swapped() == handover.what:
+            if handover.state is Standby.OFFERED and what.swapped() == handover.what and count > handover.opened:
                 peer.report = max(peer.report, count)
                 _acquire(node, peer, now)
             elif handover.state is Standby.RELEASED and what == handover.what:
@@ -102,7 +107,7 @@ def heard(node: OldNode, peer: Peer, message: OldMessage, count: int, now: Insta
             pass
 
 
-def _asked(node: OldNode, peer: Peer, what: Holding, now: Instant) -> None:
+def _asked(node: OldNode, peer: Peer, what: Holding, count: int, now: Instant) -> None:
     """The peer wants to go standby with ``what`` of its own."""
     node.note(f"{peer.name} wants to go standby [{what.word}]", node=peer.name)
     if node.handover.state is Standby.OFFERED:
@@ -113,7 +118,7 @@ def _asked(node: OldNode, peer: Peer, what: Holding, now: Instant) -> None:
             node.note(f"standby request of {peer.name} ignored: {refused}", Level.WARNING)
             return
         _move(node, "the peer asks, and both are stable", now + WORK_WAIT)
-    node.handover.what = what.swapped()
+    node.handover.what, node.handover.opened = what.swapped(), count
     node.handover.why = f"{peer.name} gives it"
     node.say(saying.standby(what, "other"), now)
 
@@ -211,6 +216,23 @@ def expire(node: OldNode, now: Instant) -> None:
     if handover.state is Standby.RELEASING:
         _keep(node, "the hand-over lasted too long", now)
     _end(node, "it lasts longer than an hour", now)
+
+
+def reported(node: OldNode, peer: Peer, state: str, now: Instant) -> None:
+    """The peer, one of ours, has said what it holds, after it had agreed: it took us for dead meanwhile, and waits no more."""
+    if node.handover.state is not Standby.RELEASED or state != Standby.IDLE.value:
+        return
+    what = node.handover.what & ~peer.held.swapped()
+    if not what:
+        node.note(f"Standby resource acquisition done [{node.handover.what.word}].")
+        _end(node, "the peer has it", now)
+        node.report(now)
+        return
+    _end(node, "the peer says that it has given up waiting", now)
+    node.note(f"the hand-over [{what.word}] is off: {peer.name} has given up waiting", Level.WARNING)
+    node.held |= what
+    node.holdings.take(node.holdings.of(what), f"{peer.name} did not take it", now)
+    node.report(now)
 
 
 def _keep(node: OldNode, why: str, now: Instant) -> None:

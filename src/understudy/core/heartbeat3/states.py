@@ -95,6 +95,7 @@ TRANSITIONS: tuple[tuple[State, str, State], ...] = (
     (Standby.ASKED, "no answer within 10 s", Standby.IDLE),
     (Standby.RELEASING, "everything has stopped", Standby.RELEASED),
     (Standby.RELEASED, "the peer has it", Standby.IDLE),
+    (Standby.RELEASED, "the peer says that it has given up waiting", Standby.IDLE),
     (Standby.IDLE, "the peer asks, and both are stable", Standby.OFFERED),
     (Standby.OFFERED, "the peer asks again", Standby.OFFERED),
     (Standby.OFFERED, "the peer has released", Standby.ACQUIRING),

@@ -53,6 +53,9 @@ def gone(node: OldNode, peer: Peer, now: Instant) -> None:
     node.note(f"Received shutdown notice from '{peer.name}'.", node=peer.name)
     standby.cancel(node, f"{peer.name} has stopped", now)
     off(node)
+    node.beginning.told = (
+        Holding.ALL
+    )  # said again also by a node that has had everything before: so the old program does
     peer.gone, peer.stable, peer.returning = True, False, False
     peer.held = peer.took = Holding.NONE
 
