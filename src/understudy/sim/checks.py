@@ -29,7 +29,7 @@ from ..snapshot import GroupStatus
 from ..units import SECOND, Duration
 from .host import Host
 from .stops import Stops, apart_lately, settle_time
-from .world import Observer, World, WorldTime
+from .world import CLEAN_STOP, Observer, World, WorldTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Safety(Observer):
         self.lease_refused = False
         self._ends: dict[str, dict[str, WorldTime]] = {}
         self._stops = Stops(self.add)
+        self._leaving: dict[str, object] = {}
+        """The daemon on each machine that was asked for a clean stop."""
 
     def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
         now = host.world.now
@@ -86,6 +88,8 @@ class Safety(Observer):
     def happened(self, host: Host | None, text: str) -> None:
         if host is not None:
             self._stops.happened(host, text)
+            if text == CLEAN_STOP:
+                self._leaving[host.name] = host.core
             failed = text.startswith("stop ") and not text.endswith(": ok")
             self.lease_refused |= text.startswith("kernel lease refused")
             self.stop_failed |= failed or text.startswith("addresses were not removed")
@@ -118,6 +122,8 @@ class Safety(Observer):
             return
         if all(group.name != effect.group for group in host.cluster.groups):
             return  # a reload has removed it, which is an order of its own
+        if self._leaving.get(host.name) is host.core:
+            return
         shown = host.core.snapshot(host.reading)
         # A daemon that is being stopped shows itself as in standby.
         leaving = not shown.standby and any(node.standby for node in shown.nodes if node.name == host.name)

@@ -30,7 +30,7 @@ from .strike import Strike
 from .versions import VERSIONS
 from .voters import change_voters
 from .watchdog import kill_daemon
-from .world import World
+from .world import CLEAN_STOP, World
 
 
 def schedule(world: World, shape: Shape) -> None:
@@ -261,7 +261,7 @@ def _address(world: World, dead_time: Duration) -> None:
 
 def _shutdown(world: World, dead_time: Duration) -> None:
     host = some(world)
-    world.tell(host, "clean stop of the daemon")
+    world.tell(host, CLEAN_STOP)
     host.shut_down()
     life = host.pulse_number
 

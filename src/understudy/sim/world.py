@@ -40,6 +40,9 @@ WALL_ERRORS = (-WALL_CLOCK, -10 * YEAR, -YEAR // 8000, -2_000, 2_000, YEAR // 80
 WorldTime: TypeAlias = int
 """Nanoseconds since the run began. Only the pretend world knows it."""
 
+CLEAN_STOP = "clean stop of the daemon"
+"""What the story says, and the checks know, when a daemon was asked to stop."""
+
 FIRST = 0
 """What happens to the world (faults, packets, answers) comes before timers that are due at the same nanosecond."""
 LAST = 1
