@@ -37,6 +37,7 @@ WORDS = frozenset(
         "hours",
         "heartbeat3",
         "heartbeat_files",
+        "old_pair",
     }
 )
 EVERYTHING = frozenset(
