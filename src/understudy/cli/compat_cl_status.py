@@ -51,6 +51,7 @@ hbparameter -p <parameter>
 """
 
 _OFFLINE = {"online": 0, "offline": 1, "join": 2, "leave": 3}
+_SAY_CODE = ("listnodes", "listhblinks", "hbparameter")
 _NODE_UP = ("up", "active", "ping")
 
 
@@ -97,7 +98,7 @@ def run(called: str, words: list[str]) -> int:
         here = sign_on()
         asked = read(command, rest, letters)
         if asked.trouble:
-            code = "code " if command == "hbparameter" else ""
+            code = "code " if command in _SAY_CODE else ""
             print(asked.trouble, file=sys.stderr)
             complain(f"Error: getopt returnedcharacter {code}?.")
             return BAD

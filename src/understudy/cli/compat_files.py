@@ -31,6 +31,7 @@ DEFAULTS = {
     "syslogmsgfmt": "true",
     "coredumps": "true",
     "pacemaker": "false",
+    "crm": "false",
     "autojoin": "none",
     "uuidfrom": "file",
     "compression": "zlib",
@@ -123,11 +124,13 @@ def written(folder: str) -> dict[str, str] | None:
 
 
 def _derived(name: str, given: dict[str, str]) -> str | None:
-    """The times that ha.cf may leave out."""
+    """What follows from other directives where ha.cf leaves it out."""
     from ..config.heartbeat_words import old_time
     from ..heartbeat_files import default_initdead
     from ..units import MILLISECOND
 
+    if name in ("logfile", "debugfile"):
+        return "/dev/null" if "logfacility" in given else None
     deadtime = old_time(given["deadtime"])
     if isinstance(deadtime, str):
         return None
