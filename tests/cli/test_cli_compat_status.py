@@ -120,6 +120,17 @@ def test_defaults_that_follow_from_other_directives(old: RunningManager, tmp_pat
         assert tool(old, "cl_status", "hbparameter", "-p", name).stdout == f"{value}\n"
 
 
+def test_parameters_are_those_that_the_daemon_runs_with(old: RunningManager, tmp_path: Path) -> None:
+    """Its copy of ha.cf counts, whatever has been edited since; what is no text is passed over."""
+    copy = old.runtime_dir / "running.toml"
+    copy.write_text('[heartbeat]\n"ha.cf" = """\ndeadtime 7\nrespawn root /x/ipfail\n"""\n')
+    assert tool(old, "cl_status", "hbparameter", "-p", "deadtime").stdout == "7\n"
+    assert tool(old, "cl_status", "clientstatus", "ha01", "ipfail").stdout == "online\n"
+    for text in ("heartbeat = 1", "[heartbeat]\n'ha.cf' = 1", "["):
+        copy.write_text(text)
+        assert tool(old, "cl_status", "hbparameter", "-p", "deadtime").stdout == "1\n"
+
+
 def test_nothing_runs(tmp_path: Path) -> None:
     done = tool(tmp_path, "cl_status", "hbstatus")
     assert said(done) == (1, "Heartbeat is stopped on this machine.\n", [])

@@ -1,7 +1,7 @@
 """What the old tools want to know of the configuration: parameters, ping targets, the lines of haresources.
 
-``running.source`` in the runtime directory names what the daemon was started with: a folder with Heartbeat's files, which the old
-tools read afresh at each use, or a native file, of which the copy that counts is beside it. Only light parts are imported.
+``running.source`` in the runtime directory names what the daemon was started with: a folder with Heartbeat's files, or a native
+file. The copy that counts is beside it. haresources is read afresh, as the old tools did. Only light parts are imported.
 """
 
 from __future__ import annotations
@@ -65,26 +65,42 @@ _NO_VALUE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """``folder``: with Heartbeat's files, or None. ``native``: the tables of the native file with which the daemon runs."""
+    """``folder``: with Heartbeat's files, or None. ``native``: the tables of the native file with which the daemon runs.
+
+    ``copy``: where the daemon keeps what it runs with.
+    """
 
     folder: str | None
-    native: dict[str, Any] | None
+    native: dict[str, Any] | None = None
+    copy: str = ""
+
+    def ha_cf(self) -> bytes | None:
+        """The one that the daemon runs with if we may read its copy, else the one in the folder; None for neither."""
+        kept = (_tables(self.copy) or {}).get("heartbeat", {})
+        text = kept.get("ha.cf") if isinstance(kept, dict) else None
+        if isinstance(text, str):
+            return text.encode("latin-1", "replace")  # byte by byte, as it was written
+        return _content(os.path.join(self.folder or "", "ha.cf"))
 
 
 def source(runtime_dir: str, old: bool) -> Source:
     """``old``: the daemon says that it speaks the old protocol. Never raises: what cannot be read is not known."""
     from ..adapters import running
 
-    path = running.source(runtime_dir)
+    path, copy = running.source(runtime_dir), running.configuration(runtime_dir)
     if old or os.path.isdir(path):
-        return Source(path if os.path.isdir(path) else HEARTBEAT, None)
+        return Source(path if os.path.isdir(path) else HEARTBEAT, copy=copy)
+    return Source(None, _tables(copy), copy)
+
+
+def _tables(path: str) -> dict[str, Any] | None:
     import tomllib
 
     try:
-        with open(running.configuration(runtime_dir), "rb") as file:
-            return Source(None, tomllib.load(file))
+        with open(path, "rb") as file:
+            return tomllib.load(file)
     except (OSError, ValueError):
-        return Source(None, None)
+        return None
 
 
 def parameter(found: Source, name: str) -> str | None:
@@ -95,7 +111,7 @@ def parameter(found: Source, name: str) -> str | None:
         return None
     if found.folder is None:
         return _native_words(found.native).get(name)
-    given = written(found.folder)
+    given = written(found.ha_cf())
     if given is None:
         return None
     return given.get(name) or DEFAULTS.get(name) or _derived(name, {**DEFAULTS, **given})
@@ -107,12 +123,11 @@ def version() -> str:
     return f"{VERSION_OF} (understudy: {__version__})"
 
 
-def written(folder: str) -> dict[str, str] | None:
+def written(data: bytes | None) -> dict[str, str] | None:
     """The last value of each directive of ha.cf; None when it cannot be read."""
     from ..config.heartbeat_lines import directives, split, text_of
     from ..config.heartbeat_words import WHOLE_LINE
 
-    data = _content(os.path.join(folder, "ha.cf"))
     if data is None:
         return None
     found: dict[str, str] = {}
@@ -170,7 +185,7 @@ def has_ipfail(found: Source) -> bool:
         return bool(pings(found))
     from ..config.heartbeat_lines import directives, text_of
 
-    data = _content(os.path.join(found.folder, "ha.cf"))
+    data = found.ha_cf()
     lines = () if data is None else directives(text_of(data), "ha.cf")
     return any(name.text == "respawn" and "/ipfail" in rest.text for name, rest in lines)
 
