@@ -24,7 +24,7 @@ REFUSED = 6
 STOPPED = 3
 UNIT = "understudy-heartbeat.service"
 NATIVE_UNIT = "understudy.service"
-START: float = 30.0
+START: float = 60.0
 """Seconds that a daemon has from its start until it says that it works."""
 
 USAGE = """\
