@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -23,10 +24,13 @@ PACKAGING = ROOT / "packaging"
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 
 
-def verify(directory: Path, text: str) -> str:
+UNITS = ("understudy.service", "understudy-heartbeat.service")
+
+
+def verify(directory: Path, text: str, name: str = "understudy.service") -> str:
     """systemd's own opinion of the unit with its witness drop-in; empty when it has none."""
     # verify also wants the program to exist, which is not installed where the tests run.
-    unit = directory / "understudy.service"
+    unit = directory / name
     unit.write_text(text.replace("/usr/bin/understudy", "/bin/true"))
     shutil.copytree(PACKAGING / "understudy.service.d", directory / "understudy.service.d")
     command = [str(SYSTEMD_ANALYZE), "verify", "--recursive-errors=no", str(unit)]
@@ -36,8 +40,29 @@ def verify(directory: Path, text: str) -> str:
 
 @pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd-analyze is not installed")
 class TestSystemd:
-    def test_unit_and_drop_in_are_accepted(self, tmp_path: Path) -> None:
-        assert verify(tmp_path, (PACKAGING / "understudy.service").read_text()) == ""
+    @pytest.mark.parametrize("name", UNITS)
+    def test_unit_and_drop_in_are_accepted(self, tmp_path: Path, name: str) -> None:
+        assert verify(tmp_path, (PACKAGING / name).read_text(), name) == ""
+
+    def test_the_old_service_name_comes_and_goes_with_the_unit(self, tmp_path: Path) -> None:
+        """Beside Debian's own unit of that name, which stays where it is and does not count while the alias is there."""
+        units, links = tmp_path / "usr/lib/systemd/system", tmp_path / "etc/systemd/system"
+        units.mkdir(parents=True)
+        links.mkdir(parents=True)
+        (units / "heartbeat.service").write_text("[Service]\nExecStart=/bin/true\n")
+        shutil.copyfile(PACKAGING / UNITS[1], units / UNITS[1])
+        link = links / "heartbeat.service"
+
+        def systemctl(*words: str) -> str:
+            command = ["systemctl", f"--root={tmp_path}", *words]
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+
+        assert (systemctl("is-enabled", UNITS[1]), link.is_symlink()) == ("disabled", False)
+        systemctl("enable", UNITS[1])
+        assert os.readlink(link) == f"/usr/lib/systemd/system/{UNITS[1]}"  # as packaging/debian/postrm expects it
+        assert systemctl("is-enabled", "heartbeat.service") == "alias"
+        systemctl("disable", UNITS[1])
+        assert (link.is_symlink(), (units / "heartbeat.service").exists()) == (False, True)
 
     def test_a_misspelled_line_would_be_noticed(self, tmp_path: Path) -> None:
         text = (PACKAGING / "understudy.service").read_text().replace("KillMode=process", "KilMode=process")
@@ -56,6 +81,33 @@ def test_programs_of_groups_outlive_the_supervisor() -> None:
     assert found["OOMPolicy"] == "continue"
     assert found["RuntimeDirectoryPreserve"] == "yes"
     assert found["Restart"] == "always"
+
+
+def test_the_unit_with_heartbeats_files_is_the_same_but_for_what_it_starts() -> None:
+    """KillMode and the others matter there as much; who changes one unit must change both."""
+    first, second = ([pair for pair in settings(PACKAGING / name) if pair[0] != "Description"] for name in UNITS)
+    added = [pair for pair in second if pair not in first]
+    assert [name for name, _ in added] == [
+        *("Documentation", "Conflicts", "ConditionPathExists", "ExecStartPre", "ExecStart", "Alias")
+    ]
+    starts = [dict(found)["ExecStart"] for found in (first, second)]
+    assert starts[1] == starts[0].replace("/etc/understudy/cluster.toml", "/etc/ha.d")
+    assert [pair[0] for pair in first if pair not in second] == ["Documentation", "ExecStart"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("heartbeat: master", 1), ("sleep", 0), ("", 0)])
+def test_nothing_starts_beside_the_old_daemon(tmp_path: Path, name: str, code: int) -> None:
+    """Its pid file may be missing, or name a process that is another one by now."""
+    (line,) = [value for name, value in settings(PACKAGING / UNITS[1]) if name == "ExecStartPre"]
+    pid_file = tmp_path / "heartbeat.pid"
+    words = shlex.split(line.replace("$$", "$").replace("/run/heartbeat.pid", str(pid_file)))
+    with subprocess.Popen([name or "sleep", "60"], executable=shutil.which("sleep")) as process:
+        if name:
+            pid_file.write_text(f"{process.pid:>10}\n")
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        process.kill()
+    assert done.returncode == code
+    assert "still runs here" in done.stderr if code else done.stderr == ""
 
 
 def test_systemd_reloads_by_our_command_and_does_not_repeat_what_is_useless() -> None:

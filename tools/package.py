@@ -31,6 +31,7 @@ HOME = "usr/lib/understudy"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"{HOME}/lib/{PYTHON}/site-packages"
 DOCUMENTS = "usr/share/doc/understudy"
+UNITS = ("understudy.service", "understudy-heartbeat.service")
 NOT_NEEDED = ("*.pyx", "*.pxd", "*.pxi", "*.c", "*.h", "*.hash", "direct_url.json", "RECORD", "INSTALLER", "REQUESTED")
 """Sources of compiled modules, and pip's notes, some of which name places on the building machine."""
 
@@ -210,7 +211,8 @@ def build(output: Path) -> Path:
         environment(stage)
         program(stage)
         documents(stage)
-        copy(PACKAGING / "understudy.service", stage / "usr" / "lib" / "systemd" / "system" / "understudy.service")
+        for unit in UNITS:
+            copy(PACKAGING / unit, stage / "usr" / "lib" / "systemd" / "system" / unit)
         (stage / "etc" / "understudy").mkdir(parents=True)
         set_modes(stage)
         describe(stage, architecture)

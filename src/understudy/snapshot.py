@@ -84,6 +84,7 @@ class GroupStatus:
     ``unfit``: for each node that cannot run it, whatever becomes of others, why. ``pinned``: an operator put it where it is;
     known on the holder only. ``up``: everything is started and every probe is up; null where only the holder knows.
     ``probes``: as this node sees them. ``prospects``: what would move it, or end its wait when it runs nowhere, in sentences.
+    ``preferred``: the node that its configuration names first; null when it names none.
     """
 
     name: str
@@ -100,6 +101,7 @@ class GroupStatus:
     up: bool | None = None
     probes: tuple[ProbeStatus, ...] = ()
     prospects: tuple[str, ...] = ()
+    preferred: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,32 @@ class QuorumStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatNode:
+    """A node as Heartbeat 3 has it. ``kind``: normal or ping. ``status``: init, up, active, dead or ping. ``links``: up, dead."""
+
+    name: str
+    kind: str
+    status: str
+    links: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatView:
+    """What only a pair under the old protocol has. ``resources``: which of its groups this node holds, in the word of
+    ``cl_status rscstatus``: none, local, foreign, all or transition. ``keys``: for each group the first word of its line.
+    """
+
+    resources: str
+    nodes: tuple[HeartbeatNode, ...]
+    keys: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one node knows, at one moment. ``rejected`` counts datagrams by the reason they were refused."""
+    """Everything one node knows, at one moment. ``rejected`` counts datagrams by the reason they were refused.
+
+    ``heartbeat``: null unless the pair speaks the protocol of Heartbeat 3.
+    """
 
     node: str
     role: str
@@ -152,6 +178,7 @@ class Snapshot:
     standby: bool
     wishes: tuple[WishStatus, ...] = ()
     draining: bool = False
+    heartbeat: HeartbeatView | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

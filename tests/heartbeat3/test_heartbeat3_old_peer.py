@@ -336,6 +336,14 @@ def test_the_words_of_cl_status() -> None:
     assert [(group.name, group.holder) for group in shot.groups] == [(WEB, A), (MAIL, B)]
     assert [member.state for member in shot.nodes] == ["up", "up"]
     assert shot.to_json()["node"] == A
+    assert shot.heartbeat is not None
+    assert (shot.heartbeat.resources, shot.heartbeat.keys) == (
+        "local",
+        {WEB: node.pair.key(WEB), MAIL: node.pair.key(MAIL)},
+    )
+    said = {item.name: (item.status, item.kind, tuple(item.links.items())) for item in shot.heartbeat.nodes}
+    assert said == old_words(node)
+    assert [group.preferred for group in shot.groups] == [A, B]
     old.two.run(5 * SECOND)
     assert old_words(node)[B][0] == "dead"
 

@@ -25,6 +25,8 @@ from schema_checker import problems
 
 from understudy.snapshot import (
     GroupStatus,
+    HeartbeatNode,
+    HeartbeatView,
     LinkStatus,
     NodeStatus,
     ProbeStatus,
@@ -75,6 +77,27 @@ def test_ping_targets_follow_the_schema_too(pulse: FakePulse, manager: RunningMa
     assert [node["reaches"] for node in answer["nodes"]] == [["192.0.2.1"], None, None]
 
 
+def test_the_words_of_the_old_protocol_follow_the_schema_too(pulse: FakePulse, manager: RunningManager) -> None:
+    assert pulse.snapshot is not None
+    nodes = (HeartbeatNode("ha01", "normal", "active", {}), HeartbeatNode("gw", "ping", "dead", {"gw": "dead"}))
+    pulse.snapshot = replace(pulse.snapshot, heartbeat=HeartbeatView("local", nodes, {"site": "192.0.2.7"}))
+    _, answer = ask(manager.runtime_dir, "GET", "/v1/status")
+    assert problems(answer, SCHEMA) == []
+    answer["heartbeat"]["resources"] = "some"
+    assert problems(answer, SCHEMA) != []
+
+
+def test_a_set_of_groups_is_asked_for_by_its_word(pulse: FakePulse, manager: RunningManager) -> None:
+    assert post(manager, "/v1/heartbeat/standby", {"set": "foreign"}) == (
+        200,
+        {"ok": True, "text": "as you wish", "hint": ""},
+    )
+    assert pulse.wait_for("admin", verb="hb_standby")["group"] == "foreign"
+    assert post(manager, "/v1/heartbeat/takeover", {})[0] == 200
+    assert pulse.wait_for("admin", verb="hb_takeover")["group"] == "all"
+    assert post(manager, "/v1/heartbeat/takeover", {"group": "all"})[0] == 400
+
+
 def test_every_field_of_the_status_is_described(pulse: FakePulse, manager: RunningManager) -> None:
     """Not only those that this answer has: what a dataclass of the snapshot has, its part of the schema has."""
 
@@ -92,6 +115,8 @@ def test_every_field_of_the_status_is_described(pulse: FakePulse, manager: Runni
         (ResourceStatus, group["properties"]["resources"]["items"]),
         (ProbeStatus, group["properties"]["probes"]["items"]),
         (WishStatus, parts["wishes"]["items"]),
+        (HeartbeatView, parts["heartbeat"]),
+        (HeartbeatNode, parts["heartbeat"]["properties"]["nodes"]["items"]),
     ):
         assert {each.name for each in fields(form)} <= described(found), form.__name__
 

@@ -101,6 +101,10 @@ def install_use_purge(package: str, base: str) -> None:
     script = ". /usr/share/bash-completion/completions/understudy; COMP_WORDS=(understudy move w); COMP_CWORD=2"
     completed = debian.type(f"{script}; _understudy_completion understudy; echo $COMPREPLY")
     assert completed == "web\n", completed
+    debian.type("understudy install-compat --prefix /usr/local")
+    assert debian.type("cl_status hbstatus") == "Heartbeat is running on this machine.\n"
+    assert debian.type("cl_status nodestatus ha01") == "active\n"
+    debian.type("understudy install-compat --prefix /usr/local --remove")
     assert "understudy-join" in debian.type("zcat /usr/share/man/man8/understudy.8.gz").replace("\\-", "-")
     after_use = debian.files()
     assert not [path for path in after_use if path not in installed and path.startswith("./usr")]
@@ -146,6 +150,12 @@ def real_systemd(package: str, base: str) -> None:
         debian.type("apt-get install -y ./understudy_*.deb")
         assert debian.type("systemctl is-active understudy", expect=3) == "inactive\n"
         assert debian.type("systemctl is-enabled understudy", expect=1) == "disabled\n"
+        assert debian.type("systemctl is-enabled understudy-heartbeat", expect=1) == "disabled\n"
+        assert "could not be found" in debian.type("systemctl status heartbeat", expect=4)
+        debian.type("systemctl enable understudy-heartbeat")
+        assert debian.type("systemctl is-enabled heartbeat") == "alias\n"
+        debian.type("systemctl start heartbeat")  # without /etc/ha.d/ha.cf there is nothing to start, and no failure
+        assert debian.type("systemctl is-active understudy-heartbeat", expect=3) == "inactive\n"
         debian.type(INIT)
         print(debian.type("systemctl enable --now understudy && understudy status"))
         main, parts = debian.type("systemctl show --property MainPID --value understudy").strip(), processes(debian)
@@ -208,5 +218,10 @@ def test_manual_pages_and_completion_are_in_it(package: Path) -> None:
     for name in ("man/man8/understudy.8.gz", "man/man8/understudy-init.8.gz", "bash-completion/completions/understudy"):
         assert f"usr/share/{name}" in names
     assert not [name for name in names if "__pycache__" in name and not name.endswith((".pyc", "/"))]
+    units = {
+        name.rpartition("/")[2] for name in names if name.startswith("usr/lib/systemd/system/") and name[-1] != "/"
+    }
+    assert units == {"understudy.service", "understudy-heartbeat.service"}
+    assert not [name for name in names if name.endswith("/heartbeat.service")]  # Debian's package has that file
     owners = {line.split()[1] for line in listing.splitlines()}
     assert owners == {"root/root"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import CONFIGURATION
+from .where import CONFIGURATION
 
 if TYPE_CHECKING:
     from ..config.draft import Draft

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import CONFIGURATION, complete_member
+from .options import complete_member
+from .where import CONFIGURATION
 
 if TYPE_CHECKING:
     import socket

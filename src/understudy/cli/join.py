@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .invite import PORT
-from .options import CONFIGURATION
+from .where import CONFIGURATION
 
 if TYPE_CHECKING:
     from .invitation import Code

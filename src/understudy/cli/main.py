@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run this machine's daemon (a node or a witness)."),
     "check": ("check", "Check configuration files, and say how safe they are."),
     "convert": ("convert", "Print the native form of Heartbeat's configuration."),
+    "install-compat": ("install_compat", "Install Heartbeat's tools under their old names."),
     "init": ("init", "Write the first configuration of a cluster and its key."),
     "invite": ("invite", "Hand configuration and key to the other machines, for one-time codes."),
     "join": ("join", "Fetch configuration and key from a machine that invites."),

@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import UnderstudyError
-
-RUNTIME_DIR = "/run/understudy"
-CONFIGURATION = "/etc/understudy/cluster.toml"
+from .where import CONFIGURATION, RUNTIME_DIR
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -241,6 +241,7 @@ def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupS
         pinned=charge.pinned,
         up=up,
         probes=charge.health.statuses(now) if claim is not None else (),
+        preferred=next(iter(charge.group.prefer), None),
     )
 
 

@@ -67,6 +67,7 @@ class Endpoint:
 _NODE = Field("node", "the name of a node, not of a witness")
 _GROUP = Field("group", "the name of a group")
 _ANY_GROUP = Field("group", "the name of a group; empty for all groups", default="")
+_SET = Field("set", "`all`, `local`, `foreign` or `failback`, as the node that is asked counts them", default="all")
 _REASON = Field("reason", "why, for those who look at the status later; the first 120 bytes are kept", default="")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -161,6 +162,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "End a standby. Decided by that node; at most 10 s, then 504.",
         '`{"ok": true, "text": "...", "hint": ""}`',
         (_NODE,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/heartbeat/standby",
+        "heartbeat",
+        "Only while a pair speaks the protocol of Heartbeat 3, else 409: what `hb_standby` does. This node hands groups over to"
+        " the other one. The answer comes when that has begun or is refused; at most 10 s, then 504.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_SET,),
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/heartbeat/takeover",
+        "heartbeat",
+        "The same for `hb_takeover`: the other node is asked to hand groups over to this one.",
+        '`{"ok": true, "text": "...", "hint": ""}`',
+        (_SET,),
         changes=True,
     ),
     Endpoint(

@@ -284,6 +284,11 @@ class Control:
     async def _standby(self, asked: Asked) -> web.Response:
         return await self._decide(asked.verb, asked)
 
+    async def _heartbeat(self, asked: Asked) -> web.Response:
+        """A set of groups, for which the core of an old pair has the field of a group."""
+        ok, text = await self._manager.admin(f"hb_{asked.verb}", asked.fields["set"], "", await _name(asked.by))
+        return answer(200 if ok else 409, {"ok": ok, "text": text, "hint": ""})
+
     async def _fence_devices(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "devices": self._manager.fencer.rows()})
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
+from ...snapshot import (
+    GroupStatus,
+    HeartbeatNode,
+    HeartbeatView,
+    LinkStatus,
+    NodeStatus,
+    QuorumStatus,
+    ResourceStatus,
+    Snapshot,
+)
 from ...units import MILLISECOND, Duration, Instant
 from .holdings import Owned
 from .peers import DEAD, Peer
@@ -51,6 +60,13 @@ def snapshot(node: OldNode, now: Instant) -> Snapshot:
         rejected=dict(node.rejected),
         counters={"ping_nodes": len(node.pings), "ping_nodes_up": sum(ping.up for ping in node.pings)},
         standby=node.leaving,
+        heartbeat=HeartbeatView(
+            rsc_status(node),
+            tuple(
+                HeartbeatNode(name, kind, word, dict(links)) for name, (word, kind, links) in old_words(node).items()
+            ),
+            {name: node.pair.key(name) for name in node.holdings.groups},
+        ),
     )
 
 
@@ -104,6 +120,7 @@ def _group(node: OldNode, each: Owned, now: Instant) -> GroupStatus:
         not_on={},
         resources=parts,
         up=phase == "started" if each.wanted else None,
+        preferred=next(iter(each.group.prefer), None),
     )
 
 
