@@ -29,7 +29,16 @@ from understudy.events import AdminRequest, Finished, ManagerChanged, Outcome, S
 from understudy.fence_devices import FenceDevice, FenceKind
 from understudy.heartbeat3 import Field, FieldKind, OldMessage, text_fields
 from understudy.model import AddressResource, Cluster, Group, Link, Member, Quorum, Resource, Role, ScriptResource
-from understudy.old_pair import AutoFailback, OldEffect, OldEvent, OldPair, OldReceived, PingNode, SendOld
+from understudy.old_pair import (
+    AutoFailback,
+    OldEffect,
+    OldEvent,
+    OldPair,
+    OldReceived,
+    PingNode,
+    RememberGeneration,
+    SendOld,
+)
 from understudy.units import MILLISECOND, NEVER, SECOND, Duration, Instant
 
 KEEPALIVE: Duration = 500 * MILLISECOND
@@ -232,6 +241,8 @@ class Two:
                 host.notes.append(why)
             case Reply(op, ok, text):
                 host.replies[op] = (ok, text)
+            case RememberGeneration(node, generation) if node == host.name:
+                host.generation = max(host.generation, generation)
             case Quit():
                 host.stopped = True
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from heartbeat3_parts import KEEPALIVE, MAIL, WEB, A, B, ByHand, pings
 
-from understudy.events import PingsSeen, ShutdownAsked, Stalled
+from understudy.events import PingsSeen, Reconfigured, ShutdownAsked, Stalled
 from understudy.heartbeat3 import OldMessage, text_fields
 from understudy.old_pair import AutoFailback, HostSeen, OldReceived, RememberGeneration, SendOld
 from understudy.units import MILLISECOND, SECOND
@@ -338,3 +338,38 @@ def test_the_words_of_cl_status() -> None:
     assert shot.to_json()["node"] == A
     old.two.run(5 * SECOND)
     assert old_words(node)[B][0] == "dead"
+
+
+def test_a_reload_is_refused_in_words() -> None:
+    old = ByHand()
+    old.settle()
+    old.two.tell(A, Reconfigured(old.two.cluster))
+    assert any("at the next start" in note for note in old.host.notes)
+    assert old.two.owner(WEB) == A
+
+
+def test_a_daemon_that_begins_anew_keeps_what_the_kernel_still_lets_it_serve() -> None:
+    old = ByHand()
+    old.settle()
+    served = tuple(address.address for address in old.two.cluster.group(WEB).addresses)
+    old.two.start(A, addresses=served, kernel_leases=((WEB, 2 * SECOND),))
+    old.beats(2500 * MILLISECOND)
+    old.says(kind="repnodes", dest=A, nodelist="node-a node-b ", delnodelist=" ")
+    assert old.two.owner(WEB) == A, "served without a break"
+    old.says(kind="resource", rsc_hold="local", rtype="full", isstable="1")
+    old.beats(SECOND)
+    assert old.two.owner(WEB) == A
+    old.two.start(A, addresses=served, kernel_leases=((WEB, 2 * SECOND),))
+    old.beats(KEEPALIVE)
+    old.says(kind="repnodes", dest=A, nodelist="node-a node-b ", delnodelist=" ")
+    old.says(kind="resource", rsc_hold="all", rtype="full", isstable="1")
+    old.beats(SECOND)
+    assert old.two.owner(WEB) == "", "the other has it by now"
+
+
+def test_what_is_found_without_a_right_is_put_away_at_the_start() -> None:
+    old = ByHand()
+    old.host.addresses.add("10.77.1.101")
+    old.two.start(A, addresses=("10.77.1.101",))
+    old.beats(KEEPALIVE)
+    assert "10.77.1.101" not in old.host.addresses

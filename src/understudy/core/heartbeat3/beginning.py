@@ -254,7 +254,7 @@ def leave(node: OldNode, now: Instant) -> None:
 
 def look_away(node: OldNode, now: Instant) -> None:
     """The last thing that is looked at: may a node that was asked to stop go on with that?"""
-    if node.stage in (Stage.STARTING, Stage.WAITING):
+    if node.stage in (Stage.STARTING, Stage.WAITING) and node.live_peer is not None:
         at = node.beginning.since
         node.wake(node.beginning.say_again_at if at is None or node.stage is Stage.STARTING else at + START_WAIT)
     if not node.leaving or node.stage is Stage.GONE:

@@ -19,6 +19,7 @@ from ...events import (
     LinkChanged,
     ManagerChanged,
     PingsSeen,
+    Reconfigured,
     ResourceFailed,
     RivalSeen,
     ShutdownAsked,
@@ -223,6 +224,13 @@ class OldNode:
                 operators.asked(self, event, now)
             case ShutdownAsked():
                 beginning.leave(self, now)
+            case Reconfigured():
+                self.note(
+                    "a changed configuration is taken up by a pair under the old protocol at the next start",
+                    Level.WARNING,
+                )
+            case _:
+                pass  # probes and hours: haresources has none
 
     def _started(self, event: Started, now: Instant) -> None:
         check(not self.started, "Started came twice")
