@@ -34,12 +34,14 @@ from ..probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from ..units import Duration
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
+from .ear import NativeEar
 from .guard import Guard, take_guard
 from .keeper import Keeper
 from .kernel import KernelSide
 from .keys import Rekeyer
 from .loop import Loop
 from .manager_link import ManagerLink
+from .mouth import NativeMouth
 from .perform import Performer
 from .realtime import freeze_garbage, prepare, raise_priority
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX, Recorder
@@ -113,7 +115,8 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
     own_ports = {link.address: link.port for link in whole.member(arguments.node).links}
     links = UdpLinks(paths(whole, arguments.node), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
-    sealer = Sealer(cluster.name, keys, arguments.node, incarnation)
+    mouth = NativeMouth(Sealer(cluster.name, keys, arguments.node, incarnation), links)
+    ear = NativeEar(Opener(cluster.name, keys, whole.names), cluster.dead_time, Senders(arguments.node, incarnation))
     guard = take_guard(whole, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
     groups = {item.address: group.name for group in known for item in group.addresses}
     core = Node(without_secrets(former or cluster), arguments.node)
@@ -121,20 +124,19 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
     loop = Loop(
         core=core,
         links=links,
-        opener=Opener(cluster.name, keys, whole.names),
-        performer=Performer(sealer, links, kernel, manager, boot_clock, groups, guard),
+        ear=ear,
+        performer=Performer(mouth, kernel, manager, boot_clock, groups, guard),
         news=kernel,
         manager=manager,
         timer=Timer(),
         clock=boot_clock,
         dead_time=cluster.dead_time,
         reloader=reloader,
-        rekeyer=Rekeyer(key_path(cluster), keys),
-        senders=Senders(arguments.node, incarnation),
+        rekeyer=Rekeyer(key_path(cluster), keys, ear, mouth),
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
     reloader.objection = core.objection
-    reloader.meet = partial(_meet, loop, arguments.node)
+    reloader.meet = partial(_meet, links, ear, arguments.node)
     loop.watch_all()
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -172,10 +174,10 @@ def _no_rest(arguments: Arguments) -> str:
     return proof
 
 
-def _meet(loop: Loop, me: str, members: Cluster) -> None:
+def _meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:
     """These are heard and spoken to from now on, and nobody else. Raises OSError."""
-    loop.links.follow(paths(members, me))
-    loop.opener = loop.opener.with_members(members.names)
+    links.follow(paths(members, me))
+    ear.opener = ear.opener.with_members(members.names)
 
 
 def without_secrets(cluster: Cluster) -> Cluster:
