@@ -131,7 +131,7 @@ class Two:
     def start(self, name: str, wait: bool = True, **started: object) -> None:
         host = self.hosts[name]
         host.generation += 1
-        host.stopped = False
+        host.stopped, host.frozen_until = False, 0
         host.node = OldNode(self.cluster, pair(name, **self.changes), name)
         facts = Started(host.generation, self.rng.randrange(1 << 30), WALL + self.now // MILLISECOND)
         self.tell(name, replace(facts, **started))  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def night(seed: int, failback: AutoFailback) -> Two:
     for host in two.hosts.values():
         host.frozen_until = min(host.frozen_until, two.now)
         host.slow = 20 * MILLISECOND
-    two.run(3 * SECOND)
+    two.run(8 * SECOND)  # longer than anything stood still
     for host in two.hosts.values():
         if host.node is None or host.stopped or host.node.leaving:
             two.run_until(lambda host=host: host.node is None or host.stopped, 5 * SECOND)  # type: ignore[misc]
