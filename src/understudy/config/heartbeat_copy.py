@@ -16,7 +16,7 @@ from ..heartbeat_files import HeartbeatFiles, OldGroup, PingNode
 from ..model import Cluster, Group, Member, Quorum, Role
 from .digest import digest
 from .groups import read_groups
-from .heartbeat import NAMES, Texts
+from .heartbeat import NAMES
 from .heartbeat_cf import read_cf
 from .heartbeat_keys import read_authkeys
 from .heartbeat_lines import text_of
@@ -113,9 +113,7 @@ def _read(tree: Table, path: str) -> HeartbeatCopy | Problem:
     if report.refused:
         return next(problem for problem in report.in_order() if problem.severity == "error")
     lines = said.get("lines", {})
-    old = tuple(
-        OldGroup(item["key"], item["node"], tuple(item["words"]), groups[name]) for name, item in lines.items()
-    )
+    old = tuple(OldGroup(item["key"], item["node"], tuple(item["words"]), groups[name]) for name, item in lines.items())
     files = replace(settings, groups=old, keys=keys.keys, outgoing=keys.outgoing or 0)
     return HeartbeatCopy(files, texts, port, str(said["home"]), dict(said.get("hosts", {})))
 

@@ -261,7 +261,10 @@ def _mount(resource: MountResource) -> list[tuple[str, str]]:
 
 def _route(resource: RouteResource) -> list[tuple[str, str]]:
     given = (("via", resource.via), ("device", resource.device), ("source", resource.source))
-    words = [("route", quoted(resource.destination)), *((word, quoted(text)) for word, text in given if text is not None)]
+    words = [
+        ("route", quoted(resource.destination)),
+        *((word, quoted(text)) for word, text in given if text is not None),
+    ]
     if resource.table != MAIN_TABLE:
         words.append(("table", str(resource.table)))
     return [*words, ("metric", str(resource.metric))] if resource.metric is not None else words

@@ -68,6 +68,8 @@ class KeyRing:
 
     async def learn(self) -> None:
         """A pulse is connected: which keys it has, for the warnings."""
+        if self._manager.cluster.heartbeat3:
+            return
         with contextlib.suppress(UnderstudyError):
             await self.own()
 

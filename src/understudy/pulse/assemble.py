@@ -16,18 +16,7 @@ from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError
 from ..events import Started
-from ..model import (
-    Cluster,
-    CommandResource,
-    MountResource,
-    NotifyResource,
-    OcfResource,
-    Resource,
-    ResourceDResource,
-    Role,
-    ScriptResource,
-)
-from ..probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
+from ..model import Cluster, Role
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .ear import NativeEar
@@ -35,14 +24,15 @@ from .guard import take_guard
 from .keeper import Keeper
 from .kernel import KernelSide
 from .keys import Rekeyer
+from .life import Life, live, started_as
 from .loop import Loop
 from .manager_link import ManagerLink
 from .mouth import NativeMouth
 from .perform import Performer
-from .life import Life, live, started_as
 from .realtime import freeze_garbage, raise_priority
 from .recorder import Recorder
 from .reload import Reloader
+from .secrets import without_secrets
 from .senders import Senders
 from .speak import say
 from .start import draw_incarnation
@@ -146,45 +136,3 @@ def _meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:
     """These are heard and spoken to from now on, and nobody else. Raises OSError."""
     links.follow(paths(members, me))
     ear.opener = ear.opener.with_members(members.names)
-
-
-def without_secrets(cluster: Cluster) -> Cluster:
-    """What the core needs to know of it: which programs and devices there are, not what they are told.
-
-    So no password can get from the configuration into a recording, a crash file or a core dump of the pulse.
-    """
-
-    def bare(resource: Resource) -> Resource:
-        match resource:
-            case CommandResource():
-                return replace(resource, argv=resource.argv[:1], environment=())
-            case ScriptResource():
-                return replace(resource, arguments=())
-            case OcfResource():
-                return replace(resource, parameters=())
-            case MountResource():
-                return replace(resource, options=())
-            case NotifyResource():
-                return replace(resource, notify=resource.notify[:1])
-            case ResourceDResource():
-                return replace(resource, arguments=())
-            case _:
-                return resource
-
-    def asked(probe: Probe) -> Probe:
-        match probe.check:
-            case HttpCheck(url, host):
-                return replace(probe, check=HttpCheck(url.partition("?")[0], host))
-            case TcpCheck(address, port):
-                return replace(probe, check=TcpCheck(address, port))
-            case CommandCheck(argv):
-                return replace(probe, check=CommandCheck(argv[:1]))
-            case PingCheck():
-                return probe
-
-    groups = tuple(
-        replace(group, resources=tuple(map(bare, group.resources)), probes=tuple(map(asked, group.probes)))
-        for group in cluster.groups
-    )
-    fences = tuple(replace(device, arguments=(), parameters=()) for device in cluster.fences)
-    return replace(cluster, groups=groups, fences=fences)

@@ -72,9 +72,7 @@ def live(life: Life, begin: Callable[[], Started]) -> int:
     return code
 
 
-def started_as(
-    arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard
-) -> Started:
+def started_as(arguments: Arguments, cluster: Cluster, incarnation: int, kernel: KernelSide, guard: Guard) -> Started:
     """What this machine is like at the start, for the core."""
     return Started(
         incarnation=incarnation,

@@ -8,6 +8,7 @@ from typing import Protocol
 from ..adapters.udp import UdpLinks
 from ..effects import Send
 from ..old_pair import SendOld
+from ..units import NEVER, Instant
 from ..wire.native import Sealer
 
 
@@ -19,6 +20,10 @@ class Mouth(Protocol):
     def send(self, effect: Send | SendOld) -> None: ...
     def agree(self, version: int) -> None:
         """All members that are heard understand this version of the protocol."""
+        ...
+
+    def next_deadline(self) -> Instant:
+        """When the links want to be drained although nothing came: a slow line can take more. ``NEVER``: they need not."""
         ...
 
 
@@ -39,3 +44,6 @@ class NativeMouth:
 
     def agree(self, version: int) -> None:
         self.sealer.version = version
+
+    def next_deadline(self) -> Instant:
+        return NEVER

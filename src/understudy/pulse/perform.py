@@ -148,8 +148,9 @@ class Performer:
         return bool(self._batches or self.results)
 
     def next_deadline(self) -> Instant:
-        """When ``work`` is due for a probe."""
-        return min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
+        """When ``work`` is due for a probe, or the links have something left to send."""
+        probes = min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
+        return min(probes, self.mouth.next_deadline())
 
     def perform(self, effect: OldEffect, now: Instant) -> None:
         match effect:
