@@ -26,6 +26,7 @@ GENERATION_FILE = "hb_generation"
 LARGEST_GENERATION = 999_999_999_999_999
 """Of 15 columns; 3.0.6 itself keeps a C long."""
 
+_MODE = 0o644
 _UUID_BYTES = 16
 _GENERATION_COLUMNS = 15
 
@@ -62,7 +63,7 @@ def _own_uuid(path: str) -> tuple[bytes, tuple[str, ...]]:
     if data is not None and len(data) == _UUID_BYTES and any(data):
         return data, ()
     made = uuid.uuid4().bytes
-    write_file(path, made, 0o600, replace=True)
+    write_file(path, made, _MODE, replace=True)
     if data is None:
         return made, (f"{path} is missing: this node has a new UUID",)
     return made, (f"{path} does not hold {_UUID_BYTES} bytes of a UUID: this node has a new one",)
@@ -82,7 +83,7 @@ def _next_generation(path: str, seconds: Callable[[], int]) -> tuple[int, tuple[
             hint = "Remove it: the generation then starts at the time, which is more than any counted one."
             raise UnderstudyError(f'{path} says "{shown}", which is no generation', hint)
         last = int(text)
-    write_file(path, f"{last + 1:>{_GENERATION_COLUMNS}}\n".encode(), 0o600, replace=True)
+    write_file(path, f"{last + 1:>{_GENERATION_COLUMNS}}\n".encode(), _MODE, replace=True)
     return last + 1, notes
 
 

@@ -7,6 +7,8 @@ before what is old (``write``).
 
 The line is locked as modems were (FHS 3.0 section 5.9): /var/lock/LCK..NAME holds our process number, ten columns and a newline.
 
+Other than 3.0.6 this keeps the eighth bit of what comes (that one clears it, ISTRIP, and so rejects what is not ASCII).
+
 Not done: the carrier-detect wire is not looked at (CLOCAL), since most crossed cables do not have it.
 """
 
@@ -117,8 +119,8 @@ class SerialLine:
 
     @property
     def lock_file(self) -> str:
-        """Where the lock of this line is."""
-        return os.path.join(self.lock_folder, "LCK.." + self.path.removeprefix("/dev/").replace("/", "_"))
+        """Where the lock of this line is. 3.0.6 leaves slashes out (observed): /dev/pts/3 is LCK..pts3."""
+        return os.path.join(self.lock_folder, "LCK.." + self.path.removeprefix("/dev/").replace("/", ""))
 
     def _lock(self) -> None:
         """Raises OSError when another living process has the line. A dead one's lock is taken over.
@@ -215,31 +217,31 @@ class SerialLine:
         if self._deadline is None and not self._queue:
             return
         self._deadline = None
-        while self.descriptor >= 0 and self._take(now):
+        while self.descriptor >= 0 and (self._current or self._queue):
             if now < self._free_at:
                 self._deadline = self._free_at
                 return
+            if not self._current:
+                self._take(now)
             written = self._write_portion(now)
             if written:
                 self._current = self._current[written:]
-                self._progress = now
-                self._free_at = now + written * BITS_OF_A_BYTE * SECOND // self.baud
+                # The line is busy with it so long; that it takes nothing is seen only after that.
+                self._progress = self._free_at = now + written * BITS_OF_A_BYTE * SECOND // self.baud
                 if not self._current and not self._queue:
                     self.trouble = ""
             elif self.descriptor >= 0 and now - self._progress >= GIVE_UP:
                 self._give_up()
-            else:
+            elif self.descriptor >= 0:
                 self._deadline = now + RETRY
                 return
 
-    def _take(self, now: Instant) -> bool:
-        """Whether there is something to write; a message that begins has its time from now."""
-        if not self._current and self._queue:
-            item = self._queue.popleft()
-            self._waiting -= len(item.data)
-            self._current, self._subject = item.data, item.subject
-            self._progress = max(now, self._free_at)
-        return bool(self._current)
+    def _take(self, now: Instant) -> None:
+        """The next message begins, and has its time from now."""
+        item = self._queue.popleft()
+        self._waiting -= len(item.data)
+        self._current, self._subject = item.data, item.subject
+        self._progress = now
 
     def _write_portion(self, now: Instant) -> int:
         """How many bytes the kernel took; 0 while a portion still lies there unsent."""
