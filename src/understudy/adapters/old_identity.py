@@ -87,6 +87,14 @@ def _next_generation(path: str, seconds: Callable[[], int]) -> tuple[int, tuple[
     return last + 1, notes
 
 
+def keep_generation(folder: str, generation: int) -> None:
+    """The file says at least ``generation`` from now on: the node went on to it while it ran. Raises OSError."""
+    path = os.path.join(folder, GENERATION_FILE)
+    text = (_read(path) or b"").strip()
+    if not text.isdigit() or int(text) < generation:
+        write_file(path, f"{generation:>{_GENERATION_COLUMNS}}\n".encode(), 0o600, replace=True)
+
+
 def _read(path: str) -> bytes | None:
     """The beginning of a file; None when there is none."""
     try:

@@ -78,6 +78,9 @@ class KeyRing:
 
         While one is added or removed those of both files are asked: all of them are heard, and may be needed for a majority.
         """
+        if self._manager.cluster.heartbeat3:
+            text = "nodes that speak the protocol of Heartbeat 3 sign with authkeys: the cluster has no key of its own"
+            raise Refused(text, "stop all nodes, change authkeys on each, and start them")
         names = self._manager.members
         found = await asyncio.gather(*(self._of(name) for name in names))
         return dict(zip(names, found, strict=True))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..adapters import running
 from ..adapters.channel import Packet
-from ..adapters.old_identity import GENERATION_FILE
+from ..adapters.old_identity import keep_generation
 from ..adapters.safe_file import write_file
 from ..config.heartbeat import NAMES
 from ..config.load import heartbeat_folder, load_heartbeat
@@ -56,13 +56,12 @@ class GenerationsFile(Kept[str]):
     ) -> None:
         self._me = me
         self._numbers = read_generations(os.path.join(directory, KNOWN))
-        own = os.path.join(home, GENERATION_FILE) if home else ""
 
         def save(path: str, text: str) -> None:
             write_file(path, text.encode("ascii", "backslashreplace"), 0o600, replace=True)
             number = json.loads(text).get(me)
-            if own and number is not None:
-                write_file(own, f"{number:>15}\n".encode(), 0o600, replace=True)
+            if home and number is not None:
+                keep_generation(home, number)
 
         def consequence(_wanted: str | None) -> str:
             return f"after a restart of its daemon {me} would take recorded messages of the other node for new ones"

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 from ..adapters.channel import Listener
-from ..adapters.old_identity import OldIdentity, read_identity
+from ..adapters.old_identity import OldIdentity, keep_generation, read_identity
 from ..adapters.old_media import OldMedia
 from ..adapters.udp import boot_clock
 from ..config.heartbeat_copy import HeartbeatCopy
@@ -49,6 +49,11 @@ def run(arguments: Arguments, cluster: Cluster) -> int:
     known = generations(arguments.state_dir)
     try:
         identity = read_identity(copy.home, lambda: int(time.time()), copy.files.generation_by_time)
+        if identity.generation <= known.get(
+            arguments.node, 0
+        ):  # the core went on while it ran, and the file was lost since
+            identity = replace(identity, generation=known[arguments.node] + 1)
+            keep_generation(copy.home, identity.generation)
     except UnderstudyError as error:
         say(str(error))
         return EXIT_SYSTEM
@@ -60,7 +65,6 @@ def run(arguments: Arguments, cluster: Cluster) -> int:
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     guard = take_guard(cluster, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
     groups = {item.address: group.name for group in cluster.groups for item in group.addresses}
-    identity = replace(identity, generation=max(identity.generation, known.get(arguments.node, 0) + 1))
     core = OldNode(without_secrets(cluster), pair_of(copy, identity, known), arguments.node)
     loop = Loop(
         core=core,
