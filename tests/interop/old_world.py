@@ -98,7 +98,7 @@ class Pair:
         self.ours = {name: Ours(self.machine(name)) for name in NODES}
         self.stage.set_up()
         for name in NODES:
-            heartbeat.furnish(self.machine(name), self.text, resources)
+            self.furnish(name)
 
     def machine(self, name: str) -> Machine:
         return self.stage.room.machine(name)
@@ -121,6 +121,13 @@ class Pair:
     def power_on(self, name: str) -> None:
         """With its files; nothing is started."""
         self.stage.do(f"power {name} on")
+        self.furnish(name)
+
+    def furnish(self, name: str) -> None:
+        """Its files, and a broadcast address: where none was set the old program sends to nobody."""
+        address = f"192.168.107.{NODES[name]}/24"
+        lines = f"address del {address} dev eth1\naddress add {address} brd + dev eth1"
+        self.machine(name).run(["ip", "-batch", "-"], lines)
         heartbeat.furnish(self.machine(name), self.text, self.resources)
 
     def stop_old(self, name: str) -> None:

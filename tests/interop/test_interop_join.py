@@ -108,3 +108,13 @@ def test_another_key_is_counted_and_moves_nothing(pair: Pair) -> None:
     seen = never_two(pair, start)
     assert (seen.before, seen.after, seen.lost) == ("ha01", "ha01", 0)
     assert pair.status("ha02")["nodes"][1]["state"] == "lost"
+
+
+@beside_heartbeat(media="bcast eth1")
+def test_broadcast(pair: Pair) -> None:
+    taken_over(pair)
+
+
+@beside_heartbeat(media="mcast eth1 225.0.0.1 694 1 0")
+def test_multicast(pair: Pair) -> None:
+    taken_over(pair)

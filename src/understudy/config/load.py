@@ -235,9 +235,7 @@ def _read_file(path: str) -> tuple[bytes, int] | Problem:
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode) and os.path.exists(os.path.join(path, "ha.cf")):
-            hint = (
-                f"Nothing runs from them yet. The native form: understudy convert {path} > /etc/understudy/cluster.toml"
-            )
+            hint = f"A node runs from them: understudy run --config {path}. The native form: understudy convert {path}"
             return Problem(path, 0, 0, "this is a folder with Heartbeat's files, not a native configuration", hint)
         if not stat.S_ISREG(status.st_mode):
             return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
