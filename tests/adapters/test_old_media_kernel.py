@@ -252,7 +252,7 @@ def test_a_device_may_come_back_more_often_than_a_socket_may_have_groups(lab: La
     medium = Medium(MediumKind.MULTICAST, "eth1", "239.1.2.3", 6940, hops=1)
     with opened(a, medium) as media:
         for _ in range(25):
-            a.run("ip link add eth1 type dummy")
+            a.run("ip link add eth1 type veth peer name other")
             a.run("ip link set eth1 up")
             assert mend(a, media) == ()
             a.run("ip link del eth1")
@@ -261,8 +261,9 @@ def test_a_device_may_come_back_more_often_than_a_socket_may_have_groups(lab: La
 
 def test_the_broadcast_address_is_asked_for_again_and_reckoned_where_none_is_set(lab: Lab) -> None:
     a = lab.machine("a")
-    a.run("ip link add eth0 type dummy")
+    a.run("ip link add eth0 type veth peer name other")
     a.run("ip link set eth0 up")
+    a.run("ip link set other up")
     with opened(a, BROADCAST) as media:
         no_address = "network eth0: the interface has no IPv4 address to reckon a broadcast address from"
         assert media.troubles == (no_address,)
@@ -308,6 +309,7 @@ def test_a_drain_is_bounded_and_says_so(lab: Lab) -> None:
 def test_a_serial_line_beside_a_network(lab: Lab, tmp_path: Path) -> None:
     a, b, _ = two(lab)
     master, slave = os.openpty()
+    os.set_blocking(master, False)
     path = os.ttyname(slave)
     os.close(slave)
     try:
