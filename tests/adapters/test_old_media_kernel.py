@@ -339,6 +339,7 @@ def test_a_serial_line_beside_a_network(lab: Lab, tmp_path: Path) -> None:
             assert one.send(b"###\n", text) == 1
             assert one.counters[path].send_errors == 1
             master, slave = os.openpty()  # the lowest free number: the same name
+            os.set_blocking(master, False)
             assert os.ttyname(slave) == path
             os.close(slave)
             assert mend(a, one) == ()
