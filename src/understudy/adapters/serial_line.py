@@ -271,7 +271,8 @@ class SerialLine:
 
     def _forget(self) -> None:
         self._queue.clear()
-        self._waiting, self._current, self._subject, self._left, self._deadline = 0, b"", "", 0, None
+        self._waiting, self._left, self._free_at, self._deadline = 0, 0, 0, None
+        self._current, self._subject = b"", ""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
