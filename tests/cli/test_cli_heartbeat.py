@@ -167,5 +167,3 @@ def test_mounts_of_our_own_kind(folder) -> None:
     done = _run("convert", str(folder("apache-nfs-serial")), "--mounts", *given, "--virtual", "9.22.7.46/24/eth0")
     assert done.exit_code == 0, done.output
     assert '{ mount = "nfsha.haw2.ibm.com:/ha", at = "/ha", type = "nfs", options = ["rw", "hard"] }' in done.stdout
-
-

@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import tty
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +77,24 @@ def scene() -> Scene:
     )
 
 
+def joined_terminals() -> tuple[str, str]:
+    """The names of two pseudo terminals; what is written to one is read from the other, until the world ends."""
+    masters, names = [], []
+    for _ in range(2):
+        master, slave = os.openpty()
+        tty.setraw(slave)  # stays open here, so that a daemon's end hangs nothing up
+        masters.append(master)
+        names.append(os.ttyname(slave))
+
+    def carry(source: int, target: int) -> None:
+        while True:
+            os.write(target, os.read(source, 4096))
+
+    for source, target in (masters, masters[::-1]):
+        threading.Thread(target=carry, args=(source, target), daemon=True).start()
+    return names[0], names[1]
+
+
 class Ours(Daemon):
     """Our daemon, with the files in the machine's /etc/ha.d."""
 
@@ -87,13 +107,19 @@ class Ours(Daemon):
 
 
 class Pair:
-    """Two machines with Heartbeat's files on them. ``failback``: auto_failback; ``deadtime`` in seconds."""
+    """Two machines with Heartbeat's files on them. ``failback``: auto_failback; ``deadtime`` in seconds. ``{tty}`` in ``media``
+    stands for the machine's end of a line between the two.
+    """
 
     def __init__(
         self, failback: str = "off", media: str = UNICAST, resources: str = RESOURCES, deadtime: str = "1"
     ) -> None:
         self.stage = Stage(scene(), with_daemons=False)
-        self.text = CONFIGURATION.format(failback=failback, media=media, deadtime=deadtime)
+        ttys = dict(zip(NODES, joined_terminals(), strict=True)) if "{tty}" in media else {}
+        self.texts = {
+            name: CONFIGURATION.format(failback=failback, media=media.format(tty=ttys.get(name, "")), deadtime=deadtime)
+            for name in NODES
+        }
         self.resources = resources
         self.ours = {name: Ours(self.machine(name)) for name in NODES}
         self.stage.set_up()
@@ -128,7 +154,7 @@ class Pair:
         address = f"192.168.107.{NODES[name]}/24"
         lines = f"address del {address} dev eth1\naddress add {address} brd + dev eth1"
         self.machine(name).run(["ip", "-batch", "-"], lines)
-        heartbeat.furnish(self.machine(name), self.text, self.resources)
+        heartbeat.furnish(self.machine(name), self.texts[name], self.resources)
 
     def stop_old(self, name: str) -> None:
         """Gracefully; returns when it has ended."""
