@@ -414,6 +414,8 @@ class Cluster:
     """None: the API is served on the control socket only."""
     init_dead_time: Duration = 0
     """At least so long after its start a node waits for nodes it has not heard of before it takes what nobody holds."""
+    heartbeat3: bool = False
+    """Whether the nodes speak the protocol of Linux-HA Heartbeat 3; then members have no links, and nobody votes."""
 
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)

@@ -167,11 +167,3 @@ def test_mounts_of_our_own_kind(folder) -> None:
     done = _run("convert", str(folder("apache-nfs-serial")), "--mounts", *given, "--virtual", "9.22.7.46/24/eth0")
     assert done.exit_code == 0, done.output
     assert '{ mount = "nfsha.haw2.ibm.com:/ha", at = "/ha", type = "nfs", options = ["rw", "hard"] }' in done.stdout
-
-
-def test_nothing_runs_from_the_old_files_yet(folder) -> None:
-    path = folder("apache-pair")
-    done = _run("run", "--config", str(path), "--runtime-dir", str(path), "--state-dir", str(path))
-    assert done.exit_code == 2
-    assert "this is a folder with Heartbeat's files, not a native configuration" in done.output
-    assert f"understudy convert {path} >" in done.output

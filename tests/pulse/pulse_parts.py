@@ -11,8 +11,10 @@ from understudy.effects import Effect
 from understudy.events import AddressGone, Event, LinkChanged, RivalSeen, TimerDue
 from understudy.messages import Heartbeat, NodeState
 from understudy.model import AddressResource, LinkKind
+from understudy.pulse.ear import NativeEar
 from understudy.pulse.loop import Loop
 from understudy.pulse.manager_link import ManagerLink
+from understudy.pulse.mouth import NativeMouth
 from understudy.pulse.perform import Performer
 from understudy.pulse.timer import Timer
 from understudy.snapshot import QuorumStatus, Snapshot
@@ -154,6 +156,8 @@ class Rig:
     path: str
     sender: UdpLinks
     sealer: Sealer
+    ear: NativeEar
+    mouth: NativeMouth
 
     def say(self, count: int = 1) -> None:
         """Member b sends heartbeats to us."""
@@ -162,7 +166,7 @@ class Rig:
 
     def close(self) -> None:
         self.manager.close()
-        self.loop.links.close()
+        self.mouth.links.close()
         self.sender.close()
         self.loop.timer.close()
 
@@ -174,8 +178,10 @@ def rig(directory: str, port: int, clock: Callable[[], Instant] = boot_clock, co
     links = UdpLinks((Way("b", "net1", "127.0.0.1", "127.0.0.2", port),))
     path = f"{directory}/pulse.sock"
     manager = ManagerLink(Listener(path))
-    performer = Performer(Sealer("c", (KEY,), "a", 5), links, kernel, manager, clock)
-    loop = Loop(core, links, Opener("c", (KEY,), ("a", "b")), performer, kernel, manager, Timer(), clock, DEAD_TIME)
+    mouth = NativeMouth(Sealer("c", (KEY,), "a", 5), links)
+    ear = NativeEar(Opener("c", (KEY,), ("a", "b")), DEAD_TIME)
+    performer = Performer(mouth, kernel, manager, clock)
+    loop = Loop(core, links, ear, performer, kernel, manager, Timer(), clock, DEAD_TIME)
     loop.watch_all()
     sender = UdpLinks((Way("a", "net1", "127.0.0.2", "127.0.0.1", port),))
-    return Rig(core, kernel, loop, manager, path, sender, Sealer("c", (KEY,), "b", 7))
+    return Rig(core, kernel, loop, manager, path, sender, Sealer("c", (KEY,), "b", 7), ear, mouth)

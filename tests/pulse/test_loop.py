@@ -156,9 +156,9 @@ def test_what_no_member_sealed_is_counted_by_reason_and_forgotten(parts: Rig, cl
     parts.loop.turn()
     assert parts.core.told == []
     snapshot = parts.loop.snapshot(clock.now)
-    assert snapshot.rejected == {"replay": 1} | parts.loop.rejected
-    assert sum(parts.loop.rejected.values()) == 4
-    assert set(parts.loop.rejected) >= {"not-ours", "unknown-key"}
+    assert snapshot.rejected == {"replay": 1} | parts.ear.rejected
+    assert sum(parts.ear.rejected.values()) == 4
+    assert set(parts.ear.rejected) >= {"not-ours", "unknown-key"}
     text = "the newest datagram that was refused as unknown-key came from 127.0.0.2 on network net1"
     assert text in snapshot.warnings, "another cluster with our name has an address"
     assert text not in parts.loop.snapshot(clock.now + RECENT).warnings
@@ -204,9 +204,9 @@ def test_other_keys_are_taken_up_and_only_their_names_are_said(parts: Rig, clock
     fresh, file = bytes(range(1, 33)), tmp_path / "running.key"
     file.touch(0o600)
     file.write_text(f"{fresh.hex()}\n{KEY.hex()}\n")
-    parts.loop.rekeyer = Rekeyer(str(file), (KEY,))
+    parts.loop.rekeyer = Rekeyer(str(file), (KEY,), parts.ear, parts.mouth)
     manager = channel.connect(parts.path)
-    parts.loop.performer.sealer.seal(heartbeat("a"))
+    parts.mouth.sealer.seal(heartbeat("a"))
 
     def answer(number: int) -> dict[str, object]:
         end = time.monotonic() + 10
@@ -220,19 +220,19 @@ def test_other_keys_are_taken_up_and_only_their_names_are_said(parts: Rig, clock
     manager.send({"t": "keys", "id": 2, "take": True})
     assert answer(2)["names"] == [key_name(fresh), key_name(KEY)]
     # The same life goes on under the new key, and both keys open.
-    sealer = parts.loop.performer.sealer
+    sealer = parts.mouth.sealer
     opened = Opener("c", (fresh,), ("a",)).open(sealer.seal(heartbeat("a")))
     assert isinstance(opened, Envelope)
     assert (opened.incarnation, opened.counter) == (5, 2)
     for key in (KEY, fresh):
-        assert isinstance(parts.loop.opener.open(Sealer("c", (key,), "b", 7).seal(heartbeat())), Envelope)
+        assert isinstance(parts.ear.opener.open(Sealer("c", (key,), "b", 7).seal(heartbeat())), Envelope)
     # A file that cannot be used changes nothing.
     file.write_text("nonsense\n")
     manager.send({"t": "keys", "id": 3, "take": True})
     said = answer(3)
     assert (said["ok"], said["names"]) == (False, [key_name(fresh), key_name(KEY)])
     assert "this line is not a key" in str(said["text"])
-    assert parts.loop.performer.sealer is sealer
+    assert parts.mouth.sealer is sealer
     manager.close()
 
 

@@ -12,7 +12,7 @@ from understudy.model import Cluster, CommandResource, Group, Link, Member, OcfR
 from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 from understudy.pulse import start
 from understudy.pulse.arguments import parse
-from understudy.pulse.assemble import without_secrets
+from understudy.pulse.secrets import without_secrets
 from understudy.pulse.start import draw_incarnation, in_standby
 from understudy.units import SECOND, Duration, Instant
 

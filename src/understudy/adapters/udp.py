@@ -39,20 +39,20 @@ CLOCK_JUMP = 2 * MILLISECOND
 """A change of wall clock minus boot time between two drains that is more than slewing (500 ppm) can do in some seconds."""
 
 # Linux values that Python 3.11 does not name.
-_SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS = 35
 _SO_PRIORITY = 12
-_SO_RCVBUFFORCE = 33
+SO_RCVBUFFORCE = 33
 _IP_FREEBIND = 15
 _IPV6_FREEBIND = 78
-_IP_MULTICAST_ALL = 49
-_IPV6_MULTICAST_ALL = 29
+IP_MULTICAST_ALL = 49
+IPV6_MULTICAST_ALL = 29
 
 # CS6, "network control" (RFC 4594 section 3.2), is what routing protocols and VRRP use; 6 is its priority in the queues.
 _TRAFFIC_CLASS = 0xC0
 _PRIORITY = 6
 
-_TIMESPEC = struct.Struct("@ll")
-_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size)
+TIMESPEC = struct.Struct("@ll")
+CONTROL_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
 
 
 class Path(Protocol):
@@ -120,7 +120,7 @@ class _Target:
 
 
 @dataclass(slots=True)
-class _ClockOffset:
+class ClockOffset:
     """Wall clock minus boot time, in nanoseconds, and whether it held still since the last drain."""
 
     boot: Callable[[], int]
@@ -156,7 +156,7 @@ def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def _index(device: str | None) -> int:
+def interface_index(device: str | None) -> int:
     """The interface's index, or 0 while there is none of that name."""
     if not device:
         return 0
@@ -171,7 +171,7 @@ def _sockaddr(address: str, port: int, device: str | None) -> tuple[str, int] | 
     if ":" not in address:
         return (address, port)
     bare, _, scope = address.partition("%")
-    return (bare, port, 0, _index(scope or device))
+    return (bare, port, 0, interface_index(scope or device))
 
 
 @dataclass(slots=True)
@@ -191,12 +191,12 @@ class UdpLinks:
     counters: dict[str, LinkCounters] = field(default_factory=dict)
     _sockets: list[_Socket] = field(default_factory=list)
     _targets: dict[tuple[str | None, str | None], tuple[_Target, ...]] = field(default_factory=dict)
-    _offset: _ClockOffset = field(init=False)
+    _offset: ClockOffset = field(init=False)
     _buffer: bytearray = field(default_factory=lambda: bytearray(LARGEST))
     _senders: dict[str, _Socket] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._offset = _ClockOffset(self.clock, self.wall)
+        self._offset = ClockOffset(self.clock, self.wall)
         self._offset.read()
         try:
             self.follow(self.paths)
@@ -232,9 +232,9 @@ class UdpLinks:
         counters = self.counters.setdefault(path.network, LinkCounters())
         made = _Socket(handle, path.network, counters, family, path.kind, path.local, path.device, group, now)
         self._sockets.append(made)
-        handle.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        handle.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         try:
-            handle.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            handle.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except PermissionError:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         for level, option, value in self._options(made):
@@ -251,13 +251,13 @@ class UdpLinks:
             yield socket.IPPROTO_IP, _IP_FREEBIND, 1
             yield socket.IPPROTO_IP, socket.IP_TOS, _TRAFFIC_CLASS
             yield socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0
-            yield socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0
+            yield socket.IPPROTO_IP, IP_MULTICAST_ALL, 0
         else:
             yield socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1
             yield socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1
             yield socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _TRAFFIC_CLASS
             yield socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0
-            yield socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0
+            yield socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0
         if made.kind is LinkKind.BROADCAST:
             yield socket.SOL_SOCKET, socket.SO_BROADCAST, 1
         if made.group is not None:  # several members may listen to one group on one machine
@@ -286,7 +286,7 @@ class UdpLinks:
 
     @staticmethod
     def _multicast(made: _Socket) -> None:
-        index = _index(made.device)
+        index = interface_index(made.device)
         if made.family == socket.AF_INET:
             request = struct.pack(
                 "@4s4si",
@@ -375,7 +375,7 @@ class UdpLinks:
         for made in self._sockets:
             for _ in range(bound):
                 try:
-                    size, control, _flags, source = made.handle.recvmsg_into([view], _CONTROL_SPACE)
+                    size, control, _flags, source = made.handle.recvmsg_into([view], CONTROL_SPACE)
                 except BlockingIOError:
                     made.emptied = now
                     break
@@ -389,7 +389,7 @@ class UdpLinks:
                 made.counters.received += 1
                 arrival = now
                 if offset[1] and control:
-                    seconds, nanoseconds = _TIMESPEC.unpack_from(control[0][2])
+                    seconds, nanoseconds = TIMESPEC.unpack_from(control[0][2])
                     stamped = seconds * 1_000_000_000 + nanoseconds - offset[0]
                     arrival = min(max(stamped, made.emptied), now)
                 found.append(Datagram(made.network, bytes(view[:size]), arrival, source[0]))

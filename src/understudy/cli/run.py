@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,10 @@ processes run:
 and on a node with a dead time of at most 600 ms a spare pulse waits, so that a
 dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
+FILE may be a folder with Heartbeat's files, such as /etc/ha.d: then this node
+speaks the protocol of Heartbeat 3 with the other one (docs/heartbeat.md). What
+they say is copied as well; edited files count from the next start.
+
 SIGHUP takes up the edited file, as "understudy reload --yes" does; what came of
 it stands in the log and in "understudy history".
 SIGTERM or Ctrl-C hands the groups over to other machines and ends; a second one
@@ -53,6 +58,7 @@ Exit codes:
 Examples:
   understudy run --config /etc/understudy/cluster.toml
   understudy run --config site.toml --node arbiter
+  understudy run --config /etc/ha.d
 """
 
 
@@ -62,7 +68,7 @@ Examples:
     required=True,
     metavar="FILE",
     type=click.Path(),
-    help="The cluster's configuration, the same on every machine.",
+    help="The cluster's configuration, the same on every machine; or a folder with Heartbeat's files.",
 )
 @click.option(
     "--node",
@@ -118,19 +124,20 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         limit = parse_duration(stop_limit)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--stop-limit") from None
-    cluster, fresh = _accepted(config, runtime_dir)
-    name = _who(config, cluster, node)
+    accepted = _accepted(config, runtime_dir, node)
+    cluster = accepted.cluster
+    name = _who(config, cluster, accepted.node or node)
     lock = occupy(runtime_dir, state_dir)
-    if fresh:
+    if accepted.fresh:
         if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
-        _keep(cluster, runtime_dir, state_dir)
+        _keep(accepted, runtime_dir, state_dir)
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
             _tell(f"understudy: {text}")
-    for sentence in advice(cluster):
+    for sentence in () if cluster.heartbeat3 else advice(cluster):
         _tell(f"understudy: {sentence}")
     sys.stderr.flush()
     os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
@@ -158,16 +165,32 @@ def _tell(text: str) -> None:
         click.echo(text, err=True)
 
 
-def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
-    """What to run with, and whether it is the file's content (True) or what living processes of this node run with already.
+@dataclass(frozen=True)
+class _Accepted:
+    """What to run with. ``fresh``: it is the file's content, else what living processes of this node run with already.
 
-    Ends the process with 2 when the file is refused and nothing runs.
+    ``text``: of the copy for the runtime directory, where the file is not native; "" where it is to be rendered. ``node``: which
+    member this machine is, where Heartbeat's files say so.
     """
+
+    cluster: Cluster
+    fresh: bool
+    text: str = ""
+    node: str = ""
+
+
+def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
+    """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
     from ..config.load import examine
     from ..supervisor.notify import log
+    from .run_heartbeat import is_folder, take
 
-    cluster, problems = examine(config)
+    text = name = ""
+    if is_folder(config):
+        cluster, text, name, problems = take(config, node)
+    else:
+        cluster, problems = examine(config)
     for problem in problems:
         _tell(str(problem))
     kept = None
@@ -176,15 +199,15 @@ def _accepted(config: str, runtime_dir: str) -> tuple[Cluster, bool]:
     if kept is None:
         if cluster is None:
             raise SystemExit(EXIT_REFUSED)
-        return cluster, True
-    text = "processes of this node run already: they and what is started again keep the configuration they began with"
+        return _Accepted(cluster, True, text, name)
+    said = "processes of this node run already: they and what is started again keep the configuration they began with"
     if cluster is None:
-        log(f"{text}; {config} is refused now (see above)", "error")
+        log(f"{said}; {config} is refused now (see above)", "error")
     elif cluster.digest != kept.digest:
-        log(f"{text}; {config} differs from it, and counts from the next full stop and start", "warning")
+        log(f"{said}; {config} differs from it, and counts from the next full stop and start", "warning")
     else:
-        log(text)
-    return kept, False
+        log(said)
+    return _Accepted(kept, False, node=name)
 
 
 def _who(config: str, cluster: Cluster, node: str | None) -> str:
@@ -201,7 +224,7 @@ def _who(config: str, cluster: Cluster, node: str | None) -> str:
     raise SystemExit(1)
 
 
-def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
+def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
     """Write the copies that everything started from here reads. Ends the process with 1 when there is no room for them, with 2
     when who votes is not what the change that was under way makes it.
     """
@@ -213,11 +236,14 @@ def _keep(cluster: Cluster, runtime_dir: str, state_dir: str) -> None:
     from ..errors import ConfigError, check
     from ..supervisor.notify import log
 
+    cluster = accepted.cluster
     try:
-        keys = load_key_text(cluster)
-        text = render(replace(cluster, key_file=running.KEYS))
+        keys = "" if cluster.heartbeat3 else load_key_text(cluster)
+        text = accepted.text or render(replace(cluster, key_file=running.KEYS))
         running.keep(runtime_dir, text, keys, cluster.source)
-        if not _under_way(cluster, runtime_dir, state_dir):
+        if cluster.heartbeat3:  # nobody votes there, so no change of the voters can be under way
+            running.end_change(runtime_dir)
+        elif not _under_way(cluster, runtime_dir, state_dir):
             running.end_change(runtime_dir)
             _remember(runtime_dir, state_dir)
             running.forget_former(state_dir)

@@ -35,6 +35,10 @@ def command(node: str, wait: bool, limit: int, as_json: bool, runtime_dir: str) 
 
         left = [group["name"] for group in status["groups"] if group["holder"] == node]
         standby = find(status["nodes"], node).get("standby") is True
+        if (
+            status["quorum"]["policy"] == "heartbeat"
+        ):  # there the old program's standby: everything moves, and may come back
+            return not left, f"{node} still runs {', '.join(left)}"
         return standby and not left, f"{node} still runs {', '.join(left)}" if left else f"{node} is not in standby yet"
 
     ask("standby", node, look if wait else None, limit, as_json, runtime_dir)

@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from ..model import Cluster, OnFailure
 from ..units import SECOND
 
-_SINCE: dict[str, object] = {"fences": (), "fence_delay": 2 * SECOND, "watchdog_timeout": 0, "init_dead_time": 0}
+_SINCE: dict[str, object] = {
+    "fences": (),
+    "fence_delay": 2 * SECOND,
+    "watchdog_timeout": 0,
+    "init_dead_time": 0,
+    "heartbeat3": False,
+}
 _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
 _SINCE_GROUP: dict[str, object] = {
     "together": None,

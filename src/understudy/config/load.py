@@ -25,6 +25,10 @@ from .validate import read
 
 if TYPE_CHECKING:
     from .heartbeat import Texts
+    from .heartbeat_copy import HeartbeatCopy
+
+COPY_MARK = "# What this node runs with: Heartbeat's files"
+"""How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
 
 MOST_BYTES = 1_000_000
 """A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
@@ -50,6 +54,9 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
     text = decode(data, path)
     if isinstance(text, Problem):
         return None, (text,)
+    if text.startswith(COPY_MARK):
+        copy = _heartbeat_copy(text, path)
+        return (None, (copy,)) if isinstance(copy, Problem) else (_cluster_of(copy, path), ())
     reading = read(text.removeprefix("\ufeff"), path, source=os.path.abspath(path))
     report = Report(path)
     report.problems += reading.problems
@@ -82,6 +89,27 @@ def heartbeat_folder(path: str) -> Texts:
         data = _read_file(where)
         found.append(Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1]))
     return Texts(path, *found)
+
+
+def load_heartbeat(path: str) -> HeartbeatCopy:
+    """What a node runs with that was started from Heartbeat's files; ``load`` has its Cluster. Raises ConfigError."""
+    found = _read_file(path)
+    copy = found if isinstance(found, Problem) else _heartbeat_copy(found[0].decode("utf-8", "replace"), path)
+    if isinstance(copy, Problem):
+        raise ConfigError([copy])
+    return copy
+
+
+def _heartbeat_copy(text: str, path: str) -> HeartbeatCopy | Problem:
+    from .heartbeat_copy import read_copy
+
+    return read_copy(text, path)
+
+
+def _cluster_of(copy: HeartbeatCopy, path: str) -> Cluster:
+    from .heartbeat_copy import cluster_of
+
+    return cluster_of(copy, os.path.abspath(path))
 
 
 def _whole_paths(api: Api, directory: str) -> Api:
@@ -207,9 +235,7 @@ def _read_file(path: str) -> tuple[bytes, int] | Problem:
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode) and os.path.exists(os.path.join(path, "ha.cf")):
-            hint = (
-                f"Nothing runs from them yet. The native form: understudy convert {path} > /etc/understudy/cluster.toml"
-            )
+            hint = f"A node runs from them: understudy run --config {path}. The native form: understudy convert {path}"
             return Problem(path, 0, 0, "this is a folder with Heartbeat's files, not a native configuration", hint)
         if not stat.S_ISREG(status.st_mode):
             return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")

@@ -45,14 +45,14 @@ _CONTROL = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"'
 
 def render(cluster: Cluster) -> str:
     """The text of a configuration file. ``source`` and ``digest`` are not written: both follow from the file."""
-    lines = ["[cluster]", f"name = {_text(cluster.name)}", f"key_file = {_text(cluster.key_file)}"]
+    lines = ["[cluster]", f"name = {quoted(cluster.name)}", f"key_file = {quoted(cluster.key_file)}"]
     lines.append(f"heartbeat = {_span(cluster.heartbeat)}")
     lines.append(f"dead_time = {_span(cluster.dead_time)}")
-    lines.append(f"quorum = {_text(cluster.quorum.value)}")
+    lines.append(f"quorum = {quoted(cluster.quorum.value)}")
     if cluster.ping:
         lines.append(f"ping = {_texts(cluster.ping)}")
     if cluster.admin_group is not None:
-        lines.append(f"admin_group = {_text(cluster.admin_group)}")
+        lines.append(f"admin_group = {quoted(cluster.admin_group)}")
     if cluster.init_dead_time:
         lines.append(f"init_dead_time = {_span(cluster.init_dead_time)}")
     if cluster.fence_delay != DEFAULT_DELAY:
@@ -61,7 +61,7 @@ def render(cluster: Cluster) -> str:
     for member in cluster.members:
         lines += _member(member)
         if cluster.watchdog_timeout and member.role is Role.NODE and member.watchdog != common:
-            lines.append(f"watchdog = {_text(member.watchdog) if member.watchdog else 'false'}")
+            lines.append(f"watchdog = {quoted(member.watchdog) if member.watchdog else 'false'}")
     if cluster.watchdog_timeout:
         lines += _watchdog(cluster)
     for device in cluster.fences:
@@ -69,7 +69,7 @@ def render(cluster: Cluster) -> str:
     if cluster.api is not None:
         lines += _api(cluster.api)
     for group in cluster.groups:
-        lines += _group(group)
+        lines += group_lines(group)
     return "\n".join(lines) + "\n"
 
 
@@ -78,9 +78,9 @@ def _api(api: Api) -> list[str]:
         (name, f"[{address}]:{port}" if ":" in address else f"{address}:{port}") for name, address, port in api.listen
     ]
     everybody = [end for name, end in ends if not name]
-    lines = ["", "[api]", f"listen = {_text(everybody[0]) if everybody else _table(ends)}"]
+    lines = ["", "[api]", f"listen = {quoted(everybody[0]) if everybody else _table(ends)}"]
     files = (("certificate", api.certificate), ("key", api.key), ("token_file", api.token_file))
-    return lines + [f"{word} = {_text(path)}" for word, path in files]
+    return lines + [f"{word} = {quoted(path)}" for word, path in files]
 
 
 def _common_watchdog(cluster: Cluster) -> str:
@@ -92,7 +92,7 @@ def _watchdog(cluster: Cluster) -> list[str]:
     lines = ["", "[watchdog]"]
     device = _common_watchdog(cluster)
     if device != DEFAULT_DEVICE:
-        lines.append(f"device = {_text(device)}")
+        lines.append(f"device = {quoted(device)}")
     return [*lines, f"timeout = {_span(cluster.watchdog_timeout)}"]
 
 
@@ -101,7 +101,7 @@ def _fence(device: FenceDevice) -> list[str]:
     if device.kind is FenceKind.COMMAND:
         lines.append(f"command = {_texts((device.program, *device.arguments))}")
     else:
-        lines.append(f"{device.kind.value} = {_text(device.program)}")
+        lines.append(f"{device.kind.value} = {quoted(device.program)}")
     plugs = any(plug for _, plug in device.targets)
     lines.append(f"nodes = {_table(device.targets) if plugs else _texts(name for name, _ in device.targets)}")
     if device.parameters:
@@ -125,11 +125,11 @@ def _member(member: Member) -> list[str]:
 
 
 def _link(link: Link) -> str:
-    words = [("address", _text(link.address)), ("network", _text(link.network))]
+    words = [("address", quoted(link.address)), ("network", quoted(link.network))]
     if link.kind is not LinkKind.UNICAST and link.group is not None:
-        words.append((link.kind.value, _text(link.group)))
+        words.append((link.kind.value, quoted(link.group)))
     if link.device is not None:
-        words.append(("device", _text(link.device)))
+        words.append(("device", quoted(link.device)))
     if link.port != DEFAULT_PORT:
         words.append(("port", str(link.port)))
     return _inline(words)
@@ -138,10 +138,11 @@ def _link(link: Link) -> str:
 def _failback(failback: Failback) -> str:
     if failback.kind is FailbackKind.AFTER:
         return _span(failback.after)
-    return _text(failback.kind.value if failback.hours is None else str(failback.hours))
+    return quoted(failback.kind.value if failback.hours is None else str(failback.hours))
 
 
-def _group(group: Group) -> list[str]:
+def group_lines(group: Group) -> list[str]:
+    """The section of one group."""
     lines = ["", f"[groups.{_key(group.name)}]"]
     if group.prefer:
         lines.append(f"prefer = {_texts(group.prefer)}")
@@ -150,7 +151,7 @@ def _group(group: Group) -> list[str]:
     if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
         lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
     if group.together is not None:
-        lines.append(f"with = {_text(group.together)}")
+        lines.append(f"with = {quoted(group.together)}")
     if group.apart:
         lines.append(f"apart = {_texts(group.apart)}")
     if group.after:
@@ -181,7 +182,7 @@ def _resource(resource: Resource, probe: Probe | None) -> str:
     if probe is not None:
         words.append(("probe", _inline(_probe(probe))))
     if resource.id != derived_name(resource):
-        words.append(("name", _text(resource.id)))
+        words.append(("name", quoted(resource.id)))
     if resource.exclusive != default_exclusive(resource):
         words.append(("exclusive", "true" if resource.exclusive else "false"))
     limits = DEFAULT_LIMITS.get(words[0][0], Limits())
@@ -195,72 +196,75 @@ def _resource(resource: Resource, probe: Probe | None) -> str:
     if resource.restarts.within != Restarts().within:
         words.append(("restart_window", _span(resource.restarts.within)))
     if resource.restarts.on_failure is not Restarts().on_failure:
-        words.append(("on_failure", _text(resource.restarts.on_failure.value)))
+        words.append(("on_failure", quoted(resource.restarts.on_failure.value)))
     if resource.restarts.on_stop is not None:
-        words.append(("on_stop_failure", _text(resource.restarts.on_stop.value)))
+        words.append(("on_stop_failure", quoted(resource.restarts.on_stop.value)))
     return _inline(words)
 
 
 def _words(resource: Resource) -> list[tuple[str, str]]:
     """The words of the resource's own kind."""
     if isinstance(resource, AddressResource):
-        return [("address", _text(f"{resource.address}/{resource.prefix}")), ("device", _text(resource.device))]
+        return [("address", quoted(f"{resource.address}/{resource.prefix}")), ("device", quoted(resource.device))]
     if isinstance(resource, ScriptResource):
-        words = [("script", _text(resource.path))]
+        words = [("script", quoted(resource.path))]
         return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, OcfResource):
-        words = [("ocf", _text(f"{resource.provider}:{resource.type}"))]
+        words = [("ocf", quoted(f"{resource.provider}:{resource.type}"))]
         return [*words, ("params", _table(resource.parameters))] if resource.parameters else words
     if isinstance(resource, MountResource):
         return _mount(resource)
     if isinstance(resource, LsbResource):
         given = (("lsb", resource.init_script), ("pid_file", resource.pid_file), ("process", resource.process))
-        return [(word, _text(text)) for word, text in given if text is not None]
+        return [(word, quoted(text)) for word, text in given if text is not None]
     if isinstance(resource, ResourceDResource):
-        words = [("resource_d", _text(resource.resource_script))]
+        words = [("resource_d", quoted(resource.resource_script))]
         return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, SystemdResource):
-        return [("systemd", _text(resource.unit))]
+        return [("systemd", quoted(resource.unit))]
     if isinstance(resource, NotifyResource):
         words = [("notify", _texts(resource.notify))]
         return [*words, ("must_succeed", "true")] if resource.must_succeed else words
     if isinstance(resource, RouteResource):
         return _route(resource)
     if isinstance(resource, SourceAddressResource):
-        words = [("source_address", _text(resource.source_address)), ("of_route", _text(resource.of_route))]
-        return [*words, ("device", _text(resource.route_device))] if resource.route_device is not None else words
+        words = [("source_address", quoted(resource.source_address)), ("of_route", quoted(resource.of_route))]
+        return [*words, ("device", quoted(resource.route_device))] if resource.route_device is not None else words
     words = [("command", _texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:
-        words.append(("directory", _text(resource.directory)))
+        words.append(("directory", quoted(resource.directory)))
     if resource.user is not None:
-        words.append(("user", _text(resource.user)))
+        words.append(("user", quoted(resource.user)))
     if resource.environment:
         words.append(("environment", _table(resource.environment)))
     if resource.stop_signal != default.stop_signal:
-        words.append(("stop_signal", _text(resource.stop_signal)))
+        words.append(("stop_signal", quoted(resource.stop_signal)))
     if resource.settle:
         words.append(("settle", _span(resource.settle)))
     return words
 
 
 def _mount(resource: MountResource) -> list[tuple[str, str]]:
-    words = [("mount", _text(resource.device)), ("at", _text(resource.directory)), ("type", _text(resource.type))]
+    words = [("mount", quoted(resource.device)), ("at", quoted(resource.directory)), ("type", quoted(resource.type))]
     default = MountResource(resource.id, resource.device, resource.directory, resource.type)
     if resource.options:
         words.append(("options", _texts(resource.options)))
     if resource.fsck:
         words.append(("fsck", "true"))
     if resource.kill_holders is not default.kill_holders:
-        words.append(("kill_holders", _text(resource.kill_holders.value)))
+        words.append(("kill_holders", quoted(resource.kill_holders.value)))
     if resource.check is not default.check:
-        words.append(("check", _text(resource.check.value)))
+        words.append(("check", quoted(resource.check.value)))
     return words
 
 
 def _route(resource: RouteResource) -> list[tuple[str, str]]:
     given = (("via", resource.via), ("device", resource.device), ("source", resource.source))
-    words = [("route", _text(resource.destination)), *((word, _text(text)) for word, text in given if text is not None)]
+    words = [
+        ("route", quoted(resource.destination)),
+        *((word, quoted(text)) for word, text in given if text is not None),
+    ]
     if resource.table != MAIN_TABLE:
         words.append(("table", str(resource.table)))
     return [*words, ("metric", str(resource.metric))] if resource.metric is not None else words
@@ -284,25 +288,25 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
 def _check(check: Check) -> list[tuple[str, str]]:
     match check:
         case HttpCheck():
-            words = [("http", _text(check.url))]
+            words = [("http", quoted(check.url))]
             if check.status != HttpCheck("").status:
                 ranges = (f"{low}-{high}" if low != high else str(low) for low, high in check.status)
                 words.append(("status", _texts(ranges)))
-            words += [("method", _text(check.method))] if check.method != "GET" else []
+            words += [("method", quoted(check.method))] if check.method != "GET" else []
             for word in ("host", "text", "regex", "ca"):
-                words += [(word, _text(getattr(check, word)))] if getattr(check, word) else []
+                words += [(word, quoted(getattr(check, word)))] if getattr(check, word) else []
             for word in ("send_headers", "expect_headers"):
                 words += [(word, _table(getattr(check, word)))] if getattr(check, word) else []
             return words if check.verify else [*words, ("verify", "false")]
         case TcpCheck(address, port):
-            words = [("tcp", _text(f"[{address}]:{port}" if ":" in address else f"{address}:{port}"))]
+            words = [("tcp", quoted(f"[{address}]:{port}" if ":" in address else f"{address}:{port}"))]
             for word in ("send", "expect"):
-                words += [(word, _text(getattr(check, word)))] if getattr(check, word) else []
+                words += [(word, quoted(getattr(check, word)))] if getattr(check, word) else []
             return words
         case CommandCheck(argv):
             return [("command", _texts(argv))]
         case PingCheck(address):
-            return [("ping", _text(address))]
+            return [("ping", quoted(address))]
 
 
 def _inline(words: Iterable[tuple[str, str]]) -> str:
@@ -310,14 +314,16 @@ def _inline(words: Iterable[tuple[str, str]]) -> str:
 
 
 def _table(pairs: Iterable[tuple[str, str]]) -> str:
-    return _inline((_key(name), _text(value)) for name, value in pairs)
+    return _inline((_key(name), quoted(value)) for name, value in pairs)
 
 
 def _texts(items: Iterable[str]) -> str:
-    return f"[{', '.join(_text(item) for item in items)}]"
+    return f"[{', '.join(quoted(item) for item in items)}]"
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
+    """A string as TOML has it."""
+
     def one(character: str) -> str:
         if character in _CONTROL:
             return _CONTROL[character]
@@ -328,7 +334,7 @@ def _text(text: str) -> str:
 
 def _key(name: str) -> str:
     bare = name and all(character.isascii() and (character.isalnum() or character in "-_") for character in name)
-    return name if bare else _text(name)
+    return name if bare else quoted(name)
 
 
 def _span(span: Duration) -> str:

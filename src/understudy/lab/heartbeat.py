@@ -7,7 +7,7 @@ import os
 from .netns import LabError, Machine
 from .trial import ADDRESS
 
-_PROGRAM = "/usr/libexec/heartbeat/heartbeat"
+PROGRAM = "/usr/libexec/heartbeat/heartbeat"
 
 CONFIGURATION = """\
 keepalive 200ms
@@ -23,13 +23,12 @@ node ha01
 node ha02
 """
 
-_SET_UP = f"""
+RESOURCES = f"ha01 IPaddr::{ADDRESS}/24/eth0\n"
+KEYS = "auth 1\n1 sha1 understudy\n"
+
+_SET_UP = """
 set -e
 cp -a /etc/ha.d /run/ha.d
-cat > /run/ha.d/ha.cf
-printf 'auth 1\\n1 sha1 understudy\\n' > /run/ha.d/authkeys
-chmod 600 /run/ha.d/authkeys
-echo 'ha01 IPaddr::{ADDRESS}/24/eth0' > /run/ha.d/haresources
 mount --bind /run/ha.d /etc/ha.d
 mount -t tmpfs none /var/lib/heartbeat
 mkdir -p /run/heartbeat/ccm /run/heartbeat/dopd /run/heartbeat/rsctmp /run/resource-agents
@@ -38,12 +37,33 @@ chown -R hacluster:haclient /run/heartbeat /var/lib/heartbeat
 """
 
 
-def start_heartbeat(machine: Machine) -> None:
-    """All that it writes lies in the machine's own memory."""
-    if not os.access(_PROGRAM, os.X_OK):
+def furnish(machine: Machine, configuration: str = CONFIGURATION, resources: str = RESOURCES, keys: str = KEYS) -> None:
+    """Give a machine its files. All that the daemon writes lies in the machine's own memory."""
+    if not os.access(PROGRAM, os.X_OK):
         raise LabError("heartbeat is not installed", "as root: apt-get install heartbeat (its service need not run)")
-    machine.run(["sh", "-c", _SET_UP], CONFIGURATION)
-    machine.spawn([_PROGRAM], "/dev/null")
+    machine.run(["sh", "-c", _SET_UP])
+    for name, text, mode in (
+        ("ha.cf", configuration, "644"),
+        ("haresources", resources, "644"),
+        ("authkeys", keys, "600"),
+    ):
+        write(machine, f"/etc/ha.d/{name}", text, mode)
+
+
+def write(machine: Machine, path: str, text: str, mode: str = "644") -> None:
+    """A file on the machine, in place of what was there."""
+    machine.run(["sh", "-c", f"rm -f {path} && umask 077 && cat > {path} && chmod {mode} {path}"], text)
+
+
+def start(machine: Machine) -> None:
+    """Start it on a machine that has its files."""
+    machine.spawn([PROGRAM], "/dev/null")
+
+
+def start_heartbeat(machine: Machine) -> None:
+    """Its files, and then itself."""
+    furnish(machine)
+    start(machine)
 
 
 def is_part(argv: tuple[str, ...]) -> bool:

@@ -13,7 +13,7 @@ import uvloop
 
 from ..adapters import lockfile, running
 from ..changes import one_step, together
-from ..config.load import load
+from ..config.load import load, load_heartbeat
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
 from .service import Manager
@@ -46,7 +46,8 @@ async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Nam
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
-    manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former)
+    home = load_heartbeat(arguments.config).home if cluster.heartbeat3 else ""
+    manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former, home=home)
     loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     await manager.run(stop)

@@ -12,6 +12,7 @@ from ..config.difference import difference
 from ..config.load import examine, key_path, load_keys
 from ..errors import ConfigError
 from ..model import Cluster
+from .old_pair import drift
 
 INTERVAL = 10.0
 """Seconds between two looks: for people, who type slower than that."""
@@ -51,6 +52,8 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
     source = running.source(runtime_dir)
     if not source:
         return ()
+    if cluster.heartbeat3:
+        return drift(runtime_dir)
     found, problems = examine(source)
     if found is None:
         errors = sum(1 for problem in problems if problem.severity == "error")

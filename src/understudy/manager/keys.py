@@ -68,6 +68,8 @@ class KeyRing:
 
     async def learn(self) -> None:
         """A pulse is connected: which keys it has, for the warnings."""
+        if self._manager.cluster.heartbeat3:
+            return
         with contextlib.suppress(UnderstudyError):
             await self.own()
 
@@ -76,6 +78,9 @@ class KeyRing:
 
         While one is added or removed those of both files are asked: all of them are heard, and may be needed for a majority.
         """
+        if self._manager.cluster.heartbeat3:
+            text = "nodes that speak the protocol of Heartbeat 3 sign with authkeys: the cluster has no key of its own"
+            raise Refused(text, "stop all nodes, change authkeys on each, and start them")
         names = self._manager.members
         found = await asyncio.gather(*(self._of(name) for name in names))
         return dict(zip(names, found, strict=True))

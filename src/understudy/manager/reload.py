@@ -84,6 +84,9 @@ class Reloads:
 
     async def look(self) -> Judged:
         """What a reload would do now. Raises UnderstudyError when nobody knows which file this node was started with."""
+        if self._manager.cluster.heartbeat3:
+            text = "a node that speaks the protocol of Heartbeat 3 takes up no other files while it runs; nothing is changed"
+            raise Refused(text, "stop it, which hands everything over, and start it again")
         source = running.source(self._runtime_dir)
         if not source:
             raise UnderstudyError("nothing says which file this node was started with", "start it with: understudy run")

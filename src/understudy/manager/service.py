@@ -30,6 +30,7 @@ from .history import History
 from .hours import HoursWatch, Seen
 from .kept import Kept
 from .keys import TOPICS, KeyRing
+from .old_pair import GenerationsFile, translated
 from .peers import Peers
 from .ping import Pinger
 from .probes import Probes
@@ -71,8 +72,9 @@ class Manager:
         state_dir: str,
         stream: Any = sys.stderr,
         former: Cluster | None = None,
+        home: str = "",
     ) -> None:
-        """``former``: what ran before a reload, while something of it may be here."""
+        """``former``: what ran before a reload that is not over. ``home``: of the old protocol's identity."""
         self.cluster = cluster
         self.me = me
         self._runtime_dir = runtime_dir
@@ -90,7 +92,7 @@ class Manager:
         self.hours = HoursWatch(cluster, self._hours_seen)
         self.members = cluster.names if former is None else together(former, cluster).names
         """Also those that the former file names: in the middle of a change of the voters they still vote."""
-        others = tuple(name for name in self.members if name != me)
+        others = () if cluster.heartbeat3 else tuple(name for name in self.members if name != me)
         self.peers = Peers(me, others, self.link, self.next_number, self.history.kept, self.say)
         self._tasks: set[asyncio.Task[None]] = set()
         # Far from what an earlier manager counted, so that a late answer to it is not taken for ours.
@@ -103,10 +105,10 @@ class Manager:
         self.reloads = Reloads(self, runtime_dir, state_dir)
         self.keys = KeyRing(self, runtime_dir)
         self._dumps: dict[int, list[str]] = {}
-        self._was_connected = False
-        self._standby_told = 0
+        self._was_connected, self._standby_told = False, 0
         self.control: Control | None = None
-        self._may_stand_by = cluster.member(me).role is Role.NODE
+        self._may_stand_by = cluster.member(me).role is Role.NODE and not cluster.heartbeat3
+        self.generations = GenerationsFile(state_dir, me, home, self.say) if cluster.heartbeat3 else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set. What runs goes on running.
@@ -139,9 +141,9 @@ class Manager:
             await self.probes.close()
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
-            self.standby.close()
-            self.draining.close()
-            self.wishes.close()
+            for kept in (self.standby, self.draining, self.wishes, self.generations):
+                if kept is not None:
+                    kept.close()
             self.history.close()
 
     def _look_at_devices(self) -> None:
@@ -161,6 +163,8 @@ class Manager:
         if targets:
             interval = 2 * self.cluster.heartbeat
             patience = max(self.cluster.dead_time, 3 * interval)
+            if self.cluster.heartbeat3:  # its core waits for ``deadping`` itself
+                interval, patience = self.cluster.heartbeat, 2 * self.cluster.heartbeat
             self._pinger = Pinger(tuple(targets), interval, patience, self._pings_seen)
             self._pinging = self.background(self._pinger.run())
 
@@ -261,6 +265,8 @@ class Manager:
         elif kind == "settled":
             self.agents.forget_former()
             self.background(self.reloads.settled())
+        elif kind == "remember" and self.generations is not None:
+            self.generations.heard(packet)
         elif kind == "save_wishes":
             self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":
@@ -421,6 +427,9 @@ class Manager:
         self, verb: str, group: str, node: str, by: str, reason: str = "", span: Duration = 0
     ) -> tuple[bool, str]:
         """Put an operator's wish to the core. Raises NotRunning, or TimedOut: then the outcome is unknown."""
+        if self.cluster.heartbeat3:
+            await self._look()
+            verb, group, node = translated(self.cluster, self.me, (verb, group, node), self._snapshot)
         op = self.next_number()
         limit = _FENCE_LIMIT if verb == "fence" else _ADMIN_LIMIT
         packet: Packet = {

@@ -11,16 +11,20 @@ from typing import Any
 
 from ..config.load import read_key_file
 from ..errors import Problem
-from ..wire.native import Opener, key_name
+from ..wire.native import key_name
+from .ear import NativeEar
 from .manager_link import ManagerLink
-from .perform import Performer
+from .mouth import NativeMouth
 from .reload import STACK
 
 
 class Rekeyer:
-    """``path``: our own copy of the key file, which the manager writes. ``names``: the keys in use, the one that seals first."""
+    """``path``: our own copy of the key file, which the manager writes. ``names``: the keys in use, the one that seals first.
+    ``ear`` and ``mouth`` get the others.
+    """
 
-    def __init__(self, path: str, keys: tuple[bytes, ...]) -> None:
+    def __init__(self, path: str, keys: tuple[bytes, ...], ear: NativeEar, mouth: NativeMouth) -> None:
+        self._ear, self._mouth = ear, mouth
         self.names = tuple(map(key_name, keys))
         self._path = path
         self._asked: Any = None
@@ -45,19 +49,18 @@ class Rekeyer:
     def _read(self) -> None:
         self._found = read_key_file(self._path)
 
-    def take(self, performer: Performer, opener: Opener, manager: ManagerLink) -> Opener:
-        """What opens from now on: ``opener``, or another one once the file is read."""
+    def take(self, manager: ManagerLink) -> None:
+        """Once the file is read its keys open and seal from now on."""
         if self._thread is None or self._found is None:
-            return opener
+            return
         self._thread.join()
         self._thread, found = None, self._found
         if isinstance(found, Problem):
             manager.keys(self._asked, False, str(found), self.names)
-            return opener
+            return
         names = tuple(map(key_name, found))
         if names != self.names:
-            performer.sealer = performer.sealer.with_keys(found)
-            opener = opener.with_keys(found)
+            self._mouth.sealer = self._mouth.sealer.with_keys(found)
+            self._ear.opener = self._ear.opener.with_keys(found)
             self.names = names
         manager.keys(self._asked, True, "", self.names)
-        return opener

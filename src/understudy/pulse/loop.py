@@ -24,26 +24,25 @@ import os
 import select
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..adapters.udp import Datagram, UdpLinks
-from ..effects import Effect, Send
+from ..adapters.udp import Datagram, LinkCounters
+from ..effects import Send
 from ..errors import check
-from ..events import AddressGone, Event, LinkChanged, Received, RivalSeen, ShutdownAsked, Stalled, TimerDue
+from ..events import AddressGone, LinkChanged, RivalSeen, ShutdownAsked, Stalled, TimerDue
+from ..old_pair import OldEffect, OldEvent
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, SECOND, Duration, Instant
-from ..wire.native import Opener, agreed_version
-from ..wire.reject import Reject
 from . import report
+from .ear import Ear
 from .keys import Rekeyer
 from .manager_link import DumpWanted, ForPeer, KeysWanted, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
 from .reload import Reloader
-from .senders import Senders
 from .speak import say
 from .timer import Timer
 
@@ -63,9 +62,9 @@ EXIT_BUG = 70
 
 
 class Core(Protocol):
-    """``core.node.Node``, or a stand-in of a test."""
+    """``core.node.Node``, ``core.heartbeat3.node.OldNode``, or a stand-in of a test. Each hears what its own protocol says."""
 
-    def handle(self, event: Event, now: Instant) -> list[Effect]: ...
+    def handle(self, event: Any, now: Instant) -> Sequence[OldEffect]: ...
     def next_deadline(self) -> Instant: ...
     def snapshot(self, now: Instant) -> Snapshot: ...
 
@@ -82,13 +81,26 @@ class News(Protocol):
     def mend(self) -> None: ...
 
 
+class Links(Protocol):
+    """``adapters.udp.UdpLinks``, or the media of the old protocol. ``counters`` by the name of the network or medium."""
+
+    @property
+    def counters(self) -> Mapping[str, LinkCounters]: ...
+    @property
+    def troubles(self) -> tuple[str, ...]: ...
+    @property
+    def descriptors(self) -> tuple[int, ...]: ...
+    def drain(self, now: Instant, bound: int = 64) -> tuple[list[Datagram], bool]: ...
+    def mend(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Loop:
     """``warnings`` are sentences about this process's own conditions; ``armed`` is when it asked to be woken."""
 
     core: Core
-    links: UdpLinks
-    opener: Opener
+    links: Links
+    ear: Ear
     performer: Performer
     news: News
     manager: ManagerLink
@@ -100,8 +112,6 @@ class Loop:
     warnings: tuple[str, ...] = ()
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
-    rejected: dict[str, int] = field(default_factory=dict)
-    senders: Senders = field(default_factory=Senders)
     _epoll: select.epoll = field(default_factory=select.epoll)
     _manager_watched: dict[int, bool] = field(default_factory=dict)
     _manager_generation: int = -1
@@ -109,13 +119,12 @@ class Loop:
     _ready: set[int] | None = None
     """What the last sleep ended with; None: look everywhere. Every second we look everywhere in any case."""
     _wakeup: int = -1
-    _versions: dict[str, tuple[int, Instant]] = field(default_factory=dict)
     _signals: list[int] = field(default_factory=list)
     armed: Instant = 0
     _mend_due: Instant = 0
     _idle_timers: int = 0
 
-    def run(self, started: Event, crash_file: str, settle_in: Callable[[], None] | None = None) -> int:
+    def run(self, started: OldEvent, crash_file: str, settle_in: Callable[[], None] | None = None) -> int:
         """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then.
 
         ``settle_in`` is called once after the first heartbeats are out: for what takes milliseconds and can wait.
@@ -188,7 +197,7 @@ class Loop:
         if self.performer.settled or (self.reloader is not None and self.reloader.busy):
             self._reload(now)
         if self.rekeyer is not None and self.rekeyer.busy:
-            self.opener = self.rekeyer.take(self.performer, self.opener, self.manager)
+            self.rekeyer.take(self.manager)
         self._settle(now)
         if (drained or stalled) and self.core.next_deadline() <= now:
             self._tell(TimerDue(), now)
@@ -225,30 +234,10 @@ class Loop:
                 self._stalled(now - before, now)
                 stalled = True
             for datagram in datagrams:
-                self._receive(datagram, now)
+                for event in self.ear.hear(datagram, now):
+                    self._tell(event, now)
             if now - start > self.dead_time // 4:
                 return False, now, stalled
-
-    def _receive(self, datagram: Datagram, now: Instant) -> None:
-        envelope = self.opener.open(datagram.data)
-        if isinstance(envelope, Reject):
-            reason = str(envelope.reason)
-            self.rejected[reason] = self.rejected.get(reason, 0) + 1
-            self.senders.refused(reason, datagram.source, datagram.network, now)
-            return
-        self._versions[envelope.sender] = (envelope.version, now)
-        self.senders.heard(envelope.sender, envelope.incarnation, datagram.source, datagram.network, now)
-        self._tell(
-            Received(
-                datagram.network,
-                envelope.sender,
-                envelope.incarnation,
-                envelope.counter,
-                envelope.message,
-                datagram.arrival,
-            ),
-            now,
-        )
 
     def _hear_kernel(self, now: Instant) -> None:
         for fact in self.news.facts():
@@ -290,11 +279,11 @@ class Loop:
             self.reloader.settle(self.performer, self.manager)
             self.watch_all()
 
-    def _tell(self, event: Event, now: Instant) -> None:
+    def _tell(self, event: OldEvent, now: Instant) -> None:
         self.recorder.told(now, event)
         effects = self.core.handle(event, now)
         self.recorder.wished(effects)
-        self.performer.said = self.performer.sealer.counter  # a note belongs before all that its turn has sent
+        self.performer.said = self.performer.mouth.counter  # a note belongs before all that its turn has sent
         for effect in effects:
             self.performer.perform(effect, now)
 
@@ -310,9 +299,8 @@ class Loop:
         self.links.mend()
         self.news.mend()
         self.watch_all()
-        recent = now - 10 * max(self.dead_time, SECOND)
-        self._versions = {name: heard for name, heard in self._versions.items() if heard[1] >= recent}
-        self.performer.sealer.version = agreed_version(tuple(version for version, _ in self._versions.values()))
+        for event in self.ear.tidings(now, self.performer.mouth):
+            self._tell(event, now)
 
     def watch_all(self) -> None:
         """Watch everything that is open; once before ``run``, and again whenever sockets may have been opened anew."""
@@ -337,7 +325,7 @@ class Loop:
 
     def snapshot(self, now: Instant) -> Snapshot:
         """The core's snapshot with what only the daemon knows."""
-        warnings = (*self.warnings, *self.news.warnings, *self.senders.sentences(now))
+        warnings = (*self.warnings, *self.news.warnings, *self.ear.sentences(now))
         own = self.lateness.counters()
         known = report.with_targets(self.core.snapshot(now), self.core, now)
-        return report.complete(known, self.links, self.performer, self.manager, self.rejected, own, warnings)
+        return report.complete(known, self.links, self.performer, self.manager, self.ear.rejected, own, warnings)

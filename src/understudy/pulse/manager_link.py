@@ -28,6 +28,7 @@ from ..events import (
     ShutdownAsked,
 )
 from ..messages import Inquiry, Page
+from ..old_pair import RememberGeneration
 from ..units import Instant
 
 BACKLOG = 512
@@ -261,6 +262,10 @@ class ManagerLink:
     def save_wishes(self, effect: SaveWishes, wall_clock: int) -> None:
         """Without a manager this is lost on purpose: the core says it again to the next one."""
         self._send({"t": "save_wishes", "text": saved_wishes.written(effect.wishes, wall_clock)})
+
+    def remember(self, effect: RememberGeneration) -> None:
+        """Lost without a manager: then recordings from before are not refused after our next start; nothing else follows."""
+        self._send({"t": "remember", "node": effect.node, "generation": effect.generation})
 
     def note(self, effect: Note, now: Instant, said: int = 0) -> None:
         """``said``: the counter of the last datagram before it."""

@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from ..adapters.udp import UdpLinks
 from ..effects import (
     Action,
     AddAddresses,
     Announce,
     CloseWatchdog,
     Deliver,
-    Effect,
     FeedWatchdog,
     Fence,
     KernelLease,
@@ -38,10 +36,11 @@ from ..effects import (
 )
 from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
+from ..old_pair import OldEffect, RememberGeneration, SendOld
 from ..units import MILLISECOND, NEVER, Duration, Instant
-from ..wire.native import Sealer
 from .guard import Guard, no_guard
 from .manager_link import ManagerLink
+from .mouth import Mouth
 
 SLICE = 64
 """Addresses announced in one turn: some 0.4 ms."""
@@ -124,8 +123,7 @@ class Performer:
     ``groups``: the group of each virtual address. ``unannounced`` counts announcements that came too late to be sent.
     """
 
-    sealer: Sealer
-    links: UdpLinks
+    mouth: Mouth
     kernel: Kernel
     manager: ManagerLink
     clock: Callable[[], Instant]
@@ -150,13 +148,14 @@ class Performer:
         return bool(self._batches or self.results)
 
     def next_deadline(self) -> Instant:
-        """When ``work`` is due for a probe."""
-        return min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
+        """When ``work`` is due for a probe, or the links have something left to send."""
+        probes = min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
+        return min(probes, self.mouth.next_deadline())
 
-    def perform(self, effect: Effect, now: Instant) -> None:
+    def perform(self, effect: OldEffect, now: Instant) -> None:
         match effect:
-            case Send():
-                self.links.send(self.sealer.seal(effect.message), effect.to, effect.link)
+            case Send() | SendOld():
+                self.mouth.send(effect)
             case KernelLease():
                 self._lease(effect, now)
             case AddAddresses():
@@ -191,6 +190,8 @@ class Performer:
                 self.manager.save_standby(effect.standby, effect.draining)
             case Settled():
                 self.settled = True
+            case RememberGeneration():
+                self.manager.remember(effect)
             case SaveWishes():
                 self.manager.save_wishes(effect, time.time_ns() // MILLISECOND)
             case Quit():

@@ -33,7 +33,7 @@ STACK = 1 << 20
 
 
 class Bare(Protocol):
-    """``assemble.without_secrets``."""
+    """``secrets.without_secrets``."""
 
     def __call__(self, cluster: Cluster, /) -> Cluster: ...
 

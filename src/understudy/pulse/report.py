@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..adapters.udp import UdpLinks
 from ..core import reach
 from ..core.node import Node
 from ..snapshot import NodeStatus, Snapshot
@@ -15,10 +15,13 @@ from ..units import Instant
 from .manager_link import ManagerLink
 from .perform import Performer
 
+if TYPE_CHECKING:
+    from .loop import Links
+
 
 def complete(
     known: Snapshot,
-    links: UdpLinks,
+    links: Links,
     performer: Performer,
     manager: ManagerLink,
     refused: Mapping[str, int],

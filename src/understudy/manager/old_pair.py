@@ -1,0 +1,104 @@
+"""What the manager does otherwise while the pair speaks the protocol of Heartbeat 3: wishes in its words, what is kept on disk,
+and the files that an administrator may have changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..adapters import running
+from ..adapters.channel import Packet
+from ..adapters.old_identity import keep_generation
+from ..adapters.safe_file import write_file
+from ..config.heartbeat import NAMES
+from ..config.load import heartbeat_folder, load_heartbeat
+from ..effects import Level
+from ..errors import ConfigError, Refused
+from ..model import Cluster
+from .kept import RETRY, Kept
+
+KNOWN = "heartbeat_generations.json"
+"""In the state directory; ``pulse.assemble_old`` reads it."""
+
+
+def translated(
+    cluster: Cluster, me: str, wish: tuple[str, str, str], seen: tuple[int, dict[str, Any]] | None
+) -> tuple[str, str, str]:
+    """``wish`` (verb, group, node) as the core of an old pair has it: only whole sets move, and only to the other side.
+
+    Standby of a node is ``hb_standby all`` there, its end brings its own groups back; a group moves with its set.
+    ``seen``: the newest snapshot, with its time. Raises Refused when there is nothing to do.
+    """
+    verb, group, node = wish
+    if verb in ("standby", "drain"):
+        return ("hb_standby" if node == me else "hb_takeover"), "all", ""
+    if verb == "online":
+        return ("hb_takeover", "local", "") if node == me else ("hb_standby", "foreign", "")
+    if verb == "move":
+        groups = seen[1].get("groups", ()) if seen is not None else ()
+        if any(item["name"] == group and item.get("holder") == node for item in groups):
+            raise Refused(f"{group} runs on {node} already")
+        mine = cluster.group(group).prefer[:1] == (me,)
+        return ("hb_takeover" if node == me else "hb_standby"), "local" if mine else "foreign", ""
+    return wish
+
+
+class GenerationsFile(Kept[str]):
+    """The newest generation of each node, as JSON, so that recordings from before are refused after a restart; and our own in
+    hb_generation, when the core went on to the next one while it ran.
+    """
+
+    def __init__(
+        self, directory: str, me: str, home: str, say: Callable[[Level, str], None], retry: float = RETRY
+    ) -> None:
+        self._me = me
+        self._numbers = read_generations(os.path.join(directory, KNOWN))
+
+        def save(path: str, text: str) -> None:
+            write_file(path, text.encode("ascii", "backslashreplace"), 0o600, replace=True)
+            number = json.loads(text).get(me)
+            if home and number is not None:
+                keep_generation(home, number)
+
+        def consequence(_wanted: str | None) -> str:
+            return f"after a restart of its daemon {me} would take recorded messages of the other node for new ones"
+
+        super().__init__(os.path.join(directory, KNOWN), "the generations of the nodes", save, consequence, say, retry)
+
+    def heard(self, packet: Packet) -> None:
+        """Have what the pulse says of a node on disk some time soon."""
+        node, generation = packet.get("node"), packet.get("generation")
+        if isinstance(node, str) and isinstance(generation, int):
+            self._numbers[node] = generation
+            self.want(json.dumps(self._numbers))
+
+
+def read_generations(path: str) -> dict[str, int]:
+    """What the file says; nothing when it is missing or makes no sense."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return {str(name): int(number) for name, number in json.loads(file.read(4096)).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def drift(runtime_dir: str) -> tuple[str, ...]:
+    """A sentence when the folder's files are others than this node runs with. Touches the disk."""
+    source = running.source(runtime_dir)
+    try:
+        copy = load_heartbeat(running.configuration(runtime_dir))
+    except ConfigError:
+        return ()
+    texts = heartbeat_folder(source)
+    found = (texts.cf, texts.haresources, texts.authkeys)
+    changed = [name for name, file, data in zip(NAMES, found, copy.texts, strict=True) if file.data != data]
+    if not changed:
+        return ()
+    files = " and ".join(os.path.join(source, name) for name in changed)
+    return (
+        f"{files} {'differs' if len(changed) == 1 else 'differ'} from what this node runs with, and counts from the next "
+        "full stop and start",
+    )

@@ -1,0 +1,78 @@
+"""Our daemon's own life beside Debian's heartbeat: wishes of operators, deaths of its processes, edited files."""
+
+from __future__ import annotations
+
+import signal
+
+from old_world import GROUP, Pair, beside_heartbeat, never_two, rest, until
+from test_interop_join import joined
+
+from understudy.lab import heartbeat, kernel
+from understudy.lab.cluster import PARTS
+
+
+def wish(pair: Pair, path: str, body: dict[str, str]) -> bool:
+    """Asked of our daemon on ha02."""
+    answer = pair.ours["ha02"].ask(path, body, timeout=15)
+    return answer is not None and answer.get("ok") is True
+
+
+def moved_here(pair: Pair) -> int:
+    """As ``joined``; then an operator moved the group to ours. Returns since when."""
+    start = joined(pair)
+    assert wish(pair, "/v1/move", {"group": GROUP, "node": "ha02"})
+    until("ours serves", lambda: pair.serves() == "ha02")
+    until("and all is said", lambda: pair.settled("ha02") and pair.holder("ha02") == "ha02")
+    return start
+
+
+@beside_heartbeat()
+def test_operators_move_it_to_and_fro(pair: Pair) -> None:
+    start = moved_here(pair)
+    assert not wish(pair, "/v1/move", {"group": GROUP, "node": "ha02"}), "it is there already"
+    until("ours may give it", lambda: wish(pair, "/v1/standby", {"node": "ha02"}))
+    until("the old one serves", lambda: pair.serves() == "ha01")
+    until("ours may ask for it", lambda: wish(pair, "/v1/standby", {"node": "ha01"}))
+    until("ours serves", lambda: pair.serves() == "ha02")
+    rest(1)
+    never_two(pair, start)
+
+
+@beside_heartbeat()
+def test_the_old_tools_on_the_old_side_move_it_too(pair: Pair) -> None:
+    start = joined(pair)
+    pair.machine("ha01").run(["/usr/share/heartbeat/hb_standby"])
+    until("ours serves", lambda: pair.serves() == "ha02")
+    until("and all is said", lambda: pair.settled("ha02"))
+    rest(1)
+    pair.machine("ha01").run(["/usr/share/heartbeat/hb_takeover"])
+    until("the old one serves", lambda: pair.serves() == "ha01")
+    rest(1)
+    never_two(pair, start)
+
+
+@beside_heartbeat()
+def test_deaths_of_our_processes_and_an_edited_file_change_nothing(pair: Pair) -> None:
+    moved_here(pair)
+    ours, machine = pair.ours["ha02"], pair.machine("ha02")
+    heartbeat.write(machine, "/etc/ha.d/haresources", "ha01 192.168.58.177\n")
+    heartbeat.write(machine, "/etc/ha.d/authkeys", "auth 1\n1 sha1 another\n", "600")
+    start = kernel.now()
+    before = {part: {process.pid for process in ours.processes(part)} for part in PARTS}
+    for part in ("pulse", "manager", "supervisor"):
+        assert ours.signal(part, signal.SIGKILL) == 1
+        if part == "supervisor":
+            until("it is gone", lambda: not ours.processes("supervisor"))
+            ours.start()
+        until(f"there is another {part}", lambda part=part: _another(pair, part, before[part]))  # type: ignore[misc]
+        until("ours answers", lambda: pair.holder("ha02") == "ha02" and pair.settled("ha02"))
+    rest(2)
+    seen = never_two(pair, start)
+    assert (seen.before, seen.after, seen.lost) == ("ha02", "ha02", 0)
+    until("the edit is told", lambda: any("haresources" in text for text in pair.status("ha02")["warnings"]))
+    assert pair.status("ha02")["rejected"] == {}
+
+
+def _another(pair: Pair, part: str, before: set[int]) -> bool:
+    now = {process.pid for process in pair.ours["ha02"].processes(part)}
+    return bool(now) and not now & before
