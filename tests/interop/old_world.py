@@ -176,6 +176,10 @@ class Pair:
     def status(self, name: str) -> dict[str, Any]:
         return self.ours[name].status() or {}
 
+    def texts_told(self, name: str) -> list[str]:
+        """The sentences of our daemon's history since the last call."""
+        return [told.text for told in self.ours[name].history()]
+
     def settled(self, name: str) -> bool:
         """Whether our daemon knows what the other one holds, and nothing is under way."""
         status = self.status(name)

@@ -74,6 +74,26 @@ def test_deaths_of_our_processes_and_an_edited_file_change_nothing(pair: Pair) -
     assert pair.status("ha02")["rejected"] == {}
 
 
+IPFAIL = "ping 192.168.58.200\nrespawn hacluster /usr/libexec/heartbeat/ipfail"
+
+
+@beside_heartbeat(more=IPFAIL)
+def test_who_has_lost_the_router_gives_up(pair: Pair) -> None:
+    """The old ipfail on one side, ours on the other; the client is the router."""
+    start = moved_here(pair)
+    rest(3)
+    assert not [text for text in pair.texts_told("ha02") if "192.168.58.200: is dead" in text], (
+        "it answers all the time"
+    )
+    pair.stage.do("cable ha02 eth0 out")
+    until("the old one serves", lambda: pair.serves() == "ha01", 40)
+    never_two(pair, start)
+    pair.stage.do("cable ha02 eth0 in")
+    rest(3)
+    never_two(pair, start)
+    assert pair.serves() == "ha01"
+
+
 SCRIPT = """\
 #!/bin/sh
 case "$2" in
