@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +32,12 @@ def test_every_case_is_read_again_as_it_was(case: str) -> None:
     if read_heartbeat(files, HA01).files is None:
         return  # it shows what is refused
     copy = copy_of(files, {"router": "192.168.58.1"})
-    again = read_copy(write_copy(copy), "running.toml")
+    text = write_copy(copy)
+    again = read_copy(text, "running.toml")
     assert again == copy
+    tables = tomllib.loads(text)  # the supervisor, and the old tools, read it so
+    assert list(tables.get("groups", {})) == [group.group.name for group in copy.files.groups]
+    assert tables["heartbeat"]["ha.cf"].encode("latin-1") == files.cf.data
     assert cluster_of(copy, "x") == cluster_of(copy, "x")
 
 

@@ -38,6 +38,7 @@ warntime 500ms
 deadtime {deadtime}
 initdead 3
 {media}
+{more}
 auto_failback {failback}
 use_logd no
 logfile /run/ha.log
@@ -107,17 +108,26 @@ class Ours(Daemon):
 
 
 class Pair:
-    """Two machines with Heartbeat's files on them. ``failback``: auto_failback; ``deadtime`` in seconds. ``{tty}`` in ``media``
-    stands for the machine's end of a line between the two.
+    """Two machines with Heartbeat's files on them.
+
+    ``failback``: auto_failback; ``deadtime`` in seconds; ``more`` lines of ha.cf. ``{tty}`` in ``media`` stands for the machine's
+    end of a line between the two.
     """
 
     def __init__(
-        self, failback: str = "off", media: str = UNICAST, resources: str = RESOURCES, deadtime: str = "1"
+        self,
+        failback: str = "off",
+        media: str = UNICAST,
+        resources: str = RESOURCES,
+        deadtime: str = "1",
+        more: str = "",
     ) -> None:
         self.stage = Stage(scene(), with_daemons=False)
         ttys = dict(zip(NODES, joined_terminals(), strict=True)) if "{tty}" in media else {}
         self.texts = {
-            name: CONFIGURATION.format(failback=failback, media=media.format(tty=ttys.get(name, "")), deadtime=deadtime)
+            name: CONFIGURATION.format(
+                failback=failback, media=media.format(tty=ttys.get(name, "")), deadtime=deadtime, more=more
+            )
             for name in NODES
         }
         self.resources = resources
@@ -165,6 +175,10 @@ class Pair:
 
     def status(self, name: str) -> dict[str, Any]:
         return self.ours[name].status() or {}
+
+    def texts_told(self, name: str) -> list[str]:
+        """The sentences of our daemon's history since the last call."""
+        return [told.text for told in self.ours[name].history()]
 
     def settled(self, name: str) -> bool:
         """Whether our daemon knows what the other one holds, and nothing is under way."""

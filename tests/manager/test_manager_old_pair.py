@@ -16,7 +16,7 @@ from understudy.config.load import heartbeat_folder, load
 from understudy.effects import Level
 from understudy.errors import Refused
 from understudy.manager import drift
-from understudy.manager.old_pair import KNOWN, GenerationsFile, read_generations, translated
+from understudy.manager.old_pair import KNOWN, GenerationsFile, environment, read_generations, translated
 from understudy.pulse.assemble_old import generations
 
 
@@ -97,6 +97,12 @@ def test_generations_outlive_the_daemon_and_the_old_program_finds_ours(tmp_path:
 def test_a_file_of_generations_that_makes_no_sense_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / KNOWN).write_text(text)
     assert read_generations(str(tmp_path / KNOWN)) == generations(str(tmp_path)) == {}
+
+
+def test_scripts_get_what_the_old_program_gave_them(folder: Path) -> None:
+    (folder / "ha.cf").write_text((folder / "ha.cf").read_text() + "env COLOUR=green\n")
+    found = environment(copied(folder).files, "ha01")
+    assert found == {"HA_DIR": str(folder), "HA_CURHOST": "ha01", "HA_COLOUR": "green"}
 
 
 def test_changed_files_are_named(folder: Path, tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def broken(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     yield "only the same code can be asked again", [json.dumps(heading | {"version": "0.0.1"}), *lines[1:]]
     yield "holds no copy of the core", [line for line in lines if not line.startswith('{"core"')]
     yield "the copy of the core is damaged", [lines[0], '{"core": "%%"}']
+    yield "spoke the protocol of Heartbeat 3", [*lines, '{"at": 1, "event": {"type": "HostSeen"}, "effects": []}']
     yield "is no entry of a recording", [*lines, '{"at": 1, "event": {"type": "Nothing"}, "effects": []}']
     yield (
         "is no entry of a recording",

@@ -95,6 +95,8 @@ class Agents:
         if os.path.realpath(runtime_dir) != STANDARD_RUNTIME:
             # Several nodes on one machine must not share the agents' state files.
             self._temporary = os.path.join(runtime_dir, "resource-agents")
+        self.environment: dict[str, str] = {}
+        """For every program besides its own; what we give each of them counts before this."""
         self.troubles: list[str] = []
         for directory in (
             self._temporary,
@@ -208,7 +210,7 @@ class Agents:
             return verdict
 
     async def _perform(self, slot: _Slot, action: Action, limit: Duration, ballot: int, reason: str) -> Verdict:
-        base = base_environment(self._me, slot.group, slot.resource.id, ballot, reason)
+        base = self.environment | base_environment(self._me, slot.group, slot.resource.id, ballot, reason)
         if slot.program is not None:
             verdict = await self._perform_program(slot.program, action, limit, base)
         else:

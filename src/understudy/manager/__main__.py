@@ -16,6 +16,7 @@ from ..changes import one_step, together
 from ..config.load import load, load_heartbeat
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
+from .old_pair import environment
 from .service import Manager
 
 BEAT_INTERVAL = 2.0
@@ -46,8 +47,11 @@ async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Nam
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
-    home = load_heartbeat(arguments.config).home if cluster.heartbeat3 else ""
+    copy = load_heartbeat(arguments.config) if cluster.heartbeat3 else None
+    home = "" if copy is None else copy.home
     manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former, home=home)
+    if copy is not None:
+        manager.agents.environment = environment(copy.files, arguments.node)
     loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     await manager.run(stop)

@@ -17,6 +17,7 @@ from ..config.heartbeat import NAMES
 from ..config.load import heartbeat_folder, load_heartbeat
 from ..effects import Level
 from ..errors import ConfigError, Refused
+from ..heartbeat_files import HeartbeatFiles
 from ..model import Cluster
 from .kept import RETRY, Kept
 
@@ -44,6 +45,11 @@ def translated(
         mine = cluster.group(group).prefer[:1] == (me,)
         return ("hb_takeover" if node == me else "hb_standby"), "local" if mine else "foreign", ""
     return wish
+
+
+def environment(files: HeartbeatFiles, me: str) -> dict[str, str]:
+    """What scripts of the old program look for: where its files are, which node this is, and what ``env`` of ha.cf gives."""
+    return {"HA_DIR": files.folder, "HA_CURHOST": me, **dict(files.environment)}
 
 
 class GenerationsFile(Kept[str]):

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from ..model import Cluster
 from ..units import SECOND, Duration
 
 _ECHO = struct.Struct("!BBHHH")
@@ -45,19 +46,33 @@ def is_answer(version: int, raw: bool, data: bytes, identifier: int) -> bool:
     return kind == (0 if version == 4 else 129) and code == 0 and (found == identifier or not raw)
 
 
+def pinger(cluster: Cluster, targets: tuple[str, ...], seen: Callable[[tuple[str, ...]], None]) -> Pinger:
+    """As often as ``cluster`` needs it."""
+    if cluster.heartbeat3:  # its core waits for ``deadping`` itself, counted from the last time that it was told
+        return Pinger(targets, cluster.heartbeat, 2 * cluster.heartbeat, seen, again=0)
+    interval = 2 * cluster.heartbeat
+    return Pinger(targets, interval, max(cluster.dead_time, 3 * interval), seen)
+
+
 class Pinger:
     """Pings ``targets`` every ``interval``; one that was not heard for ``patience`` does not answer.
 
-    ``seen`` gets the answering targets, in the order of the file, on every change and once a second.
+    ``seen`` gets the answering targets, in the order of the file, on every change and after ``again`` at the latest.
     """
 
     def __init__(
-        self, targets: tuple[str, ...], interval: Duration, patience: Duration, seen: Callable[[tuple[str, ...]], None]
+        self,
+        targets: tuple[str, ...],
+        interval: Duration,
+        patience: Duration,
+        seen: Callable[[tuple[str, ...]], None],
+        again: Duration = SECOND,
     ) -> None:
         self._targets = targets
         self._interval = interval
         self._patience = patience / SECOND
         self._seen = seen
+        self._again = again / SECOND
         self._heard: dict[str, float] = {}
         self._identifier = os.getpid() & 0xFFFF
         self._sockets: dict[int, tuple[socket.socket, bool]] = {}
@@ -77,7 +92,7 @@ class Pinger:
                 await asyncio.sleep(self._interval / SECOND)
                 now = loop.time()
                 answering = tuple(name for name in self._targets if now - self._heard.get(name, -1e9) < self._patience)
-                if answering != told or now - told_at >= 1.0:
+                if answering != told or now - told_at >= self._again:
                     told, told_at = answering, now
                     self._seen(answering)
         finally:

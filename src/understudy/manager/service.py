@@ -32,7 +32,7 @@ from .kept import Kept
 from .keys import TOPICS, KeyRing
 from .old_pair import GenerationsFile, translated
 from .peers import Peers
-from .ping import Pinger
+from .ping import Pinger, pinger
 from .probes import Probes
 from .pulse_link import PulseLink
 from .reasons import Reasons
@@ -161,11 +161,7 @@ class Manager:
         if self.cluster.quorum is Quorum.PAIR:
             targets |= dict.fromkeys(self.cluster.ping)
         if targets:
-            interval = 2 * self.cluster.heartbeat
-            patience = max(self.cluster.dead_time, 3 * interval)
-            if self.cluster.heartbeat3:  # its core waits for ``deadping`` itself
-                interval, patience = self.cluster.heartbeat, 2 * self.cluster.heartbeat
-            self._pinger = Pinger(tuple(targets), interval, patience, self._pings_seen)
+            self._pinger = pinger(self.cluster, tuple(targets), self._pings_seen)
             self._pinging = self.background(self._pinger.run())
 
     async def follow(self, cluster: Cluster, former: Cluster | None) -> None:

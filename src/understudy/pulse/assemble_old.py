@@ -37,6 +37,9 @@ from .timer import Timer
 KNOWN = "heartbeat_generations.json"
 """In the state directory: the generations that were heard last, and our own, by the names of the nodes."""
 
+IDENTITY = "heartbeat_identity"
+"""In the runtime directory: generation and UUID of the last run."""
+
 EXIT_SYSTEM = 71
 
 
@@ -48,12 +51,7 @@ def run(arguments: Arguments, cluster: Cluster) -> int:
     copy = load_heartbeat(arguments.config)
     known = generations(arguments.state_dir)
     try:
-        identity = read_identity(copy.home, lambda: int(time.time()), copy.files.generation_by_time)
-        if identity.generation <= known.get(
-            arguments.node, 0
-        ):  # the core went on while it ran, and the file was lost since
-            identity = replace(identity, generation=known[arguments.node] + 1)
-            keep_generation(copy.home, identity.generation)
+        identity = identify(copy, arguments.runtime_dir, known.get(arguments.node, 0))
     except UnderstudyError as error:
         say(str(error))
         return EXIT_SYSTEM
@@ -83,6 +81,41 @@ def run(arguments: Arguments, cluster: Cluster) -> int:
         return started_as(arguments, cluster, identity.generation, kernel, guard)
 
     return live(Life(arguments, loop, kernel, guard, manager, False, lambda: cluster), begin)
+
+
+def identify(copy: HeartbeatCopy, runtime_dir: str, last: int) -> OldIdentity:
+    """Who this node is from now on: the next generation, above ``last`` in any case. Raises UnderstudyError, and OSError when the
+    runtime directory cannot be written.
+
+    A pulse that died must come back on a full disk, too: what it was is noted in the runtime directory, which must work, and
+    counts when the files cannot be read or written.
+    """
+    beside = os.path.join(runtime_dir, IDENTITY)
+    try:
+        identity = read_identity(copy.home, lambda: int(time.time()), copy.files.generation_by_time)
+        if identity.generation <= last:  # the core went on while it ran, and the file was lost since
+            identity = replace(identity, generation=last + 1)
+            keep_generation(copy.home, identity.generation)
+    except (UnderstudyError, OSError) as error:
+        before = _noted(beside)
+        known = error if isinstance(error, UnderstudyError) else UnderstudyError(f"{copy.home}: {error.strerror}")
+        if before is None:
+            raise known from error
+        after = max(before.generation, last) + 1
+        identity = OldIdentity(before.uuid, after, (f"{known.text}; going on with what the last run had",))
+    with open(f"{beside}.new", "w", encoding="ascii") as file:
+        file.write(f"{identity.generation} {identity.uuid.hex()}\n")
+    os.replace(f"{beside}.new", beside)
+    return identity
+
+
+def _noted(path: str) -> OldIdentity | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            generation, uuid = file.read(200).split()
+        return OldIdentity(bytes.fromhex(uuid), int(generation))
+    except (OSError, ValueError):
+        return None
 
 
 def generations(state_dir: str) -> dict[str, int]:

@@ -127,6 +127,10 @@ def _judge(heading: dict[str, Any]) -> None:
 
 
 def _entry(number: int, item: dict[str, Any]) -> Entry:
+    event = item.get("event")
+    if isinstance(event, dict) and event.get("type") in _OLD:
+        text = "it is of a node that spoke the protocol of Heartbeat 3: people can read it, but that core cannot be asked again"
+        raise BadRecording(text)
     try:
         effects = item["effects"]
         if effects is not None and not isinstance(effects, list):
@@ -146,6 +150,8 @@ def _leaves(kind: Any) -> tuple[type, ...]:
 
 
 EVENTS: dict[str, type] = {kind.__name__: kind for kind in _leaves(events.Event)}
+_OLD = frozenset({"OldReceived", "HostSeen"})
+"""Events of ``old_pair``, in which there are bytes that the form of a recording does not keep."""
 _hints: dict[type, dict[str, Any]] = {}
 
 
