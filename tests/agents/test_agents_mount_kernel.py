@@ -134,7 +134,7 @@ def test_who_does_not_heed_sigterm_is_killed(
         await stage.run("start")
         started.append(sleeper(place))
         started.append(sleeper(place, ignores="TERM"))
-        outcome, text = await stage.run("stop", limit=2 * SECOND)
+        outcome, text = await stage.run("stop", limit=9 * SECOND)
         assert outcome is OK
         assert text.startswith(f"SIGTERM to {min(p.pid for p in started)} bash (works in {place})")
         assert f"SIGKILL to {started[1].pid} bash" in text
