@@ -88,11 +88,22 @@ def test_the_unit_with_heartbeats_files_is_the_same_but_for_what_it_starts() -> 
     first, second = ([pair for pair in settings(PACKAGING / name) if pair[0] != "Description"] for name in UNITS)
     added = [pair for pair in second if pair not in first]
     assert [name for name, _ in added] == [
-        *("Documentation", "Conflicts", "ConditionPathExists", "ExecStartPre", "ExecStart", "Alias")
+        *("Documentation", "ConditionPathExists", "ExecStartPre", "ExecStart", "Alias")
     ]
     starts = [dict(found)["ExecStart"] for found in (first, second)]
     assert starts[1] == starts[0].replace("/etc/understudy/cluster.toml", "/etc/ha.d")
     assert [pair[0] for pair in first if pair not in second] == ["Documentation", "ExecStart"]
+
+
+def test_a_start_of_one_unit_does_not_stop_the_other() -> None:
+    """ "systemctl start understudy", typed out of habit on a machine with /etc/ha.d, took its daemon down and started nothing."""
+    assert [name for unit in UNITS for name, _ in settings(PACKAGING / unit) if name == "Conflicts"] == []
+
+
+def test_what_runs_is_named_by_its_unit_after_an_upgrade() -> None:
+    text = (PACKAGING / "debian" / "postinst").read_text()
+    assert "systemctl restart $unit" in text
+    assert "systemctl restart understudy" not in text
 
 
 @pytest.mark.parametrize(("name", "code"), [("heartbeat: master", 1), ("sleep", 0), ("", 0)])

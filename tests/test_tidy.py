@@ -62,6 +62,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 SINGLE_ARROWS = {
     # The supervisor finds a living pulse by the lock file that the pulse holds; both ends must mean the same lock.
     ("supervisor", "understudy.adapters.lockfile"),
+    # What it tells people to type names the unit that it belongs to, as the commands do.
+    ("supervisor", "understudy.adapters.own_unit"),
+    # Its process has a name for `top` as the others have.
+    ("supervisor", "understudy.adapters.title"),
 }
 # What comes from outside the standard library, by area; lab and cli may use whatever is installed.
 OUTSIDERS: dict[str, frozenset[str]] = {

@@ -33,7 +33,8 @@ curl --unix-socket /run/understudy/control.sock http://localhost/v1/status
 ```
 
 **Who may ask there.** root, the user that the daemon runs as, and the members of the Unix group named by `admin_group` in the
-configuration. The kernel says who has connected (`SO_PEERCRED`, `SO_PEERGROUPS`); everybody else gets 403.
+configuration; beside Heartbeat 3 those whom [`apiauth`](heartbeat.md#who-may-ask) names, most of them only for what changes
+nothing. The kernel says who has connected (`SO_PEERCRED`, `SO_PEERGROUPS`); everybody else gets 403.
 
 **Over TCP** the same is answered only where the section [`[api]`](configuration.md#api) asks for it, and only with TLS (1.2
 or later) and a token of at least {SHORTEST_TOKEN} characters; a token with the right `read` gets 403 for what changes

@@ -5,8 +5,9 @@ One judge for both who tells a person before a reload and who does it (``config.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import groupby
 
 from .model import AddressResource, Cluster, Group, Quorum, Resource
 
@@ -21,31 +22,48 @@ def same_run(before: Resource, after: Resource) -> bool:
     return replace(before, **{word: getattr(after, word) for word in LATER_WORDS}) == after
 
 
-def blocks(resources: Iterable[Resource]) -> list[tuple[Resource, ...]]:
-    """Consecutive addresses together, because no order is kept among them; every program by itself."""
+def stages(group: Group) -> list[tuple[Resource, ...]]:
+    """The resources of each stage, in the order of starts."""
+    numbered = zip(group.stage_numbers, group.resources, strict=True)
+    return [tuple(item for _, item in stage) for _, stage in groupby(numbered, key=lambda pair: pair[0])]
+
+
+def blocks(group: Group) -> list[tuple[Resource, ...]]:
+    """Resources without an order among each other: each stage, and addresses that follow each other."""
     found: list[tuple[Resource, ...]] = []
-    for resource in resources:
-        if isinstance(resource, AddressResource) and found and isinstance(found[-1][0], AddressResource):
-            found[-1] = (*found[-1], resource)
+    for stage in stages(group):
+        if found and all(isinstance(item, AddressResource) for item in (*found[-1], *stage)):
+            found[-1] = (*found[-1], *stage)
         else:
-            found.append((resource,))
+            found.append(stage)
     return found
 
 
-def untouched(before: Sequence[Resource], after: Sequence[Resource], restart: Iterable[str] = ()) -> frozenset[str]:
-    """The ids of the resources that go on running: all that are the same, up to the first change.
+def untouched(before: Group, after: Group, restart: Iterable[str] = ()) -> frozenset[str]:
+    """The ids of the resources that go on running: all that are the same and stand on nothing that changes.
 
-    What comes after a change was started on top of it, so it stops before and starts after. ``restart``: ids of resources that
-    are not the same although ``before`` and ``after`` do not show it (their secrets were left out).
+    What comes after a change was started on top of it, so it stops before and starts after; so does what shall stand on
+    something that need not have run when it was started. ``restart``: ids of resources that are not the same although ``before``
+    and ``after`` do not show it (their secrets were left out).
     """
-    found: set[str] = set()
-    changed = frozenset(restart)
-    for old, new in zip(blocks(before), blocks(after), strict=False):
-        kept = {item.id for item in old for other in new if item.id == other.id and same_run(item, other)} - changed
-        found |= kept
-        if not len(kept) == len(old) == len(new):
-            break
-    return frozenset(found)
+    stood, stands = _below(before), _below(after)
+    old, new = ({item.id: item for item in group.resources} for group in (before, after))
+    found = frozenset(name for name in old if name in new and same_run(old[name], new[name])) - frozenset(restart)
+    while True:
+        # What is below anything stands on less itself, so this ends with the lowest change.
+        kept = frozenset(name for name in found if stands[name] <= stood[name] <= found)
+        if kept == found:
+            return found
+        found = kept
+
+
+def _below(group: Group) -> dict[str, frozenset[str]]:
+    """Of each resource, the ids of those that it stands on."""
+    found: dict[str, frozenset[str]] = {}
+    for block in blocks(group):
+        below = frozenset(found)
+        found.update((item.id, below) for item in block)
+    return found
 
 
 def restarted(before: Cluster, after: Cluster) -> tuple[tuple[str, str], ...]:
@@ -102,6 +120,10 @@ def either(before: Cluster, after: Cluster) -> tuple[Group, ...]:
     for group in after.groups:
         former = old.pop(group.name).resources if group.name in old else ()
         found.append(
-            replace(group, resources=(*group.resources, *(item for item in former if item not in group.resources)))
+            replace(
+                group,
+                resources=(*group.resources, *(item for item in former if item not in group.resources)),
+                stages=(),
+            )
         )
     return (*found, *old.values())

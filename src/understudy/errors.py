@@ -28,6 +28,8 @@ class Problem:
     hint: str = ""
     severity: str = "error"
     """``"error"`` (the file is refused) or ``"warning"`` (it works, and the reader should know)."""
+    passing: bool = False
+    """This machine lacks something now that may come a little later, such as an interface at boot: another try may do."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -45,7 +45,9 @@ class Medium:
 
 
 class AutoFailback(Enum):
-    """``LEGACY`` is an older protocol, and what Heartbeat takes when ha.cf does not say."""
+    """``LEGACY`` is an older protocol, in which nobody reports what he holds and groups are asked for singly; Heartbeat takes it
+    when ha.cf does not say.
+    """
 
     ON = "on"
     OFF = "off"
@@ -54,7 +56,9 @@ class AutoFailback(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PingNode:
-    """A member that only answers pings. ``name`` as written; it is reached while any of ``hosts`` answers."""
+    """A member that only answers pings. ``name`` as written; it is reached while any of ``hosts`` answers (``PingsSeen`` names
+    hosts).
+    """
 
     name: str
     hosts: tuple[str, ...]

@@ -109,7 +109,8 @@ class NodeState:
     started and grants nothing. ``watchdog``: the time-out of its armed watchdog device, 0 for none: it resets the machine
     at most so long after a right to run exclusive parts has ended. ``draining``: in standby, but it keeps what no other node can
     take. ``not_up``: groups started there of which probes do not say that they are up, where other groups wait for that.
-    ``reaches``: which ping targets of groups answer there; None when it does not know.
+    ``reaches``: which ping targets of groups answer there; None when it does not know. ``leaving``: its daemon is being
+    stopped; an earlier version hears that as standby.
 
     ``digest``: of the configuration, as far as who votes is concerned of the set that the sender has counted longest (its base).
     ``joint``: the first half of the digest of the set that it counts besides, while ``member`` is added or removed. ``left``:
@@ -136,6 +137,7 @@ class NodeState:
     joint: str = ""
     member: str = ""
     left: str = ""
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

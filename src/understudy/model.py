@@ -5,6 +5,7 @@ Built only by ``config.validate``; everything else reads it. Durations are nanos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -339,6 +340,12 @@ class Failback:
     hours: Hours | None = None
 
 
+def stages_of(numbers: Sequence[int]) -> tuple[int, ...]:
+    """``Group.stages`` for resources with these numbers, which never fall: counted from 0, or empty if no two are equal."""
+    places = {number: place for place, number in enumerate(dict.fromkeys(numbers))}
+    return tuple(places[number] for number in numbers) if len(places) < len(numbers) else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """What runs on one machine at a time. ``resources`` start in this order and stop in reverse.
@@ -347,6 +354,7 @@ class Group:
     ``stop_timeout`` is how long another machine's exclusive programs are given to be over when nobody can say that they are.
     ``together``: the group on whose node alone this one runs. ``apart``: groups on whose nodes it never runs. ``after``: groups
     that must have started, anywhere, before this one starts. ``weight``: what it takes of a node's ``capacity``.
+    ``stages``: of each resource the number of its stage, if any two are in one; else empty.
     """
 
     name: str
@@ -360,6 +368,12 @@ class Group:
     weight: int = 0
     probes: tuple[Probe, ...] = ()
     stays_where: Reach | None = None
+    stages: tuple[int, ...] = ()
+
+    @property
+    def stage_numbers(self) -> tuple[int, ...]:
+        """Of each resource, never less than the one before: those with the same number have no order among each other."""
+        return self.stages or tuple(range(len(self.resources)))
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:
@@ -420,10 +434,14 @@ class Cluster:
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """Of ``members``: those that run groups, and the names of all; kept, because every plan asks for them."""
+    reach_targets: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The ping targets of all groups, each once."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(member for member in self.members if member.role is Role.NODE))
         object.__setattr__(self, "names", tuple(member.name for member in self.members))
+        reaches = (group.stays_where for group in self.groups if group.stays_where is not None)
+        object.__setattr__(self, "reach_targets", tuple(dict.fromkeys(name for each in reaches for name in each.ping)))
 
     @property
     def margin(self) -> Duration:
@@ -444,11 +462,6 @@ class Cluster:
         able.sort(key=lambda device: not device.is_gate)
         levels = sorted({device.level for device in able})
         return tuple(tuple(device for device in able if device.level == level) for level in levels)
-
-    @property
-    def reach_targets(self) -> tuple[str, ...]:
-        """The ping targets of all groups, each once."""
-        return tuple(dict.fromkeys(a for group in self.groups if group.stays_where for a in group.stays_where.ping))
 
     @property
     def majority(self) -> int:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TypeAlias
 
 from .effects import Effect
 from .events import Event
 from .heartbeat3 import OldMessage
+from .heartbeat_files import AutoFailback, PingNode
+from .messages import Inquiry, Page
+from .model import Cluster
 from .units import MILLISECOND, SECOND, Duration, Instant
-
-
-class AutoFailback(Enum):
-    """``auto_failback`` of ha.cf. ``LEGACY`` is an older protocol: nobody reports what he holds, groups are asked for singly."""
-
-    ON = "on"
-    OFF = "off"
-    LEGACY = "legacy"
-
-
-@dataclass(frozen=True, slots=True)
-class PingNode:
-    """A ``ping`` or ``ping_group`` line: it answers while any of ``hosts`` does (``PingsSeen`` names hosts)."""
-
-    name: str
-    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +38,16 @@ class OldPair:
     max_rexmit_delay: Duration = 250 * MILLISECOND
     hopfudge: int = 1
     known: tuple[tuple[str, int], ...] = field(default=())
+    accepts: tuple[int, ...] = ()
+    """The indices of authkeys, said to the other node: which of them it may sign with."""
 
     def key(self, group: str) -> str:
         """How the old protocol names ``group``."""
         return next((key for name, key in self.keys if name == group), group)
+
+
+GENERATIONS = "heartbeat_generations.json"
+"""In the state directory: the generations that were heard last, and our own, by the names of the nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +70,25 @@ class HostSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptSaid:
+    """A message of a script, to be sent in our name: names and texts of its fields, ``t`` among them."""
+
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairChanged:
+    """Other files while it runs: times, failback, devices, lines of haresources; the nodes are the same. ``restart`` and
+    ``addresses`` as in ``events.Reconfigured``.
+    """
+
+    cluster: Cluster
+    pair: OldPair
+    restart: tuple[tuple[str, str], ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SendOld:
     """Sign ``message`` and send it on every medium. Sent again it is this very message: only its outer token may differ."""
 
@@ -92,5 +103,19 @@ class RememberGeneration:
     generation: int
 
 
-OldEvent: TypeAlias = Event | OldReceived | HostSeen
-OldEffect: TypeAlias = Effect | SendOld | RememberGeneration
+@dataclass(frozen=True, slots=True)
+class ManagerSays:
+    """What our manager has to say to that of the other node, which is one of ours, too."""
+
+    message: Inquiry | Page
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOver:
+    """Leave the old protocol now: the configuration that was prepared counts from here. What is held stays as it is."""
+
+    why: str
+
+
+OldEvent: TypeAlias = Event | OldReceived | HostSeen | PairChanged | ScriptSaid | ManagerSays
+OldEffect: TypeAlias = Effect | SendOld | RememberGeneration | ChangeOver

@@ -32,7 +32,8 @@ class NodeStatus:
     ``hears_us``: null when unknown. ``fencing``: what became of fencing it, a sentence, or "". ``watchdog_ms``: the time-out
     of its armed watchdog, 0 for none. ``draining``: in standby, but it keeps what no other node can take. ``digest``: of the
     configuration with which it runs, "" when unheard. ``reaches``: which ping targets of groups answer there; null when that
-    is not known, or no group has any.
+    is not known, or no group has any. ``leaving``: its daemon is being stopped; of one that is
+    lost: it was, and nothing was left there.
     """
 
     name: str
@@ -50,6 +51,7 @@ class NodeStatus:
     draining: bool = False
     digest: str = ""
     reaches: tuple[str, ...] | None = None
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ class WishStatus:
 class QuorumStatus:
     """``votes`` needed, ``of`` all, ``have``: members heard both ways now, this one included; ``members`` names them.
 
-    ``text``: "partition with quorum" or "partition WITHOUT quorum", then whom this node hears through whom.
+    ``text``: "partition with quorum" or "partition WITHOUT quorum", then what is special. ``needs``: the votes needed, in words,
+    while a majority of two sets of voters is needed; else "".
     """
 
     policy: str
@@ -135,6 +138,7 @@ class QuorumStatus:
     quorate: bool
     text: str
     members: tuple[str, ...] = ()
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,7 +408,10 @@ def test_who_is_missing_when_nobody_answers(tmp_path: Path) -> None:
     assert "look with: systemctl status understudy" in alone
     assert "the supervisor does not run: programs may still run" in status_with()
     (tmp_path / "at_rest").touch()
-    assert "the daemon was stopped, and nothing of its groups runs here" in status_with()
+    assert "the daemon was stopped, and nothing of its groups runs here: systemctl start understudy\n" in status_with()
+    (tmp_path / "running.source").write_text(str(tmp_path))  # a folder with Heartbeat's files
+    assert "nothing of its groups runs here: systemctl start understudy-heartbeat\n" in status_with()
+    assert "look with: systemctl status understudy-heartbeat\n" in status_with("pulse")
 
 
 def test_history_filters_and_names_what_does_not_exist(pulse: FakePulse, manager: RunningManager) -> None:

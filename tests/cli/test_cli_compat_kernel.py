@@ -25,6 +25,7 @@ pytestmark = [
 
 PLACES = {
     **dict.fromkeys(("hb_standby", "hb_takeover", "ResourceManager"), "/usr/share/heartbeat/"),
+    **dict.fromkeys(("hb_addnode", "hb_delnode", "hb_setweight", "hb_setsite"), "/usr/share/heartbeat/"),
     "heartbeat": "/usr/libexec/heartbeat/",
     "cl_status": "",
 }
@@ -35,6 +36,7 @@ USAGE = "cl_status", "cl_status -h", "heartbeat -x"
 WRONG = [
     *(f"{name} {words}" for name in ("hb_standby", "hb_takeover") for words in ("--help", "foo", "all foreign")),
     *("ResourceManager", "ResourceManager foo"),
+    *(f"hb_{name}{words}" for name in ("addnode", "delnode", "setweight", "setsite") for words in ("", " --help")),
 ]
 
 DOWN = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compat_parts import a_folder, a_group, lines, old_pair, tool
+from compat_parts import PING, a_folder, a_group, lines, old_pair, tool
 from manager_helpers import FakePulse, RunningManager, a_snapshot, until
 
 from understudy import __version__
@@ -66,6 +66,49 @@ def test_wrong_words(tmp_path: Path, name: str) -> None:
         done = tool(tmp_path, name, *words, called=called)
         assert (done.returncode, done.stdout, done.stderr) == (1, out, usage)
     done = tool(tmp_path, name)
+    assert (done.returncode, "no daemon answers" in done.stderr) == (1, True)
+
+
+# hb_addnode and its kin -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call", ["hb_addnode ha01 HA02", "hb_delnode ha09", "hb_setweight ha02 100", "hb_setsite ha01", "hb_setsite ha01 "]
+)
+def test_what_is_so_already_is_done(old: RunningManager, pulse: FakePulse, call: str) -> None:
+    done = tool(old, *call.split(" "))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert asked(pulse) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("hb_addnode ha01 ha03", 'ha03 is no node: write "node ha03" into ha.cf on all machines'),
+        ("hb_addnode ha03 ha04", "ha03, ha04 are no nodes"),
+        (f"hb_addnode {PING}", f"{PING} is no node"),
+        ("hb_delnode ha02", "ha02 stays a node: take it out of ha.cf on all machines"),
+        ("hb_setweight ha02 50", "the weight of ha02 stays 100"),
+        ("hb_setweight ha02", "the weight of ha02 stays 100"),
+        ("hb_setweight ha03 100", "ha03 is no node"),
+        ("hb_setsite ha01 vienna", "ha01 gets no site"),
+        ("hb_setsite ha03", "ha03 is no node"),
+    ],
+)
+def test_what_comes_from_the_file_is_refused_in_words(
+    old: RunningManager, pulse: FakePulse, call: str, said: str
+) -> None:
+    done = tool(old, *call.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f" ERROR: {said}" in done.stderr
+    assert asked(pulse) == []
+
+
+def test_nodes_of_a_native_cluster_come_from_its_file(native: RunningManager, tmp_path: Path) -> None:
+    for call, said in (("hb_addnode c", "write [nodes.c] into"), ("hb_delnode b", "take [nodes.b] out of")):
+        done = tool(native, *call.split())
+        assert (done.returncode, said in done.stderr, "understudy reload" in done.stderr) == (1, True, True)
+    done = tool(tmp_path, "hb_addnode", "a")
     assert (done.returncode, "no daemon answers" in done.stderr) == (1, True)
 
 

@@ -128,21 +128,21 @@ def test_every_type_has_words_also_when_it_is_empty(kind: str) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ("auth 1\n1 md4 key\n", "2:3", "there is no method 'md4'"),
-        ("auth 1\n1 md5\n", "2:", "md5 needs a key"),
-        ("auth 1\n1 crc key\n", "2:3", "crc has no key"),
-        ("auth 16\n", "1:1", "an index from 0 to 15"),
-        ("auth\n", "1:1", "an index from 0 to 15"),
-        ("  x sha1 key\n", "1:3", "an index from 0 to 15"),
-        ("1 crc\n1 crc\n", "2:1", "index 1 is there twice"),
-        ("auth 2\n1 crc\n", "", "there is no line with that index"),
-        ("# nothing\n", "", "there is no key in it"),
+        ("auth 1\n1 md4 key\n", "2:3", 'unknown method "md4"'),
+        ("auth 1\n1 md5\n", "2:3", "md5 needs a key"),
+        ("auth 1\n1 crc key\n", "2:7", "crc takes no key"),
+        ("auth 16\n", "1:6", "from 0 to 15"),
+        ("auth\n", "1:1", "names no key"),
+        ("  x sha1 key\n", "1:3", "not the index of a key"),
+        ("1 crc\nauth 1\n", "2:1", "Heartbeat does not find it"),
+        ("auth 2\n1 crc\n", "1:6", "names a key that is not there"),
+        ("# nothing\n", "", "no auth line says which key signs"),
     ],
 )
 def test_a_wrong_authkeys_says_where(tmp_path: Path, text: str, where: str, what: str) -> None:
     with pytest.raises(UnderstudyError) as caught:
         parse_authkeys(text.encode(), "authkeys")
-    assert str(caught.value).startswith(f"authkeys:{where}" if where else "authkeys: ")
+    assert (f"authkeys:{where}" if where else "authkeys: ") in str(caught.value)
     assert what in str(caught.value)
     line = [sys.executable, "-m", "understudy", "decode", "--keys", str(written(tmp_path, text.encode())), "x"]
     done = subprocess.run(line, capture_output=True, text=True)
@@ -154,7 +154,6 @@ def test_authkeys_as_the_old_program_reads_it() -> None:
     keys = parse_authkeys(b"\n  # note\nauth 3\r\n  1 crc\r\n3\tsha1  the-key rest\n", "authkeys")
     assert keys.sending == Auth(3, Method.SHA1, b"the-key")
     assert keys.get(1) == Auth(1, Method.CRC)
-    assert parse_authkeys(b"2 md5 k\n", "authkeys").sending.index == 2
 
 
 def test_a_key_file_that_is_not_there(tmp_path: Path) -> None:

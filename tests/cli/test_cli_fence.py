@@ -36,6 +36,28 @@ def test_another_name_stops_it_and_the_right_one_goes_on(word: str, tmp_path: Pa
         assert says in output
 
 
+def test_without_devices_it_says_so_and_pretends_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Daemon:
+        def __init__(self, _runtime_dir: str) -> None: ...
+
+        def get(self, _path: str) -> dict[str, object]:
+            return {"ok": True, "devices": []}
+
+        def post(self, path: str, _body: object, _limit: float) -> dict[str, object]:
+            return {"ok": True, "devices": [], "text": f"{path} refused"}
+
+    monkeypatch.setattr("understudy.cli.client.Client", Daemon)
+    said = [
+        CliRunner().invoke(fence, [*words, "--runtime-dir", str(tmp_path)]).output
+        for words in (["--list"], ["ha02", "--test"], ["ha02", "--yes"])
+    ]
+    assert said == [
+        "no fence device is configured, for no node\n",
+        "no fence device is configured for ha02\n",
+        "/v1/fence refused\n",
+    ]
+
+
 def test_a_node_must_be_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(fence, ["--runtime-dir", str(tmp_path)])
     assert result.exit_code == 2

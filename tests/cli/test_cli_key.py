@@ -62,3 +62,10 @@ def test_what_cannot_be_a_rotation_is_refused(pulse: FakePulse, manager: Running
     assert (done.returncode, "there is no member 'nobody'" in done.stderr) == (2, True)
     assert understudy(manager, "key", "show", "--step").returncode == 2
     assert understudy(manager, "key", "show", "--without", "b").returncode == 2
+
+
+def test_the_node_that_is_asked_cannot_be_left_out(pulse: FakePulse, manager: RunningManager) -> None:
+    with_keys(pulse, manager, {"b": [], "w": []})
+    done = understudy(manager, "key", "rotate", "--without", "a")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "a is the node that you ask; it cannot be left out" in done.stderr

@@ -120,3 +120,57 @@ def test_a_group_is_up_or_not_and_each_probe_says_why(up: bool | None, state: st
     assert why_text(group, Paint(False)) == (
         "site is started on a: first\n  not up: probe p-down: status 503\n  not up: probe p-waiting has not answered yet"
     )
+
+
+def test_parts_are_those_of_the_node_that_is_asked() -> None:
+    parts = [
+        {"id": "address", "state": "stopped", "text": ""},
+        {"id": "redis", "state": "failed", "text": "start: cannot bind"},
+    ]
+    group = {"name": "shop", "state": "started", "lease_left_ms": None, "why": "", "resources": parts}
+
+    def shown(holder: str | None, role: str) -> list[str]:
+        status = {"node": "n1", "role": role, "groups": [{**group, "holder": holder}]}
+        return group_lines(status, Paint(False)).splitlines()[2:]
+
+    assert shown("n1", "node") == ["    address  stopped", "    redis    failed  start: cannot bind"]
+    assert shown("n2", "node") == ["    redis  failed (on n1)  start: cannot bind"]
+    assert shown(None, "node")[0] == "    address  stopped (on n1)"
+    assert shown("n2", "witness") == []
+
+
+def test_a_daemon_that_was_stopped_is_not_told_as_standby() -> None:
+    node = {"name": "b", "role": "node", "via": None, "standby": False, "config_differs": False, "links": []}
+
+    def shown(state: str, **words: object) -> str:
+        status = {"node": "a", "nodes": [{**node, "state": state, "age_ms": 19000.0, "leaving": True, **words}]}
+        return node_lines(status, Paint(False)).splitlines()[1]
+
+    assert shown("lost") == "  b  stopped  cleanly 19.0 s ago"
+    assert shown("lost", standby=True) == "  b  stopped  standby, cleanly 19.0 s ago"
+    assert shown("up", via="direct") == "  b  up       being stopped, heard directly"
+
+
+def test_a_majority_of_two_sets_of_voters() -> None:
+    quorum = {"policy": "majority", "votes": 3, "of": 4, "have": 3, "quorate": True, "text": "partition with quorum"}
+    status = {"cluster": "c", "node": "a", "at": "now", "nodes": [], "groups": [], "warnings": []}
+    both = {**quorum, "members": ["a", "b"], "needs": "2 of 3 and 3 of 4"}
+    said = status_text({**status, "quorum": both}, Paint(False)).splitlines()[1]
+    assert said == "partition with quorum: a b (majority: hears 3 of 4 votes, needs 2 of 3 and 3 of 4)"
+
+
+def test_why_says_a_long_reason_once() -> None:
+    reason = "failed there: memc failed (start: cannot bind): this node gives up (failure 1 within 10m)"
+    group = {
+        "name": "shop",
+        "holder": "a",
+        "state": "starting",
+        "why": f"stays on a, although {reason}: no other node can take it",
+        "not_on": {"b": reason, "c": "it is in standby"},
+        "unfit": {"a": reason, "b": reason},
+        "prospects": [f"it goes to b when that has been ready for 1s; now {reason} (soon)"],
+    }
+    text = why_text(group, Paint(False))
+    assert text.count("cannot bind") == 1
+    assert "  not on b: as above\n  not on c: it is in standby\n" in text
+    assert "now as above (soon)" in text

@@ -114,11 +114,11 @@ def test_what_nodes_say_of_their_ping_targets(pulse: FakePulse, tmp_path: Path) 
 def test_a_misspelt_target_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
     done = understudy(tmp_path, "whatif", "--config", str(path), "--unreachable", "192.168.58.1")
-    assert "no group has ping targets" in done.stderr
+    assert "there are no ping targets" in done.stderr
     assert done.returncode == 2
     path.write_text(FILE + '[groups.mail.stays_where]\nping = ["192.168.58.1", "fd00::1"]\n')
     for word, text in (
-        ("192.168.58.2", "no group has the ping target '192.168.58.2'"),
+        ("192.168.58.2", "there is no ping target '192.168.58.2'"),
         ("router", "there are: 192.168.58.1, fd00::1"),
         ("192.168.58.1@", "names no node"),
         ("192.168.58.1@ha1", "did you mean 'ha01'?"),
@@ -143,3 +143,18 @@ def test_a_misspelt_name_is_refused(manager: RunningManager, tmp_path: Path) -> 
     assert "did you mean 'b'?" in done.stderr
     done = understudy(tmp_path, "whatif", "--config", str(written(tmp_path)), "--standby", "arbiter")
     assert "'arbiter' is a witness" in done.stderr
+
+
+def test_ping_targets_of_a_pair(tmp_path: Path) -> None:
+    """Who hears neither the other machine nor any of them lets go."""
+    path = written(tmp_path)
+    text = FILE.replace('[witness.arbiter]\nlinks = ["192.168.58.9"]\n', "")
+    path.write_text(text.replace("[nodes.ha01]", 'quorum = "pair"\nping = ["192.168.58.1", "fd00::1"]\n[nodes.ha01]'))
+    asked = ("whatif", "--config", str(path), "--down", "ha02")
+    done = understudy(tmp_path, *asked, "--unreachable", "192.168.58.1@ha01,fd00::1")
+    assert done.stdout.startswith("ha01 reaches neither ha02 nor a ping target of the cluster, so it lets go\n")
+    assert "db would run nowhere (now on ha01)" in done.stdout
+    assert "db stays on ha01" in understudy(tmp_path, *asked, "--unreachable", "fd00::1", "--all").stdout
+    assert (
+        "db stays on ha01" in understudy(tmp_path, *asked[:3], "--unreachable", "192.168.58.1,fd00::1", "--all").stdout
+    )

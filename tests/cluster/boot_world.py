@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 
-from other_worlds import DEAD_TIME, HEARTBEAT
+from other_worlds import DEAD_TIME, HEARTBEAT, write_program
 
 from understudy.lab.stage import Stage
 from understudy.lab.trial import ADDRESS, Spec, Trial, scene
@@ -27,10 +26,7 @@ class BootTrial(Trial):
     def __init__(self) -> None:
         self.spec = replace(Spec("boot"), heartbeat=HEARTBEAT, dead_time=DEAD_TIME)
         self.random = random.Random(self.spec.seed)
-        with open(
-            "/run/lab/data", "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o755)
-        ) as file:
-            file.write(_DATA)
+        write_program("/run/lab/data", _DATA)
         data = {"script": "/run/lab/data", "name": "data", "exclusive": True, "stop_timeout": "2s", "interval": "0s"}
         resources = [{"address": f"{ADDRESS}/24", "device": "eth0"}, data]
         whole = scene(HEARTBEAT, DEAD_TIME)

@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
+from private_world import directed, made_test
 from understudy.lab import kernel
 from understudy.lab.trial import Spec, Trial
 from understudy.lab.watch import Seen
 from understudy.units import SECOND
 
 LONGEST = 180.0
-NEEDED = ("ip", "nft", "nsenter")
 ENOUGH = 500
 """Questions of the client, about one per millisecond, below which an answer about a stretch of time says nothing."""
 
@@ -31,39 +23,15 @@ Case = Callable[[Trial], None]
 
 
 def in_cluster(heartbeat: str = "200ms", dead_time: str = "1s") -> Callable[[Case], Callable[[], None]]:
-    """Make a test that runs ``case(trial)`` in a process and a world of its own."""
+    """Make a test that runs ``case(trial)`` with the lab's own cluster, in a process and a world of its own."""
+    return in_world(lambda: Trial(replace(Spec("test"), heartbeat=heartbeat, dead_time=dead_time)))
+
+
+def in_world(make: Callable[[], Trial]) -> Callable[[Case], Callable[[], None]]:
+    """Make a test that runs ``case(make())`` in a process and a world of its own."""
 
     def decorate(case: Case) -> Callable[[], None]:
-        file, name = os.path.abspath(inspect.getfile(case)), case.__name__
-
-        @pytest.mark.kernel
-        def test() -> None:
-            absent = [program for program in NEEDED if shutil.which(program) is None]
-            if absent:
-                pytest.skip(f"not installed: {', '.join(absent)}")
-            command = [sys.executable, "-m", "understudy.lab.inside", file, name]
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONGEST, check=False
-            )
-            if done.returncode == 77:
-                pytest.skip(done.stderr.strip())
-            if done.returncode != 0:
-                pytest.fail(f"{name} ended with {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
-
-        def body() -> None:
-            trial = Trial(replace(Spec("test"), heartbeat=heartbeat, dead_time=dead_time))
-            try:
-                case(trial)
-            except BaseException:
-                tell(trial)
-                raise
-            finally:
-                trial.stage.close()
-
-        functools.update_wrapper(test, case, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
-        test.case = body  # type: ignore[attr-defined]
-        del test.__wrapped__  # type: ignore[attr-defined]  # pytest would take the argument of the case for a fixture
-        return test
+        return made_test(case, directed(case, make, tell, lambda trial: trial.stage.close()), LONGEST)
 
     return decorate
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from other_worlds import DEAD_TIME, HEARTBEAT
+from other_worlds import DEAD_TIME, HEARTBEAT, write_program
 
 from understudy.lab import power_strip, stand_in
 from understudy.lab.power_strip import PowerStrip
@@ -91,8 +91,7 @@ class WatchdogTrial(Trial):
             "interval": "0s",
         }
         group = {**exclusive_group(), "resources": [{"address": f"{ADDRESS}/24", "device": "eth0"}, stuck]}
-        with open("/run/lab/data", "w", encoding="ascii", opener=_executable) as file:
-            file.write(_DATA)
+        write_program("/run/lab/data", _DATA)
         shape = fence_scene(
             {"site": group}, {"watchdog": {"device": stand_in.path("ha01"), "timeout": "2s"}}, witness=True
         )
@@ -109,12 +108,6 @@ class WatchdogScene(Scene):
     def configuration(self, key_file: str) -> str:
         text = super().configuration(key_file)
         return text.replace("[nodes.ha02]", f'[nodes.ha02]\nwatchdog = "{stand_in.path("ha02")}"')
-
-
-def _executable(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o755)
 
 
 _DATA = """#!/bin/sh

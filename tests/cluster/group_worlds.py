@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster_world import until
 from fence_world import STRIP, fence_scene
-from other_worlds import DEAD_TIME, HEARTBEAT, really_well
+from other_worlds import DEAD_TIME, HEARTBEAT, really_well, write_program
 from three_world import NODES, three_scene
 
 from understudy.lab import power_strip
@@ -41,8 +41,7 @@ def write_programs() -> None:
         "slow": _SLOW,
     }
     for name, text in texts.items():
-        with open(f"{BASE}/{name}", "w", encoding="ascii", opener=_executable) as file:
-            file.write(f"#!/bin/bash\n# Programs of the test's groups.\n{text}\n")
+        write_program(f"{BASE}/{name}", f"#!/bin/bash\n# Programs of the test's groups.\n{text}\n")
 
 
 _SLOW = f"""
@@ -56,10 +55,6 @@ stop) [ -e {BASE}/stuck.$1 ] && exec sleep 86396; rm -f /run/$1.runs; echo "$1 s
 status) [ -e /run/$1.runs ] || exit 3 ;;
 esac
 """
-
-
-def _executable(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o755)
 
 
 def slow(name: str, **words: Any) -> dict[str, Any]:
@@ -122,10 +117,12 @@ def company() -> Mapping[str, Any]:
 class CompanyTrial(Trial):
     """Three nodes and five groups; power has just come, and whose daemon is up first decides what runs where at first."""
 
+    groups: Mapping[str, Any] = company()
+
     def __init__(self) -> None:
         self.spec = replace(Spec("company"), heartbeat=HEARTBEAT, dead_time=DEAD_TIME)
         self.random = random.Random(self.spec.seed)
-        shape = replace(three_scene(), title="company", groups=company())
+        shape = replace(three_scene(), title="company", groups=self.groups)
         write_programs()
         self.stage = Stage(RoomyScene(**{name: getattr(shape, name) for name in shape.__slots__}))
         assert self.stage.scene.nodes == NODES
@@ -179,3 +176,25 @@ class FailingTrial(Trial):
             "all is on ha01", lambda: all(where(self, name) == ["ha01"] for name in ("again", "hop", "calm", "doomed"))
         )
         until("all is well", lambda: really_well(self))
+
+
+class StagesTrial(CompanyTrial):
+    """One group: an address, then ``cache`` and ``db`` at the same time, then ``web``. The first two are kept from starting."""
+
+    groups: Mapping[str, Any] = {
+        "site": {
+            "prefer": ["n1", "n2", "n3"],
+            "failback": "never",
+            "resources": [
+                {"address": f"{ADDRESS}/24", "device": "eth0"},
+                [slow("cache"), slow("db")],
+                slow("web"),
+            ],
+        }
+    }
+
+    def __init__(self) -> None:
+        os.makedirs(BASE, exist_ok=True)
+        for name in ("cache", "db"):
+            hold(name, True)
+        super().__init__()

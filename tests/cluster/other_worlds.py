@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from dataclasses import replace
-
-from cluster_world import Case, in_cluster, tell
 
 from understudy.lab import kernel
 from understudy.lab.scene import Scene
@@ -20,6 +17,12 @@ from understudy.lab.trial import Spec, Trial, scene
 
 HEARTBEAT, DEAD_TIME = "60ms", "300ms"
 ROUTER, ROUTER_ADDRESS = "router", "192.168.58.1"
+
+
+def write_program(path: str, text: str) -> None:
+    """A file that everybody may run."""
+    with open(path, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+        file.write(text)
 
 
 class PairScene(Scene):
@@ -85,28 +88,6 @@ class SmallDisksTrial(Trial):
         self.stage.set_up()
         self.served_by("ha01")
         self.rest()
-
-
-def in_world(make: Callable[[], Trial]) -> Callable[[Case], Callable[[], None]]:
-    """Make a test that runs ``case(make())`` in a process and a world of its own."""
-
-    def decorate(case: Case) -> Callable[[], None]:
-        test = in_cluster()(case)  # starts ``test.case`` in its own process
-
-        def body() -> None:
-            trial = make()
-            try:
-                case(trial)
-            except BaseException:
-                tell(trial)
-                raise
-            finally:
-                trial.stage.close()
-
-        test.case = body  # type: ignore[attr-defined]
-        return test
-
-    return decorate
 
 
 def really_well(trial: Trial) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cluster_world import never_two, until, watch
+from cluster_world import in_world, never_two, until, watch
 from group_worlds import CompanyTrial, diary, group, hold, where
-from other_worlds import in_world, really_well
+from other_worlds import really_well
 
 from understudy.lab import kernel
 from understudy.lab.trial import Trial

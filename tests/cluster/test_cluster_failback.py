@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cluster_world import never_two, undisturbed, until, watch
-from other_worlds import DEAD_TIME, HEARTBEAT, in_world
+from cluster_world import in_world, never_two, undisturbed, until, watch
+from other_worlds import DEAD_TIME, HEARTBEAT
 
 from understudy.lab import kernel
 from understudy.lab.stage import Stage

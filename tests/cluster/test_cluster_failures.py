@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from cluster_world import never_two, until, watch
+from cluster_world import in_world, never_two, until, watch
 from group_worlds import FailingTrial, group, hold, kill, processes, where
-from other_worlds import in_world
 
 from understudy.lab import kernel
 from understudy.lab.trial import Trial

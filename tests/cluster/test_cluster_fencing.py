@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from cluster_world import holder, never_two, until, watch
+from cluster_world import holder, in_world, never_two, until, watch
 from fence_world import FenceTrial, MajorityTrial, MutualTrial, runs
-from other_worlds import in_world
 
 from understudy.lab import kernel
 from understudy.lab.trial import Trial

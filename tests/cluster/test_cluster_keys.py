@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cluster_world import undisturbed, until, watch
+from cluster_world import in_world, undisturbed, until, watch
 from key_world import FILE, MEMBERS, KeyTrial, key_file
-from other_worlds import in_world, really_well
+from other_worlds import really_well
 
 from understudy.config.load import read_key_file
 from understudy.lab import kernel

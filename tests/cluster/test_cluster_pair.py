@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cluster_world import holder, never_two, until, watch
-from other_worlds import ROUTER, PairTrial, in_world, really_well
+from cluster_world import holder, in_world, never_two, until, watch
+from other_worlds import ROUTER, PairTrial, really_well
 
 from understudy.lab import kernel
 from understudy.lab.trial import ADDRESS, Trial

@@ -9,8 +9,7 @@ import os
 import time
 from itertools import permutations
 
-from cluster_world import holder, never_two, undisturbed, until, watch
-from other_worlds import in_world
+from cluster_world import holder, in_world, never_two, undisturbed, until, watch
 from three_world import NODES, ThreeTrial, cut, one_way, partition, settled, via
 
 from understudy.lab import kernel

@@ -6,8 +6,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from cluster_world import undisturbed, until, watch
-from other_worlds import DEAD_TIME, HEARTBEAT, ROUTER, ROUTER_ADDRESS, in_world
+from cluster_world import in_world, undisturbed, until, watch
+from other_worlds import DEAD_TIME, HEARTBEAT, ROUTER, ROUTER_ADDRESS
 
 from understudy.lab import kernel
 from understudy.lab.stage import Stage

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from boot_world import BootTrial
-from cluster_world import holder, in_cluster, never_two, undisturbed, until, watch
-from other_worlds import BareTrial, in_world, really_well
+from cluster_world import holder, in_cluster, in_world, never_two, undisturbed, until, watch
+from other_worlds import BareTrial, really_well
 from stranger import Stranger, to_all
 
 from understudy.adapters.udp import boot_clock
@@ -115,11 +115,7 @@ def test_a_machine_that_lacks_nearly_everything(trial: Trial) -> None:
     for name in ("resolv.conf", "nsswitch.conf"):
         machine.run(["mount", "--bind", f"/run/lab/{name}", f"/etc/{name}"])
     assert not Path(f"/proc/{machine.init}/root/run/dbus").exists()
-    machine.run(["mkdir", "-p", daemon.runtime, daemon.state])
-    code = "import sys; from understudy.cli.main import main; sys.exit(main())"
-    call = [sys.executable, "-c", code, "run", "--config", CONFIGURATION, "--node", "ha01"]
-    places = ["--runtime-dir", daemon.runtime, "--state-dir", daemon.state]
-    machine.spawn(["prlimit", "--nofile=256:256", *call, *places], daemon.log_path)
+    daemon.start("prlimit", "--nofile=256:256")
     for name in ("ha02", "arbiter"):
         stage.do(f"start {name}")
     trial.served_by("ha01")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
-from cluster_world import holder, never_two, undisturbed, until, watch
-from other_worlds import BareTrial, SmallDisksTrial, in_world, really_well
+from cluster_world import holder, in_world, never_two, undisturbed, until, watch
+from other_worlds import BareTrial, SmallDisksTrial, really_well
 
 from understudy.lab import kernel
-from understudy.lab.cluster import CONFIGURATION, KEY
+from understudy.lab.cluster import KEY
 from understudy.lab.trial import ADDRESS, Trial
 
 MEMBERS = ("ha01", "ha02", "arbiter")
@@ -130,13 +128,8 @@ def test_boot_clocks_apart(trial: Trial) -> None:
     """Real machines were not switched on at the same instant: nobody may compute with another's clock."""
     stage = trial.stage
     for name, days in (("ha01", 0), ("ha02", 400), ("arbiter", 3)):
-        daemon = stage.daemons[name]
-        code = "import sys; from understudy.cli.main import main; sys.exit(main())"
-        call = [sys.executable, "-c", code, "run", "--config", CONFIGURATION, "--node", name]
-        places = ["--runtime-dir", daemon.runtime, "--state-dir", daemon.state]
-        offset = ["unshare", "--time", "--boottime", str(days * 86_400), "--monotonic", str(days * 86_400), "--fork"]
-        daemon.machine.run(["mkdir", "-p", daemon.runtime])
-        daemon.machine.spawn([*offset, *call, *places], daemon.log_path)
+        seconds = str(days * 86_400)
+        stage.daemons[name].start("unshare", "--time", "--boottime", seconds, "--monotonic", seconds, "--fork")
     served_by(trial, "ha01")
     until("all is well", lambda: really_well(trial))
     assert [_boot_offset(trial, name) for name in MEMBERS] == [0, 400 * 86_400, 3 * 86_400]

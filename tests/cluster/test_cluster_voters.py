@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cluster_world import until
-from other_worlds import in_world
+from cluster_world import in_world, until
 from test_cluster_reload import reload, understudy
 from three_world import ThreeTrial
 

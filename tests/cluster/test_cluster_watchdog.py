@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import cast
 
-from cluster_world import holder, until, watch
+from cluster_world import holder, in_world, until, watch
 from fence_world import WatchdogTrial
-from other_worlds import in_world, really_well
+from other_worlds import really_well
 
 from understudy.lab import kernel
 from understudy.lab.trial import Trial

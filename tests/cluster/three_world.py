@@ -8,35 +8,21 @@ from dataclasses import replace
 from cluster_world import until
 from other_worlds import DEAD_TIME, HEARTBEAT, really_well
 
-from understudy.lab.scene import Interface, Player, Scene, Watcher
+from understudy.lab.scene import Scene
 from understudy.lab.stage import Stage
-from understudy.lab.trial import ADDRESS, Spec, Trial
+from understudy.lab.trial import ADDRESS, Spec, Trial, player, two_networks
 
 NETWORKS = ("service", "heartbeat")
 NODES = ("n1", "n2", "n3")
 
 
 def three_scene() -> Scene:
-    players = tuple(
-        Player(
-            name,
-            "node",
-            (
-                Interface("eth0", "service", (f"192.168.58.{number}/24",)),
-                Interface("eth1", "heartbeat", (f"192.168.107.{number}/24",)),
-            ),
-        )
-        for number, name in enumerate(NODES, 101)
-    )
     resources = [{"address": f"{ADDRESS}/24", "device": "eth0"}]
-    return Scene(
-        title="three",
-        networks=NETWORKS,
-        players=players,
-        cluster={"name": "three", "heartbeat": HEARTBEAT, "dead_time": DEAD_TIME, "quorum": "majority"},
-        groups={"site": {"prefer": list(NODES), "failback": "never", "resources": resources}},
-        client=Watcher("service", "192.168.58.200/24", asks=ADDRESS),
-        observer=Watcher("service", "192.168.58.201/24"),
+    return two_networks(
+        "three",
+        (player(name, number) for number, name in enumerate(NODES, 101)),
+        {"name": "three", "heartbeat": HEARTBEAT, "dead_time": DEAD_TIME, "quorum": "majority"},
+        {"site": {"prefer": list(NODES), "failback": "never", "resources": resources}},
     )
 
 

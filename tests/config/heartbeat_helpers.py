@@ -27,11 +27,18 @@ HA01 = Machine(
     groups=frozenset({"root", "haclient"}),
     scripts={"httpd": "/etc/init.d/httpd", "test1": "/etc/ha.d/resource.d/test1", "own": "/srv/ha.d/resource.d/own"},
     units=frozenset({"apache2.service", "httpd.service", "ldirectord.service"}),
-    agents=frozenset({"MailTo", "apache", "Delay", "SendArp", "IPaddr2"}),
+    agents=frozenset({"MailTo", "apache", "Delay", "SendArp", "IPaddr2", "portblock", "WAS", "ids"}),
     is_program=lambda path: path == "/usr/local/bin/watcher",
     exists=lambda path: path in ("/dev/ttyS0", "/dev/watchdog"),
 )
 """The first node of the standard files."""
+
+VIRTUAL = {
+    "apache-pair": ("192.168.58.100/24/eth0",),
+    "apache-nfs-serial": ("9.22.7.46/24/eth0",),
+    "lvs-pair": ("192.168.2.254/24/eth0",),
+}
+"""What the published files leave to the machine."""
 
 
 def texts(cf: str = CF, haresources: str = RESOURCES, authkeys: str = KEYS, mode: int = 0o600) -> Texts:

@@ -102,3 +102,34 @@ def test_what_must_not_be_twice_enters_a_group(before: str, after: str, ids: tup
     assert old is not None
     assert new is not None
     assert entering(old, new) == ids
+
+
+THREE = (
+    'resources = [{ address = "192.168.58.100/24", device = "eth0" }, { command = ["/bin/a"] }, '
+    '{ command = ["/bin/b"] }, { command = ["/bin/c"] }]'
+)
+AT_ONCE = (
+    'resources = [{ address = "192.168.58.100/24", device = "eth0" }, [{ command = ["/bin/a"] }, '
+    '{ command = ["/bin/b"] }], { command = ["/bin/c"] }]'
+)
+
+
+def test_what_starts_at_once_is_a_difference_and_to_take_order_away_stops_nothing() -> None:
+    found = of(GOOD.replace(ONE, THREE), GOOD.replace(ONE, AT_ONCE))
+    order = "the resources of group site start in another order: address 192.168.58.100, then a and b at once, then c"
+    assert [change.text for change in found.changes] == [order]
+    assert found.effects == ()
+    assert found.obstacles == ()
+
+
+def test_to_ask_for_an_order_restarts_what_comes_later() -> None:
+    found = of(GOOD.replace(ONE, AT_ONCE), GOOD.replace(ONE, THREE))
+    order = "the resources of group site start in another order: address 192.168.58.100, a, b, c"
+    assert [change.text for change in found.changes] == [order]
+    assert found.effects == ("group site, where it runs: b, c are stopped and started again",)
+
+
+def test_one_of_those_that_start_at_once_is_changed_alone_with_what_stands_on_it() -> None:
+    found = of(GOOD.replace(ONE, AT_ONCE), GOOD.replace(ONE, AT_ONCE.replace('"/bin/a"', '"/bin/a", "-v"')))
+    assert [change.text for change in found.changes] == ["a of group site: other command"]
+    assert found.effects == ("group site, where it runs: a, c are stopped and started again",)

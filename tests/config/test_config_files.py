@@ -194,6 +194,7 @@ def test_rotation_in_three_steps_never_leaves_a_machine_out(tmp_path) -> None:
         result = CliRunner().invoke(keygen, ["--rotate", str(path)])
         assert result.exit_code == 0
         assert result.output.startswith(step)
+        assert "on each: understudy reload" in result.output
         states.append(_keys(path))
     for before, after in itertools.pairwise(states):
         assert before[0] in after

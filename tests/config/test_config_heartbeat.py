@@ -6,11 +6,12 @@ UNDERSTUDY_REWRITE=1 writes said.txt, meaning.txt and native.toml anew; review t
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from config_helpers import HERE, REWRITE
-from heartbeat_helpers import HA01, folder, meaning, read_case, texts
+from heartbeat_helpers import HA01, VIRTUAL, folder, meaning, read_case, texts
 
 from understudy.config.heartbeat import read_heartbeat
 from understudy.config.heartbeat_native import Wanted, convert
@@ -21,12 +22,6 @@ from understudy.model import AddressResource, Failback, FailbackKind, OcfResourc
 from understudy.units import MILLISECOND, SECOND
 
 FOLDERS = sorted(path.parent for path in (HERE / "heartbeat").glob("*/ha.cf"))
-VIRTUAL = {
-    "apache-pair": ("192.168.58.100/24/eth0",),
-    "apache-nfs-serial": ("9.22.7.46/24/eth0",),
-    "lvs-pair": ("192.168.2.254/24/eth0",),
-}
-"""What the published files leave to the machine."""
 
 
 def _same(path: Path, text: str) -> None:
@@ -184,8 +179,6 @@ def test_keys_never_show() -> None:
 
 
 def _resources(line: str, **changes: object):
-    from dataclasses import replace
-
     reading = read_heartbeat(texts(haresources=f"ha01 {line}\n"), replace(HA01, **changes))  # type: ignore[arg-type]
     return reading.files.groups[0].group.resources if reading.files else [str(problem) for problem in reading.problems]
 
@@ -217,6 +210,32 @@ def test_search_order_of_scripts_and_units() -> None:
     assert dict(found[5].parameters) == {"email": "root", "subject": "moved"}
 
 
+def test_scripts_of_the_old_package_are_their_agents_where_it_is_gone() -> None:
+    """The arguments as the scripts of Debian's heartbeat 3.0.6 hand them to the agents."""
+    found = _resources(
+        "portblock::tcp::80,443::block WAS::/opt/was.xml WAS::9080 ids::/opt/ids::shop::onconfig SendArp::10.0.0.9/eth1"
+    )
+    assert [dict(item.parameters) for item in found] == [
+        {"protocol": "tcp", "portno": "80,443", "action": "block"},
+        {"config": "/opt/was.xml"},
+        {"port": "9080"},
+        {"informixdir": "/opt/ids", "informixserver": "shop", "onconfig": "onconfig"},
+        {"ip": "10.0.0.9", "nic": "eth1"},
+    ]
+    assert [item.exclusive for item in found] == [False, False, False, True, False]
+    assert {(item.limits.start, item.limits.stop) for item in found} == {(300 * SECOND, 60 * SECOND)}
+
+
+def test_a_script_around_the_init_script_is_missed_by_name() -> None:
+    files = texts("keepalive 1\ndeadtime 10\nbcast eth0 eth1\nnode ha01 ha02\nauto_failback on\n")
+    hook = "/etc/ha.d/resource.d/startstop"
+    for scripts, told in (({"startstop": hook}, True), ({"startstop": "/etc/init.d/startstop"}, False), ({}, False)):
+        problems = read_heartbeat(files, replace(HA01, scripts={**HA01.scripts, **scripts}), here=True).problems
+        assert [problem.severity for problem in problems if f"{hook} is not called any more" in problem.text] == [
+            "warning"
+        ] * told
+
+
 def test_a_node_converts_by_what_it_knows() -> None:
     """Its own address on the device of bcast, the other's from /etc/hosts; nothing needs to be asked."""
     cf = "keepalive 1\ndeadtime 10\nbcast eth1\nping router\nauto_failback on\nnode ha01 ha02\n"
@@ -230,6 +249,16 @@ def test_a_node_converts_by_what_it_knows() -> None:
     ]
     assert cluster.ping == ("192.168.58.1",)
     assert cluster.groups[0].addresses[0].device == "eth0"
+
+
+def test_scripts_that_are_still_run_out_of_the_old_folder_are_named() -> None:
+    """Who takes /etc/ha.d away when the pair is native takes these away, too."""
+    reading = read_heartbeat(texts(haresources="ha01 192.168.58.100/24/eth0 httpd test1\n"), HA01)
+    made = convert(reading, "ha.cf", Wanted(), HA01)
+    kept = "/etc/ha.d/resource.d/test1 is still run: keep it when ha.cf, haresources and authkeys are taken away"
+    assert [note for note in made.notes if "still run" in note] == [kept]
+    assert made.text is not None
+    assert f"# - {kept}" in made.text
 
 
 def test_ucast_lines_of_both_nodes() -> None:
@@ -270,25 +299,52 @@ def test_a_case_reads_like_the_standard_files() -> None:
 
 
 def test_the_documented_table_has_every_directive() -> None:
-    """Each once, "no effect" just for those that are warned of, and "read" for what a node of an old pair does not do."""
-    read = {"stonith", "stonith_host", "watchdog", "respawn", "failfast", "apiauth"}
+    """Each once, and "no effect" just for those that are warned of."""
     page = (HERE.parent.parent / "docs" / "heartbeat.md").read_text("utf-8")
     table = page.split("### Directives of ha.cf")[1].split("###")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
     found = [(word, row[2].strip()) for row in rows for word in re.findall(r"`(\w+)`", row[1])]
     assert sorted(found) == sorted(
-        (word, "no effect" if word in WITHOUT_EFFECT else "read" if word in read else "done")
-        for word in set(DIRECTIVES)
+        (word, "no effect" if word in WITHOUT_EFFECT else "done") for word in set(DIRECTIVES)
     )
 
 
-def test_what_shall_not_be_shown() -> None:
-    """Parameters of a STONITH device may be passwords."""
-    reading = read_heartbeat(folder(HERE / "heartbeat" / "every-directive"))
-    made = convert(reading, "ha.cf", Wanted({"shop-a": ("10.0.0.1",), "shop-b": ("10.0.0.2",)}))
+def test_a_stonith_device_becomes_a_fence_device() -> None:
+    """Each node has one: then the confirmed end of the other stands for its vote. What a type ends is known by its name."""
+    cf = "deadtime 5\nkeepalive 1\nauto_failback on\nucast eth1 192.0.2.2\nbcast eth2\nnode ha01 ha02\n"
+    lines = "stonith_host ha01 external/ipmi ha02 192.0.2.200 admin secret lan\nstonith_host ha02 apcmaster 192.0.2.9 apc word\n"
+    addresses = Wanted({"ha01": ("10.0.0.1",), "ha02": ("10.0.0.2",)})
+    reading = read_heartbeat(texts(cf + lines))
+    made = convert(reading, "ha.cf", addresses)
+    assert made.text is not None, made.problems
+    cluster = read(made.text, "cluster.toml").cluster
+    assert cluster is not None
+    assert cluster.quorum is Quorum.FENCE
+    assert [(item.program, item.arguments, item.targets) for item in cluster.fences] == [
+        ("external/ipmi", ("ha02", "192.0.2.200", "admin", "secret", "lan"), (("ha02", ""),)),
+        ("apcmaster", ("192.0.2.9", "apc", "word"), (("ha01", ""),)),
+    ]
+    assert not any(item.resets for item in cluster.fences), "natively off is off"
+    made = convert(read_heartbeat(texts(cf + "stonith external/ssh /etc/ha.d/ssh.conf\n")), "ha.cf", addresses)
     assert made.text is not None
-    assert "stonith_host shop-a external/ipmi ...:" in made.text
-    assert "secret" not in made.text
+    assert "# - the STONITH device external/ssh cannot be used natively: docs/fencing.md" in made.text
+    assert "[fence" not in made.text
+    made = convert(read_heartbeat(texts(cf + "stonith ipmilan /etc/ha.d/ipmi.conf\n")), "ha.cf", addresses)
+    assert made.text is not None
+    assert 'stonith = ["ipmilan"]\nnodes = ["ha01", "ha02"]\nparameters_file = "/etc/ha.d/ipmi.conf"' in made.text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stonith_host * null ha01 ha02", "the device null counts as none"),
+        ("stonith suicide /dev/null", "the device suicide counts as none"),
+        ("stonith_host * external/ssh ha01 ha02", "external/ssh proves little"),
+    ],
+)
+def test_a_device_that_ends_nobody_is_told(line: str, said: str) -> None:
+    reading = read_heartbeat(texts(f"node ha01 ha02\nbcast eth1\n{line}\n"))
+    assert any(said in problem.text for problem in reading.problems), reading.problems
 
 
 @pytest.mark.parametrize(("deadtime", "heartbeat"), [("3", 1000), ("4", 1000), ("2900ms", 580)])

@@ -104,3 +104,25 @@ def _judge(cf: bytes, haresources: bytes, authkeys: bytes) -> None:
     if reading.files is not None:
         nodes = {node: (f"10.9.0.{number}",) for number, node in enumerate(reading.files.nodes[:15], 1)}
         convert(reading, "ha.cf", Wanted(nodes))
+
+
+@pytest.mark.parametrize(
+    ("cf", "resources"),
+    [
+        (CF, "ha01 test1\nha01 192.168.58.100/24/eth0 httpd\n"),
+        (CF + "stonith_host ha02 external/ipmi ha01 10.0.0.9 admin secret lan\n", "ha01 test1\n"),
+        (CF + "stonith_host * external/ipmi ha01 10.0.0.9 admin secret lan\n", "ha01 test1\n"),
+        (CF.replace("ha01 ha02", "ha01"), "ha01 test1\n"),
+        (CF, "ha01 MailTo::root\n"),
+    ],
+    ids=["another line has one", "a device of the other", "a device of all", "one node", "nothing exclusive"],
+)
+def test_a_question_that_can_be_asked_or_is_not_needed_is_not_warned_of(cf: str, resources: str) -> None:
+    said = [problem.text for problem in read_heartbeat(texts(cf, resources)).problems]
+    assert not any("cannot ask" in text for text in said), said
+
+
+def test_a_device_that_proves_nothing_or_is_for_the_other_node_does_not_stand_for_the_question() -> None:
+    for device in ("stonith_host ha02 ssh ha01", "stonith_host ha01 external/ipmi ha02 10.0.0.9 admin secret lan"):
+        said = [problem.text for problem in read_heartbeat(texts(f"{CF}{device}\n", "ha01 test1\n")).problems]
+        assert any("ha02 cannot ask the service network" in text for text in said), (device, said)

@@ -1,6 +1,7 @@
-"""Other people's real files, which are not copied here: read where UNDERSTUDY_SHARED names a folder that has them.
+"""Other people's real files, read unchanged where UNDERSTUDY_SHARED names a folder that has them.
 
-What they must mean is told in our own words.
+What those of ``reference/configs`` must mean is told in our own words; the folders of ``scenarios`` are those of heartbeat/ here,
+with what is said about them, what was read, and their native form.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import os
 from pathlib import Path
 
 import pytest
-from heartbeat_helpers import CF, KEYS, texts
+from config_helpers import HERE
+from heartbeat_helpers import CF, KEYS, VIRTUAL, folder, meaning, texts
 
 from understudy.config.heartbeat import read_heartbeat
 from understudy.config.heartbeat_native import Wanted, convert
+from understudy.config.validate import read
 from understudy.heartbeat_files import AutoFailback, MediumKind
-from understudy.model import AddressResource, OcfResource, ResourceDResource
+from understudy.model import AddressResource, FailbackKind, OcfResource, ResourceDResource
 from understudy.units import SECOND
 
-SHARED = Path(os.environ.get("UNDERSTUDY_SHARED", "")) / "reference" / "configs"
+ROOT = Path(os.environ.get("UNDERSTUDY_SHARED", ""))
+SHARED = ROOT / "reference" / "configs"
+SCENARIOS = sorted(path.parent for path in (ROOT / "scenarios").glob("*/ha.cf")) if ROOT.name else []
 pytestmark = pytest.mark.skipif(
     not os.environ.get("UNDERSTUDY_SHARED") or not SHARED.is_dir(),
     reason="UNDERSTUDY_SHARED names no folder with reference/configs",
@@ -97,3 +102,48 @@ def test_the_script_called_apache() -> None:
     assert [(group.node, [item.id for item in group.group.resources]) for group in files.groups] == [
         ("web2", ["address 192.168.230.20", "apache"])
     ]
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name)
+def test_a_published_scenario_is_read_as_its_copy_here(path: Path) -> None:
+    """What it means stands in meaning.txt, its conversion in native.toml, both written to be read."""
+    copy = HERE / "heartbeat" / path.name
+    reading = read_heartbeat(folder(path), asked=VIRTUAL.get(path.name, ()))
+    assert reading.files is not None
+    said = read_heartbeat(folder(path))
+    assert "".join(f"{problem}\n" for problem in said.problems) == (copy / "said.txt").read_text()
+    assert said.files is not None
+    assert meaning(said.files) == (copy / "meaning.txt").read_text()
+    addresses = {node: (f"10.9.1.{number}", f"10.9.2.{number}") for number, node in enumerate(reading.files.nodes, 1)}
+    assert convert(reading, "ha.cf", Wanted(addresses)).text == (copy / "native.toml").read_text()
+
+
+def test_all_scenarios_of_heartbeat_are_here() -> None:
+    assert {path.name for path in SCENARIOS} == {"apache-pair", "apache-nfs-serial", "lvs-pair", "start-stop-script"}
+
+
+@pytest.mark.parametrize(
+    ("cf", "resources", "virtual"),
+    [
+        ("hacf-01-ucast-watchdog.cf", "s1 192.168.1.7/24/eth0\n", ()),
+        ("hacf-02-minimal.cf", "haresources-01-ipaddr-apache", ()),
+        ("hacf-03-drbd-pair.cf", "haresources-02-mailto-drbd-filesystem-mysql", ("192.168.50.103/24/eth1",)),
+    ],
+)
+def test_each_converts_into_a_native_file_that_means_the_same(
+    cf: str, resources: str, virtual: tuple[str, ...]
+) -> None:
+    lines = resources if "\n" in resources else _text(resources)
+    reading = read_heartbeat(texts(_text(cf).replace("pacemaker on", ""), lines), asked=virtual)
+    assert reading.files is not None
+    nodes = {node: (f"10.9.1.{number}", f"10.9.2.{number}") for number, node in enumerate(reading.files.nodes, 1)}
+    made = convert(reading, "ha.cf", Wanted(nodes))
+    assert made.text is not None
+    cluster = read(made.text, "cluster.toml").cluster
+    assert cluster is not None
+    assert cluster.dead_time == reading.files.deadtime
+    assert [(group.prefer, group.resources) for group in cluster.groups] == [
+        (group.group.prefer, group.group.resources) for group in reading.files.groups
+    ]
+    failback = FailbackKind.NEVER if reading.files.auto_failback is AutoFailback.OFF else FailbackKind.WHEN_HEALTHY
+    assert [group.failback.kind for group in cluster.groups] == [failback]

@@ -46,6 +46,7 @@ from understudy.model import (
     ScriptResource,
     SourceAddressResource,
     SystemdResource,
+    stages_of,
 )
 from understudy.probes import CommandCheck, HttpCheck, PingCheck, Probe, Reach, TcpCheck
 from understudy.units import HOUR, MILLISECOND, MINUTE, SECOND
@@ -245,7 +246,9 @@ def _groups(draw: st.DrawFn, nodes: list[str]):
             | _hours().map(lambda hours: Failback(FailbackKind.WITHIN, hours=hours))
         )
         prefer = tuple(draw(st.permutations(nodes))[: draw(st.integers(0, len(nodes)))])
-        groups.append(Group(name, tuple(resources), prefer, failback, draw(st.integers(SECOND, 24 * HOUR))))
+        stages = stages_of(sorted(draw(st.integers(0, 2)) for _ in resources)) if draw(st.booleans()) else ()
+        stop = draw(st.integers(SECOND, 24 * HOUR))
+        groups.append(Group(name, tuple(resources), prefer, failback, stop, stages=stages))
         reach = st.builds(
             Reach, st.sampled_from([("192.168.9.1",), ("192.168.9.1", "2001:db8::9")]), st.integers(SECOND, HOUR)
         )

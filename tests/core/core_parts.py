@@ -116,6 +116,7 @@ def state(
     age: Duration = 0,
     quiet: bool = False,
     standby: bool = False,
+    leaving: bool = False,
     digest: str = "d1",
     holds: tuple[Hold, ...] = (),
     votes: tuple[Vote, ...] = (),
@@ -132,9 +133,8 @@ def state(
     known = () if names is None else (Heard(reader, names, age, knows),)
     own = incarnation_of(node) if incarnation is None else incarnation
     said = (*known, *heard)
-    return NodeState(
-        node, own, number, sent_at, dead_time, digest, quiet, standby, holds, votes, said, groups, wishes=wishes
-    )
+    words = (quiet, standby, holds, votes, said, groups)
+    return NodeState(node, own, number, sent_at, dead_time, digest, *words, wishes=wishes, leaving=leaving)
 
 
 def of(kind: type[Kind], effects: Iterable[object]) -> list[Kind]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
 from core_parts import address, group, program
 
 from understudy.core.execution import Execution
-from understudy.core.parts import Fact, Wanted
+from understudy.core.parts import Fact, Operation, Wanted
 from understudy.effects import AddAddresses, Effect, RemoveAddresses, RunAgent
 from understudy.events import Outcome
 from understudy.model import Resource
@@ -20,8 +21,11 @@ OK, NOT_RUNNING, FAILED, UNKNOWN = Outcome.OK, Outcome.NOT_RUNNING, Outcome.FAIL
 class Walk:
     """An execution, told things in short words."""
 
-    def __init__(self, *resources: Resource, present: tuple[str, ...] = (), manager: bool = True) -> None:
-        self.execution = Execution(group("site", *resources, stop=30 * SECOND), count(1).__next__, frozenset(present))
+    def __init__(
+        self, *resources: Resource, present: tuple[str, ...] = (), manager: bool = True, stages: tuple[int, ...] = ()
+    ) -> None:
+        site = replace(group("site", *resources, stop=30 * SECOND), stages=stages)
+        self.execution = Execution(site, count(1).__next__, frozenset(present))
         self.now: Instant = 100
         if manager:
             self.execution.manager_changed(True, self.now)
@@ -36,9 +40,16 @@ class Walk:
 
     def end(self, outcome: Outcome = OK, why: str = "") -> str:
         """The operation under way ends; returns the next."""
-        operation = self.execution.operation
+        operation = only_operation(self.execution)
         assert operation is not None, "nothing is under way"
         assert self.execution.finished(operation.op, outcome, why, self.now)
+        return self.go()
+
+    def ended(self, name: str, outcome: Outcome = OK, why: str = "") -> str:
+        """As ``end``, of the operation of this resource, where several are under way."""
+        under_way = self.execution.operations.values()
+        op = next(item.op for item in under_way if any(one.id.endswith(name) for one in item.resources))
+        assert self.execution.finished(op, outcome, why, self.now)
         return self.go()
 
     def later(self, span: Duration) -> str:
@@ -60,6 +71,12 @@ class Walk:
             todo = self.end(NOT_RUNNING if todo.startswith("monitor") else OK)
         self.facts()
         return self
+
+
+def only_operation(execution: Execution) -> Operation | None:
+    """What is under way, where no stages are."""
+    assert len(execution.operations) <= 1, "two operations at once"
+    return next(iter(execution.operations.values()), None)
 
 
 def text(effects: list[Effect]) -> str:

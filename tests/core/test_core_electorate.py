@@ -106,6 +106,8 @@ def test_the_change_is_told_counted_and_taken_back() -> None:
     after = replace(cluster(nodes=("ha01", "ha02", "ha03")), digest="22222222")
     found.tell(Reconfigured(after))
     assert "ha03 is added: until every member" in notes(found.effects)
+    shown = found.node.snapshot(found.now).quorum
+    assert (shown.text, shown.needs) == ("partition with quorum", "2 of 3 and 3 of 4")
     assert found.node.others == ("ha02", "arbiter", "ha03")
     assert found.node.steward.joint == found.node.electorate.sets
     assert "under way" in found.node.objection(replace(cluster(nodes=("ha01", "ha02", "ha04")), digest="44444444"))
@@ -124,7 +126,9 @@ def test_a_node_that_is_taken_out_by_its_own_file_lets_go_and_says_so() -> None:
     found.pass_time(BEAT, "ha02", "arbiter")
     assert "ha01 is no longer in the cluster" in notes(found.effects)
     assert [item.message.group for item in of(Send, found.effects) if isinstance(item.message, Release)] == ["site"]
-    assert "no longer in the cluster" in found.node.snapshot(found.now).quorum.text
+    shown = found.node.snapshot(found.now)
+    assert [text for text in shown.warnings if "no longer in the cluster" in text]
+    assert ":" not in shown.quorum.text, "the long text stands once, among the warnings"
     found.pass_time(10 * DEAD, "ha02", "arbiter")
     assert found.node.electorate.out
     assert not of(Settled, found.effects), "it never counts without itself"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from core_parts import address, of, program, script
-from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site
+from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, only_operation, site
 
-from understudy.core.execution import ADDRESS_LIMIT, SLACK
+from understudy.core.execution import ADDRESS_LIMIT, SLACK, WATCH_INTERVAL
 from understudy.core.failures import GAVE_UP_PAUSE
 from understudy.core.parts import STOP_RETRY, Wanted
 from understudy.core.stopping import FAILED_STOPS, STOP_RETRY_MOST
@@ -24,9 +24,9 @@ def test_starts_in_order_and_addresses_side_by_side_in_one_batch() -> None:
     assert walk.go() == "", "one operation at a time"
     assert walk.states() == ["starting", "starting", "unknown", "unknown", "stopped"]
     assert walk.end() == "monitor disk", "nothing is started whose state is unknown"
+    assert walk.end(NOT_RUNNING) == "monitor httpd", "nor beneath what may run"
     assert walk.end(NOT_RUNNING) == "start disk"
-    assert walk.end() == "monitor httpd"
-    assert walk.end(NOT_RUNNING) == "start httpd"
+    assert walk.end() == "start httpd"
     assert walk.end() == "add 3"
     assert walk.execution.phase() is Phase.STARTING
     assert walk.end() == ""
@@ -124,7 +124,7 @@ def test_every_operation_has_a_deadline_and_no_answer_is_no_success() -> None:
 def test_a_late_answer_is_not_taken_for_another_operation() -> None:
     walk = Walk(program("httpd"))
     walk.want(Wanted.RUN)
-    late = walk.execution.operation
+    late = only_operation(walk.execution)
     assert late is not None
     walk.later(MINUTE)
     assert not walk.execution.finished(late.op, OK, "", walk.now)
@@ -196,7 +196,7 @@ def test_the_pause_after_giving_up_is_at_least_five_seconds() -> None:
         walk.execution.failed("httpd", "died", walk.now)
         walk.go()
         walk.end()
-        if walk.execution.operation:
+        if only_operation(walk.execution):
             walk.end()
     assert walk.execution.parts[-1].start_again_at == walk.now + GAVE_UP_PAUSE
 
@@ -263,12 +263,12 @@ def test_what_does_not_stop_holds_the_rest_up_for_the_stop_timeout_if_exclusive_
     walk = Walk(program("disk"), program("httpd", exclusive=exclusive)).running()
     walk.want(Wanted.STOP)
     while walk.now < 100 + 30 * SECOND - 1:
-        if walk.execution.operation is not None:
+        if only_operation(walk.execution) is not None:
             assert walk.end(FAILED) == "monitor httpd"
             assert walk.end(UNKNOWN) == ""
         assert walk.states()[0] == "running"
         walk.later(min(walk.execution.next_deadline(), 100 + 30 * SECOND - 1) - walk.now)
-    assert walk.execution.operation is None
+    assert only_operation(walk.execution) is None
     assert walk.later(1) == ("" if exclusive else "stop disk")
 
 
@@ -289,6 +289,17 @@ def test_a_program_is_monitored_at_its_interval_and_restarted_when_that_fails() 
     assert walk.end() == "start httpd"
 
 
+@pytest.mark.parametrize("maintenance", [False, True])
+def test_monitors_that_take_as_long_as_their_interval_leave_none_out(maintenance: bool) -> None:
+    walk = Walk(*(program(name, interval=SECOND) for name in ("a", "b", "c"))).running()
+    walk.execution.watching = maintenance
+    todo = [walk.later(SECOND)]
+    for _ in range(8):
+        walk.now += SECOND
+        todo.append(walk.end())
+    assert {word: todo.count(word) for word in todo} == {"monitor a": 3, "monitor b": 3, "monitor c": 3}
+
+
 def test_a_program_without_an_interval_is_not_monitored() -> None:
     walk = Walk(program("httpd", interval=0)).running()
     assert walk.execution.next_deadline() == NEVER
@@ -303,3 +314,40 @@ def test_a_monitor_without_an_answer_is_the_managers_fault_not_the_programs() ->
     assert (walk.states(), walk.facts()) == (["running"], [])
     assert walk.later(10 * SECOND) == "monitor httpd", "and it goes on being asked"
     assert walk.end(UNKNOWN) == "stop httpd"
+
+
+@pytest.mark.parametrize("outcome", [UNKNOWN, FAILED])
+def test_in_maintenance_a_program_that_could_not_be_asked_is_asked_again(outcome: Outcome) -> None:
+    """A new daemon finds it in maintenance, and one monitor takes too long: the end of the maintenance would stop it."""
+    walk = Walk(program("web"))
+    walk.execution.watching = True
+    assert walk.want(Wanted.RUN) == "monitor web"
+    for _ in range(2):
+        assert walk.end(outcome) == ""
+        assert walk.states() == ["failed"]
+        assert walk.execution.next_deadline() == walk.now + WATCH_INTERVAL
+        assert walk.later(WATCH_INTERVAL) == "monitor web"
+    assert walk.end() == ""
+    assert [fact.why for fact in walk.facts()] == ["web runs again"]
+    walk.execution.watching = False
+    assert walk.go() == ""
+    assert walk.states() == ["running"]
+
+
+def test_what_did_not_stop_before_the_maintenance_and_was_mended_in_it_is_left_alone_after_it() -> None:
+    walk = Walk(program("web", interval=20 * SECOND, exclusive=True)).running()
+    walk.execution.failed("web", "died", walk.now)
+    assert walk.go() == "stop web"
+    assert walk.end(FAILED) == "monitor web"
+    assert walk.end(UNKNOWN) == ""
+    assert walk.later(SECOND) == "stop web"
+    assert walk.end(FAILED) == "monitor web"
+    assert walk.end(UNKNOWN) == ""
+    assert walk.execution.phase() is Phase.STUCK
+    walk.execution.watching = True
+    assert walk.go() == ""
+    assert walk.later(20 * SECOND) == "monitor web"
+    assert walk.end() == ""
+    assert walk.execution.phase() is Phase.STARTED
+    walk.execution.watching = False
+    assert walk.go() == ""

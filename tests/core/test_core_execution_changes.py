@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 from core_parts import address, group, program, script
-from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, site, text
+from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, only_operation, site, text
 
 from understudy.core.execution import Execution
 from understudy.core.parts import State, Wanted
@@ -97,7 +97,7 @@ def test_addresses_do_not_depend_on_the_manager() -> None:
     walk = Walk(address(1))
     walk.want(Wanted.RUN)
     walk.execution.manager_changed(False, walk.now)
-    assert walk.execution.operation is not None
+    assert only_operation(walk.execution) is not None
     walk.end()
     assert walk.states() == ["running"]
 
@@ -110,9 +110,10 @@ def test_only_exclusive_programs_wait() -> None:
     walk.execution.hold_programs_until = walk.now + 30 * SECOND
     walk.want(Wanted.RUN)
     assert walk.end() == "monitor httpd"
-    walk.end(NOT_RUNNING)
-    assert walk.end() == "monitor db", "whether it runs here may be asked"
-    assert walk.end(NOT_RUNNING) == ""
+    assert walk.end(NOT_RUNNING) == "monitor db", "whether it runs here may be asked"
+    assert walk.end(NOT_RUNNING) == "monitor cron"
+    assert walk.end(NOT_RUNNING) == "start httpd"
+    assert walk.end() == ""
     assert walk.execution.next_deadline() == walk.now + 30 * SECOND
     assert walk.later(30 * SECOND - 1) == ""
     assert walk.later(1) == "start db"
@@ -159,7 +160,7 @@ def test_parts_that_do_not_stop_hold_the_release_up_for_the_stop_timeout_exclusi
     assert not execution.safe_to_release(began + 30 * SECOND - 1)
     assert execution.safe_to_release(began + 30 * SECOND) is not exclusive
     walk.later(SECOND)
-    if execution.operation is not None:
+    if only_operation(execution) is not None:
         walk.end(OK)
     assert execution.safe_to_release(walk.now)
 
@@ -242,7 +243,7 @@ def test_addresses_that_cannot_be_taken_off_are_tried_again_after_a_pause() -> N
 def test_a_lost_lease_does_not_wait_for_what_is_under_way() -> None:
     walk = Walk(address(1), program("httpd"))
     walk.want(Wanted.RUN)
-    adding = walk.execution.operation
+    adding = only_operation(walk.execution)
     assert adding is not None
     assert text(walk.execution.remove_addresses(walk.now, "the lease ended")) == "remove 1"
     assert not walk.execution.finished(adding.op, OK, "", walk.now), "the answer to the add comes after the removal"

@@ -258,6 +258,10 @@ def test_our_own_stop_that_hangs_is_said() -> None:
     assert "nobody takes it over before it has stopped on ha01" in coming
     assert "understudy move" not in coming
     assert "understudy confirm-off ha01" in coming
+    assert "understudy start" not in coming
+    core.tell(AdminRequest(2, "stop", "site", "", "anna"))
+    assert shown.groups[0].prospects == core.node.snapshot(core.now).groups[0].prospects[:-1]
+    assert "then `understudy start site`" in core.node.snapshot(core.now).groups[0].prospects[-1]
     assert sum("is stuck here" in text for text in shown.warnings) == 1
     assert core.node.steward.claims.held("site") is not None, "the lease is kept: nobody may start it"
 

@@ -9,6 +9,8 @@ from core_parts import BEAT, DEAD, Core, address, cluster, group, messages, of, 
 from test_core_fencing import HIS, after_a_lost_holder, answer, database, device, fences, started
 
 from understudy.core import awaiting
+from understudy.core.charge import Charge
+from understudy.core.leases import Claim
 from understudy.effects import Action, Reply, RunAgent
 from understudy.events import AdminRequest, Outcome
 from understudy.messages import Bid, GroupReport, Hold, Phase, Unfinished
@@ -94,13 +96,18 @@ def test_a_group_may_be_called_operator() -> None:
     assert not of(Reply, core.effects)[-1].ok
 
 
-@pytest.mark.parametrize("newest_only", [False, True], ids=["all are named", "by an earlier version"])
-def test_who_said_stopped_and_is_not_named_is_waited_for_only_if_a_voter_may_hide_it(newest_only: bool) -> None:
+def taken_once_it_was_off() -> tuple[Core, Charge, Claim]:
     core = after_a_lost_holder()
     answer(core)
-    steward = core.node.steward
-    charge, claim = steward.charges["site"], steward.claims.held("site")
+    claim = core.node.steward.claims.held("site")
     assert claim is not None
+    return core, core.node.steward.charges["site"], claim
+
+
+@pytest.mark.parametrize("newest_only", [False, True], ids=["all are named", "by an earlier version"])
+def test_who_said_stopped_and_is_not_named_is_waited_for_only_if_a_voter_may_hide_it(newest_only: bool) -> None:
+    core, charge, claim = taken_once_it_was_off()
+    steward = core.node.steward
     assert "ha02" not in steward.alive
     steward.fencing.targets["ha02"].confirmed_at = None  # what it has against it is only what a voter may hide
     steward.proof.stopped_at["site", "ha02"] = core.now
@@ -111,11 +118,8 @@ def test_who_said_stopped_and_is_not_named_is_waited_for_only_if_a_voter_may_hid
 
 @pytest.mark.parametrize("newest_only", [False, True], ids=["all are named", "by an earlier version"])
 def test_another_lost_holder_spoils_a_confirmation_only_if_a_voter_may_hide_more(newest_only: bool) -> None:
-    core = after_a_lost_holder()
-    answer(core)
+    core, charge, claim = taken_once_it_was_off()
     steward = core.node.steward
-    charge, claim = steward.charges["site"], steward.claims.held("site")
-    assert claim is not None
     steward.proof.unfinished("site", "ha02")
     claim.unfinished, claim.newest_only = {Unfinished(HIS + 512, "ha03")}, newest_only
     awaiting.begin(steward, charge, claim, core.now)
@@ -123,11 +127,8 @@ def test_another_lost_holder_spoils_a_confirmation_only_if_a_voter_may_hide_more
 
 
 def test_a_ballot_of_nobody_knows_whom_may_be_anybodys() -> None:
-    core = after_a_lost_holder()
-    answer(core)
+    core, charge, claim = taken_once_it_was_off()
     steward = core.node.steward
-    charge, claim = steward.charges["site"], steward.claims.held("site")
-    assert claim is not None
     steward.proof.unfinished("site", "ha02")
     claim.unfinished = {Unfinished(HIS | 0xFF)}
     awaiting.begin(steward, charge, claim, core.now)

@@ -361,7 +361,8 @@ def test_a_clean_stop_hands_over_and_then_quits() -> None:
     assert (release.successor, release.stopped) == ("ha02", True)
     kinds = [type(item).__name__ for item in found if isinstance(item, KernelLease | Quit)]
     assert kinds == ["KernelLease", "Quit"]
-    assert messages(Heartbeat, found)[-1].state.standby
+    last = messages(Heartbeat, found)[-1].state
+    assert (last.leaving, last.standby) == (True, False)
     core.now += 10 * DEAD
     assert core.tick() == [] or not messages(Heartbeat, core.effects[-1:]), "nothing is said after the end"
 

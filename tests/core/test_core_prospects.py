@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core_parts import BEAT, DEAD, Core, address, cluster, group, holding, program, settled
+from core_parts import BEAT, DEAD, Core, address, cluster, group, holding, of, program, settled
 
 from understudy.core.placement import MOVED_HERE, stays_by_word
 from understudy.core.prospects import span
-from understudy.events import AdminRequest, ManagerChanged, PingsSeen
+from understudy.effects import Action, RunAgent
+from understudy.events import AdminRequest, Finished, ManagerChanged, Outcome, PingsSeen, ResourceFailed
 from understudy.messages import GroupReport, Hold, Phase
 from understudy.model import Failback, FailbackKind, Quorum
 from understudy.units import MILLISECOND, MINUTE, SECOND
@@ -106,6 +107,22 @@ def test_what_runs_nowhere_because_no_node_can() -> None:
     core.pass_time(BEAT, "ha02", "arbiter")
     core.beat_of("ha02", standby=True)
     assert set(prospects(core)) == {"ha01: `understudy online ha01`", "ha02: `understudy online ha02`"}
+
+
+def test_what_has_failed_too_often_is_ended_by_cleanup() -> None:
+    core = Core(cluster(group("site", program("httpd"), prefer=("ha02", "ha01"))))
+    core.words["ha02"] = {"groups": (GroupReport("site", Phase.STOPPED, False, "failed there: cannot bind"),)}
+    core.settle("ha02", "arbiter")
+    core.hold("ha02", "arbiter")
+    assert "(after a while, or at once: `understudy cleanup site`)" in prospects(core)[0]
+    runs = of(RunAgent, core.tell(ResourceFailed("site", "httpd", "ended")))
+    while runs:
+        ends = (Outcome.FAILED, "cannot bind") if runs[0].action is Action.START else (Outcome.OK, "")
+        runs = of(RunAgent, core.tell(Finished(runs[0].op, *ends)))
+    (part,) = core.node.snapshot(core.now).groups[0].resources
+    assert (part.state, part.text) == ("failed", "start: cannot bind; tried again in 2m30s")
+    core.tell(AdminRequest(1, "cleanup", "site", "", "anna"))
+    assert not core.node.snapshot(core.now).groups[0].resources[0].text.startswith("start: cannot bind; tried again")
 
 
 def test_a_node_that_has_no_manager_for_programs() -> None:

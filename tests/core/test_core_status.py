@@ -24,7 +24,7 @@ from core_parts import (
 from understudy.core.status import RECENT
 from understudy.events import AddressGone, ManagerChanged, PingsSeen, Received, RivalSeen, ShutdownAsked, Stalled
 from understudy.messages import GroupReport, Heard, Heartbeat, Hold, Phase
-from understudy.model import Quorum
+from understudy.model import Quorum, Reach
 from understudy.snapshot import GroupStatus, LinkStatus, NodeStatus, Snapshot
 from understudy.units import SECOND
 
@@ -164,8 +164,44 @@ def test_our_own_standby(leaving: bool) -> None:
     core.pass_time(BEAT)
     if leaving:
         core.tell(ShutdownAsked())
-    assert node(core, "ha01").standby
+    own = node(core, "ha01")
+    assert (own.standby, own.leaving) == (not leaving, leaving)
     assert shown(core).standby is not leaving
+
+
+def test_a_member_that_was_stopped_cleanly_is_not_in_standby() -> None:
+    core = settled()
+    core.beat_of("ha02", leaving=True, groups=())
+    other = node(core, "ha02")
+    assert (other.state, other.standby, other.leaving) == ("up", False, True)
+    assert shown(core).groups[0].not_on["ha02"] == "it is being stopped"
+    core.pass_time(3 * DEAD, "arbiter")
+    other = node(core, "ha02")
+    assert (other.state, other.standby, other.leaving) == ("lost", False, True)
+    assert shown(core).groups[0].not_on["ha02"].startswith("its daemon was stopped, silent for")
+
+
+def test_a_member_that_died_while_it_was_stopped_is_lost() -> None:
+    core = settled()
+    core.beat_of("ha02", leaving=True, groups=(GroupReport("site", Phase.STOPPING, True),))
+    core.pass_time(3 * DEAD, "arbiter")
+    assert (node(core, "ha02").state, node(core, "ha02").leaving) == ("lost", False)
+
+
+def test_which_ping_targets_of_groups_answer_where() -> None:
+    asking = replace(group("site", address(100)), stays_where=Reach(("192.0.2.1", "192.0.2.2"), SECOND))
+    core = Core(cluster(asking))
+    core.start()
+    assert node(core, "ha01").reaches is None, "not known yet"
+    core.tell(PingsSeen(("192.0.2.2",)))
+    core.hear(Heartbeat(replace(state("ha02"), reaches=("192.0.2.1",))), "ha02")
+    core.hear(Heartbeat(state("arbiter", groups=())), "arbiter")
+    assert [item.reaches for item in shown(core).nodes] == [("192.0.2.2",), ("192.0.2.1",), None]
+    core.pass_time(3 * DEAD)
+    assert node(core, "ha02").reaches is None, "a lost node's word counts no more"
+    plain = settled()
+    plain.tell(PingsSeen(()))
+    assert {item.reaches for item in shown(plain).nodes} == {None}, "no group asks"
 
 
 # Groups

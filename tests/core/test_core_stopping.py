@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from core_parts import address, program, script
-from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk
+from core_parts import address, group, program, script
+from execution_walk import FAILED, NOT_RUNNING, OK, UNKNOWN, Walk, only_operation
 
 from understudy.core.execution import SLACK
-from understudy.core.parts import STOP_RETRY, Wanted
+from understudy.core.parts import STOP_RETRY, Fact, State, Wanted
+from understudy.core.reload import change
 from understudy.core.stopping import FAILED_STOPS
-from understudy.effects import RunAgent
+from understudy.core.stopping import outcome as told
+from understudy.effects import Action, RunAgent
 from understudy.events import Outcome
 from understudy.messages import Phase
+from understudy.model import Limits, Resource
 from understudy.units import SECOND
 
 
@@ -61,7 +66,7 @@ def test_a_stop_without_an_answer_is_followed_by_a_look_too() -> None:
 def test_a_look_that_hangs_delays_no_stop() -> None:
     walk = Walk(script("db", exclusive=True)).running()
     walk.want(Wanted.STOP)
-    operation = walk.execution.operation
+    operation = only_operation(walk.execution)
     assert operation is not None
     walk.execution.finished(operation.op, FAILED, "exit code 1", walk.now)
     (look,) = walk.execution.advance(walk.now)
@@ -151,3 +156,137 @@ def test_what_did_not_stop_and_then_proves_to_run_or_not_is_no_longer_stuck() ->
         walk.end(outcome)
         assert walk.execution.phase() is then
         assert walk.execution.stuck() == ()
+
+
+def test_what_switches_the_machine_off_is_only_named_where_something_can() -> None:
+    walk = failed_once()
+    walk.end(FAILED)
+    walk.later(STOP_RETRY)
+    walk.facts()
+    walk.end(FAILED, "exit code 1")
+    (fact,) = walk.facts()
+    assert told(fact, True) == f"{fact.why}, unless this machine is switched off for it"
+    assert told(fact, False) == f"{fact.why}; nothing here can switch this machine off for it: end it by hand"
+    assert told(Fact("db died"), False) == "db died"
+
+
+def test_a_stop_that_is_due_above_does_not_come_before_the_look() -> None:
+    """What was given up on is stopped again and again; a machine is not switched off for want of the question in between."""
+    walk = Walk(script("db", exclusive=True), program("cache")).running()
+    assert walk.want(Wanted.STOP) == "stop cache"
+    cache = walk.execution.parts[1]
+    while walk.states()[0] == "running":
+        if walk.execution.operations:
+            walk.end(FAILED)
+        else:
+            walk.later(walk.execution.next_deadline() - walk.now)
+    assert walk.end(FAILED) == "monitor db"
+    cache.stop_again_at = walk.now + 5 * SECOND
+    assert walk.end(UNKNOWN) == ""
+    assert walk.later(STOP_RETRY) == "stop db"
+    walk.now = cache.stop_again_at
+    assert walk.end(FAILED) == "monitor db, stop cache", "which was given up on: its stop goes beside"
+    assert walk.execution.phase() is Phase.FAILED
+    walk.ended("db", NOT_RUNNING)
+    assert walk.execution.phase() is not Phase.STUCK
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_a_look_begins_beside_what_goes_on_elsewhere_in_the_group(reloaded: bool) -> None:
+    walk = Walk(script("db", exclusive=True), program("cache"), stages=(0, 0))
+    walk.want(Wanted.RUN)
+    for name in ("db", "cache"):
+        walk.ended(name, NOT_RUNNING)
+        walk.ended(name)
+    assert walk.want(Wanted.STOP) == "stop cache, stop db"
+    walk.ended("db", FAILED)
+    walk.ended("db", UNKNOWN)
+    assert walk.later(STOP_RETRY) == "stop db"
+    if reloaded:  # takes out what is still being stopped
+        after = replace(group("site", script("db", exclusive=True), stop=30 * SECOND), stages=())
+        change(walk.execution, after, frozenset(), frozenset(), walk.now)
+        walk.execution.group = after
+    assert walk.ended("db", FAILED) == "monitor db"
+    assert walk.execution.phase() is not Phase.STUCK
+    assert walk.later(2 * STOP_RETRY) == ("" if reloaded else "stop db")
+    assert walk.execution.phase() is Phase.STUCK, "put off until the next stop was due, and no longer"
+
+
+def hanging(*above: Resource, limit: int, stages: tuple[int, ...] = ()) -> Walk:
+    """An address, what must stop, what is given, and web above them, which may run twice; a monitor of each may take so long."""
+    web = replace(program("web"), limits=Limits(stop=20 * SECOND, monitor=limit * SECOND))
+    walk = Walk(address(1), program("disk", exclusive=True, interval=10 * SECOND), *above, web, stages=stages)
+    walk.want(Wanted.RUN)
+    hang(walk, "", 3)
+    assert set(walk.states()) == {"running"}
+    return walk
+
+
+def hang(walk: Walk, name: str, seconds: int) -> list[str]:
+    """What is begun meanwhile, with the second it is begun in; those of ``name`` end at their limit, all others work."""
+    done = []
+    for second in range(seconds + 1):
+        todo = walk.later(SECOND) if second else walk.go()
+        while todo:
+            done += [f"{second} {item}" for item in todo.split(", ")]
+            for item in [item for item in walk.execution.operations.values() if item.resources[0].id != name]:
+                asked = item.action is Action.MONITOR and walk.execution.part(item.resources[0]).state is State.UNKNOWN
+                walk.execution.finished(item.op, NOT_RUNNING if asked else OK, "", walk.now)
+            todo = walk.go()
+    return done
+
+
+@pytest.mark.parametrize("limit", [5, 20, 60])
+@pytest.mark.parametrize("stages", [(), (0, 1, 2)])
+def test_what_hangs_in_stops_and_looks_holds_the_rest_up_for_the_stop_timeout(
+    limit: int, stages: tuple[int, ...]
+) -> None:
+    """Its looks fill every pause between two stops: there is no moment in which nothing is under way."""
+    walk = hanging(limit=limit, stages=stages)
+    walk.want(Wanted.STOP)
+    done = hang(walk, "web", 31)
+    assert [item for item in done if "web" not in item] == ["30 stop disk", "30 remove 1"]
+    assert walk.execution.safe_to_release(walk.now)
+    more = hang(walk, "web", 300)
+    assert "stop web" in " ".join(more), "it is stopped again and again"
+    assert "monitor web" in " ".join(more), "and asked: that is how it is seen to be gone in the end"
+
+
+@pytest.mark.parametrize("stages", [(), (0, 1, 2, 3)])
+def test_what_stands_between_is_stopped_once_before_what_is_beneath(stages: tuple[int, ...]) -> None:
+    """The stop timeout is over for it too when it is asked for the first time, and it stands on what is stopped after it."""
+    walk = hanging(program("db"), limit=60, stages=stages)
+    walk.want(Wanted.STOP)
+    done = hang(walk, "web", 29)
+    assert not [item for item in done if "web" not in item]
+    assert walk.later(2 * SECOND) == "stop db"
+    assert walk.later(SECOND) == ""
+    assert walk.ended("db", FAILED) == "monitor db, stop disk"
+
+
+@pytest.mark.parametrize("stages", [(), (0, 1, 2)])
+def test_what_hangs_after_a_failure_keeps_nothing_else_unwatched_or_without_its_address(
+    stages: tuple[int, ...],
+) -> None:
+    walk = hanging(limit=60, stages=stages)
+    walk.execution.failed("web", "died", walk.now)
+    assert hang(walk, "web", 15)[0] == "0 stop web"
+    assert walk.execution.address_gone("192.0.2.1")
+    assert walk.go() == "add 1", "beside the stop that hangs"
+    walk.ended("1")
+    done = hang(walk, "web", 200)
+    asked = [item for item in done if item.endswith("monitor disk")]
+    assert len(asked) >= 10
+    assert not [item for item in done if item not in asked and "web" not in item]
+
+
+@pytest.mark.parametrize("stages", [(), (0, 1, 2)])
+def test_what_a_reload_took_out_and_hangs_keeps_the_rest_back_for_the_stop_timeout(stages: tuple[int, ...]) -> None:
+    walk = hanging(limit=60, stages=stages)
+    after = replace(walk.execution.group, resources=(*walk.execution.group.resources[:2], program("new")))
+    change(walk.execution, after, frozenset(), frozenset(), walk.now)
+    walk.execution.group = after
+    done = hang(walk, "web", 40)
+    assert [item for item in done if "new" in item] == ["30 monitor new", "30 start new"]
+    assert [item for item in done if "monitor disk" in item], "what runs is watched"
+    assert walk.states() == ["running", "running", "running", "stopping"]

@@ -235,6 +235,45 @@ def test_a_plugin_gets_its_parameters_in_the_environment(tmp_path: Path) -> None
     assert log.read_text() == "ha01 ha02 off ha02\nha01 ha02 status\n"
 
 
+# Types of cluster-glue's program
+
+
+def a_type(kind: str, *arguments: str, resets: bool = True, file: str = "") -> FenceDevice:
+    targets = (("ha02", ""),)
+    return FenceDevice("old", FenceKind.STONITH, kind, arguments, (), targets, parameters_file=file, resets=resets)
+
+
+def test_what_a_type_is_told() -> None:
+    words, environment, said = fence_program.call(a_type("apcmaster", "10.0.0.9", "apc", "s3cret"), "off", "ha02")
+    assert words[1:] == ("-t", "apcmaster", "-F", "/dev/stdin", "-T", "reset", "ha02")
+    assert said == "10.0.0.9 apc s3cret\n"
+    assert not any("s3cret" in word for word in (*words, *environment.values()))
+    assert fence_program.call(a_type("apcmaster", resets=False), "off", "ha02")[0][-2] == "off"
+    words, _, _ = fence_program.call(a_type("apcmaster", file="/etc/apc"), "status", "ha02")
+    assert words[1:] == ("-t", "apcmaster", "-F", "/etc/apc", "-S")
+
+
+@pytest.mark.skipif(shutil.which("stonith") is None, reason="apt-get install cluster-glue")
+def test_the_real_program_says_what_became_of_it(tmp_path: Path) -> None:
+    """Of the real types some work without hardware: null agrees to everything, external/ssh knows only its own hosts."""
+    assert off(a_type("null", "ha01", "ha02")) == (Outcome.OK, "null says so")
+    parameters = tmp_path / "parameters"
+    parameters.write_text("# a comment\n\nha01 ha02\n")
+    assert off(a_type("null", file=str(parameters)))[0] is Outcome.OK
+    assert uvloop.run(fence_program.state(a_type("null", file=str(parameters)), "ha02", LIMIT)) == (True, "it answers")
+    assert off(a_type("null", file=str(tmp_path / "none")))[0] is Outcome.FAILED
+    assert off(a_type("external/ssh", "ha09"))[0] is Outcome.FAILED, "a host that it does not know"
+    assert off(a_type("external/ssh", "ha02", resets=False))[0] is Outcome.FAILED, "it knows no off"
+    assert off(a_type("no-such-type", "ha02"))[0] is Outcome.FAILED
+
+
+def test_meatware_waits_for_a_human() -> None:
+    outcome, text = off(a_type("meatware", "ha01", "ha02"))
+    assert outcome is Outcome.FAILED
+    assert "understudy confirm-off ha02" in text
+    assert uvloop.run(fence_program.state(a_type("meatware"), "ha02", LIMIT)) == (True, "a human confirms")
+
+
 # Levels, as the manager carries them out
 
 

@@ -16,6 +16,8 @@ from understudy.core.heartbeat3.node import OldNode
 from understudy.effects import (
     Action,
     AddAddresses,
+    CloseWatchdog,
+    FeedWatchdog,
     Fence,
     KernelLease,
     Note,
@@ -28,17 +30,9 @@ from understudy.effects import (
 from understudy.events import AdminRequest, Finished, ManagerChanged, Outcome, Started, TimerDue
 from understudy.fence_devices import FenceDevice, FenceKind
 from understudy.heartbeat3 import Field, FieldKind, OldMessage, text_fields
+from understudy.heartbeat_files import AutoFailback, PingNode
 from understudy.model import AddressResource, Cluster, Group, Link, Member, Quorum, Resource, Role, ScriptResource
-from understudy.old_pair import (
-    AutoFailback,
-    OldEffect,
-    OldEvent,
-    OldPair,
-    OldReceived,
-    PingNode,
-    RememberGeneration,
-    SendOld,
-)
+from understudy.old_pair import OldEffect, OldEvent, OldPair, OldReceived, RememberGeneration, SendOld
 from understudy.units import MILLISECOND, NEVER, SECOND, Duration, Instant
 
 KEEPALIVE: Duration = 500 * MILLISECOND
@@ -98,6 +92,12 @@ class Host:
     frozen_until: Instant = 0
     stopped: bool = False
     fences: Outcome = Outcome.OK
+    lies: bool = False
+    """Its device says that it has done it, and does nothing."""
+    fed: list[Instant] = field(default_factory=list)
+    """When its watchdog was fed."""
+    closed: bool = False
+    """Its watchdog was stopped."""
     slow: Duration = 20 * MILLISECOND
     broken: set[str] = field(default_factory=set)
 
@@ -237,6 +237,10 @@ class Two:
                 self.at(self.now + limit, lambda: self._probed(host, op, items))
             case Fence(op, victim, _, _, _, _):
                 self.at(self.now + 100 * MILLISECOND, lambda: self._fenced(host, op, victim))
+            case FeedWatchdog(until) if until > self.now:
+                host.fed.append(self.now)
+            case CloseWatchdog():
+                host.closed = True
             case Note(why):
                 host.notes.append(why)
             case Reply(op, ok, text):
@@ -274,7 +278,7 @@ class Two:
             self.tell(host.name, Finished(op, Outcome.OK))
 
     def _fenced(self, host: Host, op: int, victim: str) -> None:
-        if host.fences is Outcome.OK:
+        if host.fences is Outcome.OK and not host.lies:
             self.crash(victim)
         self.tell(host.name, Finished(op, host.fences, "device"))
 

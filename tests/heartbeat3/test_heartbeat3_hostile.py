@@ -12,7 +12,7 @@ import pytest
 from heartbeat3_parts import MAIL, WEB, A, B, Two
 
 from understudy.events import ShutdownAsked
-from understudy.old_pair import AutoFailback
+from understudy.heartbeat_files import AutoFailback
 from understudy.units import MILLISECOND, SECOND
 
 STEPS = ("standby", "takeover", "crash", "stop", "start", "cut", "mend", "lossy", "calm", "freeze", "deaf", "slow")
@@ -92,7 +92,7 @@ def night(seed: int, failback: AutoFailback) -> Two:
     return two
 
 
-@pytest.mark.parametrize("failback", [AutoFailback.ON, AutoFailback.OFF])
+@pytest.mark.parametrize("failback", list(AutoFailback))
 @pytest.mark.parametrize("block", range(4))
 def test_no_two_owners_and_in_the_end_one(failback: AutoFailback, block: int) -> None:
     for seed in range(block * 25, block * 25 + 25):

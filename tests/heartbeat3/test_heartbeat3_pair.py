@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from heartbeat3_parts import DEADTIME, KEEPALIVE, MAIL, START, WEB, A, B, Two, pings, up
 
 from understudy.events import LinkChanged, Outcome, PingsSeen, ShutdownAsked
-from understudy.old_pair import AutoFailback
+from understudy.fence_devices import FenceKind
+from understudy.heartbeat_files import AutoFailback
 from understudy.units import MILLISECOND, SECOND
 
 OWN = (A, B)
@@ -138,6 +141,28 @@ def test_with_a_fence_device_nothing_is_taken_before_it_has_confirmed() -> None:
     two.hosts[B].fences = Outcome.OK
     assert two.run_until(lambda: two.owners() == (B, B), 90 * SECOND)
     assert "stonith node=node-a result=OK" in two.kinds(B)
+    assert not two.doubles
+
+
+def test_of_two_of_us_that_are_cut_off_the_second_waits_before_it_fences() -> None:
+    two = up(fence=True)
+    two.links = dict.fromkeys(two.links, False)
+    two.service = False
+    assert two.run_until(lambda: two.owners() == (A, A), 10 * SECOND)
+    assert not any("stonith node=node-a" in kind for kind in two.kinds(B))
+
+
+def test_a_device_that_proves_nothing_only_permits_to_ask_the_network() -> None:
+    two = up(fence=True)
+    ssh = tuple(replace(item, kind=FenceKind.STONITH, program="external/ssh") for item in two.cluster.fences)
+    for name in (A, B):
+        host = two.hosts[name]
+        assert host.node is not None
+        host.node.fencing.follow(replace(two.cluster, fences=ssh))
+        host.lies = True
+    two.links = dict.fromkeys(two.links, False)
+    two.run(60 * SECOND)
+    assert two.owners() == OWN, "both say that the other was reset; the network says that it lives"
     assert not two.doubles
 
 

@@ -16,7 +16,8 @@ from heartbeat3_parts import MAIL, WEB, A, B, Two, short
 
 from understudy.events import ShutdownAsked
 from understudy.heartbeat3 import OldMessage, text_fields
-from understudy.old_pair import AutoFailback, OldReceived
+from understudy.heartbeat_files import AutoFailback
+from understudy.old_pair import OldReceived
 from understudy.units import MILLISECOND, SECOND, Instant
 
 RECORDINGS = Path(__file__).parent / "recordings"

@@ -38,7 +38,7 @@ def test_every_tool_has_its_old_place(tmp_path: Path) -> None:
 def test_the_launchers_work_and_say_how_they_were_called(tmp_path: Path) -> None:
     prefix = tmp_path / "a place with 'blanks'"
     assert install(prefix).returncode == 0
-    expected = {"cl_status": 1, "hb_standby": 1, "hb_takeover": 1, "ResourceManager": 1, "heartbeat": 3}
+    expected = {**dict.fromkeys(PLACES.values(), 1), "heartbeat": 3}
     words = {"cl_status": "hbstatus", "hb_standby": "foo", "hb_takeover": "foo", "heartbeat": "-s"}
     for place, name in PLACES.items():
         command = [str(prefix / place), *([words[name]] if name in words else [])]
@@ -73,6 +73,7 @@ def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
     done = install(tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert f"not ours, so nothing was written: {theirs}, {link}" in done.stderr
+    assert "stops our daemon, too: systemctl start understudy-heartbeat afterwards" in " ".join(done.stderr.split())
     assert files(tmp_path) == ["bin/cl_status", "elsewhere", "share/heartbeat/hb_standby"]
     done = install(tmp_path, "--remove")
     assert done.stdout.splitlines() == [f"{path} is left as it is: not ours" for path in (theirs, link)]

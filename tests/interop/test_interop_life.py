@@ -52,7 +52,7 @@ def test_the_old_tools_on_the_old_side_move_it_too(pair: Pair) -> None:
     never_two(pair, start)
 
 
-@beside_heartbeat()
+@beside_heartbeat(deadtime="3")  # a busy machine needs more than a second to start a process again
 def test_deaths_of_our_processes_and_an_edited_file_change_nothing(pair: Pair) -> None:
     moved_here(pair)
     ours, machine = pair.ours["ha02"], pair.machine("ha02")
@@ -86,7 +86,7 @@ def test_who_has_lost_the_router_gives_up(pair: Pair) -> None:
         "it answers all the time"
     )
     pair.stage.do("cable ha02 eth0 out")
-    until("the old one serves", lambda: pair.serves() == "ha01", 40)
+    until("the old one serves", lambda: pair.serves() == "ha01")
     never_two(pair, start)
     pair.stage.do("cable ha02 eth0 in")
     rest(3)

@@ -8,14 +8,15 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from lab_world import missing
 
-CALL = [sys.executable, "-c", "import sys; from understudy.cli.main import main; sys.exit(main())", "lab"]
+from understudy.lab.cluster import PROGRAM
+
+CALL = [*PROGRAM, "lab"]
 
 
 @pytest.fixture(autouse=True)

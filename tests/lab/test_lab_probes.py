@@ -55,6 +55,7 @@ def test_a_site_that_answers_wrongly_is_restarted_and_then_moved() -> None:
             list(stage.told()),
         )
 
+    until(lambda: all(stage.daemons[node].status() is not None for node in ("ha01", "ha02")), look)
     until(lambda: any(group_on(stage, node)["up"] for node in ("ha01", "ha02")), look)
     if group_on(stage, "ha01")["holder"] != "ha01":  # whose daemon is up first may win
         stage.do("move site ha01")

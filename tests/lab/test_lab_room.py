@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from lab_world import in_lab, missing
 
+from private_world import environment
 from understudy.lab import kernel
 from understudy.lab.few_processes import FewProcesses
 from understudy.lab.netns import LabError, Machine, Room
@@ -261,7 +262,6 @@ def test_watchers_see_who_answers_an_outage_and_two_at_once() -> None:
 
 HOLD = """
 import sys, time
-from lab_world import nothing
 from understudy.lab.few_processes import FewProcesses
 from understudy.lab.netns import Room
 room = Room(["service"]); room.add("m1", [("eth0", "service", ["10.0.0.1/24"])]); room.power_on("m1")
@@ -301,6 +301,7 @@ def test_nothing_is_left_behind(number: signal.Signals) -> None:
         [sys.executable, "-m", "understudy.lab.inside", os.path.abspath(__file__), "hold"],
         stdout=subprocess.PIPE,
         start_new_session=True,
+        env=environment(),
         text=True,
     )
     assert lab.stdout is not None

@@ -188,8 +188,15 @@ class FakePulse:
 class RunningManager:
     """A manager in a thread of its own, with its own event loop."""
 
-    def __init__(self, cluster: Cluster, runtime_dir: Path, state_dir: Path) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime_dir: Path,
+        state_dir: Path,
+        prepare: Callable[[Manager], None] = lambda _: None,
+    ) -> None:
         self.runtime_dir = runtime_dir
+        self._prepare = prepare
         self._arguments = (cluster, "a", str(runtime_dir), str(state_dir), None)
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -205,6 +212,7 @@ class RunningManager:
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
             self.manager = Manager(*self._arguments)
+            self._prepare(self.manager)
             self._ready.set()
             await self.manager.run(self._stop)
 
@@ -223,12 +231,12 @@ class RunningManager:
 
 
 @contextmanager
-def a_manager(cluster: Cluster, directory: Path) -> Any:
+def a_manager(cluster: Cluster, directory: Path, prepare: Callable[[Manager], None] = lambda _: None) -> Any:
     """A manager on ``directory``; at the end it is stopped, as are the programs that it left running."""
     runtime_dir, state_dir = directory / "run", directory / "state"
     runtime_dir.mkdir(exist_ok=True)
     state_dir.mkdir(exist_ok=True)
-    running = RunningManager(cluster, runtime_dir, state_dir)
+    running = RunningManager(cluster, runtime_dir, state_dir, prepare)
     try:
         yield running
     finally:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from understudy.adapters import running
-from understudy.adapters.old_identity import read_identity
+from understudy.adapters.old_identity import generations, read_identity
 from understudy.config.heartbeat import read_heartbeat
 from understudy.config.heartbeat_copy import HeartbeatCopy, cluster_of, write_copy
 from understudy.config.load import heartbeat_folder, load
 from understudy.effects import Level
 from understudy.errors import Refused
 from understudy.manager import drift
-from understudy.manager.old_pair import KNOWN, GenerationsFile, environment, read_generations, translated
-from understudy.pulse.assemble_old import generations
+from understudy.manager.old_pair import GenerationsFile, environment, translated
+from understudy.old_pair import GENERATIONS
 
 
 @pytest.fixture
@@ -82,21 +82,21 @@ def test_generations_outlive_the_daemon_and_the_old_program_finds_ours(tmp_path:
         file.heard({"t": "remember", "node": node, "generation": number})
     file.tried().result(timeout=20)
     file.close(20)
-    assert read_generations(str(tmp_path / KNOWN)) == generations(str(tmp_path)) == {"ha02": 7, "ha01": 105}
+    assert generations(str(tmp_path)) == {"ha02": 7, "ha01": 105}
     assert read_identity(str(home), lambda: 100).generation == 106
     another = GenerationsFile(str(tmp_path), "ha01", str(home), say)
     another.heard({"t": "remember", "node": "ha02", "generation": 8})
     another.tried().result(timeout=20)
     another.close(20)
-    assert json.loads((tmp_path / KNOWN).read_text()) == {"ha02": 8, "ha01": 105}
+    assert json.loads((tmp_path / GENERATIONS).read_text()) == {"ha02": 8, "ha01": 105}
     assert read_identity(str(home), lambda: 100).generation == 107, "an older number of ours changes nothing"
     assert said == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"ha01": "x"}', "{"])
 def test_a_file_of_generations_that_makes_no_sense_is_none(text: str, tmp_path: Path) -> None:
-    (tmp_path / KNOWN).write_text(text)
-    assert read_generations(str(tmp_path / KNOWN)) == generations(str(tmp_path)) == {}
+    (tmp_path / GENERATIONS).write_text(text)
+    assert generations(str(tmp_path)) == {}
 
 
 def test_scripts_get_what_the_old_program_gave_them(folder: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
+from collections.abc import Iterable
 
 import pytest
 import uvloop
@@ -44,6 +46,28 @@ def test_garbage_is_no_answer_and_no_exception(data: bytes, version: int, raw: b
     assert is_answer(version, raw, data, 0x1234) in (True, False)
 
 
+NOBODY = "255.255.255.255"
+"""Broadcasting is not permitted without asking for it, so nothing leaves this machine."""
+
+
+def pinged(targets: tuple[str, ...], wanted: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Which targets answered, each time that was told, until just ``wanted`` do."""
+    told: list[tuple[str, ...]] = []
+
+    async def scene() -> None:
+        pinger = Pinger(targets, 20 * MILLISECOND, SECOND, told.append)
+        task = asyncio.ensure_future(pinger.run())
+        async with asyncio.timeout(10):
+            while wanted not in told:
+                await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert pinger.trouble == ""
+
+    uvloop.run(scene())
+    return told
+
+
 def may_ping() -> bool:
     try:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
@@ -56,18 +80,39 @@ def may_ping() -> bool:
 def test_who_answers_is_told(tmp_path: object) -> None:
     if not may_ping():
         pytest.skip("this user may not send ICMP echo requests")
+    told = pinged((NOBODY, "127.0.0.1"), ("127.0.0.1",))
+    assert all(NOBODY not in answering for answering in told)
+
+
+def test_a_name_server_that_is_silent_stops_nothing() -> None:
+    """The look-up was within the event loop, and the answer was booked under the address."""
+    silent = threading.Event()
     told: list[tuple[str, ...]] = []
 
+    def look(names: Iterable[str]) -> dict[str, str]:
+        assert tuple(names) == ("router",)
+        silent.wait(30)
+        return {"router": NOBODY}
+
     async def scene() -> None:
-        # Broadcasting is not permitted without asking for it, so nothing leaves this machine.
-        pinger = Pinger(("255.255.255.255", "127.0.0.1"), 20 * MILLISECOND, SECOND, told.append)
+        pinger = Pinger(("router",), MILLISECOND, SECOND, told.append, again=0, look=look)
         task = asyncio.ensure_future(pinger.run())
         async with asyncio.timeout(10):
-            while ("127.0.0.1",) not in told:
-                await asyncio.sleep(0.005)
+            while len(told) < 3:
+                await asyncio.sleep(0)
+            assert "nobody knows an address of the ping node router" in pinger.trouble
+            silent.set()
+            while "nobody knows" in pinger.trouble:
+                await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert pinger.trouble == ""
 
     uvloop.run(scene())
-    assert all("255.255.255.255" not in answering for answering in told)
+    assert set(told) == {()}
+
+
+@pytest.mark.kernel
+def test_a_target_with_a_name_answers_by_its_name() -> None:
+    if not may_ping():
+        pytest.skip("this user may not send ICMP echo requests")
+    pinged(("localhost",), ("localhost",))

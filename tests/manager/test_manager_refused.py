@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from understudy.core.links import Drop
-from understudy.manager.refused import FEWEST, REMEDIES, RefusedLately
+from understudy.manager.refused import FEWEST, OLD_REMEDIES, REMEDIES, RefusedLately
 from understudy.units import SECOND
+from understudy.wire.heartbeat3_values import OldReason
 from understudy.wire.reject import Reason
 
 
@@ -51,6 +52,18 @@ def test_every_reason_is_one_of_the_wire_and_names_a_remedy() -> None:
     assert len(warnings) == len(REMEDIES)
     for text in warnings:
         assert re.match(r"(1 datagram was|\d+ datagrams were) refused in the last minute \([a-z-]+\): .{30}", text)
+
+
+def test_a_pair_of_heartbeat_has_remedies_of_its_own() -> None:
+    """Its keys are in authkeys; `understudy key show` is refused there."""
+    assert set(OLD_REMEDIES) <= {reason.value for reason in OldReason}
+    refused = RefusedLately(old=True)
+    refused.add({}, 0)
+    refused.add({"bad-signature": 3, "unknown-key": 1, "unsigned": 2, "other-cluster": 5}, SECOND)
+    warnings = refused.warnings(SECOND)
+    assert len(warnings) == 3
+    assert all("understudy key" not in text for text in warnings)
+    assert [text for text in warnings if "(bad-signature)" in text and "sha256sum /etc/ha.d/authkeys" in text]
 
 
 def test_a_member_that_does_not_hear_us_is_told_of_and_one_that_only_starts_is_not() -> None:

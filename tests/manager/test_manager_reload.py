@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -11,11 +12,12 @@ from typing import Any, cast
 import pytest
 
 from understudy.adapters import running
+from understudy.cli.difference_text import lines
 from understudy.config.keys import format_keys
-from understudy.config.load import examine, load_keys
+from understudy.config.load import examine, load, load_keys
 from understudy.config.render import render
 from understudy.errors import Refused
-from understudy.manager.reload import Reloads
+from understudy.manager.reload import Reloads, judge
 
 GOOD = """\
 [cluster]
@@ -26,8 +28,10 @@ dead_time = "1s"
 quorum = "majority"
 [nodes.ha01]
 links = ["192.168.107.101", "192.168.58.101"]
+capacity = 10
 [nodes.ha02]
 links = ["192.168.107.102", "192.168.58.102"]
+capacity = 10
 [witness.arbiter]
 links = ["192.168.58.9"]
 [groups.site]
@@ -38,8 +42,36 @@ resources = [
 ]
 [groups.mail]
 after = ["site"]
+apart = ["site"]
+weight = 3
 resources = [{ address = "192.168.58.110/24", device = "eth0" }]
+[groups.batch]
+with = "site"
+weight = 2
+resources = [{ command = ["/bin/sleep", "2"], name = "night" }]
 """
+
+CONTRADICTIONS = (
+    ('with = "site"', 'with = "batch"'),
+    ('with = "site"', 'with = "siet"'),
+    ('with = "site"', 'with = "site"\napart = ["site"]'),
+    ('with = "site"', 'with = ["site", "mail"]'),
+    ('prefer = ["ha01"]', 'with = "batch"'),
+    ('prefer = ["ha01"]', 'after = ["mail"]'),
+    ('after = ["site"]', 'after = ["mail"]'),
+    ('after = ["site"]', 'after = ["site", "site"]'),
+    ('after = ["site"]', 'after = "site"'),
+    ('apart = ["site"]', 'apart = ["mail"]'),
+    ('apart = ["site"]', 'apart = ["web"]'),
+    ("weight = 3", "weight = 11"),
+    ("weight = 3", "weight = -1"),
+    ("weight = 2", 'weight = "2"'),
+    ("capacity = 10", "capacity = 1"),
+    ("capacity = 10", "capacity = 0.5"),
+)
+"""What groups cannot say of each other."""
+
+CONTRADICTORY = frozenset(GOOD.replace(*change) for change in CONTRADICTIONS)
 
 
 class OnlyACluster:
@@ -50,8 +82,10 @@ class OnlyACluster:
 
 
 def spoilt(random: Random) -> str:
-    """The good file with some letters changed, left out or doubled, or a line too many or too few."""
+    """The good file with some letters changed, left out or doubled, or a line too many or too few, or with a contradiction."""
     text = GOOD
+    if random.random() < 0.3:
+        return text.replace(*random.choice(CONTRADICTIONS))
     for _ in range(random.randint(1, 3)):
         at = random.randrange(len(text))
         kind = random.randrange(4)
@@ -92,8 +126,11 @@ def test_a_thousand_invalid_edits_change_nothing(tmp_path: Path) -> None:
         return bool(caught.value.hint)
 
     while refused < 1000:
-        source.write_text(spoilt(random), errors="replace")
-        refused += asyncio.run(attempt())
+        text = spoilt(random)
+        source.write_text(text, errors="replace")
+        was_refused = asyncio.run(attempt())
+        assert was_refused or text not in CONTRADICTORY, text
+        refused += was_refused
         assert manager.cluster is cluster
         assert {path.name: path.read_bytes() for path in runtime.iterdir()} == before
 
@@ -146,3 +183,30 @@ def test_an_address_enters_a_group_only_while_no_node_runs_with_a_third_file(tmp
     attempt(after, lost="ha02", ha01=own, ha02="another")
     # What takes nothing in can always be taken up: so there is a way out.
     attempt(judged_by(GOOD.replace('prefer = ["ha01"]', 'prefer = ["ha02"]'), tmp_path), ha01=own, ha02="another")
+
+
+def test_old_warnings_come_last_and_only_as_a_number(tmp_path: Path) -> None:
+    runtime, edited = tmp_path / "run", tmp_path / "cluster.toml"
+    runtime.mkdir()
+    key = tmp_path / "cluster.key"
+    key.write_text(secrets.token_hex(32) + "\n")
+    key.chmod(0o600)
+    pair = GOOD.replace('"majority"', '"pair"').replace('[witness.arbiter]\nlinks = ["192.168.58.9"]\n', "")
+    edited.write_text(pair)
+    cluster, problems = examine(str(edited))
+    assert cluster is not None
+    before = f"{len(problems)} warning{'s' if len(problems) > 1 else ''} as before"
+    assert problems
+    running.keep(
+        str(runtime), render(replace(cluster, key_file=running.KEYS)), format_keys(load_keys(cluster)), str(edited)
+    )
+    edited.write_text("# a line more\n" + pair.replace('dead_time = "1s"', 'dead_time = "1s"\nmargin = "10ms"'))
+    said = lines(judge(str(edited), load(running.configuration(str(runtime)))).answer())
+    assert said[-1] == f"{before}: understudy check {edited}"
+    assert not [text for text in said if "warning:" in text]
+    one_link = 'links = ["192.168.58.102"]'
+    edited.write_text(pair.replace('links = ["192.168.107.102", "192.168.58.102"]', one_link))
+    said = lines(judge(str(edited), load(running.configuration(str(runtime)))).answer())
+    assert said[0].endswith("differs from what this node runs with:")
+    assert "a single heartbeat path" in said[-2]
+    assert said[-1].startswith(before)

@@ -83,6 +83,13 @@ GROUPS: tuple[Mutant, ...] = (
         "a group moves whenever a ping target answers on one node a moment before the other",
     ),
     Mutant(
+        "as-good-is-behind",
+        "reach.py",
+        "if found.get(name, most) >= most:",
+        "if found.get(name, most) > most:",
+        "a node on which as many ping targets answer as elsewhere counts as behind",
+    ),
+    Mutant(
         "behind-for-ever",
         "reach.py",
         "            charge.behind_since.pop(name, None)\n            continue",

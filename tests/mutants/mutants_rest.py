@@ -38,15 +38,15 @@ REST = (
     Mutant(
         "deaf-is-ready",
         "outlook.py",
-        "away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)",
-        "away = _still_stops(node, charge, seen.name)",
+        "away = bool(seen.bar) or _deaf(node, seen.name)",
+        "away = bool(seen.bar)",
         "a group fails back to a node that hears nothing of its holder, or at once when it hears it again",
     ),
     Mutant(
         "fails-back-while-it-stops",
         "outlook.py",
-        "away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)",
-        "away = _deaf(node, seen.name)",
+        "or _still_stops(node, charge, seen.name)",
+        "or False",
         "a group fails back to a node on which its parts have not stopped yet, and clients wait for that",
     ),
     Mutant(
@@ -152,9 +152,9 @@ REST = (
     ),
     Mutant(
         "starts-unknown",
-        "execution.py",
-        '            if part.state is State.UNKNOWN:\n                return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")\n            if part',
-        "            if part",
+        "walk.py",
+        "        if part.state is State.UNKNOWN:\n            effects += execution.begin(Action.MONITOR, (part,), now, NOT_KNOWN)\n        elif",
+        "        if",
         "a program that may run is started without asking",
     ),
     Mutant(
@@ -173,16 +173,16 @@ REST = (
     ),
     Mutant(
         "exclusive-not-held-back",
-        "execution.py",
-        "if part.resource.exclusive and now < self.hold_programs_until:",
-        "if False:",
+        "walk.py",
+        "elif not (part.resource.exclusive and now < execution.hold_programs_until):",
+        "else:",
         "exclusive parts do not wait for proof",
     ),
     Mutant(
         "stops-in-any-order",
-        "execution.py",
-        "for index in range(len(parts) - 1, down_to - 1, -1):",
-        "for index in range(down_to, len(parts)):",
+        "walk.py",
+        "for row in reversed(rows(execution, parts)):",
+        "for row in rows(execution, parts):",
         "a group is not stopped in reverse",
     ),
     Mutant(
@@ -195,8 +195,8 @@ REST = (
     Mutant(
         "gives-up-on-exclusive",
         "execution.py",
-        "return late and not must_stop(part.resource)",
-        "return late",
+        "if not late or isinstance(part.resource, AddressResource) or must_stop(part.resource):",
+        "if not late or isinstance(part.resource, AddressResource):",
         "the stop goes on over an exclusive part that has not stopped",
         "Only the order of the stop changes; release still asks for every exclusive part; scenarios of other resources see it.",
     ),
@@ -210,8 +210,8 @@ REST = (
     Mutant(
         "no-operation-deadline",
         "execution.py",
-        "if self.operation is None or now < self.operation.deadline:",
-        "if True:",
+        "for operation in [item for item in self.operations.values() if now >= item.deadline]:",
+        "for operation in list[Operation]():",
         "an operation without an answer is waited for for ever",
     ),
     Mutant(

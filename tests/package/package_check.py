@@ -107,7 +107,8 @@ def install_use_purge(package: str, base: str) -> None:
     debian.type("understudy install-compat --prefix /usr/local --remove")
     assert "understudy-join" in debian.type("zcat /usr/share/man/man8/understudy.8.gz").replace("\\-", "-")
     after_use = debian.files()
-    assert not [path for path in after_use if path not in installed and path.startswith("./usr")]
+    left = [path for path in after_use if path not in installed and path.startswith("./usr")]
+    assert not left, left
     debian.type("apt-get remove -y understudy")
     assert debian.type("cat /etc/understudy/cluster.key").startswith("#")
     assert debian.machine.processes() == [], [process.argv for process in debian.machine.processes()]
@@ -167,8 +168,10 @@ def real_systemd(package: str, base: str) -> None:
         debian.type("dpkg --install ./understudy_*.deb")
         assert processes(debian) == before
         print(debian.type("journalctl --unit understudy --no-pager"))
-        debian.type("apt-get purge -y understudy")
+        debian.type("apt-get remove -y understudy && dpkg --install ./understudy_*.deb")
         assert processes(debian) == {}
+        assert debian.type("systemctl is-enabled understudy") == "enabled\n"
+        debian.type("apt-get purge -y understudy")
         assert "could not be found" in debian.type("systemctl status understudy", expect=4)
         assert debian.type("find /etc /usr /run /var/lib -xdev -name '*understudy*'") == ""
     finally:

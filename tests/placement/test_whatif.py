@@ -78,6 +78,16 @@ def test_two_nodes_alone(quorum: Quorum, quorate: bool | None) -> None:
     assert votes(found, ["ha01", "ha02"]).quorate is False
 
 
+def test_a_pair_that_reaches_neither_the_other_nor_a_ping_target_lets_go() -> None:
+    found = cluster(group("site", "ha01"), nodes=2, quorum=Quorum.PAIR)
+    outcome = ask(found, all_up(found), ["ha02"], cut_off=["ha01"])
+    assert outcome.verdict.quorate is False
+    assert outcome.verdict.text == "ha01 reaches neither ha02 nor a ping target of the cluster, so it lets go"
+    assert outcome.moved() == [("site", "ha01", None)]
+    assert votes(found, ["ha02"], ["ha02"]).quorate, "who is down counts for nothing"
+    assert votes(found, [], ["ha01", "ha02"]).quorate, "they hear each other"
+
+
 def test_under_fence_it_says_what_it_waits_for() -> None:
     found = cluster(group("site"), nodes=2, quorum=Quorum.FENCE)
     assert "understudy confirm-off ha01" in votes(found, ["ha01"]).text

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -233,6 +233,20 @@ def test_other_keys_are_taken_up_and_only_their_names_are_said(parts: Rig, clock
     assert (said["ok"], said["names"]) == (False, [key_name(fresh), key_name(KEY)])
     assert "this line is not a key" in str(said["text"])
     assert parts.mouth.sealer is sealer
+    manager.close()
+
+
+def test_an_address_that_is_known_later_goes_to_the_media_and_not_to_the_core(parts: Rig, clock: HandClock) -> None:
+    known: list[Mapping[str, str]] = []
+    parts.loop.know = known.append
+    manager = channel.connect(parts.path)
+    manager.send({"t": "hosts", "hosts": [["peer", "10.0.0.2"]]})
+    end = time.monotonic() + 10
+    while not known:
+        assert time.monotonic() < end
+        parts.loop.turn()
+    assert known == [{"peer": "10.0.0.2"}]
+    assert all("10.0.0.2" not in repr(event) for event in parts.core.told)
     manager.close()
 
 

@@ -36,6 +36,16 @@ def test_a_lease_that_was_granted_too_late_is_taken_back_at_once(parts: Rig, clo
     assert parts.kernel.done == [("hold", "web", 20 * MILLISECOND), ("end", "web")]
 
 
+def test_a_lease_that_reached_the_kernel_late_is_told_anew_with_what_is_left(parts: Rig, clock: HandClock) -> None:
+    clock.step = 100 * MILLISECOND  # stopped again and again; the right itself lasts
+    parts.loop.performer.perform(KernelLease("web", clock.now + SECOND, "right"), clock.now)
+    assert parts.kernel.done == [("hold", "web", left * MILLISECOND) for left in (900, 700, 500)]
+    clock.step = 0
+    parts.kernel.done.clear()
+    parts.loop.performer.perform(KernelLease("web", clock.now + SECOND, "right"), clock.now)
+    assert parts.kernel.done == [("hold", "web", SECOND)]
+
+
 def test_the_core_hears_of_every_refused_lease(parts: Rig, clock: HandClock) -> None:
     parts.kernel.lease_refusal = "Operation not permitted"
     for _ in range(2):

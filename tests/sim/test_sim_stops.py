@@ -62,6 +62,37 @@ def test_a_second_program_is_found_however_long_the_starter_has_waited() -> None
     assert kinds(safety) == ["two-programs"]
 
 
+@pytest.mark.parametrize(
+    ("text", "excused"),
+    [
+        ("start disk: ok", False),
+        ("stop web: ok", False),
+        ("start disk: not running", False),
+        ("start web: failed", False),
+        ("fence n2 off: unknown", False),
+        ("operator: stop site", False),
+        ("program disk dies", False),
+        ("power off for 40 ms", False),
+        ("stop disk: failed", True),
+        ("stop disk: unknown", True),
+        ("stop web: ok (the answer is lost)", True),
+        ("start web: unknown", True),
+        ("manager killed", True),
+        ("kill, started again after 40 ms", True),
+        ("starving ends", True),
+    ],
+)
+def test_only_what_hinders_a_stop_excuses_a_second_program_for_a_while(text: str, excused: bool) -> None:
+    world, safety, one, other = watched()
+    one.manager.set_running("site", "disk", True)
+    hold(other)
+    world.run(STOP_TIMEOUT)
+    world.tell(one, text)
+    world.run(world.now + 2 * STOP_TIMEOUT - MILLISECOND)
+    other.manager.set_running("site", "disk", True)
+    assert kinds(safety) == ([] if excused else ["two-programs"])
+
+
 def test_programs_that_may_run_twice_are_nobodys_business() -> None:
     _, safety, one, other = watched()
     one.manager.set_running("site", "web", True)

@@ -38,3 +38,5 @@ def test_each_kind(tmp_path: Path) -> None:
         "`systemctl start understudy` here takes charge again",
     ]
     assert leftovers(str(tmp_path), "arbiter") == []
+    (tmp_path / "running.source").write_text(str(tmp_path))  # a folder with Heartbeat's files
+    assert "`systemctl start understudy-heartbeat` here takes charge again" in leftovers(str(tmp_path), "ha01")[1]

@@ -61,7 +61,7 @@ GRANT = BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_
 SAMPLES: tuple[Message, ...] = (
     Heartbeat(
         replace(state(), wishes=ASKED, not_up=("site",), reaches=("192.168.58.1",)),
-        (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED, reaches=())),
+        (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED, reaches=(), leaving=True)),
     ),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
     BidAnswer(
@@ -114,6 +114,7 @@ states = st.builds(
     joint=names,
     member=names,
     left=names,
+    leaving=flags,
 )
 asked = (names, unsigned, names, unsigned, names, unsigned, times)
 unfinished = st.builds(Unfinished, st.integers(1, 2**64 - 1), names)

@@ -126,6 +126,19 @@ def list_links(route: NetlinkSocket) -> tuple[SeenLink, ...] | Failure:
     return tuple(item for item in seen if item is not None)
 
 
+def links_and_addresses() -> tuple[tuple[SeenLink, ...], tuple[SeenAddress, ...]]:
+    """All devices and all addresses, asked over a socket of its own; nothing of either when the kernel does not say."""
+    try:
+        route = NetlinkSocket(netlink.NETLINK_ROUTE)
+    except OSError:
+        return (), ()
+    try:
+        links, addresses = list_links(route), list_addresses(route)
+    finally:
+        route.close()
+    return ((), ()) if isinstance(links, Failure) or isinstance(addresses, Failure) else (links, addresses)
+
+
 def prepare_devices(addresses: Iterable[AddressResource]) -> tuple[str, ...]:
     """Set ``promote_secondaries`` on the devices of IPv4 addresses (see the top of the file). Returns what could not be done.
 

@@ -22,6 +22,9 @@ from ..units import SECOND, Duration, format_duration
 from .agent_proc import Identity, describe_exit, identify, kill_group
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+STONITH = "stonith"
+"""Of Debian's cluster-glue: ``stonith -t TYPE -F FILE -T ACTION NODE``; exit code 0 is success (stonith(8))."""
+
 PLUGINS = "/usr/lib/stonith/plugins"
 PLUGIN_HELPERS = "/usr/share/cluster-glue"
 """The plugins call ``ha_log.sh``, which lies here."""
@@ -60,7 +63,7 @@ class Said:
 
 def program_path(device: FenceDevice) -> str | None:
     """Where its program lies, or None when it is not installed."""
-    name = device.program
+    name = STONITH if device.kind is FenceKind.STONITH else device.program
     if device.kind is FenceKind.EXTERNAL and not name.startswith("/"):
         folder = PLUGINS if name.startswith("external/") else os.path.join(PLUGINS, "external")
         path: str | None = os.path.join(folder, name)
@@ -71,6 +74,8 @@ def program_path(device: FenceDevice) -> str | None:
 
 def missing(device: FenceDevice) -> str:
     """The sentence for a program that is not there."""
+    if device.kind is FenceKind.STONITH:
+        return f"the program {STONITH} is not there, which {device.program} needs; Debian's package cluster-glue has it"
     package = {FenceKind.AGENT: "fence-agents", FenceKind.EXTERNAL: "cluster-glue"}.get(device.kind)
     where = f"; Debian's package {package} has such programs" if package else ""
     return f"{device.program} is not there or not executable{where}"
@@ -87,6 +92,11 @@ def call(device: FenceDevice, action: str, node: str) -> tuple[Sequence[str], Ma
     if device.kind is FenceKind.EXTERNAL:
         words = (path, action) if action == "status" else (path, action, plug or node)
         return words, {**dict(device.parameters), **base, "PATH": f"{SEARCH_PATH}:{PLUGIN_HELPERS}"}, ""
+    if device.kind is FenceKind.STONITH:
+        file = device.parameters_file or "/dev/stdin"  # what is in memory there: never on the command line
+        wish = ("-S",) if action == "status" else ("-T", "reset" if device.resets else action, plug or node)
+        environment = {**base, "PATH": f"{SEARCH_PATH}:{PLUGIN_HELPERS}"}
+        return (path, "-t", device.program, "-F", file, *wish), environment, f"{' '.join(device.arguments)}\n"
     return (path, *device.arguments, action, *((plug or node,))), base, ""
 
 
@@ -183,6 +193,8 @@ async def act(device: FenceDevice, action: str, node: str, limit: Duration) -> S
 
 async def switch(device: FenceDevice, action: str, node: str, limit: Duration) -> tuple[Outcome, str]:
     """``off`` or ``on``, confirmed by the device's own status where it has one. Only OK means that it is so."""
+    if device.by_hand:
+        return Outcome.FAILED, f"a human is asked: switch {node} off, look, then `understudy confirm-off {node}`"
     loop = asyncio.get_running_loop()
     end = loop.time() + limit / SECOND
     said = await act(device, action, node, limit)
@@ -190,7 +202,7 @@ async def switch(device: FenceDevice, action: str, node: str, limit: Duration) -
         return (Outcome.FAILED if said.missing else Outcome.UNKNOWN), said.sentence()
     if said.status != 0:
         return Outcome.FAILED, f"{device.program} {action}: {said.sentence()}"
-    if device.kind is FenceKind.EXTERNAL:
+    if device.kind in (FenceKind.EXTERNAL, FenceKind.STONITH):
         return Outcome.OK, f"{device.program} says so"
     if device.is_gate:
         return Outcome.OK, f"{device.program} permits it"
@@ -232,10 +244,12 @@ async def metadata_of(device: FenceDevice) -> str | None:
 
 async def state(device: FenceDevice, node: str, limit: Duration) -> tuple[bool, str]:
     """Whether the device works, and what it says of ``node``: for ``fence --test`` and the device's own monitor."""
+    if device.by_hand:
+        return True, "a human confirms"
     said = await act(device, "status", node, limit)
     if said.status is None:
         return False, said.sentence()
-    if device.kind is FenceKind.EXTERNAL:
+    if device.kind in (FenceKind.EXTERNAL, FenceKind.STONITH):
         return said.status == 0, "it answers" if said.status == 0 else said.sentence()
     if said.status in (0, 2):
         return True, "on" if said.status == 0 else "off"

@@ -12,17 +12,18 @@ another result on another C library; the file is used instead, and peers accept 
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UnderstudyError
+from ..old_pair import GENERATIONS
 from .safe_file import write_file
 
 UUID_FILE = "hb_uuid"
 GENERATION_FILE = "hb_generation"
-
 LARGEST_GENERATION = 999_999_999_999_999
 """Of 15 columns; 3.0.6 itself keeps a C long."""
 
@@ -93,6 +94,15 @@ def keep_generation(folder: str, generation: int) -> None:
     text = (_read(path) or b"").strip()
     if not text.isdigit() or int(text) < generation:
         write_file(path, f"{generation:>{_GENERATION_COLUMNS}}\n".encode(), 0o600, replace=True)
+
+
+def generations(state_dir: str) -> dict[str, int]:
+    """What ``GENERATIONS`` says; nothing when it cannot be read. Whoever loses it accepts recordings once more."""
+    try:
+        with open(os.path.join(state_dir, GENERATIONS), encoding="ascii") as file:
+            return {str(name): int(number) for name, number in json.loads(file.read(4096)).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _read(path: str) -> bytes | None:

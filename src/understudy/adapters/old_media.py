@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 
 from ..heartbeat_files import Medium, MediumKind
 from ..units import Instant
+from .host_names import addresses, is_address
 from .serial_line import SerialLine
 from .udp import (
     CONTROL_SPACE,
@@ -67,7 +68,7 @@ Destination = tuple[str, int] | tuple[str, int, int, int]
 
 def host_names(media: Iterable[Medium]) -> tuple[Medium, ...]:
     """The media whose host is a name and no address: somebody who may wait must look it up."""
-    return tuple(medium for medium in media if medium.kind in _NAMED and not _numeric(medium.peer))
+    return tuple(medium for medium in media if medium.kind in _NAMED and not is_address(medium.peer))
 
 
 def look_up(media: Iterable[Medium]) -> dict[str, str]:
@@ -77,27 +78,14 @@ def look_up(media: Iterable[Medium]) -> dict[str, str]:
     """
     found = {}
     for medium in host_names(media):
-        try:
-            answers = socket.getaddrinfo(medium.peer, None, family=_family(medium), type=socket.SOCK_DGRAM)
-        except OSError:
-            continue
-        found[medium.peer] = str(answers[0][4][0])
+        if answers := addresses(medium.peer, _family(medium)):
+            found[medium.peer] = answers[0]
     return found
 
 
 def _family(medium: Medium) -> socket.AddressFamily:
     six = medium.kind in (MediumKind.UNICAST6, MediumKind.MULTICAST6)
     return socket.AF_INET6 if six else socket.AF_INET
-
-
-def _numeric(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0])
-        except OSError:
-            continue
-        return True
-    return False
 
 
 @dataclass(slots=True)
@@ -247,7 +235,7 @@ class OldMedia:
                 sender.trouble = (
                     f"network {medium.device}: the interface has no IPv4 address to reckon a broadcast address from"
                 )
-        elif medium.kind in _NAMED and not _numeric(medium.peer):
+        elif medium.kind in _NAMED and not is_address(medium.peer):
             host = self.addresses.get(medium.peer)
             if host is None:
                 sender.trouble = f'network {medium.device}: nobody knows an address of the host "{medium.peer}"'

@@ -53,17 +53,16 @@ def undo_change(runtime_dir: str) -> None:
 
 def keep_former(runtime_dir: str, state_dir: str) -> None:
     """Keep what runs now also where it outlives the power: who voted before a change of the voters. Raises OSError."""
-    path = os.path.join(state_dir, FORMER)
-    try:
-        with open(configuration(runtime_dir), "rb") as file:
-            _write(path, file.read(), sync=True)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
+    _keep(runtime_dir, os.path.join(state_dir, FORMER))
 
 
 def keep_last(runtime_dir: str, state_dir: str) -> None:
     """What runs now is what the next start is compared with. Raises OSError that names the file."""
-    path = os.path.join(state_dir, LAST)
+    _keep(runtime_dir, os.path.join(state_dir, LAST))
+
+
+def _keep(runtime_dir: str, path: str) -> None:
+    """What runs now, written to ``path``. Raises OSError that names it."""
     try:
         with open(configuration(runtime_dir), "rb") as file:
             _write(path, file.read(), sync=True)

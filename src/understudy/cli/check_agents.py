@@ -11,12 +11,12 @@ from ..adapters.agent_metadata import Description, NotMetadata
 from ..adapters.agent_ocf import agent_path
 from ..adapters.fence_metadata import complaints, metadata_from
 from ..adapters.fence_program import program_path
+from ..adapters.installed import is_program
 from ..config.load import places_in
 from ..config.places import TablePlaces
 from ..errors import Problem
 from ..fence_devices import FenceDevice, FenceKind
 from ..model import Cluster, OcfResource
-from .check_here import is_program
 
 
 def judge_agents(path: str, cluster: Cluster) -> tuple[Problem, ...]:

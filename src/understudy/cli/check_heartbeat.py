@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..heartbeat_files import HeartbeatFiles, Medium, MediumKind
@@ -15,13 +16,24 @@ def examine_folder(path: str, here: bool) -> HeartbeatReading:
     """The three files by themselves; and by what this machine has, when it is one of the nodes or ``here`` says so."""
     from ..config.heartbeat import read_heartbeat
     from ..config.load import heartbeat_folder
-    from .heartbeat_machine import look
+    from ..manager.heartbeat_machine import look
 
     texts, machine = heartbeat_folder(path), look(path)
     alone = read_heartbeat(texts)
     if here or is_node(alone, machine.name):
-        return read_heartbeat(texts, machine, here=True)
+        found = read_heartbeat(texts, machine, here=True)
+        return _with_names(found, path, texts.cf.path) if here else found
     return alone
+
+
+def _with_names(reading: HeartbeatReading, path: str, file: str) -> HeartbeatReading:
+    """Also whether the names in ha.cf have addresses here. May wait for a name server."""
+    from ..manager.old_files import names, unknown
+
+    if reading.files is None:
+        return reading
+    missing = tuple(unknown(file, reading.files, names(reading.files, path), "error"))
+    return replace(reading, files=None if missing else reading.files, problems=(*reading.problems, *missing))
 
 
 def is_node(reading: HeartbeatReading, host: str) -> bool:

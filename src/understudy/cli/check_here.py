@@ -17,6 +17,7 @@ from ..adapters.address_lifetime import too_coarse
 from ..adapters.agent_catalogue import package_of
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
 from ..adapters.agent_script import SCRIPT_DIRECTORIES, script_path
+from ..adapters.installed import UNIT_DIRECTORIES, is_program
 from ..adapters.kernel_lease_setup import available
 from ..adapters.mount_table import device_path
 from ..fence_devices import FenceDevice
@@ -39,16 +40,6 @@ from ..model import (
 )
 from ..probes import CommandCheck, HttpCheck, Probe
 
-UNIT_DIRECTORIES = (
-    "etc/systemd/system",
-    "run/systemd/system",
-    "run/systemd/generator",
-    "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-)
-"""Where systemd finds units, systemd.unit(5)."""
-
 
 def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
     """Sentences about what member ``me`` would miss on this machine; () when nothing is. Raises KeyError for no member."""
@@ -63,10 +54,6 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
             found += _fence(device)
         found += _watchdog(member.watchdog)
     return tuple(dict.fromkeys(found))
-
-
-def is_program(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def own_name(cluster: Cluster) -> str | None:

@@ -88,9 +88,7 @@ class Client:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise _nobody(self._path, isinstance(error, FileNotFoundError)) from None
         except PermissionError:
-            raise Refused(
-                f"{self._path} may not be used by you", "use sudo, or join the cluster's admin_group"
-            ) from None
+            raise Refused(f"{self._path} may not be used by you", who_may()) from None
         except TimeoutError:
             raise TimedOut(
                 f"the manager did not answer within {limit:g} s", "is the machine overloaded or its disk hung?"
@@ -113,27 +111,36 @@ class Client:
         return answer
 
 
+def who_may(root: str = "/") -> str:
+    """How to be let in, by what may be known without being let in: the files that this machine has. ``root``: of these."""
+    from ..adapters import own_unit
+
+    if own_unit.speaks_old(root):
+        return "use sudo; or as root: adduser YOU haclient to ask, `apiauth understudy uid=YOU` in ha.cf to command"
+    return "use sudo, or join the cluster's admin_group"
+
+
 def _nobody(path: str, absent: bool) -> NotRunning:
     """Why nobody answers at the socket, by the locks of those who should (``adapters.lockfile``)."""
     directory = os.path.dirname(path)
     text = f"no daemon answers at {path}" if absent else f"nobody listens at {path} now"
     lock = os.path.join(directory, "supervisor.lock")
+    from ..adapters import lockfile, own_unit
+
+    unit = own_unit.own_unit(directory)
     if not os.path.exists(lock):
         return NotRunning(
-            text, 'is it started ("understudy run", or "systemctl start understudy")? another --runtime-dir?'
+            text, f'is it started ("understudy run", or "systemctl start {unit}")? another --runtime-dir?'
         )
     if not os.access(lock, os.R_OK | os.W_OK):
-        return NotRunning(text, "ask as root whether the daemon runs: systemctl status understudy")
-    from ..adapters import lockfile
+        return NotRunning(text, f"ask as root whether the daemon runs: systemctl status {unit}")
 
     if lockfile.holder(lock):
         return NotRunning(text, "its manager is not ready: the supervisor starts a new one within a second or so")
     if lockfile.holder(os.path.join(directory, "pulse.lock")):
         rest = "the pulse runs on without it, and so may programs"
     elif os.path.exists(os.path.join(directory, "at_rest")):
-        return NotRunning(
-            text, "the daemon was stopped, and nothing of its groups runs here: systemctl start understudy"
-        )
+        return NotRunning(text, f"the daemon was stopped, and nothing of its groups runs here: systemctl start {unit}")
     else:
         rest = "programs may still run"
-    return NotRunning(f"{text}; the supervisor does not run: {rest}", "look with: systemctl status understudy")
+    return NotRunning(f"{text}; the supervisor does not run: {rest}", f"look with: systemctl status {unit}")

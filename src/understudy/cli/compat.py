@@ -20,6 +20,10 @@ TOOLS = {
     "cl_status": ("compat_cl_status", "run"),
     "hb_standby": ("compat_handover", "standby"),
     "hb_takeover": ("compat_handover", "takeover"),
+    "hb_addnode": ("compat_admin", "addnode"),
+    "hb_delnode": ("compat_admin", "delnode"),
+    "hb_setweight": ("compat_admin", "setweight"),
+    "hb_setsite": ("compat_admin", "setsite"),
     "ResourceManager": ("compat_resources", "run"),
     "heartbeat": ("compat_heartbeat", "run"),
 }

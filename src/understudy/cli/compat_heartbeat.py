@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from ..adapters import lockfile
+from ..adapters import lockfile, own_unit
 from ..errors import UnderstudyError
 from . import compat
 from .compat_files import version
@@ -22,8 +22,6 @@ from .where import CONFIGURATION, HEARTBEAT
 REFUSED = 6
 """The old program's exit code for a configuration that it does not take."""
 STOPPED = 3
-UNIT = "understudy-heartbeat.service"
-NATIVE_UNIT = "understudy.service"
 START: float = 60.0
 """Seconds that a daemon has from its start until it says that it works."""
 
@@ -91,25 +89,12 @@ def say_status(running: int) -> int:
     return 0
 
 
-def unit_of(process: int) -> str:
-    """The unit of systemd that a process belongs to; "" for none."""
-    if not os.path.isdir("/run/systemd/system"):
-        return ""
-    try:
-        with open(f"/proc/{process}/cgroup", encoding="utf-8", errors="replace") as file:
-            words = [part for line in file for part in line.strip().rpartition(":")[2].split("/")]
-    except OSError:
-        return ""
-    ours = [word for word in words if word.endswith(".service") and not word.startswith("user@")]
-    return ours[-1] if ours and ours[-1] in (UNIT, NATIVE_UNIT) else ""
-
-
 def stop(running: int) -> int:
     """Waits as long as it takes, as the old program does."""
     if not running:
         print("INFO: Heartbeat already stopped.", file=sys.stderr)
         return 0
-    if unit := unit_of(running):
+    if unit := own_unit.unit_of(running):
         return 0 if subprocess.run(["systemctl", "stop", unit], check=False).returncode == 0 else 1
     found = lockfile.attach(lock("supervisor"))
     if found is None:
@@ -169,7 +154,7 @@ def start() -> int:
     """By systemd, or as a session of its own; ends once it runs, or has said why it does not."""
     command = _command()
     if os.path.isdir("/run/systemd/system"):
-        unit = UNIT if not command[command.index("--config") + 1].endswith(".toml") else NATIVE_UNIT
+        unit = own_unit.NATIVE if command[command.index("--config") + 1].endswith(".toml") else own_unit.OLD
         return 0 if subprocess.run(["systemctl", "start", unit], check=False).returncode == 0 else 1
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     end = time.monotonic() + START

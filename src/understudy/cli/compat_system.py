@@ -12,8 +12,6 @@ INIT_DIRECTORY = "/etc/init.d"
 LIMIT = 60.0
 """Seconds that a script has for its status."""
 
-_NETLINK_ROUTE = 0
-
 
 class Found(Enum):
     RUNS = "runs"
@@ -75,21 +73,13 @@ def _script(words: list[str]) -> tuple[Found, str]:
 def _address(text: str) -> tuple[Found, str]:
     from ipaddress import ip_address
 
-    from ..adapters.addresses import list_addresses
-    from ..adapters.netlink import Failure, NetlinkSocket
+    from ..adapters.addresses import links_and_addresses
 
     try:
         packed = ip_address(text).packed
     except ValueError:
         return Found.UNKNOWN, f"{text} is no address"
-    try:
-        route = NetlinkSocket(_NETLINK_ROUTE)
-    except OSError as error:
-        return Found.UNKNOWN, f"the kernel does not say its addresses: {error.strerror}"
-    try:
-        here = list_addresses(route)
-    finally:
-        route.close()
-    if isinstance(here, Failure):
+    links, addresses = links_and_addresses()
+    if not links:  # there is always lo
         return Found.UNKNOWN, "the kernel does not say its addresses"
-    return (Found.RUNS if any(item.packed == packed for item in here) else Found.STOPPED), ""
+    return (Found.RUNS if any(item.packed == packed for item in addresses) else Found.STOPPED), ""

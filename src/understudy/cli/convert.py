@@ -52,8 +52,8 @@ def command(path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], nam
     from ..config.heartbeat import read_heartbeat
     from ..config.heartbeat_native import Wanted, convert
     from ..config.load import heartbeat_folder
+    from ..manager.heartbeat_machine import look
     from .check_heartbeat import is_node
-    from .heartbeat_machine import look
 
     wanted = Wanted(_addresses(addresses), _name(name))
     _check_virtual(virtual)

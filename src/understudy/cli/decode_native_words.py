@@ -63,7 +63,8 @@ def words(message: Message) -> str:
 
 def _state(state: NodeState) -> str:
     holds = [f"{'bids for' if hold.bidding else 'holds'} {hold.group} (ballot {hold.ballot})" for hold in state.holds]
-    marks = [word for word, there in (("just started", state.quiet), ("in standby", state.standby)) if there]
+    said = (("just started", state.quiet), ("in standby", state.standby), ("being stopped", state.leaving))
+    marks = [word for word, there in said if there]
     heard = [item.node for item in state.heard if item.age >= 0]
     parts = [*holds, *marks, f"hears {', '.join(heard) or 'nobody'}"]
     return "; ".join(parts)

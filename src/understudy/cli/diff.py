@@ -80,7 +80,7 @@ def _with_file(path: str, runtime_dir: str) -> dict[str, Any]:
     from ..config.difference import Difference, difference
     from ..config.load import examine
     from ..errors import NotRunning
-    from ..manager.reload import Judged
+    from ..manager.reload import Judged, old_warnings
 
     before, _ = examine(running.configuration(runtime_dir), with_api_files=False)
     if before is None:
@@ -89,4 +89,5 @@ def _with_file(path: str, runtime_dir: str) -> dict[str, Any]:
         )
     found, problems = examine(path)
     what = Difference(()) if found is None else difference(before, found)
-    return Judged(path, found, tuple(str(problem) for problem in problems), what).answer()
+    as_before = old_warnings(problems, before)
+    return Judged(path, found, tuple(map(str, problems)), what, as_before=as_before).answer()

@@ -6,8 +6,8 @@ from typing import Any
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """``answer`` as GET /v1/difference gives it."""
-    found = list(answer["problems"])
+    """``answer`` as GET /v1/difference gives it: the difference first, then what is new to know; old warnings only counted."""
+    found: list[str] = []
     if answer["changes"]:
         found.append(f"{answer['source']} differs from what this node runs with:")
     for change in answer["changes"]:
@@ -20,4 +20,9 @@ def lines(answer: dict[str, Any]) -> list[str]:
         found += ["A reload on this node:", *effects]
     elif answer["digest"]:
         found.append(f"{answer['source']} says what this node runs with.")
-    return [*found, *answer["remarks"]]
+    old = answer["as_before"]
+    found += [*answer["remarks"], *(text for text in answer["problems"] if text not in old)]
+    if old:
+        count = "1 warning" if len(old) == 1 else f"{len(old)} warnings"
+        found.append(f"{count} as before: understudy check {answer['source']}")
+    return found

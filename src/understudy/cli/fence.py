@@ -42,16 +42,16 @@ def command(node: str | None, test: bool, listing: bool, yes: bool, as_json: boo
     if listing or node is None:
         if not listing:
             raise click.UsageError("name a NODE, or use --list")
-        _show(client.get("/v1/fence"), as_json)
+        _show(client.get("/v1/fence"), as_json, "no fence device is configured, for no node")
         return
     if test:
         answer = client.post("/v1/fence/test", {"node": node}, 60.0)
-        _show(answer, as_json)
+        _show(answer, as_json, f"no fence device is configured for {node}")
         if not answer["devices"] or not all(row["ok"] for row in answer["devices"]):
             raise SystemExit(1)
         return
     confirm(node, f"{node} will be switched off at once, with everything that runs on it.", yes)
-    if not as_json:
+    if not as_json and any(row["node"] == node for row in client.get("/v1/fence")["devices"]):
         click.echo(f"switching {node} off ...", err=True)
     answer = client.post("/v1/fence", {"node": node}, WAIT)
     if as_json:
@@ -60,14 +60,15 @@ def command(node: str | None, test: bool, listing: bool, yes: bool, as_json: boo
         say(answer["text"])
 
 
-def _show(answer: dict[str, Any], as_json: bool) -> None:
+def _show(answer: dict[str, Any], as_json: bool, none: str) -> None:
+    """``none``: what to say where there is no device."""
     from .terminal import print_json, say
 
     if as_json:
         print_json(answer)
         return
     if not answer["devices"]:
-        say("there is no such fence device in the configuration")
+        say(none)
     for row in answer["devices"]:
         word = {True: "works", False: "DOES NOT WORK", None: "?"}[row["ok"]]
         ago = "" if row["age_s"] is None else f", {row['age_s']:.0f} s ago"

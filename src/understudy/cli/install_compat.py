@@ -19,13 +19,17 @@ PLACES = {
     "bin/cl_status": "cl_status",
     "share/heartbeat/hb_standby": "hb_standby",
     "share/heartbeat/hb_takeover": "hb_takeover",
+    "share/heartbeat/hb_addnode": "hb_addnode",
+    "share/heartbeat/hb_delnode": "hb_delnode",
+    "share/heartbeat/hb_setweight": "hb_setweight",
+    "share/heartbeat/hb_setsite": "hb_setsite",
     "share/heartbeat/ResourceManager": "ResourceManager",
     "libexec/heartbeat/heartbeat": "heartbeat",
     "lib/heartbeat/heartbeat": "heartbeat",
 }
 """Below the prefix, where Debian 12 has them with the prefix /usr; heartbeat also where older builds had it."""
 
-FOLDERS = ("share/heartbeat", "libexec/heartbeat", "lib/heartbeat")
+FOLDERS = ("share/heartbeat", "libexec/heartbeat", "lib/heartbeat", "libexec")
 
 
 @click.command()
@@ -43,11 +47,14 @@ FOLDERS = ("share/heartbeat", "libexec/heartbeat", "lib/heartbeat")
 def command(prefix: str, remove: bool, as_json: bool) -> None:
     """Install Heartbeat's command-line tools under their old names, for scripts and monitoring that call them.
 
-    They are small launchers of cl_status, hb_standby, hb_takeover, ResourceManager and heartbeat, which ask this machine's
-    daemon; words, streams and exit codes are those of Heartbeat 3.0.6. They work with a native cluster as well as with a pair
-    under the old protocol. A file that understudy did not write is never replaced: then nothing is written at all.
+    They are small launchers of cl_status, hb_standby, hb_takeover, hb_addnode, hb_delnode, hb_setweight, hb_setsite,
+    ResourceManager and heartbeat, which ask this machine's daemon; words, streams and exit codes are those of Heartbeat 3.0.6.
+    They work with a native cluster as well as with a pair under the old protocol. A file that understudy did not write is never
+    replaced: then nothing is written at all.
 
-    Debian's package heartbeat has its own tools below /usr: remove that package first, or choose /usr/local.
+    Debian's package heartbeat has its own tools below /usr: best choose /usr/local and leave it installed. Its removal (and its
+    upgrade) stops heartbeat.service, which is our daemon where understudy-heartbeat is enabled, and leaves it stopped: the groups
+    move. Then: systemctl start understudy-heartbeat, on one machine before the other is touched.
 
     \b
     Exit codes:
@@ -82,7 +89,12 @@ def install(root: str) -> dict[str, list[str]]:
     paths = {os.path.join(root, place): tool for place, tool in PLACES.items()}
     others = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
     if others:
-        hint = "Remove the package that they belong to (Debian: apt-get remove heartbeat), or choose another --prefix."
+        hint = "Choose another --prefix, such as /usr/local; or remove the package that they belong to."
+        if any(os.path.dirname(path).endswith("/heartbeat") for path in others):
+            hint += (
+                " Where understudy-heartbeat is enabled, apt-get remove heartbeat stops our daemon, too: "
+                "systemctl start understudy-heartbeat afterwards, on one machine before the other is touched."
+            )
         raise UnderstudyError(f"not ours, so nothing was written: {', '.join(others)}", hint)
     for path, tool in paths.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)

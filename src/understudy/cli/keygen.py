@@ -19,9 +19,9 @@ def command(file: str, rotate: bool, force: bool) -> None:
 
     The same file belongs on every machine of the cluster, and nowhere else: whoever has it can take part.
 
-    To replace a key while the cluster runs, call `--rotate` three times. After each, copy the file to every machine (the
-    witness too) and restart the daemon on one after the other before the next call (docs/runbook.md has the commands, and what
-    a missed step looks like):
+    To replace a key while the cluster runs, `understudy key rotate` does it all. By hand, call `--rotate` three times. After
+    each, copy the file to every machine (the witness too) and take it up there with `understudy reload`, which restarts nothing,
+    before the next call (docs/runbook.md has the commands, and what a missed step looks like):
 
     \b
       1st  a new key is added; everybody accepts it, nobody uses it yet
@@ -97,7 +97,7 @@ def _rotate(file: str) -> None:
         click.echo(f"Step 2 of 3: the new key in {file} is used now; the old one is still accepted.")
     else:
         click.echo(f"Step 3 of 3: took the old key out of {file}.")
-    click.echo("Next: copy the file to every machine, the witness too, and restart the daemon on one after the other.")
+    click.echo("Next: copy the file to every machine, the witness too, and on each: understudy reload")
     if len(after) == 2:
         click.echo(f"When all of them run with it:  understudy keygen --rotate {file}")
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write the first configuration of a cluster and its key."),
     "invite": ("invite", "Hand configuration and key to the other machines, for one-time codes."),
     "join": ("join", "Fetch configuration and key from a machine that invites."),
+    "upgrade": ("upgrade", "Change a Heartbeat pair to the native protocol, while it runs."),
     "agents": ("agents", "List the agents on this machine, or show what one takes."),
     "keygen": ("keygen", "Make the cluster's key, or rotate it."),
     "key": ("key", "Replace the cluster's key while everything runs."),

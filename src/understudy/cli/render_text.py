@@ -10,6 +10,8 @@ import click
 _GOOD = frozenset({"started", "running", "up"})
 _BAD = frozenset({"failed", "lost", "stuck", "down"})
 _EM_DASH = "–"
+_LONG = 60
+"""A reason of more characters is said once in an answer."""
 
 
 class Paint:
@@ -57,7 +59,7 @@ def headline(status: Mapping[str, Any], paint: Paint) -> str:
     quorum = status["quorum"]
     default = "partition with quorum" if quorum["quorate"] else "partition WITHOUT quorum"
     word = paint(quorum["text"] or default, "green" if quorum["quorate"] else "red", bold=True)
-    votes = f"{quorum['policy']}: hears {quorum['have']} of {quorum['of']} votes, needs {quorum['votes']}"
+    votes = f"{quorum['policy']}: hears {quorum['have']} of {quorum['of']} votes, needs {quorum.get('needs') or quorum['votes']}"
     members = quorum.get("members") or []
     inside = f": {' '.join(members)}" if members else ""
     return f"Cluster {status['cluster']}, seen from {status['node']} at {status['at']}\n{word}{inside} ({votes})"
@@ -73,15 +75,21 @@ def node_lines(status: Mapping[str, Any], paint: Paint) -> str:
             words.append("witness")
         if node["standby"]:
             words.append(paint("draining" if node.get("draining") else "standby", "yellow"))
+        state = node["state"]
+        if node.get("leaving"):  # nobody has put it into standby, and nothing has happened to it
+            gone = state == "lost"
+            state = "stopped" if gone else state
+            words.append(paint(f"cleanly {span(node['age_ms'])} ago" if gone else "being stopped", "yellow"))
         if node["config_differs"]:
             words.append(paint("other configuration", "red"))
-        words.append(_how_heard(node, status["node"], paint))
+        if state != "stopped":
+            words.append(_how_heard(node, status["node"], paint))
         if node.get("hears_us") is False:
             words.append(paint(f"does not hear {status['node']}", "red"))
         if node.get("fencing"):
             words.append(paint(node["fencing"], "yellow"))
         lines.append(
-            f"  {node['name'].ljust(width)}  {paint.state(node['state'], 7)}  {', '.join(word for word in words if word)}"
+            f"  {node['name'].ljust(width)}  {paint.state(state, 7)}  {', '.join(word for word in words if word)}"
         )
     return "\n".join(lines)
 
@@ -122,12 +130,26 @@ def group_lines(status: Mapping[str, Any], paint: Paint) -> str:
         if group["why"]:
             lines.append(f"    why: {group['why']}")
         lines += [f"    asked: {paint(text, 'yellow')}" for text in asked_of(status, group)]
-        width = max((len(item["id"]) for item in group["resources"]), default=0)
-        for item in group["resources"]:
-            tail = f"  {item['text']}" if item["text"] else ""
-            lines.append(f"    {item['id'].ljust(width)}  {paint.state(item['state'])}{tail}")
+        lines += resource_lines(status, group, paint)
         lines += probe_lines(group.get("probes") or (), paint)
     return "\n".join(lines)
+
+
+def resource_lines(status: Mapping[str, Any], group: Mapping[str, Any], paint: Paint) -> list[str]:
+    """The parts of a group on the node that was asked: nobody else's are known. Of a group that another node holds only what
+    should not be there; a witness has none.
+    """
+    me, holder = status.get("node"), group["holder"]
+    shown = list(group["resources"]) if status.get("role") != "witness" else []
+    if holder not in (None, me):
+        shown = [item for item in shown if item["state"] != "stopped"]
+    where = "" if holder == me else f" (on {me})"
+    width = max((len(item["id"]) for item in shown), default=0)
+    lines = []
+    for item in shown:
+        tail = f"  {item['text']}" if item["text"] else ""
+        lines.append(f"    {item['id'].ljust(width)}  {paint.state(item['state'])}{where}{tail}")
+    return lines
 
 
 def probe_lines(probes: Sequence[Mapping[str, Any]], paint: Paint) -> list[str]:
@@ -202,7 +224,22 @@ def why_text(group: Mapping[str, Any], paint: Paint) -> str:
     if group.get("prospects"):
         lines.append("  what would move it:" if group["holder"] else "  what would end the wait:")
         lines += [f"    {text}" for text in group["prospects"]]
-    return "\n".join(lines)
+    reasons = {*group["not_on"].values(), *group.get("unfit", {}).values()}
+    return "\n".join(_once(lines, [reason for reason in reasons if len(reason) > _LONG]))
+
+
+def _once(lines: list[str], reasons: list[str]) -> list[str]:
+    """Each reason in full where it is said first, and "as above" after that: a failure's words are long."""
+    said: set[str] = set()
+    found = []
+    for line in lines:
+        for reason in sorted(reasons, key=len, reverse=True):
+            if reason in said:
+                line = line.replace(reason, "as above")
+            elif reason in line:
+                said.add(reason)
+        found.append(line)
+    return found
 
 
 def history_line(entry: Mapping[str, Any], paint: Paint) -> str:

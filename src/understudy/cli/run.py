@@ -10,6 +10,7 @@ import click
 from .options import complete_member
 
 if TYPE_CHECKING:
+    from ..errors import Problem
     from ..model import Cluster
 
 EXIT_REFUSED = 2
@@ -35,7 +36,9 @@ dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
 FILE may be a folder with Heartbeat's files, such as /etc/ha.d: then this node
 speaks the protocol of Heartbeat 3 with the other one (docs/heartbeat.md). What
-they say is copied as well; edited files count from the next start.
+they say is copied as well; edited files count from the next start. When the
+pair has gone over to the native protocol (understudy upgrade), the native file
+is taken in the place of the folder.
 
 SIGHUP takes up the edited file, as "understudy reload --yes" does; what came of
 it stands in the log and in "understudy history".
@@ -50,7 +53,8 @@ A witness is the same command with the witness's name.
 Exit codes:
   0  clean stop: nothing of this node's groups runs here any more
   1  any other stop (the log names what may still run), or a start that may
-     succeed later: no member has this machine's host name, no room for files
+     succeed later: no member has this machine's host name, no room for files,
+     an interface or address that Heartbeat's files need is not there yet
   2  wrong use, or the configuration is refused: starting again is useless
   75 another supervisor runs with this runtime directory
 
@@ -109,21 +113,25 @@ Examples:
 )
 def command(config: str, node: str | None, runtime_dir: str, state_dir: str, stop_limit: str, log_form: str) -> None:
     import os
+    import socket
     import sys
 
     from ..adapters import running
     from ..config.advice import advice
-    from ..config.validate import CLEAN_STOP, stop_time
+    from ..config.groups import stop_time
+    from ..config.validate import CLEAN_STOP
     from ..logline import VARIABLE
     from ..model import Role
     from ..supervisor.place import occupy
     from ..units import SECOND, format_duration, parse_duration
+    from .run_upgraded import what_counts
 
     os.environ[VARIABLE] = log_form
     try:
         limit = parse_duration(stop_limit)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--stop-limit") from None
+    config = what_counts(config, runtime_dir, state_dir, node or socket.gethostname(), _tell)
     accepted = _accepted(config, runtime_dir, node)
     cluster = accepted.cluster
     name = _who(config, cluster, accepted.node or node)
@@ -198,7 +206,8 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
         kept, _ = examine(running.configuration(runtime_dir), with_api_files=False)
     if kept is None:
         if cluster is None:
-            raise SystemExit(EXIT_REFUSED)
+            _tell_the_other_unit(config, runtime_dir)
+            raise SystemExit(_refusal(problems))
         return _Accepted(cluster, True, text, name)
     said = "processes of this node run already: they and what is started again keep the configuration they began with"
     if cluster is None:
@@ -208,6 +217,24 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     else:
         log(said)
     return _Accepted(kept, False, node=name)
+
+
+def _refusal(problems: tuple[Problem, ...]) -> int:
+    """The exit code for a file that is refused: 1 where what this machine lacks may come a little later, as at boot."""
+    if not all(problem.passing for problem in problems if problem.severity == "error"):
+        return EXIT_REFUSED
+    _tell("understudy: the files may be good, and what this machine lacks may come: the next start looks again")
+    return 1
+
+
+def _tell_the_other_unit(config: str, runtime_dir: str) -> None:
+    """Where the native file was never written, "systemctl start understudy" was typed out of habit."""
+    import os
+
+    from ..adapters import own_unit
+
+    if not os.path.exists(config) and own_unit.own_unit(runtime_dir) == own_unit.OLD:
+        _tell(f"understudy: this machine runs from /etc/ha.d: systemctl start {own_unit.OLD}")
 
 
 def _who(config: str, cluster: Cluster, node: str | None) -> str:
@@ -230,7 +257,7 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
     """
     from dataclasses import replace
 
-    from ..adapters import running
+    from ..adapters import running, upgrading
     from ..config.load import load, load_key_text
     from ..config.render import render
     from ..errors import ConfigError, check
@@ -240,6 +267,7 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
     try:
         keys = "" if cluster.heartbeat3 else load_key_text(cluster)
         text = accepted.text or render(replace(cluster, key_file=running.KEYS))
+        upgrading.begin_afresh(runtime_dir)
         running.keep(runtime_dir, text, keys, cluster.source)
         if cluster.heartbeat3:  # nobody votes there, so no change of the voters can be under way
             running.end_change(runtime_dir)

@@ -18,7 +18,7 @@ def command(node: str, wait: bool, limit: int, as_json: bool, runtime_dir: str) 
     """Take all groups off NODE and keep them off, until "understudy online NODE".
 
     For maintenance. The groups move in order to the nodes that come next for them; one that no other node can run is stopped.
-    NODE goes on voting, and its standby survives a restart.
+    NODE goes on voting, and its standby survives a restart. Groups in maintenance stay until that ends.
 
     \b
     Exit codes: 0 NODE runs no group (with --no-wait: accepted), 2 unknown node, 3 no daemon answers here,
@@ -33,7 +33,9 @@ def command(node: str, wait: bool, limit: int, as_json: bool, runtime_dir: str) 
     def look(status: dict[str, Any]) -> tuple[bool, str]:
         from .wait import find
 
-        left = [group["name"] for group in status["groups"] if group["holder"] == node]
+        untouched = {wish["group"] for wish in status["wishes"] if wish["kind"] == "maintenance"}
+        held = [group["name"] for group in status["groups"] if group["holder"] == node]
+        left = [name for name in held if not untouched & {name, ""}]  # the answer has told of those in maintenance
         standby = find(status["nodes"], node).get("standby") is True
         if (
             status["quorum"]["policy"] == "heartbeat"

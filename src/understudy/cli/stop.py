@@ -42,7 +42,8 @@ def command(group: str, reason: str, wait: bool, limit: int, as_json: bool, runt
             return False, f"{group} is {state} on {holder}"
         return state == "stopped" and not ignorant(status, group), ignorant(status, group) or f"{group} is {state}"
 
-    ask("stop", {"group": group, "reason": reason}, look if wait else None, limit, as_json, runtime_dir)
+    stands = f"it stays stopped, also when that comes later, until: understudy start {group}"
+    ask("stop", {"group": group, "reason": reason}, look if wait else None, limit, as_json, runtime_dir, stands)
 
 
 def ignorant(status: dict[str, Any], group: str) -> str:
@@ -58,15 +59,22 @@ def ask(
     limit: int,
     as_json: bool,
     runtime_dir: str,
+    stands: str = "",
 ) -> None:
-    """Post what is asked, wait if there is something to look for, and say what came of it."""
+    """Post what is asked, wait if there is something to look for, and say what came of it. ``stands``: what holds all the same
+    when that is not seen in time.
+    """
+    from ..errors import TimedOut
     from .client import Client
     from .terminal import print_json, say
     from .wait import wait_for
 
     client = Client(runtime_dir)
     answer = client.post(f"/v1/{verb}", body)
-    spent = None if look is None else wait_for(client, look, limit)
+    try:
+        spent = None if look is None else wait_for(client, look, limit)
+    except TimedOut as error:
+        raise TimedOut(error.text, f"{stands}\n    {error.hint}" if stands else error.hint) from None
     if as_json:
         print_json({**answer, "waited_ms": spent})
     else:

@@ -12,11 +12,9 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 
-from ..adapters.addresses import SeenAddress, list_addresses, list_links
-from ..adapters.netlink import Failure, NetlinkSocket
+from ..adapters.addresses import SeenAddress, links_and_addresses
 from ..config.addresses import is_name
 
-_NETLINK_ROUTE = 0
 _FOREIGN = re.compile(r"lo$|docker|br-|virbr|veth|cni|flannel|cali|vnet|lxc|lxd|podman|tailscale|understudy")
 _MEANINGLESS = frozenset({"localhost", "debian", "ubuntu", "none"})
 _ROUTE_UP, _ROUTE_GATEWAY = 0x1, 0x2
@@ -61,16 +59,7 @@ def look() -> ThisMachine:
 
 
 def _interfaces() -> tuple[Interface, ...]:
-    try:
-        route = NetlinkSocket(_NETLINK_ROUTE)
-    except OSError:
-        return ()
-    try:
-        links, addresses = list_links(route), list_addresses(route)
-    finally:
-        route.close()
-    if isinstance(links, Failure) or isinstance(addresses, Failure):
-        return ()
+    links, addresses = links_and_addresses()
     found = []
     for link in links:
         own = [item for item in addresses if item.index == link.index and _is_own(item)]

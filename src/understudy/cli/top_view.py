@@ -43,7 +43,7 @@ def _state(word: str) -> Text:
 def node_rows(status: dict[str, Any]) -> list[Row]:
     rows: list[Row] = []
     for node in status["nodes"]:
-        me = node["name"] == status["node"]
+        me, lost = node["name"] == status["node"], node["state"] == "lost"
         heard = "this one" if me else f"{span(node['age_ms'])} ago" if node["age_ms"] is not None else "never"
         if not me and node["via"] not in (None, "direct"):
             heard += f", through {node['via']}"
@@ -52,7 +52,8 @@ def node_rows(status: dict[str, Any]) -> list[Row]:
             f"does not hear {status['node']}" if node.get("hears_us") is False else "",
             node.get("fencing") or "",
         ]
-        standby = Text("standby", "yellow") if node["standby"] else Text("")
+        standing = (("standby", node["standby"]), ("stopped" if lost else "being stopped", node.get("leaving")))
+        standby = Text(", ".join(word for word, there in standing if there), "yellow")
         text = Text("; ".join(note for note in notes if note), "red")
         rows.append((node["name"], (node["name"], node["role"], _state(node["state"]), heard, standby, text)))
     return rows

@@ -20,7 +20,7 @@ from .options import complete_member, complete_node, json_option, runtime_dir_op
     "--unreachable",
     default="",
     metavar="TARGET[@NODE][,...]",
-    help="Ping targets of groups that do not answer, on that node or on all.",
+    help="Ping targets (of groups, or of a pair) that do not answer, on that node or on all.",
 )
 @click.option(
     "--config",

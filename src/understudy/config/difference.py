@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
-from ..changes import restarted, untouched
+from ..changes import restarted, stages, untouched
 from ..model import AddressResource, Cluster, Group, MountResource, Quorum, Resource, SystemdResource
 from .render import render
 
@@ -196,8 +196,8 @@ def _groups(before: Cluster, after: Cluster, old: Tree, new: Tree) -> list[Chang
 
 
 def _resources(where: str, before: Group, after: Group, old: Tree, new: Tree) -> list[Change]:
-    words_of = {item.id: words for item, words in zip(before.resources, old["resources"], strict=True)}
-    words_now = {item.id: words for item, words in zip(after.resources, new["resources"], strict=True)}
+    words_of = {item.id: words for item, words in zip(before.resources, _flat(old["resources"]), strict=True)}
+    words_now = {item.id: words for item, words in zip(after.resources, _flat(new["resources"]), strict=True)}
     found = []
     for name in dict.fromkeys((*words_of, *words_now)):
         if name not in words_now:
@@ -206,11 +206,26 @@ def _resources(where: str, before: Group, after: Group, old: Tree, new: Tree) ->
             found.append(Change(where, f"group {before.name} gets {name}"))
         elif words_of[name] != words_now[name]:
             found.append(Change(where, f"{name} of group {before.name}: {_words(words_of[name], words_now[name])}"))
-    common = [name for name in words_of if name in words_now]
-    if common != [name for name in words_now if name in words_of]:
-        order = ", ".join(item.id for item in after.resources)
-        found.append(Change(where, f"the resources of group {before.name} start in another order: {order}"))
+    if _ordered(before, words_now) != _ordered(after, words_of):
+        order = ", then ".join if after.stages else ", ".join
+        text = order(_at_once([item.id for item in stage]) for stage in stages(after))
+        found.append(Change(where, f"the resources of group {before.name} start in another order: {text}"))
     return found
+
+
+def _flat(resources: list[Any]) -> list[Tree]:
+    """The tables of resources, without the lists that say which start together."""
+    return [item for one in resources for item in (one if isinstance(one, list) else (one,))]
+
+
+def _ordered(group: Group, names: Iterable[str]) -> list[list[str]]:
+    """The stages of a group, of ``names`` only."""
+    found = ([item.id for item in stage if item.id in names] for stage in stages(group))
+    return [stage for stage in found if stage]
+
+
+def _at_once(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} at once"
 
 
 def _moved(before: Cluster, after: Cluster) -> list[Change]:
@@ -281,7 +296,7 @@ def _effects(before: Cluster, after: Cluster) -> Iterable[str]:
             continue
         former = old[group.name].resources
         changed = [name for owner, name in restarted(before, after) if owner == group.name]
-        stays = untouched(former, group.resources, changed)
+        stays = untouched(old[group.name], group, changed)
         stopped = [item.id for item in former if item.id not in stays]
         started = [item.id for item in group.resources if item.id not in stays]
         again = [name for name in started if name in stopped]

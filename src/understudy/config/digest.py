@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import Enum
 from typing import Any
 
@@ -28,14 +28,21 @@ _SINCE_GROUP: dict[str, object] = {
     "weight": 0,
     "probes": (),
     "stays_where": None,
+    "stages": (),
 }
 _SINCE_FAILBACK: dict[str, object] = {"hours": None}
+_SINCE_FENCE: dict[str, object] = {"parameters_file": "", "resets": False}
 _SINCE_RESTARTS: dict[str, object] = {"on_failure": OnFailure.RESTART, "on_stop": None}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
-_DERIVED = ("nodes", "names")
 _OWN_MATTER = ("key_file", "source", "digest", "api")
 """Where a machine keeps its files, and where it answers people, is its own matter."""
+
+
+def common(cluster: Cluster) -> dict[str, Any]:
+    """All that machines must agree about, as plain tables; nothing that follows from the rest, and nobody's own matter."""
+    derived = {each.name for each in fields(cluster) if not each.init}
+    return {word: value for word, value in asdict(cluster).items() if word not in derived and word not in _OWN_MATTER}
 
 
 def digest(cluster: Cluster) -> str:
@@ -45,10 +52,12 @@ def digest(cluster: Cluster) -> str:
     there count different majorities, so they exchange no votes (``core.node``). Comments, layout, the order of words in a
     table and the way a value is written do not count; the order of members, groups and resources does, because it decides.
     """
-    meaning = {word: value for word, value in asdict(cluster).items() if word not in (*_OWN_MATTER, *_DERIVED)}
+    meaning = common(cluster)
     _shorten(meaning, _SINCE)
     for member in meaning["members"]:
         _shorten(member, _SINCE_MEMBER)
+    for device in meaning.get("fences", ()):
+        _shorten(device, _SINCE_FENCE)
     for group in meaning["groups"]:
         _shorten(group, _SINCE_GROUP)
         _shorten(group["failback"], _SINCE_FAILBACK)

@@ -20,6 +20,7 @@ DEFAULT_DELAY: Duration = 2 * SECOND
 DEFAULT_WATCHDOG: Duration = 10 * SECOND
 DEFAULT_DEVICE = "/dev/watchdog"
 SHORTEST_WATCHDOG: Duration = 2 * SECOND
+LONGEST_WATCHDOG: Duration = 10 * MINUTE
 
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
 _PROGRAM = re.compile(r"/[^\s]+|[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -31,8 +32,17 @@ REFUSED = {
 }
 """Agents whose success is not that a node is off, and what to use instead."""
 
+_TYPE = re.compile(r"(external/|rhcs/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 REFUSED_PLUGINS = {"ssh": "Its `off` does nothing but fail. Use external/ipmi, external/rackpdu or a fence agent."}
 """STONITH plugins of the old kind that cannot switch off."""
+
+REFUSED_TYPES = {
+    **REFUSED_PLUGINS,
+    "null": "It switches nothing off, and says that it did.",
+    "suicide": "It only ends the machine that it runs on.",
+    "meatware": "It asks a human: that is `understudy confirm-off NODE`.",
+}
+"""Types of the program ``stonith`` whose success is not that another node is off."""
 
 OURS = {
     "action": "Understudy sets it for each call.",
@@ -81,12 +91,22 @@ def _device(report: Report, scope: Scope, name: str, nodes: list[str]) -> FenceD
     if kind is FenceKind.EXTERNAL and program is not None and program.rpartition("/")[2] in REFUSED_PLUGINS:
         name_there = program.rpartition("/")[2]
         report.error(scope.at("external"), f"{program} cannot be used here", REFUSED_PLUGINS[name_there])
+    if kind is FenceKind.STONITH and program is not None and program.rpartition("/")[2] in REFUSED_TYPES:
+        why = REFUSED_TYPES[program.rpartition("/")[2]]
+        report.error(scope.at("stonith"), f"the type {program} cannot be used here", why)
     parameters = read_strings(report, scope, "parameters", _PARAMETER, "the name of a parameter")
     for word, _ in parameters:
         if word in OURS and kind is FenceKind.AGENT:
             report.error(scope.at("parameters"), f'"{word}" is not a parameter for the file', OURS[word])
     if parameters and kind is FenceKind.COMMAND:
         report.error(scope.at("parameters"), "a command takes no parameters", "Write them into its list of words.")
+    if parameters and kind is FenceKind.STONITH:
+        hint = "Write its values behind the type, in the order in which `stonith -t TYPE -n` names them."
+        report.error(scope.at("parameters"), "a type of the program stonith takes no named parameters", hint)
+    file = scope.text("parameters_file")
+    if file is not None and (kind is not FenceKind.STONITH or arguments or not file.startswith("/")):
+        text = '"parameters_file" is the whole path of a file with the parameters of a type, in the place of those behind it'
+        report.error(scope.at("parameters_file"), text, 'Write stonith = ["apcmaster"] beside it.')
     level = scope.integer("level", 1, 9, 1)
     timeout = scope.duration("timeout", SECOND, HOUR)
     retries = scope.integer("retries", 0, 10, 2)
@@ -95,19 +115,28 @@ def _device(report: Report, scope: Scope, name: str, nodes: list[str]) -> FenceD
     if kind is None or program is None:
         return None
     limit = DEFAULT_TIMEOUT if timeout is None else timeout
-    return FenceDevice(name, kind, program, arguments, parameters, targets, level, limit, retries, bool(reboot))
+    return FenceDevice(
+        name, kind, program, arguments, parameters, targets, level, limit, retries, bool(reboot), file or ""
+    )
 
 
 def _program(report: Report, scope: Scope) -> tuple[FenceKind | None, str | None, tuple[str, ...]]:
     given = [kind for kind in FenceKind if kind.value in scope]
     agent, external = scope.text("agent"), scope.text("external")
-    words = [text for text, _ in scope.texts("command", "words") or []]
+    word = FenceKind.STONITH.value if FenceKind.STONITH in given else FenceKind.COMMAND.value
+    words = [text for text, _ in scope.texts(word, "words") or []]
     if len(given) != 1:
-        text = f"{scope.name} needs one of agent, external and command" + (", not several" if given else "")
+        text = f"{scope.name} needs one of agent, external, stonith and command" + (", not several" if given else "")
         hint = 'Write agent = "fence_ipmilan", external = "external/ipmi", or command = ["/usr/local/sbin/power"].'
         report.error(scope.place, text, hint)
         return None, None, ()
     kind = given[0]
+    if kind is FenceKind.STONITH:
+        if words and _TYPE.fullmatch(words[0]):
+            return kind, words[0], tuple(words[1:])
+        hint = 'Write stonith = ["apcmaster", "192.0.2.9", "apc", "WORD"]: a type that `stonith -L` lists, and its parameters.'
+        report.error(scope.at("stonith"), '"stonith" begins with the type of a device', hint)
+        return kind, None, ()
     if kind is FenceKind.COMMAND:
         if not words:
             if "command" in scope:
@@ -172,10 +201,16 @@ def read_watchdog(report: Report, top: Scope) -> WatchdogDraft:
     device = scope.text("device")
     if device is not None and not device.startswith("/"):
         report.error(scope.at("device"), f'"{device}" is not an absolute path', 'Write device = "/dev/watchdog".')
-    timeout = scope.duration("timeout", 0, 10 * MINUTE)
+    timeout = scope.duration("timeout", 0, LONGEST_WATCHDOG)
     place = scope.at("timeout")
     scope.finish()
     return WatchdogDraft(place, device or DEFAULT_DEVICE, DEFAULT_WATCHDOG if timeout is None else timeout)
+
+
+def fitting_watchdog(dead_time: Duration) -> Duration:
+    """The shortest time-out that ``check_watchdog`` permits; 0 where none fits."""
+    timeout = -(-max(SHORTEST_WATCHDOG, 2 * dead_time) // SECOND) * SECOND
+    return timeout if timeout <= LONGEST_WATCHDOG else 0
 
 
 def check_watchdog(
@@ -268,5 +303,7 @@ def _check_gate(report: Report, draft: FenceDraft, drafts: list[FenceDraft]) -> 
 
 
 def has_secret(device: FenceDevice) -> bool:
-    """Whether a password stands among its parameters."""
-    return any("passw" in word or word in ("passwd", "secret", "token") for word, _ in device.parameters)
+    """Whether a password stands among its parameters. Those of a type have no names: any of them may be one."""
+    return bool(device.kind is FenceKind.STONITH and device.arguments) or any(
+        "passw" in word or word in ("passwd", "secret", "token") for word, _ in device.parameters
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..changes import blocks
 from ..hours import Hours
 from ..model import (
     AddressResource,
@@ -21,6 +22,7 @@ from ..model import (
     ScriptResource,
     SourceAddressResource,
     SystemdResource,
+    stages_of,
 )
 from ..units import HOUR, MILLISECOND, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
@@ -31,9 +33,9 @@ from .probes import read_probes
 from .reach import read_reach
 from .relations import Relations, check_relations, read_relations
 from .report import Report, Scope, nearest, suggestion
-from .resources import ResourceDraft, read_resource, stop_time
+from .resources import ResourceDraft, read_resource
 from .routes import check_sources
-from .tree import Array, Place, Table
+from .tree import Array, Place, Table, Value
 
 MOST_GROUPS = 128
 """What one heartbeat can name, with the longest names, in one datagram."""
@@ -72,14 +74,19 @@ def read_groups(report: Report, top: Scope, members: list[MemberDraft]) -> list[
     _check_contents(report, groups)
     _check_addresses(report, groups, members)
     mounts = [
-        (group.group.name, draft.resource, draft.place)
+        (group.group.name, draft.resource, draft.place, stage)
         for group in groups
-        for draft in group.drafts
+        for draft, stage in zip(group.drafts, group.group.stage_numbers, strict=True)
         if isinstance(draft.resource, MountResource)
     ]
     check_mounts(report, mounts)
     for group in groups:
-        check_sources(report, group.group.name, [(draft.resource, draft.place) for draft in group.drafts])
+        order = group.group.stage_numbers
+        check_sources(
+            report,
+            group.group.name,
+            [(draft.resource, draft.place, stage) for draft, stage in zip(group.drafts, order, strict=True)],
+        )
     for draft in groups:
         _check_stop_timeout(report, draft)
     check_relations(report, {item.group.name: (item.place, item.group, item.relations) for item in groups}, members)
@@ -97,15 +104,15 @@ def _group(
     stop_timeout = scope.duration("stop_timeout", SECOND, 24 * HOUR)
     read: list[ResourceDraft | None] = []
     value = scope.value("resources")
+    items, stages = _items(report, value, name)
     if value is not None and not isinstance(value.data, Array):
         scope.wrong("resources", "a list of tables", value, "Write resources = [ { ... }, { ... } ].")
     elif value is None or (isinstance(value.data, Array) and not value.data.items):
         place = scope.place if value is None else value.place
         report.warning(place, f"the group {name} has no resources: it only elects a machine", "List what it shall run.")
     elif isinstance(value.data, Array):
-        read = [read_resource(report, item, name) for item in value.data.items]
+        read = [read_resource(report, item, name) for item in items]
     drafts = [draft for draft in read if draft is not None]
-    items = value.data.items if value is not None and isinstance(value.data, Array) else []
     probes = read_probes(report, scope, name, list(zip(items, read, strict=True)))
     relations = read_relations(scope)
     reach, targets = read_reach(report, scope, name)
@@ -123,11 +130,34 @@ def _group(
         relations.weight,
         probes,
         reach,
+        stages_of([stage for stage, draft in zip(stages, read, strict=False) if draft is not None]),
     )
     if reach is not None and group.together is not None:
         text = f'"stays_where" of {name} decides nothing: it goes with {group.together}, wherever that is'
         report.warning(targets[0][1], text, f"Write [groups.{group.together}.stays_where].")
     return GroupDraft(places[0], group, drafts, relations, targets)
+
+
+def _items(report: Report, value: Value | None, name: str) -> tuple[list[Value], list[int]]:
+    """What ``resources`` lists, with the number of the stage of each: a list in the list is a stage."""
+    items: list[Value] = []
+    numbers: list[int] = []
+    listed = value.data.items if value is not None and isinstance(value.data, Array) else []
+    for number, item in enumerate(listed):
+        inner = item.data.items if isinstance(item.data, Array) else [item]
+        if not inner:
+            text = f'"resources" of {name} has an empty list in it'
+            report.error(item.place, text, "List in it what may start at the same time, or take it away.")
+        for one in inner:
+            if one is not item and isinstance(one.data, Array):
+                text = f'"resources" of {name} has a list in a list in a list'
+                report.error(
+                    one.place, text, "What stands in an inner list has no order: write its tables there one by one."
+                )
+                continue
+            items.append(one)
+            numbers.append(number)
+    return items, numbers
 
 
 def _prefer(report: Report, scope: Scope, members: list[MemberDraft]) -> tuple[str, ...]:
@@ -267,9 +297,17 @@ def _check_addresses(report: Report, groups: list[GroupDraft], members: list[Mem
                 report.error(draft.place, text, "Two machines could have it at once: put it into one group.")
 
 
+def stop_time(group: Group) -> Duration:
+    """How long its programs may take to stop: the longest of each stage, one stage after another. Addresses take no time."""
+    programs = (
+        [item.limits.stop for item in block if not isinstance(item, AddressResource)] for block in blocks(group)
+    )
+    return sum(max(spans, default=0) for spans in programs)
+
+
 def _check_stop_timeout(report: Report, draft: GroupDraft) -> None:
     group = draft.group
-    needed = stop_time(tuple(item for item in group.resources if not isinstance(item, AddressResource)))
+    needed = stop_time(group)
     if group.exclusive and group.stop_timeout < needed:
         text = (
             f"stop_timeout of {group.name} is {format_duration(group.stop_timeout)}, but its resources may take "

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..errors import Problem
-from ..heartbeat_files import DEFAULT_PORT, HeartbeatFiles
+from ..heartbeat_files import DEFAULT_PORT, HeartbeatFiles, MediumKind
 from .heartbeat_cf import CfDraft, read_cf
 from .heartbeat_groups import read_haresources
 from .heartbeat_keys import KeysDraft, read_authkeys
 from .heartbeat_lines import text_of
 from .heartbeat_machine import Machine
 from .heartbeat_resources import Translator
-from .heartbeat_rules import judge_cf, judge_host
+from .heartbeat_rules import judge_cf, judge_host, judge_stonith
 from .report import Report
 from .tree import Place
 
@@ -76,11 +76,13 @@ def read_heartbeat(
         port = machine.port if machine is not None else DEFAULT_PORT
         draft = read_cf(report, text_of(texts.cf.data), texts.cf.path, port)
         settings = judge_cf(report, draft, texts.cf.path, texts.folder, machine, here)
+        judge_stonith(report, draft, settings, machine)
         if machine is not None:
             judge_host(report, settings, machine, here, next(iter(draft.nodes.values()), Place(file=texts.cf.path)))
     keys = KeysDraft()
     if texts.authkeys.problem is None:
-        keys = read_authkeys(report, texts.authkeys.data, texts.authkeys.path, texts.authkeys.mode)
+        serial_only = bool(draft.media) and all(medium.kind is MediumKind.SERIAL for medium, _ in draft.media)
+        keys = read_authkeys(report, texts.authkeys.data, texts.authkeys.path, texts.authkeys.mode, serial_only)
     if settings is not None and texts.haresources.problem is None:
         translator = Translator(report, machine, own_mounts, asked)
         text = text_of(texts.haresources.data)

@@ -15,12 +15,14 @@ from ..errors import Problem
 from ..heartbeat_files import HeartbeatFiles, OldGroup, PingNode
 from ..model import Cluster, Group, Member, Quorum, Role
 from .digest import digest
+from .fences import fitting_watchdog
 from .groups import read_groups
 from .heartbeat import NAMES
 from .heartbeat_cf import read_cf
 from .heartbeat_keys import read_authkeys
 from .heartbeat_lines import text_of
 from .heartbeat_rules import judge_cf
+from .heartbeat_stonith import devices
 from .members import MemberDraft
 from .render import group_lines, quoted
 from .report import Report, Scope
@@ -46,7 +48,7 @@ class HeartbeatCopy:
 
     @property
     def pings(self) -> tuple[PingNode, ...]:
-        """The ping nodes with addresses in the place of names; a name that nobody knows is left out."""
+        """The ping nodes with addresses in the place of names. A name that nobody knew stays, and the manager asks again."""
         return tuple(
             replace(node, hosts=tuple(self.hosts.get(host, host) for host in node.hosts))
             for node in self.files.ping_nodes
@@ -56,18 +58,22 @@ class HeartbeatCopy:
 def cluster_of(copy: HeartbeatCopy, source: str) -> Cluster:
     """What the manager and the kernel's side must know: groups and times. Its members have no links."""
     files = copy.files
+    timeout = fitting_watchdog(files.deadtime) if files.watchdog else 0
+    watchdog = files.watchdog if timeout else ""
     cluster = Cluster(
         name=files.cluster,
         key_file="",
         heartbeat=files.keepalive,
         dead_time=files.deadtime,
         quorum=Quorum.PAIR,
-        members=tuple(Member(name, Role.NODE, ()) for name in files.nodes),
+        members=tuple(Member(name, Role.NODE, (), watchdog=watchdog) for name in files.nodes),
         groups=tuple(group.group for group in files.groups),
         ping=tuple(dict.fromkeys(host for node in copy.pings for host in node.hosts)),
         source=source,
         init_dead_time=files.initdead,
         heartbeat3=True,
+        fences=devices(files),
+        watchdog_timeout=timeout,
     )
     return replace(cluster, digest=digest(cluster))
 

@@ -14,6 +14,7 @@ from .groups import HARMLESS, read_groups
 from .heartbeat_lines import Word, joined_lines
 from .heartbeat_machine import Machine
 from .heartbeat_resources import UNKNOWN_DEVICE, Translator, tree_value
+from .heartbeat_stonith import devices
 from .members import MemberDraft
 from .report import Report, Scope, suggestion
 from .tree import Entry, Place, Table, Value, plain
@@ -70,7 +71,28 @@ def read_haresources(
             Place(file=file), "haresources names no resources: nothing is kept running", "Write a line for a group."
         )
     groups = _judged(report, lines, settings, translator.machine)
+    for line in lines if groups else []:
+        _judge_question(report, line, groups, settings)
     return groups if good else ()
+
+
+def _judge_question(report: Report, line: _Line, groups: tuple[OldGroup, ...], settings: HeartbeatFiles) -> None:
+    """While a dead node cannot be confirmed to be off, only an address in one of its groups shows whether it still runs them."""
+    mine = [group.group for group in groups if group.node == line.node]
+    asked = any(group.addresses for group in mine)
+    fenced = any(device.proves and line.node in dict(device.targets) for device in devices(settings))
+    once = [item.id for group in mine if group.name == line.name for item in group.resources if item.id not in HARMLESS]
+    others = [node for node in settings.nodes if node != line.node]
+    if asked or fenced or not once or not others:
+        return
+    text = (
+        f"no line of {line.node} has an address: when its heartbeats do not arrive, {others[0]} cannot ask the service network "
+        f"whether it still runs, takes over, and then both may run {', '.join(once)}"
+    )
+    hint = (
+        "Put an address into the line, or a device with stonith_host into ha.cf, or let a witness vote (native files)."
+    )
+    report.warning(line.key.place, text, hint)
 
 
 def _known_node(report: Report, node: Word, nodes: tuple[str, ...]) -> bool:

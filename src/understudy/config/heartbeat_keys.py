@@ -21,8 +21,9 @@ class KeysDraft:
     outgoing: int | None = None
 
 
-def read_authkeys(report: Report, data: bytes, file: str, mode: int) -> KeysDraft:
-    """The keys by index, and which one signs. ``mode``: the file's permission bits.
+def read_authkeys(report: Report, data: bytes, file: str, mode: int, serial_only: bool = False) -> KeysDraft:
+    """The keys by index, and which one signs. ``mode``: the file's permission bits. ``serial_only``: nothing of it crosses a
+    network, where anybody could sign with crc.
 
     As Heartbeat judges it: readable by group or others is refused; a line that begins with ``a`` is the auth line, and must come
     before the line of the index that it names; a key is one word.
@@ -49,7 +50,7 @@ def read_authkeys(report: Report, data: bytes, file: str, mode: int) -> KeysDraf
         if key.index in keys:
             report.warning(words[0].place, f"the index {key.index} is given twice; the later line counts", "Keep one.")
         keys[key.index] = key
-    return KeysDraft(tuple(keys[index] for index in sorted(keys)), _outgoing(report, auth, keys, file))
+    return KeysDraft(tuple(keys[index] for index in sorted(keys)), _outgoing(report, auth, keys, file, serial_only))
 
 
 def _auth(
@@ -106,7 +107,9 @@ def _index(report: Report, word: Word) -> int | None:
     return None
 
 
-def _outgoing(report: Report, auth: tuple[int, Place] | None, keys: dict[int, SigningKey], file: str) -> int | None:
+def _outgoing(
+    report: Report, auth: tuple[int, Place] | None, keys: dict[int, SigningKey], file: str, serial_only: bool
+) -> int | None:
     if auth is None:
         report.error(Place(file=file), "no auth line says which key signs", 'Begin the file with "auth 1".')
         return None
@@ -115,8 +118,8 @@ def _outgoing(report: Report, auth: tuple[int, Place] | None, keys: dict[int, Si
         known = ", ".join(str(item) for item in sorted(keys)) or "none"
         report.error(place, f'"auth {index}" names a key that is not there', f"The keys of the file are: {known}.")
         return None
-    if keys[index].method == "crc":
+    if keys[index].method == "crc" and not serial_only:
         text = "crc signs nothing: whoever reaches the network can take the service"
-        hint = 'Write "1 sha1 SECRET" below "auth 1", on both machines. crc is for a serial line alone.'
+        hint = f'Write "{index} sha1 SECRET" below "auth {index}", on both machines. crc is for a serial line alone.'
         report.warning(place, text, hint)
     return index

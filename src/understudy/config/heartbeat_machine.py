@@ -42,6 +42,8 @@ class Machine:
     exists: Callable[[str], bool] = _nothing
     port: int = DEFAULT_PORT
     """Of the services entry ``ha-cluster``, if there is one."""
+    named: bool = False
+    """Somebody has said that this is its name; the machine was not asked, whose host name may be set later."""
 
     def network_of(self, address: str, device: str = "") -> Network | None:
         """The network in which an address lies (the smallest, when several do), on ``device`` where one is named."""

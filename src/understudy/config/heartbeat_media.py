@@ -15,13 +15,8 @@ MOST_HOPS = 4
 
 def read_unicast(report: Report, name: Word, values: list[Word], port: int) -> Medium | None:
     """``ucast DEVICE HOST``; None after reporting. The host may be a name."""
-    if len(values) != 2:
-        text = f'"{name.text}" takes an interface and the address of one peer'
-        report.error(values[min(2, len(values) - 1)].place, text, _usage(name.text))
-        return None
-    device = read_device(values[0].text)
-    if isinstance(device, Wrong):
-        report.error(values[0].place, device.text, device.hint)
+    device = _device(report, name, values, 2, "an interface and the address of one peer")
+    if device is None:
         return None
     host, address = values[1].text, _address(values[1].text)
     version = 6 if name.text == "ucast6" else 4
@@ -37,13 +32,8 @@ def read_unicast(report: Report, name: Word, values: list[Word], port: int) -> M
 
 def read_multicast(report: Report, name: Word, values: list[Word]) -> Medium | None:
     """``mcast DEVICE GROUP PORT TTL LOOP``, all five; None after reporting."""
-    if len(values) != 5:
-        text = f'"{name.text}" takes five values: interface, group, port, ttl and loop'
-        report.error(values[min(5, len(values) - 1)].place, text, _usage(name.text))
-        return None
-    device = read_device(values[0].text)
-    if isinstance(device, Wrong):
-        report.error(values[0].place, device.text, device.hint)
+    device = _device(report, name, values, 5, "five values: interface, group, port, ttl and loop")
+    if device is None:
         return None
     group = _address(values[1].text)
     version = 6 if name.text == "mcast6" else 4
@@ -66,6 +56,18 @@ def read_multicast(report: Report, name: Word, values: list[Word]) -> Medium | N
         numbers.append(int(value.text))
     port, hops, loop = numbers
     return Medium(MediumKind(name.text), device, str(group), port, hops, bool(loop))
+
+
+def _device(report: Report, name: Word, values: list[Word], many: int, takes: str) -> str | None:
+    """The interface, which stands first; None after reporting that, or that there are not as many values."""
+    if len(values) != many:
+        report.error(values[min(many, len(values) - 1)].place, f'"{name.text}" takes {takes}', _usage(name.text))
+        return None
+    device = read_device(values[0].text)
+    if isinstance(device, Wrong):
+        report.error(values[0].place, device.text, device.hint)
+        return None
+    return device
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -8,12 +8,14 @@ from ipaddress import ip_address
 from ..errors import Problem
 from ..heartbeat_files import AutoFailback, HeartbeatFiles, MediumKind
 from ..model import AddressResource, Cluster, LinkKind, Member, Quorum, ResourceDResource, Role
-from ..units import MILLISECOND, SECOND, Duration, format_duration
+from ..units import MILLISECOND, Duration, format_duration
 from .addresses import Wrong, is_name, read_host
-from .fences import SHORTEST_WATCHDOG
+from .fences import fitting_watchdog
 from .heartbeat import HeartbeatReading
 from .heartbeat_groups import ping_addresses
 from .heartbeat_machine import Machine
+from .heartbeat_resources import OWN_DIRECTORIES
+from .heartbeat_stonith import native as native_devices
 from .heartbeat_words import WITHOUT_EFFECT, written_time
 from .members import LinkDraft, MemberDraft
 from .pairing import find_networks
@@ -23,7 +25,6 @@ from .tree import Place
 from .validate import DEFAULT_PORT, LONGEST_DEAD_TIME, read
 
 _OLD_PROTOCOL = "it is about the old protocol"
-_LONGEST_WATCHDOG: Duration = 600 * SECOND
 
 WITHOUT_EQUIVALENT: dict[str, str] = WITHOUT_EFFECT | {
     "warntime": "a member that is late shows in status and history by itself",
@@ -32,8 +33,6 @@ WITHOUT_EQUIVALENT: dict[str, str] = WITHOUT_EFFECT | {
     "mcast6": "heartbeats go to each machine's own address",
     "serial": "native heartbeats take networks only",
     "baud": "native heartbeats take networks only",
-    "stonith": "write the device as [fence.NAME]; docs/fencing.md",
-    "stonith_host": "write the device as [fence.NAME]; docs/fencing.md",
     "failfast": "run the program as a unit of systemd, with FailureAction=reboot",
     "apiauth": "who may ask is the Unix group admin_group",
     "env": "write environment = { ... } at a command",
@@ -59,10 +58,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """``text`` is None when something is missing; ``problems`` say what, and what the native reader warns of."""
+    """``text`` is None when something is missing; ``problems`` say what, and what the native reader warns of.
+
+    ``notes``: what changed or had no equivalent, as in the comments of ``text``.
+    """
 
     text: str | None
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Machine | None = None) -> Conversion:
@@ -81,7 +84,7 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
         return Conversion(None, report.in_order())
     cluster = _cluster(files, members, wanted, machine, notes)
     notes += [
-        f"ha.cf:{line}: {word} {_shown(word, value)}: {WITHOUT_EQUIVALENT[word]}"
+        f"ha.cf:{line}: {word} {value}: {WITHOUT_EQUIVALENT[word]}"
         for word, value, line in reading.given
         if word in WITHOUT_EQUIVALENT
     ]
@@ -94,6 +97,7 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
         notes.append(
             "names of nodes are in lower case, as Heartbeat has them: where `uname -n` is not, start with --node NAME"
         )
+    notes += _kept_scripts(files, machine)
     if any(isinstance(item, ResourceDResource) for group in files.groups for item in group.group.resources):
         notes.append(
             'scripts are not monitored (interval = "0s"), as Heartbeat never did: take that away where status can be trusted'
@@ -105,12 +109,22 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
             if problem.severity == "error":
                 report.error(Place(), f"the native form would be refused: {problem.text}", problem.hint)
         return Conversion(None, report.in_order())
-    return Conversion(text, tuple(found.problems))
+    return Conversion(text, tuple(found.problems), tuple(notes))
 
 
-def _shown(word: str, value: str) -> str:
-    """Without the parameters of a STONITH device, among which are passwords."""
-    return f"{' '.join(value.split()[:2])} ..." if word == "stonith_host" else value
+def _kept_scripts(files: HeartbeatFiles, machine: Machine | None) -> list[str]:
+    """What the native form still runs out of Heartbeat's folder, so that nobody takes it away with the rest."""
+    folder = f"{files.folder.rstrip('/')}/resource.d"
+    found: dict[str, None] = {}
+    for group in files.groups:
+        for resource in group.group.resources:
+            if not isinstance(resource, ResourceDResource):
+                continue
+            name = resource.resource_script
+            path = name if "/" in name else machine.scripts.get(name, "") if machine is not None else ""
+            if path.rpartition("/")[0] in (folder, OWN_DIRECTORIES[0]):
+                found[f"{path} is still run: keep it when ha.cf, haresources and authkeys are taken away"] = None
+    return list(found)
 
 
 def _header(files: HeartbeatFiles, notes: list[str]) -> str:
@@ -154,22 +168,27 @@ def _cluster(
         notes.append("auto_failback legacy: groups go back to their preferred node as soon as that is healthy")
     timeout: Duration = 0
     if files.watchdog:
-        timeout = -(-max(SHORTEST_WATCHDOG, 2 * dead_time) // SECOND) * SECOND
-        if timeout > _LONGEST_WATCHDOG:
+        timeout = fitting_watchdog(dead_time)
+        if not timeout:
             notes.append(f"watchdog {files.watchdog}: no watchdog fits a dead time of {format_duration(dead_time)}")
-            timeout = 0
+    fences, without = native_devices(files)
+    notes += [f"the STONITH device {kind} cannot be used natively: docs/fencing.md" for kind in without]
+    fenced = pair and all(any(node in dict(device.targets) for device in fences) for node in files.nodes)
+    if fences and files.stonith:
+        notes.append("STONITH devices are told to switch off, not to reset: switch the machine on again by hand")
     name = wanted.name or (files.cluster if is_name(files.cluster) else "linux-ha")
     return Cluster(
         name=name,
         key_file="cluster.key",
         heartbeat=heartbeat,
         dead_time=dead_time,
-        quorum=Quorum.PAIR if pair else Quorum.MAJORITY,
+        quorum=Quorum.FENCE if fenced else Quorum.PAIR if pair else Quorum.MAJORITY,
         members=tuple(replace(member, watchdog=files.watchdog if timeout else "") for member in members),
         groups=tuple(group.group for group in files.groups),
-        ping=pings if pair else (),
+        ping=pings if pair and not fenced else (),
         watchdog_timeout=timeout,
         init_dead_time=min(files.initdead, LONGEST_DEAD_TIME),
+        fences=fences,
     )
 
 

@@ -13,6 +13,9 @@ from .tree import Place
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
+API_CLIENTS = ("dopd", "ccm", "hbagent", "mgmtd", "cibd")
+"""Programs of Heartbeat and its companions that speak with it through its API socket."""
+
 
 @dataclass(slots=True)
 class Programs:
@@ -39,6 +42,14 @@ def read_respawn(report: Report, draft: Programs, name: Word, values: list[Word]
     if posixpath.basename(program.text) == "ipfail":
         draft.ipfail = program.place
         return
+    if (base := posixpath.basename(program.text)) in API_CLIENTS:
+        text = f"{base} asks the old program's API, which is gone: it will not find it, and end again and again"
+        hint = 'Take the line away, and its "apiauth" with it.'
+        if base == "dopd":
+            hint += (
+                " DRBD's drbd-peer-outdater works through dopd only: give fence-peer another handler, or take it out."
+            )
+        report.warning(program.place, text, hint)
     entry = Respawn(user.text, program.text, tuple(item.text for item in arguments), name.text == "failfast")
     draft.respawn.append((entry, user.place))
 

@@ -31,15 +31,32 @@ WRAPPERS: dict[str, tuple[str, ...]] = {
     "apache": ("configfile",),
     "AudibleAlarm": ("nodelist",),
     "Delay": ("startdelay", "stopdelay", "mondelay"),
+    "ICP": ("driveid", "device"),
     "LVM": ("volgrpname",),
+    "LinuxSCSI": ("scsi",),
     "MailTo": ("email", "subject"),
     "Raid1": ("raidconf", "raiddev"),
     "SendArp": ("ip",),
+    "ServeRAID": ("serveraid", "mergegroup"),
+    "WAS": ("config",),
+    "WinPopup": ("hostfile",),
     "Xinetd": ("service",),
+    "db2": ("instance",),
+    "ids": ("informixdir", "informixserver", "onconfig"),
+    "portblock": ("protocol", "portno", "action"),
 }
 """Scripts that Heartbeat's package brought, each around an OCF agent: what their arguments are called there."""
 
-KNOWN_SCRIPTS = (*_ADDRESSES, "IPsrcaddr", "Filesystem", "LVSSyncDaemonSwap", "drbddisk", "ldirectord", *WRAPPERS)
+KNOWN_SCRIPTS = (
+    *_ADDRESSES,
+    "IPsrcaddr",
+    "Filesystem",
+    "LVSSyncDaemonSwap",
+    "drbddisk",
+    "ldirectord",
+    "OCF",
+    *WRAPPERS,
+)
 
 LONG_START = "5m"
 LONG_STOP = "1m"
@@ -98,7 +115,7 @@ class Translator:
         if device is None and self.machine is not None:
             text = f"no network of this machine has a place for {form.address}, so its interface is not known"
             hint = f'Write "{name}::{form.address}/{prefix or 24}/eth0", with the interface that shall carry it.'
-            self.report.error(word.place, text, hint)
+            self.report.lacking(word.place, text, hint)
             return None
         if device is not None and self.machine is not None and device not in self.machine.devices:
             text = f"there is no network interface {device} on this machine for {form.address}"
@@ -145,7 +162,9 @@ class Translator:
         parameters = {"device": device, "directory": directory, "fstype": kind, "options": options}
         words = {"ocf": "heartbeat:Filesystem", "params": {name: text for name, text in parameters.items() if text}}
         words |= {"exclusive": False} if shared else {}
-        return _table(word.place, words | {"start_timeout": "1m", "stop_timeout": LONG_STOP})
+        return _table(
+            word.place, words | {"start_timeout": LONG_START, "stop_timeout": LONG_STOP}
+        )  # fsck may come first
 
     # -- scripts ------------------------------------------------------------------------------------------------------
 
@@ -184,8 +203,11 @@ class Translator:
         found: dict[str, str] = dict(zip(names, arguments, strict=False))
         if name == "SendArp" and "/" in found.get("ip", ""):
             found["ip"], _, found["nic"] = found["ip"].partition("/")
+        if name == "WAS" and found.get("config", "").isdigit():
+            found = {"port": found["config"]}
         words: dict[str, object] = {"ocf": f"heartbeat:{name}"}
         words |= {"params": {key: text for key, text in found.items() if text}} if any(found.values()) else {}
+        words |= {"start_timeout": LONG_START, "stop_timeout": LONG_STOP}
         return _table(word.place, words | ({} if name == "apache" else {"interval": "0s"}))
 
     def _missing(self, word: Word, name: str, machine: Machine) -> None:
@@ -197,6 +219,10 @@ class Translator:
             hint = "It came with old packages of ldirectord, and hands over the connection table of LVS: copy it from there."
         elif name == "drbddisk":
             hint = "It comes with the utilities of DRBD."
+        elif name == "OCF":
+            hint = (
+                "It came with Heartbeat: keep that file, or convert and write the agent natively, with its parameters."
+            )
         elif close is not None and close != name:
             hint = f'Did you mean "{close}"?'
         self.report.warning(word.place, text, hint)

@@ -7,6 +7,7 @@ that what it lacks is an error.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ..heartbeat_files import (
     DEADTIME,
@@ -20,12 +21,15 @@ from ..heartbeat_files import (
     default_initdead,
 )
 from ..units import MILLISECOND, SECOND, Duration
+from .fences import fitting_watchdog
 from .heartbeat_cf import CfDraft
 from .heartbeat_machine import Machine
+from .heartbeat_stonith import DOUBTED, NO_DEVICE, devices
 from .heartbeat_words import written_time
 from .report import Report, one_of
 from .tree import Place
 
+_STONITH = ("/usr/sbin/stonith", "/sbin/stonith", "/usr/local/sbin/stonith")
 _IPFAIL_NEEDS = 'Write "respawn hacluster /usr/lib/heartbeat/ipfail"; ours is built in, the path only names it.'
 
 
@@ -41,7 +45,7 @@ def judge_cf(
     pings = _pings(report, draft, failback)
     _judge_programs(report, draft, machine, here)
     switch = draft.switches.get
-    watchdog = _watchdog(report, draft, machine)
+    watchdog = _watchdog(report, draft, deadtime, machine)
     number, choice = draft.number, draft.choice
 
     return HeartbeatFiles(
@@ -97,7 +101,7 @@ def _judge_nodes(report: Report, draft: CfDraft, whole: Place) -> None:
         )
 
 
-def _watchdog(report: Report, draft: CfDraft, machine: Machine | None) -> str:
+def _watchdog(report: Report, draft: CfDraft, deadtime: Duration, machine: Machine | None) -> str:
     """The watchdog's device, "" for none; and what is said about single settings."""
     if draft.choice("msgfmt", "") == "netstring":
         text = "msgfmt netstring and haresources do not go together: the old program then loses messages of its own scripts"
@@ -107,6 +111,9 @@ def _watchdog(report: Report, draft: CfDraft, machine: Machine | None) -> str:
     device, place = draft.texts.get("watchdog", ("", Place()))
     if device and machine is not None and not machine.exists(device):
         report.warning(place, f"there is no watchdog {device} on this machine", "Try: modprobe softdog")
+    if device and not fitting_watchdog(deadtime):
+        text = f"no watchdog fits deadtime {written_time(deadtime)}: {device} is not used"
+        report.warning(place, text, "A time-out of two dead times may be ten minutes at most.")
     return device
 
 
@@ -193,7 +200,7 @@ def _judge_media(report: Report, draft: CfDraft, machine: Machine | None, here: 
     if machine is None:
         return
     for medium, place in draft.media:
-        _judge_device(report.error if here else report.warning, medium, place, machine)
+        _judge_device(partial(report.lacking, here=here), medium, place, machine)
 
 
 def _judge_device(tell: Callable[[Place, str, str], None], medium: Medium, place: Place, machine: Machine) -> None:
@@ -258,7 +265,7 @@ def _judge_programs(report: Report, draft: CfDraft, machine: Machine | None, her
             )
     if machine is None:
         return
-    tell = report.error if here else report.warning
+    tell = partial(report.lacking, here=here)
     for program, place in draft.programs.respawn:
         if program.user not in machine.users:
             tell(place, f"there is no user {program.user} on this machine", f"Mend it with: useradd -r {program.user}")
@@ -275,8 +282,33 @@ def _judge_programs(report: Report, draft: CfDraft, machine: Machine | None, her
                 )
 
 
+def judge_stonith(report: Report, draft: CfDraft, files: HeartbeatFiles, machine: Machine | None) -> None:
+    """Devices that end nobody, that prove nothing, or whose program is not there."""
+    doubted = {device.program for device in devices(files) if not device.proves}
+    for device, place in draft.programs.stonith:
+        if device.type in NO_DEVICE:
+            text = f"the device {device.type} counts as none: {NO_DEVICE[device.type]}"
+            report.warning(place, text, "Take the line away, or name a device that switches machines off.")
+        elif device.type in doubted:
+            text = f"{device.type} proves little: {DOUBTED}"
+            report.warning(place, text, "Use external/ipmi, external/rackpdu or another device of its own power.")
+        elif machine is not None and not any(map(machine.is_program, _STONITH)):
+            text = f"there is no program stonith on this machine, which {device.type} needs"
+            report.warning(place, text, "Mend it with: apt-get install cluster-glue")
+        file = device.config_file
+        if machine is not None and file is not None and not machine.exists(file):
+            report.warning(place, f"there is no file {file} on this machine", "Put the device's parameters into it.")
+
+
 def judge_host(report: Report, files: HeartbeatFiles, machine: Machine, here: bool, place: Place) -> None:
-    """Whether the machine is one of the nodes, by the name that Heartbeat goes by."""
+    """Whether the machine is one of the nodes, by the name that Heartbeat goes by; and what it has that is not used any more."""
+    hook = machine.scripts.get("startstop", "")
+    if hook.endswith("/resource.d/startstop"):
+        text = f"{hook} is not called any more: the old init script ran it before and after the daemon's start and stop"
+        hint = (
+            "Put what it does into ExecStartPre= and ExecStopPost= of the unit (systemctl edit understudy-heartbeat)."
+        )
+        report.warning(Place(file=report.file), text, hint)
     if machine.name in files.nodes or not files.nodes:
         return
     short = machine.name.partition(".")[0]
@@ -287,5 +319,4 @@ def judge_host(report: Report, files: HeartbeatFiles, machine: Machine, here: bo
         if meant
         else "On a node the names must be those of `uname -n`."
     )
-    tell = report.error if here else report.warning
-    tell(place, text, hint)
+    report.lacking(place, text, hint, here, passing=not machine.named)

@@ -162,12 +162,12 @@ def _device_fits(report: Report, scope: Scope, device: str, kind: str) -> bool:
     return True
 
 
-def check_mounts(report: Report, mounts: list[tuple[str, MountResource, Place]]) -> None:
-    """What concerns several mounts, given as (group, resource, place) in the order of the file."""
-    owners: dict[str, tuple[str, MountResource, Place]] = {}
-    disks: dict[str, tuple[str, MountResource, Place]] = {}
+def check_mounts(report: Report, mounts: list[tuple[str, MountResource, Place, int]]) -> None:
+    """What concerns several mounts, given as (group, resource, place, stage) in the order of the file."""
+    owners: dict[str, tuple[str, MountResource, Place, int]] = {}
+    disks: dict[str, tuple[str, MountResource, Place, int]] = {}
     for entry in mounts:
-        group, mount, place = entry
+        group, mount, place, stage = entry
         first = owners.setdefault(mount.directory, entry)
         if first is not entry:
             whose = (
@@ -187,10 +187,13 @@ def check_mounts(report: Report, mounts: list[tuple[str, MountResource, Place]])
                     f'Show it there with {{ mount = "{first[1].directory}", at = "{mount.directory}", type = "bind" }}.'
                 )
                 report.error(place, text, hint)
-        for other_group, other, _ in mounts[: mounts.index(entry)]:
+        for other_group, other, _, other_stage in mounts[: mounts.index(entry)]:
             if other_group == group and other.directory.startswith(f"{mount.directory}/"):
                 text = f"{mount.directory} is mounted after {other.directory} and would hide it"
                 report.error(place, text, f"Put it before {other.directory}.")
+            elif other_group == group and other_stage == stage and mount.directory.startswith(f"{other.directory}/"):
+                text = f"{mount.directory} lies in {other.directory}, and both are mounted at the same time"
+                report.error(place, text, "Put it behind the inner list, so that it comes after the other.")
 
 
 def _names_part(options: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .tree import WHOLE_FILE, Array, Entry, Place, Table, Value
+from .tree import WHOLE_FILE, Array, Entry, Place, Table, Value, flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def find_places(tree: Table) -> FilePlaces:
     found = FilePlaces()
     for name, entry in _tables(tree, "groups"):
         resources = entry.value.data.entries.get("resources") if isinstance(entry.value.data, Table) else None
-        items = resources.value.data.items if resources is not None and isinstance(resources.value.data, Array) else []
+        items = flat(resources.value.data) if resources is not None and isinstance(resources.value.data, Array) else []
         for number, item in enumerate(items):
             found.resources[name, number] = _places(item, "params")
     for name, entry in _tables(tree, "fence"):

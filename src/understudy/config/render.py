@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..changes import stages
 from ..fence_devices import FenceDevice, FenceKind
 from ..model import (
     AddressResource,
@@ -98,14 +99,16 @@ def _watchdog(cluster: Cluster) -> list[str]:
 
 def _fence(device: FenceDevice) -> list[str]:
     lines = ["", f"[fence.{_key(device.name)}]"]
-    if device.kind is FenceKind.COMMAND:
-        lines.append(f"command = {_texts((device.program, *device.arguments))}")
+    if device.kind in (FenceKind.COMMAND, FenceKind.STONITH):
+        lines.append(f"{device.kind.value} = {_texts((device.program, *device.arguments))}")
     else:
         lines.append(f"{device.kind.value} = {quoted(device.program)}")
     plugs = any(plug for _, plug in device.targets)
     lines.append(f"nodes = {_table(device.targets) if plugs else _texts(name for name, _ in device.targets)}")
     if device.parameters:
         lines.append(f"parameters = {_table(device.parameters)}")
+    if device.parameters_file:
+        lines.append(f"parameters_file = {quoted(device.parameters_file)}")
     if device.level != 1:
         lines.append(f"level = {device.level}")
     if device.timeout != DEFAULT_TIMEOUT:
@@ -161,12 +164,20 @@ def group_lines(group: Group) -> list[str]:
     if not group.resources:
         return [*lines, "resources = []", *_reach(group)]
     probes = {probe.resource: probe for probe in group.probes if probe.resource}
-    lines += ["resources = [", *(f"  {_resource(item, probes.get(item.id))}," for item in group.resources), "]"]
+    lines += ["resources = [", *_stages(group, probes), "]"]
     for probe in group.probes:
         if not probe.resource:
             words = [f"{word} = {value}" for word, value in _probe(probe)]
             lines += ["", f"[groups.{_key(group.name)}.probes.{_key(probe.name)}]", *words]
     return lines + _reach(group)
+
+
+def _stages(group: Group, probes: dict[str, Probe]) -> list[str]:
+    lines: list[str] = []
+    for stage in stages(group):
+        words = [f"{_resource(item, probes.get(item.id))}," for item in stage]
+        lines += ["  [", *(f"    {line}" for line in words), "  ],"] if len(words) > 1 else [f"  {words[0]}"]
+    return lines
 
 
 def _reach(group: Group) -> list[str]:

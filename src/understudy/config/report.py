@@ -30,6 +30,12 @@ class Report:
     def warning(self, place: Place, text: str, hint: str = "") -> None:
         self.problems.append(Problem(place.file or self.file, place.line, place.column, text, hint, "warning"))
 
+    def lacking(self, place: Place, text: str, hint: str = "", here: bool = True, passing: bool = True) -> None:
+        """What this machine does not have now: an error where it is meant to run the file (``here``), else a warning."""
+        severity = "error" if here else "warning"
+        found = Problem(place.file or self.file, place.line, place.column, text, hint, severity, passing)
+        self.problems.append(found)
+
     @property
     def refused(self) -> bool:
         return any(problem.severity == "error" for problem in self.problems)

@@ -61,6 +61,7 @@ EXCLUSIVE_AGENTS = frozenset(
     {"Filesystem", "drbd", "LVM", "LVM-activate", "ZFS", "Raid1", "mdraid", "iscsi", "iSCSITarget", "iSCSILogicalUnit"}
     | {"pgsql", "mysql", "mariadb", "galera", "redis", "oracle", "oralsnr", "db2", "sybaseASE", "SAPDatabase"}
     | {"rabbitmq-server", "rabbitmq-cluster", "nfsserver", "exportfs", "VirtualDomain", "LXC", "SAPInstance"}
+    | {"ICP", "LinuxSCSI", "ServeRAID", "ids"}
 )
 """OCF agents that damage data when they run on two machines: ``exclusive`` is true unless the file says otherwise."""
 
@@ -364,8 +365,3 @@ def default_exclusive(resource: Resource) -> bool:
             return is_exclusive_unit(resource.unit, _EXCLUSIVE_SCRIPTS)
         case _:
             return False
-
-
-def stop_time(resources: tuple[Resource, ...]) -> Duration:
-    """How long stopping all of them one after the other may take."""
-    return sum(resource.limits.stop for resource in resources)

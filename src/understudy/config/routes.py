@@ -118,14 +118,10 @@ def _device(report: Report, scope: Scope) -> str | None:
     return found
 
 
-def check_sources(report: Report, group: str, resources: list[tuple[object, Place]]) -> None:
-    """A preferred source must be there before it is preferred: within a group, after its address."""
-    there: set[str] = set()
-    virtual = {item.address for item, _ in resources if isinstance(item, AddressResource)}
-    for resource, place in resources:
-        if isinstance(resource, AddressResource):
-            there.add(resource.address)
-            continue
+def check_sources(report: Report, group: str, resources: list[tuple[object, Place, int]]) -> None:
+    """A preferred source must be there before it is preferred: within a group, in a stage after that of its address."""
+    virtual = {item.address: stage for item, _, stage in resources if isinstance(item, AddressResource)}
+    for resource, place, stage in resources:
         wanted = None
         if isinstance(resource, SourceAddressResource):
             wanted = resource.source_address
@@ -134,6 +130,6 @@ def check_sources(report: Report, group: str, resources: list[tuple[object, Plac
                 report.warning(place, text, f'Put {{ address = "{wanted}/24", device = ... }} before it, if it moves.')
         elif isinstance(resource, RouteResource):
             wanted = resource.source
-        if wanted in virtual and wanted not in there:
+        if wanted in virtual and virtual[wanted] >= stage:
             text = f"{wanted} is preferred as a source before it is on the machine"
             report.error(place, text, "Put this behind the address: resources start in the order of the list.")

@@ -93,6 +93,11 @@ class Value:
         return names[type(self.data)]
 
 
+def flat(array: Array) -> list[Value]:
+    """The items of a list; of a list in it, its items."""
+    return [one for item in array.items for one in (item.data.items if isinstance(item.data, Array) else (item,))]
+
+
 def plain(value: Value) -> Any:
     """The value as ``tomllib`` would give it: dict, list, str, int, float, bool, datetime."""
     data = value.data

@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass, field, replace
 
 from ..errors import Problem
-from ..model import AddressResource, Cluster, Group, Quorum, Role
+from ..model import AddressResource, Cluster, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .api import ApiDraft, read_api
 from .digest import digest
 from .fences import DEFAULT_DELAY, check_fences, check_watchdog, check_wishes, read_fences, read_watchdog
-from .groups import GroupDraft, read_groups
+from .groups import GroupDraft, read_groups, stop_time
 from .members import MemberDraft, read_members
 from .pairing import find_networks
 from .reach import read_addresses
@@ -322,11 +322,6 @@ def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft],
             text = f'"ping" lists {address}, {own[address]}'
             hint = "Its answer says nothing about the network: name a machine outside the cluster, such as a router."
             report.error(place, text, hint)
-
-
-def stop_time(group: Group) -> Duration:
-    """How long the group's programs may take to stop, one after the other; addresses take no time."""
-    return sum(item.limits.stop for item in group.resources if not isinstance(item, AddressResource))
 
 
 def _check_groups(report: Report, members: list[MemberDraft], groups: list[GroupDraft]) -> None:

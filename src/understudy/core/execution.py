@@ -1,7 +1,8 @@
 """One group on this machine: start its resources in order, stop them in reverse, adopt what already runs.
 
-What is wanted comes from outside: ``OBSERVE`` (look, touch nothing), ``RUN``, ``STOP``. The parts are walked one operation
-at a time; consecutive addresses are one operation. The walk knows nothing of leases.
+What is wanted comes from outside: ``OBSERVE`` (look, touch nothing), ``RUN``, ``STOP``. What begins when is decided in
+``walk``: one operation at a time, or all of a stage at once; consecutive addresses are one operation. Neither knows of leases.
+Beside that go looks, further stops of what was given up on, and addresses that are put back: nothing waits for these.
 
 Rules. Nothing is started whose state is unknown: it is asked first. No answer, or "unknown", is never success: a start
 that ends so is stopped before it is tried again; a part whose stop failed is looked at once (``stopping``). A failed
@@ -19,17 +20,16 @@ from ..events import Outcome
 from ..messages import Phase
 from ..model import AddressResource, Group, Resource
 from ..units import NEVER, SECOND, Duration, Instant
+from . import walk
 from .failures import IGNORED, judge, must_stop
-from .parts import Fact, Operation, Part, State, Wanted
-from .stopping import LOOK, forget_stops, may_look, over, seen_stopped, stop_failed
+from .parts import Fact, Operation, Part, State, Wanted, among
+from .stopping import forget_stops, may_look, over, seen_stopped, stop_failed
 
 ADDRESS_LIMIT: Duration = SECOND
 """How long the pulse's own netlink batch may take before it counts as unanswered (measured: 12 ms for 1000)."""
 
 SLACK: Duration = 2 * SECOND
 """How much later than the agent's own limit an answer is waited for: the manager kills at the limit, then reports."""
-
-CHANGED = "a reload has changed or removed it, or what it stands on"
 
 WATCH_INTERVAL: Duration = 10 * SECOND
 """How often, in maintenance, a failed program that is not monitored otherwise is asked whether it runs again."""
@@ -52,13 +52,16 @@ class Execution:
         """In maintenance: what runs is asked, and nothing is started or stopped as long as the group is to run here."""
         self.restarting = False
         self.stop_since: Instant | None = None
-        self.operation: Operation | None = None
+        self.ends_since: Instant | None = None
+        """Since when a restart, or what a reload ended, is being stopped although the group stays."""
+        self.operations: dict[int, Operation] = {}
+        """What is under way, by number: of one stage only, or a batch of addresses."""
         self.parts: list[Part] = []
-        for resource in group.resources:
+        for stage, resource in zip(group.stage_numbers, group.resources, strict=True):
             state = State.UNKNOWN
             if isinstance(resource, AddressResource):
                 state = State.RUNNING if resource.address in present else State.STOPPED
-            self.parts.append(Part(resource, state))
+            self.parts.append(Part(resource, state, stage=stage))
         self.retired = False
         """No group of the configuration any more: all of it is as it was formerly."""
         self.ending: list[Part] = []
@@ -72,19 +75,19 @@ class Execution:
         """All parts, and what is still to be stopped because of a reload."""
         if not self.ending:
             return self.parts
-        return [part for part in self.parts if not _among(part, self.ending)] + self.ending
+        return [part for part in self.parts if not among(part, self.ending)] + self.ending
 
     def phase(self) -> Phase:
-        states = [part.state for part in self.everything()]
         if self.does_not_stop():
             return Phase.STUCK
-        if any(state is State.FAILED for state in states):
+        states = [part.state for part in self.everything()]
+        if State.FAILED in states:
             return Phase.FAILED
-        if all(state is State.STOPPED for state in states):
+        if states.count(State.STOPPED) == len(states):
             return Phase.STARTING if self.wanted is Wanted.RUN and states else self._empty_phase()
-        if all(state is State.RUNNING for state in states):
+        if states.count(State.RUNNING) == len(states):
             return Phase.STOPPING if self.wanted is Wanted.STOP else Phase.STARTED
-        if self.wanted is Wanted.OBSERVE or (self.operation is None and State.UNKNOWN in states and not self.manager):
+        if self.wanted is Wanted.OBSERVE or (not self.operations and State.UNKNOWN in states and not self.manager):
             return Phase.UNKNOWN
         return Phase.STARTING if self.wanted is Wanted.RUN else Phase.STOPPING
 
@@ -94,17 +97,24 @@ class Execution:
     def does_not_stop(self) -> bool:
         """A part that has to stop did not when asked twice, or within the stop timeout; or this machine is to be switched off.
 
-        Not yet while the first look at it since then is under way, which ends with the pause before the next stop.
+        Not yet while the first look at it since then is under way or has yet to begin, at most until the next stop is due.
         """
-        stuck = (part for part in self.everything() if part.stuck and must_stop(part.resource))
-        return bool(self.fence_until) or any(not (part.spared and self._looks_at(part)) for part in stuck)
+        if self.fence_until:
+            return True
+        stuck = [part for part in self.everything() if part.stuck]
+        return any(must_stop(part.resource) and not (part.spared and may_look(part, self.at)) for part in stuck)
 
     def _looks_at(self, part: Part) -> bool:
         """Whether a monitor is under way that was asked because its stop failed."""
-        operation = self.operation
-        if operation is None or operation.action is not Action.MONITOR:
-            return False
-        return part.look and operation.resources[0] is part.resource
+        operation = self.operation_of(part)
+        return part.look and operation is not None and operation.action is Action.MONITOR
+
+    def operation_of(self, part: Part) -> Operation | None:
+        """What is under way with this part."""
+        for operation in self.operations.values():
+            if any(resource is part.resource for resource in operation.resources):
+                return operation
+        return None
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
@@ -143,11 +153,15 @@ class Execution:
                 due = part.stop_again_at
             if past < part.start_again_at < due:
                 due = part.start_again_at
-        stopped = NEVER if self.stop_since is None else self.stop_since + self.group.stop_timeout
-        answered = NEVER if self.operation is None else self.operation.deadline
-        for at in (self.hold_programs_until, self.fence_until, stopped, answered):
+        for since in (self.stop_since, self.ends_since):
+            if since is not None and past < since + self.group.stop_timeout < due:
+                due = since + self.group.stop_timeout
+        for at in (self.hold_programs_until, self.fence_until):
             if past < at < due:
                 due = at
+        for operation in self.operations.values():
+            if past < operation.deadline < due:
+                due = operation.deadline
         return due
 
     # What the node tells
@@ -164,28 +178,39 @@ class Execution:
     def restart(self) -> None:
         """Stop everything in order and start it again, here; for a group that is to run."""
         self.restarting = True
+        self.ends_since = self.ends_since if self.ending else None
         self.forget_failures()
         self._abandon_start()
 
+    def restarts(self, now: Instant) -> bool:
+        """Whether a restart still stops things. When something did not stop within the stop timeout, the rest goes on running."""
+        if self.restarting:
+            self.ends_since = now if self.ends_since is None else self.ends_since
+            late = now >= self.ends_since + self.group.stop_timeout
+            stopped = all(part.state is State.STOPPED for part in self.parts)  # what a reload ended was given up on
+            self.restarting = not stopped and not (late and any(part.failed_stops for part in self.parts))
+        return self.restarting
+
     def _abandon_start(self) -> None:
         """A stop need not wait for a start or a monitor: the manager kills that when the stop arrives."""
-        operation = self.operation
-        if operation is None or operation.action is Action.STOP:
-            return
-        if not isinstance(operation.resources[0], AddressResource):
-            part = self._part(operation.resources[0])
+        for operation in list(self.operations.values()):
+            if operation.action is Action.STOP or isinstance(operation.resources[0], AddressResource):
+                continue
+            part = self.part(operation.resources[0])
             if not self._looks_at(part):
-                self.operation, part.state = None, State.UNKNOWN
+                del self.operations[operation.op]
+                part.state = State.UNKNOWN
 
     def manager_changed(self, connected: bool, now: Instant) -> None:
         """With a new manager every program is asked again; without one, what was under way has an unknown end."""
         self.manager = connected
         for part in self.everything():
             part.look = False  # only the manager that saw the stop fail asks strictly enough
-        operation = self.operation
-        if operation is not None and not isinstance(operation.resources[0], AddressResource):
-            self.operation = None
-            part = self._part(operation.resources[0])
+        for operation in list(self.operations.values()):
+            if isinstance(operation.resources[0], AddressResource):
+                continue
+            del self.operations[operation.op]
+            part = self.part(operation.resources[0])
             if operation.action is not Action.MONITOR:
                 part.state, part.text = State.UNKNOWN, "the manager was lost during its " + operation.action.value
         if connected:
@@ -194,13 +219,12 @@ class Execution:
                     part.monitor_at = now
 
     def finished(self, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
-        """The end of one of our operations; False if it is not the one under way (late answers are ignored)."""
-        operation = self.operation
-        if operation is None or operation.op != op:
+        """The end of one of our operations; False if it is not under way (late answers are ignored)."""
+        operation = self.operations.pop(op, None)
+        if operation is None:
             return False
-        self.operation = None
         if operation.action is Action.MONITOR:
-            self._monitored(self._part(operation.resources[0]), outcome, text, now)
+            self._monitored(self.part(operation.resources[0]), outcome, text, now)
         elif operation.action is Action.START:
             self._started(operation, outcome, text, now)
         else:
@@ -222,9 +246,10 @@ class Execution:
         """Somebody removed one of our addresses. Returns whether it should be there."""
         for part in self.everything():
             resource = part.resource
-            if isinstance(resource, AddressResource) and resource.address == address and part.state is State.RUNNING:
-                part.state = State.STOPPED
-                return self.wanted is Wanted.RUN and _among(part, self.parts)
+            there = part.state is State.RUNNING or (self.watching and part.state is State.FAILED)
+            if isinstance(resource, AddressResource) and resource.address == address and there:
+                part.state, part.removed = State.STOPPED, True
+                return self.wanted is Wanted.RUN and among(part, self.parts)
         return False
 
     def expire(self, now: Instant) -> None:
@@ -232,117 +257,66 @@ class Execution:
         self.at = now
         if self.fence_until and now >= self.fence_until:
             self._not_fenced()
-        if self.operation is None or now < self.operation.deadline:
-            return
-        part = self._part(self.operation.resources[0])
-        if self.operation.action is Action.MONITOR and part.state is State.RUNNING:
-            # The manager kills at the limit and says so. Silence is its fault, not the program's.
-            self.operation = None
-            self._runs(part, now, "the manager did not answer its monitor")
-        else:
-            limit = "no answer in time: the outcome is unknown"
-            self.finished(self.operation.op, Outcome.UNKNOWN, limit, now)
+        for operation in [item for item in self.operations.values() if now >= item.deadline]:
+            part = self.part(operation.resources[0])
+            if operation.action is Action.MONITOR and part.state is State.RUNNING:
+                # The manager kills at the limit and says so. Silence is its fault, not the program's.
+                del self.operations[operation.op]
+                self._runs(part, now, "the manager did not answer its monitor")
+            else:
+                limit = "no answer in time: the outcome is unknown"
+                self.finished(operation.op, Outcome.UNKNOWN, limit, now)
 
     # The walk
 
     def advance(self, now: Instant) -> list[Effect]:
-        """The next operation, if one is due. Call after anything changed, and on time."""
+        """The operations that may begin now. Call after anything changed, and on time."""
         self.at = now
-        if self.operation is not None:
-            return []
-        self.ending = [part for part in self.ending if part.state is not State.STOPPED]
-        if self.wanted is Wanted.RUN and self.ending and not self.watching:
-            return self._advance_stop(now, self.ending, CHANGED)
-        if self.wanted is Wanted.RUN:
-            return [] if self.fence_until else self._advance_run(now)
-        if self.wanted is Wanted.STOP:
-            return self._advance_stop(now, self.everything(), "the group leaves this node")
-        return self._ask_unknown(now)
+        effects = walk.look(self, now)
+        busy = bool(self.under_way(now))
+        if busy and not self.group.stages:
+            return effects + walk.put_back(self, now)
+        self._forget_ended()
+        if busy and self.ending and self.wanted is not Wanted.RUN:
+            return effects  # what a reload changed has none of the present stages: one after the other
+        return effects + walk.due(self, now)
 
-    def _given_up_on(self, part: Part, now: Instant) -> bool:
-        """Whether the stop goes on without this part: it may run on two machines, and had the group's stop timeout."""
-        late = self.stop_since is not None and now >= self.stop_since + self.group.stop_timeout
-        return late and not must_stop(part.resource)
+    def _forget_ended(self) -> None:
+        """What a reload ended and has stopped. Its new form is asked again: it may have been taken for the old one."""
+        over = {part.resource.id for part in self.ending if part.state is State.STOPPED}
+        self.ending = [part for part in self.ending if part.state is not State.STOPPED]
+        for part in self.parts:
+            taken_for_it = part.resource.id in over and part.state is State.RUNNING
+            if taken_for_it and not isinstance(part.resource, AddressResource):
+                part.state = State.UNKNOWN
+        if not self.ending and not self.restarting:
+            self.ends_since = None
+
+    def given_up_on(self, part: Part, now: Instant) -> bool:
+        """Whether the stop goes on without this part: it may run on two machines, and had the group's stop timeout.
+
+        Its first stop is waited for all the same: it may have been asked late, and mostly that is all it takes.
+        """
+        since = self.ends_since if self.stop_since is None and among(part, self.ending) else self.stop_since
+        late = since is not None and now >= since + self.group.stop_timeout
+        if not late or isinstance(part.resource, AddressResource) or must_stop(part.resource):
+            return False
+        return part.failed_stops > 0 or self.operation_of(part) is None
+
+    def under_way(self, now: Instant) -> list[Operation]:
+        """What others may have to wait for: neither a look after a stop that failed, nor what was given up on.
+
+        These may hang in the kernel again and again, in every pause between two stops, and nothing stands on their end.
+        """
+        return [item for item in self.operations.values() if not self._aside(item, now)]
+
+    def _aside(self, operation: Operation, now: Instant) -> bool:
+        part = self.part(operation.resources[0])
+        return (part.look and operation.action is Action.MONITOR) or self.given_up_on(part, now)
 
     def stuck(self) -> tuple[str, ...]:
         """What has not stopped although it was asked to."""
         return tuple(part.resource.id for part in self.everything() if part.failed_stops)
-
-    def _ask_unknown(self, now: Instant) -> list[Effect]:
-        for part in self.everything():
-            if part.state is State.UNKNOWN and self.manager:
-                return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
-        return []
-
-    def _watch(self, now: Instant) -> list[Effect]:
-        """Only questions: about what is not known, what is due, and what failed and may have been mended by hand."""
-        for part in self.parts:
-            program = not isinstance(part.resource, AddressResource)
-            if program and self.manager and (part.state is State.UNKNOWN or part.monitor_at <= now):
-                return self._begin(Action.MONITOR, (part,), now, "monitor, in maintenance")
-        return []
-
-    def _advance_run(self, now: Instant) -> list[Effect]:
-        if self.watching:
-            return self._watch(now)
-        if self.restarting:
-            self.restarting = not self.stopped()
-            if self.restarting:
-                return self._advance_stop(now, self.parts, "an operator restarts it")
-        broken = next((index for index, part in enumerate(self.parts) if part.state is State.FAILED), None)
-        if broken is not None:
-            return self._advance_stop(now, self.parts, "it, or what it stands on, failed", broken)
-        for index, part in enumerate(self.parts):
-            if part.state is State.RUNNING:
-                continue
-            if part.state is State.STOPPED and now < part.start_again_at:
-                return []
-            if self.waits and part.state is not State.UNKNOWN:
-                return []
-            if isinstance(part.resource, AddressResource):
-                return self._begin(Action.START, self._addresses_from(index), now, "the group runs here")
-            if not self.manager:
-                return []
-            if part.state is State.UNKNOWN:
-                return self._begin(Action.MONITOR, (part,), now, "not known whether it runs here")
-            if part.resource.exclusive and now < self.hold_programs_until:
-                return []
-            return self._begin(Action.START, (part,), now, "the group runs here")
-        for part in self.parts:
-            if part.monitor_at <= now and self.manager:
-                return self._begin(Action.MONITOR, (part,), now, "monitor")
-        return []
-
-    def _addresses_from(self, index: int) -> tuple[Part, ...]:
-        run: list[Part] = []
-        for part in self.parts[index:]:
-            if not isinstance(part.resource, AddressResource):
-                break
-            if part.state is not State.RUNNING:
-                run.append(part)
-        return tuple(run)
-
-    def _advance_stop(self, now: Instant, parts: list[Part], why: str, down_to: int = 0) -> list[Effect]:
-        for index in range(len(parts) - 1, down_to - 1, -1):
-            part = parts[index]
-            if part.state is State.STOPPED:
-                continue
-            if isinstance(part.resource, AddressResource):
-                run = []
-                while index >= down_to and isinstance(parts[index].resource, AddressResource):
-                    if parts[index].state is not State.STOPPED:
-                        run.append(parts[index])
-                    index -= 1
-                if any(now < item.stop_again_at for item in run):
-                    return []
-                return self._begin(Action.STOP, tuple(run), now, why)
-            if self.manager and may_look(part, now):
-                return self._begin(Action.MONITOR, (part,), now, LOOK)
-            if self.manager and now >= part.stop_again_at:
-                return self._begin(Action.STOP, (part,), now, why)
-            if not self._given_up_on(part, now):
-                return []
-        return []
 
     def remove_addresses(self, now: Instant, why: str) -> list[Effect]:
         """Take all addresses off at once, ahead of the orderly stop: the lease is gone. Pre-empts what is under way."""
@@ -353,13 +327,14 @@ class Execution:
         )
         if not there:
             return []
-        if self.operation is not None:
-            for resource in self.operation.resources:
-                self._part(resource).state = State.UNKNOWN
-            self.operation = None
-        return self._begin(Action.STOP, there, now, why)
+        for operation in self.operations.values():
+            for resource in operation.resources:
+                self.part(resource).state = State.UNKNOWN
+        self.operations.clear()
+        return self.begin(Action.STOP, there, now, why)
 
-    def _begin(self, action: Action, parts: tuple[Part, ...], now: Instant, why: str) -> list[Effect]:
+    def begin(self, action: Action, parts: tuple[Part, ...], now: Instant, why: str) -> list[Effect]:
+        """Begin an operation of one program, or of several addresses."""
         op = self.next_op()
         resources = tuple(part.resource for part in parts)
         first = parts[0].resource
@@ -369,9 +344,9 @@ class Execution:
         if action is not Action.MONITOR:
             for part in parts:
                 part.state = State.STARTING if action is Action.START else State.STOPPING
-                part.touched, part.look = True, False
+                part.touched, part.look, part.removed = True, False, False
         if isinstance(first, AddressResource):
-            self.operation = Operation(op, action, resources, now + ADDRESS_LIMIT)
+            self.operations[op] = Operation(op, action, resources, now + ADDRESS_LIMIT)
             addresses = tuple(_address(part) for part in parts)
             if action is Action.START:
                 return [AddAddresses(op, self.group.name, addresses, why)]
@@ -385,10 +360,10 @@ class Execution:
         if action is Action.MONITOR and may_look(parts[0], now):
             deadline = min(deadline, parts[0].stop_again_at)  # the next stop cuts it short, in the manager too
             limit = min(limit, deadline - now)
-        self.operation = Operation(op, action, resources, deadline)
+        self.operations[op] = Operation(op, action, resources, deadline)
         parts[0].monitor_at = NEVER
         until = self.right_until if action is Action.START else NEVER
-        former = self.retired or not _among(parts[0], self.parts)
+        former = self.retired or not among(parts[0], self.parts)
         return [RunAgent(op, self.group.name, first.id, action, limit, self.ballot, why, until, former)]
 
     # How operations end
@@ -413,19 +388,18 @@ class Execution:
                 self._runs(part, now, text)
             else:
                 self._fail(part, f"monitor: {text or outcome.value}", now)
-        elif part.state is State.FAILED and self.watching:
-            if outcome is Outcome.OK:
-                self.facts.append(Fact(f"{part.resource.id} runs again"))
-                self._runs(part, now, text)
-            else:
-                part.monitor_at = now + self._pause(part)
+        elif part.state is State.FAILED and self.watching and outcome is Outcome.OK:
+            self.facts.append(Fact(f"{part.resource.id} runs again"))
+            forget_stops(part)
+            self._runs(part, now, text)
 
-    def _pause(self, part: Part) -> Duration:
+    def watch_pause(self, part: Part) -> Duration:
+        """Until what failed is asked in maintenance whether it runs again."""
         return part.resource.limits.interval or WATCH_INTERVAL
 
     def _started(self, operation: Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
-            part = self._part(resource)
+            part = self.part(resource)
             if outcome is Outcome.OK:
                 self._runs(part, now, "")
             elif outcome is Outcome.NOT_RUNNING:
@@ -438,15 +412,19 @@ class Execution:
 
     def _stopped(self, operation: Operation, outcome: Outcome, text: str, now: Instant) -> None:
         for resource in operation.resources:
-            part = self._part(resource)
+            part = self.part(resource)
             part.monitor_at = NEVER
             if outcome is Outcome.OK or outcome is Outcome.NOT_RUNNING:
                 self.facts.extend(over(part))
             else:
                 self.facts.append(stop_failed(part, text or outcome.value, self.group.stop_timeout, now))
 
+    def trust(self, part: Part, now: Instant) -> None:
+        """It counts as running although nobody was asked."""
+        self._runs(part, now, "")
+
     def _runs(self, part: Part, now: Instant, text: str) -> None:
-        part.state, part.text = State.RUNNING, text
+        part.state, part.text, part.failure = State.RUNNING, text, ""
         interval = part.resource.limits.interval
         programs = not isinstance(part.resource, AddressResource)
         part.monitor_at = now + interval if programs and interval else NEVER
@@ -459,9 +437,9 @@ class Execution:
                 self.facts.append(Fact(found.why, failed=True))
             self._runs(part, now, f"{IGNORED} {text}")
             return
-        part.state, part.text = State.FAILED, text
+        part.state, part.text, part.failure = State.FAILED, text, text
         if self.watching:
-            part.monitor_at = now + self._pause(part)
+            part.monitor_at = now + self.watch_pause(part)
             self.facts.append(Fact(f"{part.resource.id} failed ({text}): left so, in maintenance", failed=True))
             return
         part.stop_again_at = now
@@ -481,15 +459,10 @@ class Execution:
     def forget_failures(self) -> None:
         self.fence_until = 0
         for part in self.everything():
-            part.failures, part.start_again_at = (), 0
+            part.failures, part.start_again_at, part.failure = (), 0, ""
 
-    def _part(self, resource: Resource) -> Part:
+    def part(self, resource: Resource) -> Part:
         return next(part for part in self.everything() if part.resource is resource)
-
-
-def _among(part: Part, parts: list[Part]) -> bool:
-    """The part itself, not one that is equal."""
-    return any(item is part for item in parts)
 
 
 def _address(part: Part) -> AddressResource:

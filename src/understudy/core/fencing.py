@@ -56,6 +56,7 @@ class Target:
     not_before: Instant = 0
     confirmed_at: Instant | None = None
     confirmed_by: str = ""
+    proved: bool = False
     came_back_at: Instant = 0
     trouble: str = ""
     switching_on: int | None = None
@@ -109,6 +110,10 @@ class Fencing:
     def comes_back(self, node: str) -> bool:
         """Whether a device switches ``node`` on again after it has switched it off."""
         return node in self.targets and any(one.reboot for level in self.targets[node].levels for one in level)
+
+    def proved(self, node: str) -> bool:
+        """Whether what has confirmed that ``node`` is off can also tell it from a node that it cannot reach."""
+        return node in self.targets and self.targets[node].proved
 
     def off(self, node: str) -> bool:
         """Whether ``node`` was confirmed to be off and was not heard again since."""
@@ -201,6 +206,7 @@ class Fencing:
         names = " and ".join(device.name for device in operation.devices)
         if outcome is Outcome.OK and target.came_back_at < operation.began:
             self._confirmed(target, operation.began, now, names)
+            target.proved = all(device.proves for device in operation.devices)
             if any(device.reboot for device in operation.devices):
                 self._switch_on(target, operation)
             return
@@ -234,7 +240,7 @@ class Fencing:
         self.emit(Fence(target.switching_on, target.node, names, FenceAction.ON, limit, why))
 
     def _confirmed(self, target: Target, began: Instant, now: Instant, by: str) -> None:
-        target.confirmed_at, target.confirmed_by, target.trouble = now, by, ""
+        target.confirmed_at, target.confirmed_by, target.proved, target.trouble = now, by, True, ""
         target.reasons.clear()
         target.ballots.clear()
         target.level, target.tries, target.pause, target.not_before = 0, 0, PAUSE, 0

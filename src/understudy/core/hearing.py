@@ -77,6 +77,8 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
 
 def compare(node: Node, before: NodeState | None, state: NodeState) -> None:
     """Says when another member's configuration begins or ceases to differ from ours."""
+    if before is not None and (before.digest, before.joint) == (state.digest, state.joint):
+        return
     differed = before is not None and differs(node, before)
     if differs(node, state) == differed:
         return
@@ -168,4 +170,4 @@ def _differs(before: NodeState | None, after: NodeState) -> bool:
 def _words(state: NodeState) -> object:
     voting = (state.digest, state.joint, state.left)
     said = (state.groups, state.not_up, state.reaches)
-    return (state.holds, state.standby, state.draining, state.quiet, voting, said)
+    return (state.holds, state.standby, state.leaving, state.draining, state.quiet, voting, said)

@@ -114,7 +114,7 @@ class Claims:
 
     def _end(self, claim: Claim, votes: int, voters: Container[str]) -> Instant:
         echoes = [item for voter, item in claim.echoes.items() if voter in voters]
-        ends = sorted((sent_at + min(self.dead_time, dead_time) for sent_at, dead_time in echoes), reverse=True)
+        ends = sorted([sent_at + min(self.dead_time, dead_time) for sent_at, dead_time in echoes], reverse=True)
         return 0 if len(ends) < votes else ends[votes - 1] - self.margin
 
     def answered(self, claim: Claim, answer: BidAnswer, now: Instant) -> None:

@@ -60,6 +60,10 @@ class Verdict:
     fresh: bool = False
 
 
+_ACCEPTED = Verdict(Standing.ACCEPTED)
+_DROPPED = {drop: Verdict(Standing.DROPPED, drop) for drop in Drop}
+
+
 class Window:
     """A sliding window of counters already seen: an integer used as a bit map, newest at bit 0."""
 
@@ -167,7 +171,7 @@ class Links:
             return self._drop(drop)
         peer.direct_at = arrival if peer.direct_at is None else max(peer.direct_at, arrival)
         peer.floor = self.said
-        return Verdict(Standing.ACCEPTED)
+        return _ACCEPTED
 
     def _unknown(
         self, peer: Peer, link: str, incarnation: int, counter: int, state: NodeState | None, arrival: Instant
@@ -225,7 +229,7 @@ class Links:
             return self._drop(Drop.OLD_NEWS)
         peer.number = peer.shown = state.number
         peer.floor = self.said
-        return Verdict(Standing.ACCEPTED, fresh=fresh)
+        return Verdict(Standing.ACCEPTED, fresh=True) if fresh else _ACCEPTED
 
     def current(self, node: str) -> int | None:
         """The incarnation of a member that is known to live, or None."""
@@ -265,4 +269,4 @@ class Links:
 
     def _drop(self, drop: Drop) -> Verdict:
         self.dropped[drop] = self.dropped.get(drop, 0) + 1
-        return Verdict(Standing.DROPPED, drop)
+        return _DROPPED[drop]

@@ -29,6 +29,9 @@ class State(Enum):
     LOST = "lost"
 
 
+_ALIVE = (State.UP, State.LATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A fact for the node: ``node`` went from ``before`` to ``after``; ``silence`` is how long nothing was heard."""
@@ -135,4 +138,4 @@ class Membership:
     def alive(self, node: str) -> bool:
         """Up or late: not to be replaced yet. Who is no member (any more) is not."""
         member = self.members.get(node)
-        return member is not None and member.state in (State.UP, State.LATE)
+        return member is not None and member.state in _ALIVE

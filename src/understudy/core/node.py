@@ -34,7 +34,7 @@ from ..events import (
     Started,
     TimerDue,
 )
-from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Release
+from ..messages import Answer, Ask, Bid, BidAnswer, Echo, Heartbeat, Inquiry, NodeState, Page, Phase, Release
 from ..model import Cluster, Role
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, NEVER, SECOND, Duration, Instant, format_duration
@@ -233,7 +233,7 @@ class Node:
                 self.steward.charges[group].adopting_until = now + left
         self.carriers = dict(event.carriers)
         self.pings_at = now
-        self.watchdog = event.watchdog
+        self.watchdog = self.steward.watchdog = event.watchdog
         if event.watchdog_ran:
             for charge in self.steward.charges.values():
                 charge.execution.suspect()
@@ -365,8 +365,9 @@ class Node:
         renewals = self.out[before:]
         del self.out[before:]
         self._count(now)
-        self.last_said = self._saying()
-        self.out.append(Send(Heartbeat(self._own_state(now), outlook.relay(self, now))))
+        state = self._own_state(now)
+        self.last_said = self._saying(tuple((item.group, item.phase, item.fit) for item in state.groups))
+        self.out.append(Send(Heartbeat(state, outlook.relay(self, now))))
         self.out += renewals
         if self.watchdog and (until := wardens.feed_until(self, now)) > now:
             self.out.append(FeedWatchdog(until))
@@ -402,7 +403,7 @@ class Node:
             dead_time=self.voter.dead_time,
             digest=self.cluster.digest,
             quiet=self.voter.quiet(now),
-            standby=self.standby or self.leaving,
+            standby=self.standby,
             holds=self.steward.claims.holds(),
             votes=self.voter.votes(now),
             heard=self.links.heard(now),
@@ -415,11 +416,11 @@ class Node:
             joint="".join(self.electorate.halves[1:]),
             member=self.electorate.member,
             left=self.electorate.left,
+            leaving=self.leaving,
         )
 
-    def _saying(self) -> object:
-        """What others should hear of at once when it changes."""
-        words = outlook.words(self)
+    def _saying(self, words: tuple[tuple[str, Phase, bool], ...]) -> object:
+        """What others should hear of at once when it changes. ``words``: as ``outlook.words`` finds them."""
         standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
         return (self.steward.claims.holds(), words, standing, self.wishes.numbers(), self.electorate.halves)
 
@@ -456,7 +457,7 @@ class Node:
         reload.forget(self, now)
         if self.leaving and leaving.may_go(self, now):
             leaving.go(self, now)
-        elif self._saying() != self.last_said:
+        elif self._saying(outlook.words(self)) != self.last_said:
             again = self.last_beat + max(MILLISECOND, self.cluster.heartbeat // SPACING)
             if now >= again:
                 self.beat(now)

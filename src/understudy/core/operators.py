@@ -143,11 +143,12 @@ def maintain(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
         whole = node.wishes.in_maintenance(EVERYTHING)
         if standing is not None:
             wishing.ask(node, WishKind.NONE, event, now)
-            still = ", but all groups are" if group and whole is not None else ""
+            still = ", but all groups are" if group and whole is not None else _alone(node, group)
             return True, f"{what} is not in maintenance any more{still}"
         if whole is not None:
             return False, f"{group} is not in maintenance itself, all groups are; end that: {wishing.ending(whole)}"
-        return True, f"{what} is not in maintenance"
+        still = _alone(node, group)
+        return not still, f"{what} is not in maintenance{still}"
     stopped = node.wishes.stopped(group) if group else None
     if stopped is not None:
         return False, f"{group} is {sentence(stopped)}: nothing touches it already"
@@ -157,6 +158,15 @@ def maintain(node: Node, event: AdminRequest, now: Instant) -> tuple[bool, str]:
     nowhere = [name for name in names if name not in holders and node.wishes.stopped(name) is None]
     text = f"{what} is in maintenance: nothing is started, stopped or moved, and nobody takes over when a holder fails"
     return True, text + (f"; nobody holds {', '.join(nowhere)}, and it stays so" if nowhere else "")
+
+
+def _alone(node: Node, group: str) -> str:
+    """After the maintenance of everything: what is in one of its own."""
+    if group:
+        return ""
+    left = [wish for item in node.cluster.groups if (wish := node.wishes.in_maintenance(item.name)) is not None]
+    ends = "; ".join(f"{wish.group} still is: {wishing.ending(wish)}" for wish in left)
+    return f", but {ends}" if ends else ""
 
 
 def take_word(node: Node, target: str, by: str, now: Instant) -> tuple[bool, str]:
@@ -236,4 +246,26 @@ def _stand(node: Node, verb: str, by: str, now: Instant) -> tuple[bool, str]:
         node.out.append(SaveStandby(*standing))
         node.note(f"{by} put {node.me} {done}")
         node.beat(now)
-    return True, f"{node.me} is {state}"
+    return True, f"{node.me} is {state}{_consequences(node, verb)}"
+
+
+def _consequences(node: Node, verb: str) -> str:
+    """What standby does to groups that cannot simply move, which nobody should learn from their silence."""
+    if verb != "standby":
+        return ""
+    held = [name for name in node.steward.charges if node.steward.claims.held(name) is not None]
+    stay = [name for name in held if node.wishes.maintained(name) is not None]
+    others = {
+        name: [other for other in node.decisions[name].order if other != node.me]
+        for name in held
+        if name in node.decisions
+    }
+    stop = [name for name, able in others.items() if not able and name not in stay]
+    found = ""
+    if stop:
+        found += (
+            f"; no other node can run {', '.join(stop)}: stopped (`understudy drain {node.me}` lets such groups go on)"
+        )
+    if stay:
+        found += f"; {', '.join(stay)} stays as it is until its maintenance ends, and leaves then"
+    return found

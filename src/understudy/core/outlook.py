@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..messages import GroupReport, NodeState, Phase
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 LEAVES = "it is being taken out of the cluster"
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
-_AT_WORK = frozenset((Phase.STARTING, Phase.STARTED, Phase.STOPPING, Phase.STUCK))
+_AT_WORK = (Phase.STARTING, Phase.STARTED, Phase.STOPPING, Phase.STUCK)
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -62,14 +63,35 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
         nodes[member.name] = node_view(node, member.name, now)
     for charge in node.steward.charges.values():
         reach.look(node, charge, nodes, now)
+    asking = {group: charge for group, charge in node.steward.charges.items() if charge.group.stays_where is not None}
+    barrier = _barrier(node)
     for name, seen in nodes.items():
-        able, worse = able_for(node, seen, now), behind(node, name, now)
-        nodes[name] = NodeView(name, seen.bar, seen.up_for, seen.unfit, able, seen.drains, worse, seen.cause)
+        if barrier:
+            others = {group: barrier for group in node.steward.charges if holders.get(group) != name}
+            seen.unfit = {**others, **seen.unfit}
+        if asking:
+            seen.behind = behind(asking, name, now)
+            seen.blind = frozenset(group for group, charge in asking.items() if reach.unknown(node, charge, name, now))
+        seen.able_for = able_for(node, seen, now)
     pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(
         nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node), clock.within(node, now)
     )
+
+
+def strangers(node: Node) -> list[str]:
+    """Living members that count other voters. Beside them nobody bids for anything (decision 0007)."""
+    electorate, states = node.electorate, node.states
+    return [name for name in node.others if node.membership.alive(name) and not electorate.helped_by(states.get(name))]
+
+
+def _barrier(node: Node) -> str:
+    """Why nobody takes any group now, so that nobody gives one up for another to take either; or ""."""
+    found = [name for name in strangers(node) if name in node.states]
+    count = "counts" if len(found) == 1 else "count"
+    why = "beside such a member nobody takes a group: give it this file, or stop its daemon"
+    return f"{' and '.join(found)} {count} other voters, and {why}" if found else ""
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
@@ -79,10 +101,15 @@ def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
     one that had to give the group up is ready when all of it has stopped there, or clients would wait for that.
     """
     spans: dict[str, Duration] = {}
+    away = bool(seen.bar) or _deaf(node, seen.name)
     for name, charge in node.steward.charges.items():
-        worse = seen.name in charge.behind_since or reach.unknown(node, charge, seen.name, now)
-        away = _deaf(node, seen.name) or _still_stops(node, charge, seen.name)
-        if seen.bar or name in seen.unfit or worse or away:
+        if (
+            away
+            or name in seen.unfit
+            or name in seen.behind
+            or name in seen.blind
+            or _still_stops(node, charge, seen.name)
+        ):
             charge.able_since.pop(seen.name, None)
             spans[name] = 0
         else:
@@ -98,20 +125,16 @@ def _deaf(node: Node, name: str) -> bool:
 def _still_stops(node: Node, charge: Charge, name: str) -> bool:
     """Whether parts of a group may still run on a node that does not hold it."""
     group, state = charge.group.name, node.states.get(name)
-    phases: tuple[Phase, ...]
     if name == node.me:
-        held, phases = group in node.steward.claims.claims, (charge.execution.phase(),)
-    elif state is not None:
-        held = any(hold.group == group for hold in state.holds)
-        phases = tuple(report.phase for report in state.groups if report.group == group)
-    else:
+        return group not in node.steward.claims.claims and charge.execution.phase() in _AT_WORK
+    if state is None or any(hold.group == group for hold in state.holds):
         return False
-    return not held and not _AT_WORK.isdisjoint(phases)
+    return any(report.group == group and report.phase in _AT_WORK for report in state.groups)
 
 
-def behind(node: Node, name: str, now: Instant) -> dict[str, Duration]:
-    """For each group how long fewer of its ping targets have answered on the node ``name`` than on another."""
-    found = {group: reach.behind(charge, name, now) for group, charge in node.steward.charges.items()}
+def behind(asking: Mapping[str, Charge], name: str, now: Instant) -> dict[str, Duration]:
+    """For each of these groups how long fewer of its ping targets have answered on the node ``name`` than on another."""
+    found = {group: reach.behind(charge, name, now) for group, charge in asking.items()}
     return {group: span for group, span in found.items() if span is not None}
 
 
@@ -140,7 +163,11 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         return NodeView(name, "it was not heard since this node started")
     if member.state is State.LOST:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
+        if leaves(node, name):
+            return NodeView(name, f"its daemon was stopped, silent for {silent}")
         return NodeView(name, f"it is lost, silent for {silent}")
+    if state.leaving:
+        return NodeView(name, BEING_STOPPED, cause=Cause.STOPPED)
     if state.standby:
         return NodeView(name, IN_STANDBY, drains=state.draining, cause=Cause.STANDBY)
     if not node.agrees(name):
@@ -154,6 +181,15 @@ def other_view(node: Node, name: str, now: Instant) -> NodeView:
         known = {item.group for item in state.groups}
         unfit |= {group: "its configuration does not have it" for group in node.steward.charges if group not in known}
     return NodeView(name, "", now - member.up_since, unfit)
+
+
+def leaves(node: Node, name: str) -> bool:
+    """Whether the daemon of another member is being stopped. Of one that is not heard: it said so, and had nothing left."""
+    state = node.states.get(name)
+    if state is None or not state.leaving:
+        return False
+    over = not state.holds and all(report.phase is Phase.STOPPED for report in state.groups)
+    return over or node.membership.alive(name)
 
 
 def words(node: Node) -> tuple[tuple[str, Phase, bool], ...]:
@@ -189,8 +225,7 @@ def ready(node: Node, now: Instant) -> bool:
     """Whether to bid for vacant groups: not while quiet, and not at once while a better node may still be starting."""
     if node.voter.quiet(now) or node.leaving or node.standby:
         return False
-    electorate, states = node.electorate, node.states
-    if any(node.membership.alive(name) and not electorate.helped_by(states.get(name)) for name in node.others):
+    if strangers(node):
         return False
     if now < node.patient_until and any(still_starting(node, member.name) for member in node.cluster.nodes):
         node.steward.wake(node.patient_until)

@@ -46,11 +46,14 @@ class Part:
 
     ``stop_began``: the first of the stops that failed. ``stuck``: it was tried again, or had the group's stop timeout.
     ``look``: its stop failed, and a monitor has not said yet whether it runs. ``spared``: it is stuck only since that stop.
+    ``stage``: as in ``Group.stage_numbers``. ``failure``: how it failed last, until it runs again or that is forgotten.
+    ``removed``: an address that somebody else took off its device.
     """
 
     resource: Resource
     state: State
     text: str = ""
+    failure: str = ""
     failures: tuple[Instant, ...] = ()
     stop_again_at: Instant = 0
     start_again_at: Instant = 0
@@ -61,7 +64,9 @@ class Part:
     look: bool = False
     spared: bool = False
     touched: bool = False
+    removed: bool = False
     monitor_at: Instant = NEVER
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,17 @@ class Fact:
     """What the node should know: ``announce`` these addresses, or a sentence.
 
     ``gave_up_for``: this machine cannot run the group for so long (0: it still can). ``recovered``: what made it so is over.
+    ``stuck``: this machine may be switched off for it, if anything can do that.
     """
 
     why: str = ""
     gave_up_for: Duration = 0
     failed: bool = False
     recovered: bool = False
+    stuck: bool = False
     announce: tuple[AddressResource, ...] = ()
+
+
+def among(part: Part, parts: list[Part]) -> bool:
+    """The part itself, not one that is equal."""
+    return any(item is part for item in parts)

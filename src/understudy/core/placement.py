@@ -31,14 +31,17 @@ class Cause(Enum):
     LOST = "holder-lost"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeView:
-    """One node as the planner sees it. ``bar`` is why it may run nothing now ("" if it may), in words, and ``cause`` what groups
-    then move for; ``up_for`` how long it is up.
+    """One node as the planner sees it, made anew for every plan.
+
+    ``bar`` is why it may run nothing now ("" if it may), in words, and ``cause`` what groups then move for; ``up_for`` how long
+    it is up.
 
     ``unfit``: for each group that cannot run there, why. ``able_for``: for each group how long it could have run there
     without a break, where that is shorter. ``drains``: although barred, it keeps what it holds while no other node can take it.
     ``behind``: for each group of which fewer ping targets answer here than on another node that could run it, for how long.
+    ``blind``: groups of whose ping targets nobody knows which answer here.
     """
 
     name: str
@@ -49,6 +52,7 @@ class NodeView:
     drains: bool = False
     behind: Mapping[str, Duration] = field(default_factory=dict)
     cause: Cause = Cause.UNFIT
+    blind: frozenset[str] = frozenset()
 
     def ready_for(self, group: str) -> Duration:
         """How long ``group`` could have run here."""
@@ -122,7 +126,7 @@ def decide(cluster: Cluster, group: Group, view: View, company: Company | None =
         if reason:
             barred[name] = reason
     able = tuple(name for name in ranked if name not in barred)
-    cut_off = [name for name in able if long_behind(group, view.nodes[name])]
+    cut_off = [name for name in able if long_behind(group, view.nodes[name])] if group.stays_where is not None else []
     if cut_off:
         able = (*(name for name in able if name not in cut_off), *cut_off)
     holder = view.holders.get(group.name)
@@ -186,10 +190,7 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
     if group.stays_where is not None:
         needed = max(needed, group.stays_where.damping)
         if long_behind(group, view.nodes[holder]):
-            span = _whole(view.nodes[holder].behind[group.name])
-            why = f"{MORE_ANSWER} on {best} than on {holder}, for {span}"
-            reasons = {**_not_on(group, best, able, barred), holder: why}
-            return Decision(group.name, best, why, reasons, able, cause=Cause.UNFIT)
+            return _where_more_answer(group, view, holder, able, barred)
     if group.name in view.pinned:
         reason = MOVED_HERE
     elif group.failback.kind is FailbackKind.NEVER or not _preferred_over(group, best, holder):
@@ -198,6 +199,8 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
         reason = f"{best} is preferred, but failback waits for {group.failback.hours} by the clock of {holder}"
     elif group.name in view.nodes[best].behind:
         reason = f"{best} is preferred, but {MORE_ANSWER} on {holder}"
+    elif group.name in view.nodes[best].blind:
+        reason = f"{best} is preferred, but nobody knows which of its ping targets answer there"
     else:
         ready = view.nodes[best].ready_for(group.name)
         wait = max(0, needed - ready)
@@ -209,6 +212,24 @@ def _held(group: Group, view: View, holder: str, able: tuple[str, ...], barred: 
     not_on = _not_on(group, holder, able, barred)
     not_on[best] = reason
     return Decision(group.name, holder, f"stays on {holder}: {reason}", not_on, able, wait)
+
+
+def _where_more_answer(
+    group: Group, view: View, holder: str, able: tuple[str, ...], barred: Mapping[str, str]
+) -> Decision:
+    """The holder is cut off from its targets: to the first node on which as many answer as anywhere, if that is known of one."""
+    span = _whole(view.nodes[holder].behind[group.name])
+    good = [
+        name for name in able if group.name not in view.nodes[name].behind and group.name not in view.nodes[name].blind
+    ]
+    if not good:
+        why = f"stays on {holder}, although fewer of its ping targets answer there, for {span}: no better node can take it"
+        return Decision(group.name, holder, why, _not_on(group, holder, able, barred), able)
+    why = f"{MORE_ANSWER} on {good[0]} than on {holder}, for {span}"
+    order = (good[0], *(name for name in able if name != good[0]))
+    return Decision(
+        group.name, good[0], why, {**_not_on(group, good[0], able, barred), holder: why}, order, cause=Cause.UNFIT
+    )
 
 
 def stays_by_word(holder: str) -> str:

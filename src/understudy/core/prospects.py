@@ -138,6 +138,8 @@ def _at_hours(known: Known, name: str, hours: Hours, holder: str) -> str:
 
 
 def _failure(known: Known, name: str, holder: str, after: Mapping[str, Decision]) -> str:
+    if name in known.view.maintained:
+        return f"if {holder} fails, nobody takes it over while it is {known.view.maintained[name]}"
     left = known.alive - {holder}
     verdict = whatif.votes(known.cluster, [member for member in known.cluster.names if member not in left])
     if verdict.quorate is False:

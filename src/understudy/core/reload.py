@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ..changes import same_run, untouched
 from ..effects import Action, Level, Note, Settled
 from ..events import Reconfigured
-from ..model import AddressResource, Group, Role
+from ..model import AddressResource, Group, Resource, Role
 from ..units import NEVER, Instant
 from . import awaiting, electorate
 from .charge import Charge
@@ -79,7 +79,7 @@ def _charge(node: Node, group: Group, event: Reconfigured, now: Instant) -> Char
     restart = frozenset(resource for name, resource in event.restart if name == group.name)
     if charge.group == group and not restart and not charge.retired:
         return charge
-    if charge.group.resources != group.resources or restart:
+    if (charge.group.resources, charge.group.stages) != (group.resources, group.stages) or restart:
         change(charge.execution, group, restart, present, now)
         charge.forget_failures()
     charge.execution.group = charge.group = group
@@ -102,34 +102,35 @@ def _retire(steward: Steward, charge: Charge) -> None:
 
 def change(execution: Execution, group: Group, restart: frozenset[str], present: frozenset[str], now: Instant) -> None:
     """The resources of ``group`` instead of those so far. ``present``: virtual addresses that are on their devices now."""
-    stays = untouched(execution.group.resources, group.resources, restart)
+    stays = untouched(execution.group, group, restart)
     old = {part.resource.id: part for part in execution.parts}
     former = [part for part in execution.parts if part.resource.id not in stays and part.state is not State.STOPPED]
     former += [part for part in execution.ending if not any(part is item for item in former)]
     # The same address under another length or on another device is taken off first, so it will not be there.
     present -= {part.resource.address for part in former if isinstance(part.resource, AddressResource)}
     parts = []
-    for resource in group.resources:
+    for stage, resource in zip(group.stage_numbers, group.resources, strict=True):
         part = old.get(resource.id)
         if part is None or resource.id in restart or not same_run(part.resource, resource):
-            parts.append(_fresh(resource, present))
+            parts.append(_fresh(resource, stage, present))
             continue
-        if execution.operation is not None:
-            _rename(execution.operation, part, resource)
+        for operation in execution.operations.values():
+            _rename(operation, part, resource)
         if part.resource.limits.interval != resource.limits.interval and part.state is State.RUNNING:
             interval = resource.limits.interval
             program = not isinstance(resource, AddressResource)
             part.monitor_at = now + interval if program and interval else NEVER
-        part.resource = resource
+        part.resource, part.stage = resource, stage
         parts.append(part)
     execution.parts, execution.ending = parts, former
+    execution.ends_since = now if former else None
     _abandon(execution)
 
 
-def _fresh(resource: object, present: frozenset[str]) -> Part:
+def _fresh(resource: Resource, stage: int, present: frozenset[str]) -> Part:
     if isinstance(resource, AddressResource):
-        return Part(resource, State.RUNNING if resource.address in present else State.STOPPED)
-    return Part(resource, State.UNKNOWN)  # type: ignore[arg-type]
+        return Part(resource, State.RUNNING if resource.address in present else State.STOPPED, stage=stage)
+    return Part(resource, State.UNKNOWN, stage=stage)
 
 
 def _rename(operation: Operation, part: Part, resource: object) -> None:
@@ -142,12 +143,12 @@ def _rename(operation: Operation, part: Part, resource: object) -> None:
 
 def _abandon(execution: Execution) -> None:
     """A stop need not wait for a start or a monitor of the same program: the manager kills that when the stop arrives."""
-    operation = execution.operation
-    if operation is None or operation.action is Action.STOP or isinstance(operation.resources[0], AddressResource):
-        return
     for part in execution.ending:
-        if part.resource is operation.resources[0]:
-            execution.operation, part.state = None, State.UNKNOWN
+        operation = execution.operation_of(part)
+        if operation is None or operation.action is Action.STOP or isinstance(part.resource, AddressResource):
+            continue
+        del execution.operations[operation.op]
+        part.state = State.UNKNOWN
 
 
 def retired(steward: Steward) -> dict[str, Decision]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .node import Node
 
 HEARD_AGAIN = "when it is heard again"
+STARTED_AGAIN = "when its daemon is started again"
 
 
 def known(node: Node, holders: Mapping[str, str], partners: list[str], now: Instant) -> Known:
@@ -29,7 +30,7 @@ def known(node: Node, holders: Mapping[str, str], partners: list[str], now: Inst
     ends: dict[tuple[str, str], str] = {}
     for member in cluster.nodes:
         seen = outlook.node_view(node, member.name, now)
-        behind = outlook.behind(node, member.name, now)
+        behind = outlook.behind(node.steward.charges, member.name, now)
         nodes[member.name] = NodeView(
             seen.name, seen.bar, seen.up_for, seen.unfit, _spans(node, seen, now), behind=behind
         )
@@ -50,7 +51,7 @@ def waits_for_proof(node: Node, group: str) -> tuple[str, ...]:
     return tuple(f"if you see that {machine} is off: `understudy confirm-off {machine}`" for machine in silent)
 
 
-def stuck(node: Node, holder: str) -> tuple[str, ...]:
+def stuck(node: Node, group: str, holder: str) -> tuple[str, ...]:
     """What comes next for a group that does not stop on ``holder``."""
     found = [
         f"nobody takes it over before it has stopped on {holder}: its stop is tried again; or end it there by hand"
@@ -58,6 +59,8 @@ def stuck(node: Node, holder: str) -> tuple[str, ...]:
     if node.cluster.fence_levels(holder):
         found.append(f"or its fence device switches {holder} off")
     found.append(f"or switch {holder} off, look, then `understudy confirm-off {holder}`")
+    if node.wishes.stopped(group) is not None:
+        found.append(f"then `understudy start {group}`: an operator has stopped it, so nothing starts it before that")
     return tuple(found)
 
 
@@ -82,14 +85,14 @@ def _pinned(node: Node, group: str, holder: str) -> bool:
 def _own_ends(node: Node, now: Instant) -> dict[tuple[str, str], str]:
     me = node.me
     if node.leaving:
-        return {(me, ""): "when its daemon is started again"}
+        return {(me, ""): STARTED_AGAIN}
     if node.standby:
         return {(me, ""): f"`understudy online {me}`"}
     found = {}
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
         if charge.unfit_until:
-            found[me, name] = f"in {span(charge.unfit_until - now)}, or at once: `understudy online {me}`"
+            found[me, name] = f"in {span(charge.unfit_until - now)}, or at once: `understudy cleanup {name}`"
         elif "carrier" in why:
             found[me, name] = "when the cable is in again"
         elif why:
@@ -101,6 +104,8 @@ def _own_ends(node: Node, now: Instant) -> dict[tuple[str, str], str]:
 
 def _ends_of(node: Node, seen: NodeView) -> dict[tuple[str, str], str]:
     name = seen.name
+    if outlook.leaves(node, name):
+        return {(name, ""): STARTED_AGAIN}
     if node.membership.state(name) in (State.LOST, State.UNKNOWN) or name not in node.states:
         return {(name, ""): HEARD_AGAIN}
     if seen.cause is Cause.STANDBY:
@@ -112,7 +117,7 @@ def _ends_of(node: Node, seen: NodeView) -> dict[tuple[str, str], str]:
     if seen.bar:
         return {(name, ""): "in a moment"}
     failed = {group for group, why in seen.unfit.items() if why.startswith("failed there")}
-    return {(name, group): f"after a while, or at once: `understudy online {name}`" for group in failed}
+    return {(name, group): f"after a while, or at once: `understudy cleanup {group}`" for group in failed}
 
 
 def _missing(node: Node, alive: frozenset[str]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..effects import Level, Note
 from ..units import SECOND, Instant
+from .walk import puts_back
 
 if TYPE_CHECKING:
     from .node import Node
@@ -16,7 +17,8 @@ def address_gone(node: Node, address: str, now: Instant) -> None:
     for name, charge in node.steward.charges.items():
         if charge.execution.address_gone(address):
             node.removed[address] = (node.removed.get(address, (0, 0))[0] + 1, now)
-            then = "left so, in maintenance" if charge.execution.watching else "put back"
+            then = "put back" if puts_back(charge.execution, address) else "put back when that may be"
+            then = "left so, in maintenance" if charge.execution.watching else then
             why = f"{address} was removed on {node.me} by somebody else: {then}"
             node.out.append(Note(why, Level.WARNING, name, node.me))
 

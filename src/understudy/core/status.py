@@ -24,11 +24,12 @@ from ..model import (
 )
 from ..snapshot import GroupStatus, LinkStatus, NodeStatus, QuorumStatus, ResourceStatus, Snapshot
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
-from . import awaiting, electorate, hearing, outlook, remedies, splits, wishes, wishing
+from . import awaiting, electorate, hearing, outlook, reach, remedies, splits, wishes, wishing
 from .membership import State
+from .parts import Part
 from .parts import State as PartState
 from .placement import Decision, NodeView
-from .prospects import prospects, without
+from .prospects import prospects, span, without
 from .quorum import needed
 
 if TYPE_CHECKING:
@@ -90,24 +91,24 @@ def _quorum(node: Node, now: Instant) -> QuorumStatus:
     text = "partition with quorum" if quorate else "partition WITHOUT quorum"
     if strangers:
         text += f": {' and '.join(strangers)} counts other voters, so its vote does not count"
-    if voting := electorate.sentence(node):
-        text += f": {voting}"
     if node.cluster.quorum is Quorum.PAIR and have == 1:
         text += ", alone: not safe if the other node lives and only the paths to it are cut"
     if node.cluster.quorum is Quorum.FENCE and have == 1 and not quorate:
         text += f": keeps what it holds, and takes nothing until {node.others[0]} is heard or confirmed off"
     members = tuple(name for name in node.cluster.names if name == node.me or name in partners)
-    return QuorumStatus(node.cluster.quorum.value, votes, len(node.cluster.members), have, quorate, text, members)
+    policy, all_of_them = node.cluster.quorum.value, len(node.cluster.members)
+    needs = " and ".join(f"{len(each) // 2 + 1} of {len(each)}" for each in node.electorate.joint)
+    return QuorumStatus(policy, votes, all_of_them, have, quorate, text, members, needs)
 
 
 def _node(node: Node, name: str, now: Instant) -> NodeStatus:
     role = node.cluster.member(name).role.value
     if name == node.me:
-        standby = node.standby or node.leaving
         own = f"{node.links.incarnation:016x}"
         watchdog = _ms(node.watchdog)
-        words = (node.draining, node.cluster.digest)
-        return NodeStatus(name, role, "up", "direct", own, 0.0, standby, False, (), True, "", watchdog, *words)
+        words = (node.draining, node.cluster.digest, reach.own(node, now))
+        shown = NodeStatus(name, role, "up", "direct", own, 0.0, node.standby, False, (), True, "", watchdog, *words)
+        return replace(shown, leaving=node.leaving)
     member = node.membership.members[name]
     peer = node.links.peers[name]
     state = node.states.get(name)
@@ -136,6 +137,8 @@ def _node(node: Node, name: str, now: Instant) -> NodeStatus:
         0.0 if state is None else _ms(state.watchdog),
         state is not None and state.draining,
         "" if state is None else state.digest,
+        None if state is None or unheard or not node.cluster.reach_targets else state.reaches,
+        leaving=outlook.leaves(node, name),
     )
 
 
@@ -185,7 +188,7 @@ def _groups(node: Node, now: Instant) -> tuple[GroupStatus, ...]:
         shown = _group(node, group.name, unfit, now)
         coming = (*remedies.waits_for_proof(node, group.name), *prospects(known, group.name, after))
         if holder is not None and shown.state == Phase.STUCK.value:
-            coming = remedies.stuck(node, holder)
+            coming = remedies.stuck(node, group.name, holder)
         found.append(replace(shown, prospects=coming))
     return tuple(found)
 
@@ -233,16 +236,22 @@ def _group(node: Node, name: str, unfit: dict[str, str], now: Instant) -> GroupS
         lease_left_ms=None if claim is None else _ms(max(0, claim.until - now)),
         why=why,
         not_on=not_on,
-        resources=tuple(
-            ResourceStatus(resource.id, _kind(resource), state.value, text)
-            for resource, state, text in charge.execution.states()
-        ),
+        resources=tuple(_resource(part, claim is not None, now) for part in charge.execution.everything()),
         unfit=unfit,
         pinned=charge.pinned,
         up=up,
         probes=charge.health.statuses(now) if claim is not None else (),
         preferred=next(iter(charge.group.prefer), None),
     )
+
+
+def _resource(part: Part, held: bool, now: Instant) -> ResourceStatus:
+    """Where its group is to run one that has failed and is stopped until it is tried again has failed, for people."""
+    state, text = part.state, part.text
+    if held and state is PartState.STOPPED and part.failure:
+        again = f"; tried again in {span(part.start_again_at - now)}" if part.start_again_at > now else ""
+        state, text = PartState.FAILED, f"{part.failure}{again}"
+    return ResourceStatus(part.resource.id, _kind(part.resource), state.value, text)
 
 
 def _missing(node: Node, now: Instant) -> str:
@@ -256,7 +265,7 @@ def _missing(node: Node, now: Instant) -> str:
         return (
             f"waits for {peer}, or for proof that it is off{said}; if you see that it is: understudy confirm-off {peer}"
         )
-    return f"waits for {quorum.votes} votes, {quorum.have} can be had: {quorum.text}"
+    return f"waits for {quorum.needs or quorum.votes} votes, {quorum.have} can be had: {quorum.text}"
 
 
 def _holder(node: Node, name: str, now: Instant) -> str | None:
@@ -324,6 +333,11 @@ def _warnings(node: Node, now: Instant) -> list[str]:
         if charge.execution.phase() is Phase.STUCK and (parts := charge.execution.stuck()):
             found.append(
                 f"{name} is stuck here: {', '.join(parts)} did not stop; nobody takes it over before that has stopped"
+            )
+        elif charge.unfit_until and node.steward.claims.held(name) and charge.execution.phase() is not Phase.STARTED:
+            failed = charge.unfit_why.removeprefix("failed there: ")
+            found.append(
+                f"{name} does not run, and no other node can take it: {failed}; it is tried here again and again"
             )
     if voting := electorate.sentence(node):
         found.append(voting)

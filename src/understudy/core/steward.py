@@ -30,6 +30,7 @@ from .parts import Fact, State, Wanted
 from .placement import Decision
 from .proof import Proof
 from .quorum import Surroundings, alone, needed, reach
+from .stopping import outcome
 from .tally import Tally
 from .votes import Voter
 
@@ -59,6 +60,7 @@ class Steward:
         self.around = Surroundings()
         self.fencing = Fencing(cluster, me, next_op, emit)
         self.tally = Tally()
+        self.watchdog: Duration = 0  # the time-out of ours, if it is armed
         self.joint: tuple[frozenset[str], ...] = ()
         """While the voters change: the two sets of which a majority each is needed (``electorate``)."""
         self.alive: frozenset[str] = frozenset()
@@ -372,13 +374,9 @@ class Steward:
     # Resources
 
     def _advance(self, charge: Charge, now: Instant) -> None:
-        for _ in range(2 * len(charge.execution.everything()) + 2):
-            effects = charge.execution.advance(now)
-            for effect in effects:
-                self.emit(effect)
-            self.facts(charge, now)
-            if not effects or charge.execution.operation is not None:
-                return
+        for effect in charge.execution.advance(now):
+            self.emit(effect)
+        self.facts(charge, now)
 
     def probed(self, event: ProbeAnswered, now: Instant) -> None:
         """A probe that went down counts like a failed monitor of what it judges."""
@@ -404,7 +402,8 @@ class Steward:
             self.announce(charge, now, "taken over here")
         if fact.why:
             level = Level.ERROR if fact.gave_up_for else Level.WARNING if fact.failed else Level.INFO
-            self.note(fact.why, charge.group.name, level)
+            ended = bool(self.watchdog or self.cluster.fence_levels(self.me))
+            self.note(outcome(fact, ended), charge.group.name, level)
         if fact.recovered:
             charge.unfit_until = 0
         if fact.gave_up_for:
@@ -481,8 +480,8 @@ class Steward:
         due = min(self.wake_at, self.claims.next_deadline(), self.fencing.next_deadline())
         for charge in self.charges.values():
             due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
-            if charge.unfit_until:
-                due = min(due, charge.unfit_until)
+            if charge.unfit_until and charge.unfit_until < due:
+                due = charge.unfit_until
             if charge.proof_due:
                 due = min(due, *charge.proof_due.values())
         return due

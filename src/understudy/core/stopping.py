@@ -61,9 +61,16 @@ def stop_failed(part: Part, text: str, stop_timeout: Duration, now: Instant) -> 
     part.stuck, part.spared = stuck, stuck and not part.stuck
     gave_up_for = part.resource.restarts.within if part.failed_stops >= FAILED_STOPS else 0
     sentence = f"{part.resource.id} did not stop ({text}); tried again in {again}"
-    if part.stuck and must_stop(part.resource):
-        sentence += ", unless this machine is switched off for it"
-    return Fact(sentence, gave_up_for=gave_up_for, failed=True)
+    return Fact(sentence, gave_up_for=gave_up_for, failed=True, stuck=part.stuck and must_stop(part.resource))
+
+
+def outcome(fact: Fact, can_be_ended: bool) -> str:
+    """The sentence of a fact, and what follows of it where a part is stuck. ``can_be_ended``: something can switch us off."""
+    if not fact.stuck:
+        return fact.why
+    if can_be_ended:
+        return f"{fact.why}, unless this machine is switched off for it"
+    return f"{fact.why}; nothing here can switch this machine off for it: end it by hand"
 
 
 def forget_stops(part: Part) -> None:

@@ -63,8 +63,10 @@ def come_to_rest(cluster: Cluster, view: View) -> dict[str, Decision]:
     return {group.name: found[group.name] for group in cluster.groups}
 
 
-def ask(cluster: Cluster, view: View, down: Iterable[str], standby: Iterable[str] = ()) -> Outcome:
-    """The outcome when the members ``down`` have failed and the nodes ``standby`` are in standby.
+def ask(
+    cluster: Cluster, view: View, down: Iterable[str], standby: Iterable[str] = (), cut_off: Iterable[str] = ()
+) -> Outcome:
+    """The outcome when the members ``down`` have failed and the nodes ``standby`` are in standby. ``cut_off``: as in ``votes``.
 
     A ``view`` in which nothing is held is settled first, with all its machines. Raises KeyError for an unknown name.
     """
@@ -79,7 +81,7 @@ def ask(cluster: Cluster, view: View, down: Iterable[str], standby: Iterable[str
     for name, node in view.nodes.items():
         bar = "it is down" if name in gone else "it is in standby" if name in resting else node.bar
         nodes[name] = replace(node, bar=bar, drains=node.drains and name not in gone)
-    verdict = votes(cluster, gone)
+    verdict = votes(cluster, gone, cut_off)
     # In maintenance the plan asks nobody whether the holder can keep a group; but who is down holds nothing.
     there = {name: node for name, node in view.holders.items() if name not in view.maintained or node not in gone}
     after = replace(view, nodes=nodes, holders=there)
@@ -92,8 +94,11 @@ def ask(cluster: Cluster, view: View, down: Iterable[str], standby: Iterable[str
     return Outcome(verdict, before, come_to_rest(cluster, after))
 
 
-def votes(cluster: Cluster, down: Iterable[str]) -> Verdict:
-    """Whether the members that are left may go on serving without ``down``."""
+def votes(cluster: Cluster, down: Iterable[str], cut_off: Iterable[str] = ()) -> Verdict:
+    """Whether the members that are left may go on serving without ``down``.
+
+    ``cut_off``: nodes that reach none of the ping targets that the policy ``pair`` asks for.
+    """
     gone = sorted(set(down), key=cluster.names.index)
     of = len(cluster.members)
     have = of - len(gone)
@@ -106,6 +111,9 @@ def votes(cluster: Cluster, down: Iterable[str]) -> Verdict:
         return Verdict(have, of, 1, bool(have), text)
     peer = gone[0]
     if cluster.quorum is Quorum.PAIR:
+        if left := sorted(set(cluster.names).intersection(cut_off).difference(gone)):
+            text = f"{left[0]} reaches neither {peer} nor a ping target of the cluster, so it lets go"
+            return Verdict(have, of, 2, False, text)
         return Verdict(have, of, 1, True, f"the other node goes on alone when {peer} is silent on every path")
     able = cluster.fence_levels(peer)
     how = " and ".join(device.name for device in able[0]) if able else f"`understudy confirm-off {peer}`"

@@ -5,7 +5,8 @@ way. Every run of ``failover`` is a fresh cluster in a world of its own; contend
 machine hits all of them; the phase of the fault is drawn from a seed. Results are judged by their limits and by ratios of
 medians, not by the speed of this machine. Exit status: 0, or 1 when a limit is broken (each is named).
 
-Parts: ``failover`` (power off), ``move`` (planned moves), ``kill`` (pulse and manager killed), ``idle`` (memory and CPU).
+Parts: ``failover`` (power off), ``move`` (planned moves), ``kill`` (pulse and manager killed), ``idle`` (memory and CPU), ``old``
+(with Heartbeat's files, beside Debian's heartbeat).
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from . import old_bench
+from .old_trial import OldSpec
 from .trial import Spec
 
 SCHEMA = 1
-PARTS = ("failover", "move", "kill", "idle")
-_LONGEST_TRIAL = 300.0
+PARTS = ("failover", "move", "kill", "idle", "old")
+_LONGEST_TRIAL = 900.0
+"""Fifty addresses take heartbeat half a minute, and many times that where others compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,10 @@ class Bench:
         if self._progress:
             print(text, file=sys.stderr, flush=True)
 
-    def _trial(self, name: str, spec: Spec) -> list[dict[str, Any]]:
+    def _trial(self, name: str, spec: Spec | OldSpec) -> list[dict[str, Any]]:
         """Run one trial in its own process; a failure is told, counted as broken, and gives no results."""
-        command = [sys.executable, "-m", "understudy.lab.trial", json.dumps(asdict(spec))]
+        module = "understudy.lab.trial" if isinstance(spec, Spec) else "understudy.lab.old_trial"
+        command = [sys.executable, "-m", module, json.dumps(asdict(spec))]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LONGEST_TRIAL, check=False
@@ -227,6 +232,27 @@ class Bench:
             )
         if cpu >= ALL_CPU:
             self.report.broken.append(f"idle CPU time {cpu:.2f} % of a core, under {ALL_CPU:.0f} % promised")
+
+    def _told_trial(self, name: str, spec: OldSpec) -> list[dict[str, Any]]:
+        results = self._trial(name, spec)
+        for result in results:
+            last = result.get("last_ms", result["page_ms"])
+            self._tell(
+                f"  {name:20} address {result['address_ms']:8.1f} ms after the dead time, the last part {last:8.1f} ms"
+            )
+        return results
+
+    def old(self) -> None:
+        """With Heartbeat's files, ours and heartbeat taking turns."""
+        for kind, judge in (("apache", old_bench.judge_apache), ("many", old_bench.judge_many)):
+            runs = old_bench.measure(kind, max(1, self._runs // 3), self._told_trial)
+            self.report.runs |= {f"{kind}, {name}": results for name, results in runs.items()}
+            if not all(runs.values()):
+                continue
+            said = judge(runs)
+            self.report.lines += said.lines
+            self.report.figures[f"old {kind}"] = said.figures
+            self.report.broken += said.broken
 
 
 def main() -> None:

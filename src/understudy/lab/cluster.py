@@ -36,6 +36,9 @@ a second pulse that waits to replace the first."""
 CONFIGURATION = f"{BASE}/cluster.toml"
 KEY = f"{BASE}/cluster.key"
 
+PROGRAM = (sys.executable, "-c", "import sys; from understudy.cli.main import main; sys.exit(main())")
+"""The words that are ``understudy``, wherever it lies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -85,13 +88,15 @@ class Daemon:
         os.makedirs(self.state, exist_ok=True)
         self._told = 0
 
-    def start(self) -> None:
-        """Run ``understudy run`` on the machine."""
+    def start(self, *by: str) -> None:
+        """Run ``understudy run`` on the machine. ``by``: words of a program that becomes it, such as prlimit(1)."""
         os.makedirs(self.runtime, exist_ok=True)
-        call = "import sys; from understudy.cli.main import main; sys.exit(main())"
-        flags = ["--config", CONFIGURATION, "--node", self.machine.name]
         places = ["--runtime-dir", self.runtime, "--state-dir", self.state]
-        self.machine.spawn([sys.executable, "-c", call, "run", *flags, *places], self.log_path)
+        self.machine.spawn([*by, *PROGRAM, "run", *self.flags(), *places], self.log_path)
+
+    def flags(self) -> list[str]:
+        """What it runs with."""
+        return ["--config", CONFIGURATION, "--node", self.machine.name]
 
     def lost_power(self) -> None:
         """The runtime directory was on the machine's memory."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -18,9 +17,9 @@ from .cluster import CONFIGURATION
 from .faults import PROGRAMS, Fault, fault
 from .few_processes import FewProcesses
 from .power_strip import PowerStrip
-from .scene import Interface, Player, Scene
+from .scene import Scene
 from .stage import Stage
-from .trial import ADDRESS, Spec, Trial, scene
+from .trial import ADDRESS, Spec, Trial, player, scene
 
 HEARTBEAT, DEAD_TIME = "60ms", "300ms"
 ROUTER, ROUTER_ADDRESS = "router", "192.168.58.1"
@@ -51,11 +50,7 @@ def make_scene(policy: str, programs: bool) -> Scene:
     devices: dict[str, Any] = {}
     players = list(whole.players)
     if policy == "majority":
-        third = (
-            Interface("eth0", "service", ("192.168.58.103/24",)),
-            Interface("eth1", "heartbeat", ("192.168.107.103/24",)),
-        )
-        players = [*nodes, Player("ha03", "node", third)]
+        players = [*nodes, player("ha03", 103)]
     elif policy == "pair":
         players = nodes
         cluster |= {"quorum": "pair", "ping": [ROUTER_ADDRESS]}
@@ -231,12 +226,7 @@ def measure(item: Fault, policy: str) -> dict[str, Any]:
 
 def main() -> None:
     name, policy = sys.argv[1:3]
-
-    def work() -> int:
-        print(json.dumps(measure(fault(name), policy)))
-        return 0
-
-    sys.exit(inside.enter(work))
+    sys.exit(inside.answer(lambda: measure(fault(name), policy)))
 
 
 if __name__ == "__main__":

@@ -89,12 +89,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.one:
         tool, name = options.one
-
-        def work() -> int:
-            print(json.dumps(measure(tool, name)))
-            return 0
-
-        return inside.enter(work)
+        return inside.answer(lambda: measure(tool, name))
     rows = []
     for tool in TOOLS:
         for name in FAULTS:

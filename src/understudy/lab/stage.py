@@ -10,7 +10,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 
-from ..units import MILLISECOND, Instant, format_duration, parse_duration
+from ..units import MILLISECOND, Duration, Instant, format_duration, parse_duration
 from . import kernel, site
 from .cluster import Daemon, Told, holder, write_configuration
 from .netns import LabError, Room
@@ -41,20 +41,29 @@ COMMANDS = {
 class Stage:
     """A scene with its hands on the switches. Call only in the director."""
 
-    def __init__(self, scene: Scene, with_daemons: bool = True) -> None:
-        """``with_daemons`` False: the machines get power, and the caller starts what keeps the address."""
-        self.scene, self._with_daemons = scene, with_daemons
+    def __init__(
+        self,
+        scene: Scene,
+        with_daemons: bool = True,
+        page_interval: Duration = 20 * MILLISECOND,
+        native_file: bool = True,
+    ) -> None:
+        """``with_daemons`` False: the machines get power, and the caller starts what keeps the address. ``native_file`` False:
+        they have other files, and none of ours.
+        """
+        self.scene, self._with_daemons, self._native_file = scene, with_daemons, native_file
         self.room = Room(scene.networks)
         for player in scene.players:
             self.room.add(player.name, [(i.device, i.network, i.addresses) for i in player.interfaces])
-        self.watchers = Watchers(self.room, scene)
+        self.watchers = Watchers(self.room, scene, page_interval=page_interval)
         self.daemons = {player.name: Daemon(self.room.machine(player.name)) for player in scene.players}
         self.moment: Instant = 0
         """When the last command took effect."""
 
     def set_up(self) -> None:
         """Power for every machine, the watchers first. Raises LabError."""
-        write_configuration(self.scene)
+        if self._native_file:
+            write_configuration(self.scene)
         if self.scene.has_site:
             site.shared_page()
         for name in self.daemons:

@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,28 +41,36 @@ class Spec:
     seconds: float = 20.0
 
 
+def player(name: str, last: int, role: str = "node") -> Player:
+    """A machine on both networks. ``last``: of its address on each, 1 to 254."""
+    places = (("eth0", "service", "192.168.58"), ("eth1", "heartbeat", "192.168.107"))
+    return Player(
+        name, role, tuple(Interface(device, network, (f"{prefix}.{last}/24",)) for device, network, prefix in places)
+    )
+
+
+def two_networks(
+    title: str, players: Iterable[Player], cluster: Mapping[str, Any], groups: Mapping[str, Any], page: str = ""
+) -> Scene:
+    """A network for the service and one for heartbeats; the client asks ``ADDRESS``, and for ``page`` (a URL) if there is one."""
+    return Scene(
+        title=title,
+        networks=("service", "heartbeat"),
+        players=tuple(players),
+        cluster=cluster,
+        groups=groups,
+        client=Watcher("service", "192.168.58.200/24", asks=ADDRESS, page=page),
+        observer=Watcher("service", "192.168.58.201/24"),
+    )
+
+
 def scene(heartbeat: str, dead_time: str) -> Scene:
     """Two nodes and a witness on two networks; one address, and a service that runs on both."""
-    places = {"ha01": 101, "ha02": 102, "arbiter": 9}
-    players = tuple(
-        Player(
-            name,
-            "witness" if name == "arbiter" else "node",
-            (
-                Interface("eth0", "service", (f"192.168.58.{last}/24",)),
-                Interface("eth1", "heartbeat", (f"192.168.107.{last}/24",)),
-            ),
-        )
-        for name, last in places.items()
-    )
-    return Scene(
-        title="bench",
-        networks=("service", "heartbeat"),
-        players=players,
-        cluster={"name": "bench", "heartbeat": heartbeat, "dead_time": dead_time, "quorum": "majority"},
-        groups={"site": {"prefer": ["ha01", "ha02"], "resources": [{"address": f"{ADDRESS}/24", "device": "eth0"}]}},
-        client=Watcher("service", "192.168.58.200/24", asks=ADDRESS),
-        observer=Watcher("service", "192.168.58.201/24"),
+    return two_networks(
+        "bench",
+        (player("ha01", 101), player("ha02", 102), player("arbiter", 9, "witness")),
+        {"name": "bench", "heartbeat": heartbeat, "dead_time": dead_time, "quorum": "majority"},
+        {"site": {"prefer": ["ha01", "ha02"], "resources": [{"address": f"{ADDRESS}/24", "device": "eth0"}]}},
     )
 
 
@@ -260,13 +268,7 @@ KINDS: dict[str, Callable[[Spec], list[dict[str, Any]]]] = {
 
 def main() -> None:
     spec = Spec(**json.loads(sys.argv[1]))
-
-    def work() -> int:
-        results = KINDS[spec.kind](spec)
-        print(json.dumps({"spec": asdict(spec), "results": results}))
-        return 0
-
-    sys.exit(inside.enter(work))
+    sys.exit(inside.answer(lambda: {"spec": asdict(spec), "results": KINDS[spec.kind](spec)}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from .scene import Scene
 CLIENT, OBSERVER = "client", "observer"
 _PYTHON = (sys.executable, "-m")
 _LOG = f"{BASE}/watchers.log"
-_READY_WITHIN = 10.0
+_READY_WITHIN = 60.0
 _BEFORE = 300 * MILLISECOND
 
 

@@ -12,11 +12,17 @@ import sys
 import uvloop
 
 from ..adapters import lockfile, running
+from ..adapters.title import show
 from ..changes import one_step, together
 from ..config.load import load, load_heartbeat
 from ..errors import UnderstudyError, UsageError
 from ..model import Cluster
-from .old_pair import environment
+from .old_access import access_of
+from .old_fifo import FifoDesk
+from .old_names import tell_names
+from .old_pair import active, environment
+from .old_reload import OldReloads
+from .respawn import Respawns
 from .service import Manager
 
 BEAT_INTERVAL = 2.0
@@ -50,12 +56,37 @@ async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Nam
     copy = load_heartbeat(arguments.config) if cluster.heartbeat3 else None
     home = "" if copy is None else copy.home
     manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former, home=home)
+    respawns = None
     if copy is not None:
-        manager.agents.environment = environment(copy.files, arguments.node)
+        files = copy.files
+        manager.access = lambda: access_of(files.api_access)
+        manager.reloads = OldReloads(manager, arguments.runtime_dir, copy)
+        manager.agents.environment = given = environment(copy.files, arguments.node)
+        manager.background(fifo_desk(manager, copy.home).run())
+        manager.background(tell_names(copy.files.media, copy.hosts, manager.link.send))
+        folder = os.path.join(arguments.runtime_dir, "respawn")
+        respawns = Respawns(copy.files.respawn, folder, given, manager.say)
+        manager.background(respawns.run(lambda: active(manager.status, arguments.node)))
     loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    await manager.run(stop)
+    try:
+        await manager.run(stop)
+    finally:
+        if respawns is not None and stop.is_set():
+            await respawns.stop()
     beating.cancel()
+
+
+def fifo_desk(manager: Manager, home: str) -> FifoDesk:
+    """The desk at which scripts of others speak."""
+
+    async def wish(verb: str, which: str) -> tuple[bool, str]:
+        return await manager.admin(verb, which, "", "a script")
+
+    def send(fields: list[tuple[str, str]]) -> bool:
+        return manager.link.send({"t": "say", "fields": [list(item) for item in fields]})
+
+    return FifoDesk(home, wish, send, manager.say)
 
 
 async def _beat(path: str) -> None:
@@ -72,6 +103,7 @@ def main() -> int:
     # reload, though, waits until there is somebody to hear it.
     signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP])
     arguments = _arguments()
+    show("manager")
     try:
         cluster = load(arguments.config)
         former = _former(arguments.runtime_dir)

@@ -123,7 +123,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Field("standby", "names of nodes, with commas between them", Kind.TEXT, ""),
             Field(
                 "unreachable",
-                "ping targets of groups, `TARGET@NODE` or `TARGET` for all nodes, with commas",
+                "ping targets of groups or of a pair, `TARGET@NODE` or `TARGET` for all nodes, with commas",
                 Kind.TEXT,
                 "",
             ),
@@ -292,9 +292,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/v1/difference",
         "difference",
         "What the file that this node was started with says now, compared with what it runs with. Nothing is changed.",
-        '`{"ok": true, "source": "/etc/understudy/cluster.toml", "digest": "...", "problems": [], "remarks": [], "changes":'
-        ' [{"where": "groups.site", "text": "...", "how": "reload|restart|two steps"}], "effects": ["..."]}`; `ok` is false'
-        " when a reload would be refused",
+        '`{"ok": true, "source": "/etc/understudy/cluster.toml", "digest": "...", "problems": [], "as_before": [],'
+        ' "remarks": [], "changes": [{"where": "groups.site", "text": "...", "how": "reload|restart|two steps"}],'
+        ' "effects": ["..."]}`; `ok` is false'
+        " when a reload would be refused; `as_before` are those of `problems` that warn of what runs already",
     ),
     Endpoint(
         "POST",
@@ -327,6 +328,33 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             Field("step", "`add`, `use`, `drop` or `abandon`"),
             Field("without", "members that are left out, with commas between them", Kind.TEXT, ""),
         ),
+        changes=True,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/upgrade",
+        "upgrade",
+        "Rehearse the upgrade of a Heartbeat pair to the native protocol: both nodes are asked, and speak for a second on the"
+        " native links. Nothing is written, nobody goes over. Only while the pair speaks the protocol of Heartbeat 3, else 409.",
+        '`{"ok": true, "config": "/etc/understudy/cluster.toml", "versions": {"ha01": "..."}, "obstacles": [{"node": "ha01",'
+        ' "text": "...", "hint": "..."}], "notes": ["..."], "steps": ["..."]}`; `ok` is false when it would be refused',
+    ),
+    Endpoint(
+        "POST",
+        "/v1/upgrade",
+        "upgrade",
+        "Upgrade the pair. Answered when this node speaks the native protocol, or is back in the old one (409, with what is so"
+        " now). After that another manager takes the place of this one, so the next request may have to be tried again.",
+        "as `GET /v1/upgrade`, with `text`",
+        changes=True,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/upgrade/abandon",
+        "upgrade",
+        "Give up an upgrade that was prepared and not done, on both nodes; files that it had written are removed. 504: on this"
+        " one only, for the other was not reached.",
+        '`{"ok": true, "text": "..."}`',
         changes=True,
     ),
     Endpoint(

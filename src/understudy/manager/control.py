@@ -13,6 +13,7 @@ import os
 import pwd
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ from .entry import public
 from .event_stream import Events
 from .key_plan import Step
 from .listener import Connection, Listener, answer, refusal
+from .old_access import Access
 from .remote import Remote
+from .upgrade_lead import Leader
 from .wanted import select, wanted
 
 if TYPE_CHECKING:
@@ -62,7 +65,9 @@ class Control:
     def __init__(self, manager: Manager, path: str) -> None:
         self._manager = manager
         self._path = path
+        self._leader = Leader(manager, manager.upgrades)
         self._group: int | None = None
+        self._access = Access()
         self._listener: Listener | None = None
         self.events = Events(manager.history)
         self.remote: Remote | None = None
@@ -101,6 +106,17 @@ class Control:
         self._group = await self._look_up(self._manager.cluster.admin_group)
         self._listener = Listener(self._listen(), self._local)
         self._serve(self._manager.cluster)
+        if self._manager.access is not None:
+            self._manager.background(self._open_to(self._manager.access))
+
+    async def _open_to(self, names: Callable[[], Access]) -> None:
+        """Others than root and one group; the name service may take its time. The kernel says who connects, so all may knock."""
+        self._access = await asyncio.get_running_loop().run_in_executor(None, names)
+        for text in self._access.missing:
+            self._manager.say(Level.WARNING, text)
+        if self._access.anybody:
+            with contextlib.suppress(OSError):
+                os.chmod(self._path, 0o666)
 
     def _listen(self) -> socket.socket:
         """Bound under another name and renamed, so that there is never a moment with the wrong permissions or no socket."""
@@ -153,10 +169,14 @@ class Control:
         """A request on the Unix socket: the kernel says who it is."""
         user = connection.user
         permitted = user in (0, os.geteuid()) or (self._group is not None and self._group in connection.groups)
-        if not permitted:
-            who = "only root and the members of the cluster's admin_group may ask"
-            return self.counted(_last(refusal(403, who, "use sudo")))
-        return await self.respond(request, user)
+        right = True if permitted else self._access.right(user, connection.groups)
+        if right is None:
+            who, how = "only root and the members of the cluster's admin_group may ask", "use sudo"
+            if self._manager.cluster.heartbeat3:
+                who = "only root, and whom apiauth in ha.cf names (where it has no line for anon: the group haclient), may ask"
+                how = "use sudo; or as root: adduser YOU haclient, or apiauth understudy uid=YOU in ha.cf"
+            return self.counted(_last(refusal(403, who, how)))
+        return await self.respond(request, user, right)
 
     async def respond(self, request: web.BaseRequest, by: str | int, may_change: bool = True) -> web.StreamResponse:
         """Judge and answer a request of somebody who may ask. Every trouble becomes an answer."""
@@ -326,6 +346,13 @@ class Control:
             raise UsageError(f"there is no step {asked.fields['step']!r}", nearest(asked.fields["step"], steps))
         by = await _name(asked.by)
         return answer(200, await self._manager.keys.lead(asked.fields["step"], without, by))
+
+    async def _upgrade(self, asked: Asked) -> web.Response:
+        """GET rehearses, POST does it."""
+        by = await _name(asked.by)
+        if asked.request.method == "GET":
+            return answer(200, await self._leader.report(by))
+        return answer(200, await (self._leader.abandon() if asked.verb == "abandon" else self._leader.go(by)))
 
     async def _dump(self, asked: Asked) -> web.Response:
         return answer(200, {"ok": True, "file": await self._manager.dump()})

@@ -236,6 +236,10 @@ class KeyRing:
         """Take the step ``wanted`` on all members but those of ``without``. Raises Refused, with the reason, when it may not be
         taken now or not everybody took it; UnderstudyError for what else goes wrong here.
         """
+        me, without = self._manager.me, tuple(without)
+        if me in without:
+            hint = f"leave {me} out by asking another member"
+            raise Refused(f"{me} is the node that you ask; it cannot be left out", hint)
         async with self._leading:
             found = {name: keys for name, keys in (await self.look()).items() if name not in without}
             silent = [keys for keys in found.values() if isinstance(keys, str)]

@@ -4,25 +4,28 @@ and the files that an administrator may have changed.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..adapters import running
 from ..adapters.channel import Packet
-from ..adapters.old_identity import keep_generation
+from ..adapters.old_identity import generations, keep_generation
 from ..adapters.safe_file import write_file
 from ..config.heartbeat import NAMES
 from ..config.load import heartbeat_folder, load_heartbeat
 from ..effects import Level
-from ..errors import ConfigError, Refused
+from ..errors import ConfigError, NotRunning, Refused, TimedOut
 from ..heartbeat_files import HeartbeatFiles
 from ..model import Cluster
+from ..old_pair import GENERATIONS
 from .kept import RETRY, Kept
 
-KNOWN = "heartbeat_generations.json"
-"""In the state directory; ``pulse.assemble_old`` reads it."""
+_LOOK = 0.3
+"""Seconds between two looks whether this node is active."""
 
 
 def translated(
@@ -47,6 +50,16 @@ def translated(
     return wish
 
 
+async def active(status: Callable[[], Awaitable[dict[str, Any]]], me: str) -> None:
+    """Wait until this node is one of the pair: the time at which Heartbeat starts its clients."""
+    while True:
+        with contextlib.suppress(NotRunning, TimedOut):
+            said = (await status()).get("heartbeat") or {}
+            if any(item["name"] == me and item["status"] == "active" for item in said.get("nodes", ())):
+                return
+        await asyncio.sleep(_LOOK)
+
+
 def environment(files: HeartbeatFiles, me: str) -> dict[str, str]:
     """What scripts of the old program look for: where its files are, which node this is, and what ``env`` of ha.cf gives."""
     return {"HA_DIR": files.folder, "HA_CURHOST": me, **dict(files.environment)}
@@ -61,7 +74,7 @@ class GenerationsFile(Kept[str]):
         self, directory: str, me: str, home: str, say: Callable[[Level, str], None], retry: float = RETRY
     ) -> None:
         self._me = me
-        self._numbers = read_generations(os.path.join(directory, KNOWN))
+        self._numbers = generations(directory)
 
         def save(path: str, text: str) -> None:
             write_file(path, text.encode("ascii", "backslashreplace"), 0o600, replace=True)
@@ -72,7 +85,9 @@ class GenerationsFile(Kept[str]):
         def consequence(_wanted: str | None) -> str:
             return f"after a restart of its daemon {me} would take recorded messages of the other node for new ones"
 
-        super().__init__(os.path.join(directory, KNOWN), "the generations of the nodes", save, consequence, say, retry)
+        super().__init__(
+            os.path.join(directory, GENERATIONS), "the generations of the nodes", save, consequence, say, retry
+        )
 
     def heard(self, packet: Packet) -> None:
         """Have what the pulse says of a node on disk some time soon."""
@@ -80,15 +95,6 @@ class GenerationsFile(Kept[str]):
         if isinstance(node, str) and isinstance(generation, int):
             self._numbers[node] = generation
             self.want(json.dumps(self._numbers))
-
-
-def read_generations(path: str) -> dict[str, int]:
-    """What the file says; nothing when it is missing or makes no sense."""
-    try:
-        with open(path, encoding="ascii") as file:
-            return {str(name): int(number) for name, number in json.loads(file.read(4096)).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
 
 
 def drift(runtime_dir: str) -> tuple[str, ...]:
@@ -105,6 +111,6 @@ def drift(runtime_dir: str) -> tuple[str, ...]:
         return ()
     files = " and ".join(os.path.join(source, name) for name in changed)
     return (
-        f"{files} {'differs' if len(changed) == 1 else 'differ'} from what this node runs with, and counts from the next "
-        "full stop and start",
+        f"{files} {'differs' if len(changed) == 1 else 'differ'} from what this node runs with: understudy reload takes up "
+        "what can be",
     )

@@ -1,7 +1,8 @@
 """Which ping targets answer: ICMP echo to each target, a few times in a dead time. The ``pair`` policy asks for
 it, and groups with ping targets of their own.
 
-Raw sockets, or the kernel's unprivileged ICMP sockets where only those are permitted. Targets are addresses, never names.
+Raw sockets, or the kernel's unprivileged ICMP sockets where only those are permitted. A target of Heartbeat's files may be a name
+that nobody knew when the node started: it is looked up again beside the event loop, and does not answer until it is known.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from ..adapters.host_names import beside, is_address, look_up
 from ..model import Cluster
 from ..units import SECOND, Duration
+
+LOOK_AGAIN = 30.0
+"""Seconds between two questions for names that nobody knows."""
 
 _ECHO = struct.Struct("!BBHHH")
 
@@ -67,6 +72,7 @@ class Pinger:
         patience: Duration,
         seen: Callable[[tuple[str, ...]], None],
         again: Duration = SECOND,
+        look: Callable[[Iterable[str]], dict[str, str]] = look_up,
     ) -> None:
         self._targets = targets
         self._interval = interval
@@ -76,7 +82,17 @@ class Pinger:
         self._heard: dict[str, float] = {}
         self._identifier = os.getpid() & 0xFFFF
         self._sockets: dict[int, tuple[socket.socket, bool]] = {}
-        self.trouble = ""
+        self._look = look
+        self._addresses = {target: target for target in targets if is_address(target)}
+        self._opening = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why something cannot be pinged, or ""."""
+        unknown = [target for target in self._targets if target not in self._addresses]
+        if unknown and not self._opening:
+            return f"nobody knows an address of the ping node {' and '.join(unknown)}: it counts as one that does not answer"
+        return self._opening
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -84,14 +100,18 @@ class Pinger:
         sequence = 0
         told: tuple[str, ...] | None = None
         told_at = 0.0
-        self._open(loop)
+        looked_at = -LOOK_AGAIN
         try:
             while True:
+                self._open(loop)
+                if loop.time() - looked_at >= LOOK_AGAIN and len(self._addresses) < len(self._targets):
+                    looked_at = loop.time()
+                    self._ask(loop)
                 sequence = (sequence + 1) & 0xFFFF
                 self._send(sequence)
                 await asyncio.sleep(self._interval / SECOND)
                 now = loop.time()
-                answering = tuple(name for name in self._targets if now - self._heard.get(name, -1e9) < self._patience)
+                answering = tuple(name for name in self._targets if now - self._last(name) < self._patience)
                 if answering != told or now - told_at >= self._again:
                     told, told_at = answering, now
                     self._seen(answering)
@@ -100,8 +120,18 @@ class Pinger:
                 loop.remove_reader(handle.fileno())
                 handle.close()
 
+    def _last(self, target: str) -> float:
+        return self._heard.get(self._addresses.get(target, "").partition("%")[0], -1e9)
+
+    def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For the names that are not known; a name server that is gone keeps a thread, and nobody else, waiting."""
+        unknown = tuple(target for target in self._targets if target not in self._addresses)
+        beside(loop, lambda: self._look(unknown), self._addresses.update)
+
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
-        for version in sorted({6 if ":" in target else 4 for target in self._targets}):
+        for version in sorted(
+            {6 if ":" in address else 4 for address in self._addresses.values()} - set(self._sockets)
+        ):
             family, protocol = (
                 (socket.AF_INET, socket.IPPROTO_ICMP) if version == 4 else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
             )
@@ -109,19 +139,19 @@ class Pinger:
                 try:
                     handle = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
                 except OSError as error:
-                    self.trouble = f"cannot ping: {error.strerror}"
+                    self._opening = f"cannot ping: {error.strerror}"
                     continue
-                self.trouble = ""
+                self._opening = ""
                 self._sockets[version] = (handle, raw)
                 loop.add_reader(handle.fileno(), self._receive, version)
                 break
 
     def _send(self, sequence: int) -> None:
-        for target in self._targets:
-            version = 6 if ":" in target else 4
+        for address in self._addresses.values():
+            version = 6 if ":" in address else 4
             if version in self._sockets:
                 try:
-                    self._sockets[version][0].sendto(echo_request(version, self._identifier, sequence), (target, 0))
+                    self._sockets[version][0].sendto(echo_request(version, self._identifier, sequence), (address, 0))
                 except OSError:
                     continue  # No route is the same as no answer.
 

@@ -43,6 +43,26 @@ REMEDIES: dict[str, str] = {
 }
 """The reasons (docs/protocol.md) that come from mistakes which people can mend."""
 
+_SAME_KEYS = "compare both with: sha256sum /etc/ha.d/authkeys; after a change: understudy reload"
+
+OLD_REMEDIES: dict[str, str] = {
+    "unknown-key": (
+        "signed with a key whose number is not in this machine's authkeys: the line `auth N` and the key N must be the same on"
+        f" both machines, or another pair uses this network and port; {_SAME_KEYS}"
+    ),
+    "bad-signature": (
+        "signed with another key than the one of that number in this machine's authkeys, or changed on the way: the keys differ,"
+        f" or another pair uses this network and port (give one of them another `udpport`); {_SAME_KEYS}"
+    ),
+    "unsigned": (
+        "without a signature, which Heartbeat never sends: another program uses this port, or somebody tries; look who with:"
+        " tcpdump -i any udp port 694, and let a packet filter pass only the other node"
+    ),
+}
+"""The same while the pair speaks the protocol of Heartbeat 3, whose keys are in authkeys. Of what is over the core itself warns
+(``core.heartbeat3.peers.out_of_date``).
+"""
+
 FEWEST: dict[str, int] = {"unproven-incarnation": 20}
 """So many in the window before anything is said: a few of these are how every start of a member begins."""
 
@@ -50,7 +70,9 @@ FEWEST: dict[str, int] = {"unproven-incarnation": 20}
 class RefusedLately:
     """Give it the counters now and then, at least every ``WINDOW``; ask for warnings at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, old: bool = False) -> None:
+        """``old``: what is counted is the protocol of Heartbeat 3."""
+        self._remedies = OLD_REMEDIES if old else REMEDIES
         self._samples: deque[tuple[Instant, dict[str, int]]] = deque()
 
     def add(self, counts: Mapping[str, int], now: Instant) -> None:
@@ -65,7 +87,7 @@ class RefusedLately:
     def warnings(self, now: Instant) -> tuple[str, ...]:
         """One sentence for each reason that was counted (often enough) in the last minute."""
         found = []
-        for reason, remedy in REMEDIES.items():
+        for reason, remedy in self._remedies.items():
             count = self._growth(reason, now)
             if count >= FEWEST.get(reason, 1):
                 what = "1 datagram was" if count == 1 else f"{count} datagrams were"

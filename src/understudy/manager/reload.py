@@ -19,7 +19,7 @@ from ..config.difference import Change, Difference, difference, entering
 from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import render
 from ..effects import Level
-from ..errors import ConfigError, NotRunning, Refused, TimedOut, UnderstudyError, check
+from ..errors import ConfigError, NotRunning, Problem, Refused, TimedOut, UnderstudyError, check
 from ..model import Cluster
 from ..units import SECOND, Duration
 
@@ -31,7 +31,9 @@ _LIMIT: Duration = 10 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The file: ``cluster`` None when it is refused. ``problems`` are sentences, warnings too."""
+    """The file: ``cluster`` None when it is refused. ``problems`` are sentences, warnings too; ``as_before`` are those of them
+    that are just as true of what runs.
+    """
 
     source: str
     cluster: Cluster | None
@@ -40,6 +42,18 @@ class Judged:
     remarks: tuple[str, ...] = ()
     keys: bool = False
     """Whether its key file has other keys."""
+    as_before: tuple[str, ...] = ()
+
+    def accepted(self, digest: str) -> Cluster:
+        """What can be taken up. ``digest``: what was shown to the operator, if anything was. Raises Refused."""
+        if self.cluster is None:
+            raise Refused(f"{self.source} is refused; nothing is changed", "\n".join(self.problems))
+        if digest and digest != self.cluster.digest:
+            raise Refused(f"{self.source} was changed meanwhile; nothing is changed", "look at the difference again")
+        if self.difference.obstacles:
+            why = "\n".join(change.text for change in self.difference.obstacles)
+            raise Refused(f"a reload cannot take up all of {self.source}; nothing is changed", why)
+        return self.cluster
 
     def answer(self) -> dict[str, Any]:
         """As JSON, for people and programs."""
@@ -48,6 +62,7 @@ class Judged:
             "source": self.source,
             "digest": "" if self.cluster is None else self.cluster.digest,
             "problems": list(self.problems),
+            "as_before": list(self.as_before),
             "remarks": list(self.remarks),
             "changes": [
                 {"where": item.where, "text": item.text, "how": item.how.value} for item in self.difference.changes
@@ -60,17 +75,25 @@ def judge(source: str, before: Cluster) -> Judged:
     """Read the file at ``source`` and compare it with ``before``. Touches the disk."""
     found, problems = examine(source)
     sentences = tuple(str(problem) for problem in problems)
+    as_before = old_warnings(problems, before)
     if found is None:
-        return Judged(source, None, sentences, Difference(()))
+        return Judged(source, None, sentences, Difference(()), as_before=as_before)
     try:
         keys = load_key_text(found) != load_key_text(before)
     except ConfigError as error:
-        return Judged(source, None, (*sentences, str(error)), Difference(()))
+        return Judged(source, None, (*sentences, str(error)), Difference(()), as_before=as_before)
     differs = difference(before, found)
     if keys:
         change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
         differs = replace(differs, changes=(*differs.changes, change))
-    return Judged(source, found, sentences, differs, keys=keys)
+    return Judged(source, found, sentences, differs, keys=keys, as_before=as_before)
+
+
+def old_warnings(problems: tuple[Problem, ...], before: Cluster) -> tuple[str, ...]:
+    """Those warnings among ``problems`` that the file with which ``before`` came gets, too, wherever they stand in it."""
+    _, former = examine(before.source) if before.source else (None, ())
+    known = {problem.text for problem in former}
+    return tuple(str(item) for item in problems if item.severity == "warning" and item.text in known)
 
 
 class Reloads:
@@ -87,10 +110,16 @@ class Reloads:
         if self._manager.cluster.heartbeat3:
             text = "a node that speaks the protocol of Heartbeat 3 takes up no other files while it runs; nothing is changed"
             raise Refused(text, "stop it, which hands everything over, and start it again")
+        source = self._source("file")
+        return await asyncio.get_running_loop().run_in_executor(None, judge, source, self._manager.cluster)
+
+    def _source(self, kind: str) -> str:
+        """Where the file (or whatever ``kind`` it is) lies."""
         source = running.source(self._runtime_dir)
         if not source:
-            raise UnderstudyError("nothing says which file this node was started with", "start it with: understudy run")
-        return await asyncio.get_running_loop().run_in_executor(None, judge, source, self._manager.cluster)
+            text = f"nothing says which {kind} this node was started with"
+            raise UnderstudyError(text, "start it with: understudy run")
+        return source
 
     async def reload(self, by: str, digest: str = "") -> dict[str, Any]:
         """Take the file up. ``digest``: what was shown to the operator; another file than that is refused.
@@ -99,16 +128,7 @@ class Reloads:
         """
         async with self._lock:
             judged = await self.look()
-            found = judged.cluster
-            if found is None:
-                raise Refused(f"{judged.source} is refused; nothing is changed", "\n".join(judged.problems))
-            if digest and digest != found.digest:
-                raise Refused(
-                    f"{judged.source} was changed meanwhile; nothing is changed", "look at the difference again"
-                )
-            if judged.difference.obstacles:
-                why = "\n".join(change.text for change in judged.difference.obstacles)
-                raise Refused(f"a reload cannot take up all of {judged.source}; nothing is changed", why)
+            found = judged.accepted(digest)
             if not judged.difference.changes:
                 return {**judged.answer(), "text": f"{judged.source} says what this node runs with; nothing to do"}
             former = self._former()

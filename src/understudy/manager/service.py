@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
+from ..adapters.safe_file import write_file
 from ..changes import together
 from ..effects import Action, FenceAction, Level, Mark
 from ..errors import NotRunning, TimedOut, UnderstudyError
@@ -41,6 +42,8 @@ from .reload import Reloads
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
 from .tallies import Tallies
+from .upgrade import TOPICS as UPGRADE
+from .upgrade import Upgrades
 from .wishes_file import WishesFile
 
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ class Manager:
         self.standby = StandbyFile(os.path.join(state_dir, "standby"), me, self.say)
         self.draining = StandbyFile(os.path.join(state_dir, "draining"), me, self.say, drain=True)
         self.wishes = WishesFile(os.path.join(state_dir, "wishes.json"), me, self.say)
-        self.refused = RefusedLately()
+        self.refused = RefusedLately(cluster.heartbeat3)
         self.tallies = Tallies()
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self.link = PulseLink(os.path.join(runtime_dir, "pulse.sock"), self._received, self._link_changed)
@@ -104,9 +107,12 @@ class Manager:
         self._drift = Drift(cluster, runtime_dir)
         self.reloads = Reloads(self, runtime_dir, state_dir)
         self.keys = KeyRing(self, runtime_dir)
+        self.upgrades = Upgrades(self, runtime_dir, state_dir)
+        self.ending = asyncio.Event()
         self._dumps: dict[int, list[str]] = {}
         self._was_connected, self._standby_told = False, 0
         self.control: Control | None = None
+        self.access: Any = None  # () -> old_access.Access
         self._may_stand_by = cluster.member(me).role is Role.NODE and not cluster.heartbeat3
         self.generations = GenerationsFile(state_dir, me, home, self.say) if cluster.heartbeat3 else None
 
@@ -116,6 +122,7 @@ class Manager:
         Raises OSError when the control socket cannot be made, and whatever ends the link to the pulse: a manager without it is
         of no use, and the supervisor starts another one.
         """
+        self.ending = stop
         adopted = self.agents.adopt()
         for trouble in self.agents.troubles:
             self.say(Level.ERROR, trouble)
@@ -241,6 +248,7 @@ class Manager:
         if connected:
             self.background(self.reloads.again())
             self.background(self.keys.learn())
+            self.upgrades.connected()
             self.hours.again()
         self._was_connected = True
 
@@ -269,6 +277,8 @@ class Manager:
             self._dump_part(packet)
         elif kind == "inquiry" and packet.get("topic") in TOPICS:
             self.background(self.keys.answer(packet))
+        elif kind == "inquiry" and packet.get("topic") in UPGRADE:
+            self.background(self.upgrades.answer(packet))
         elif kind == "inquiry":
             self.peers.answer(packet)
 
@@ -410,6 +420,7 @@ class Manager:
         warnings = [text for text in (file.warning() for file in (self.standby, self.draining, self.wishes)) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings(), *self.keys.warnings()]
+        warnings += self.upgrades.warnings()
         warnings += descriptors.warnings(self.cluster, self.me)
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
@@ -476,7 +487,8 @@ class Manager:
             del self._dumps[number]
         path = os.path.join(self._runtime_dir, "dump.jsonl")
         try:
-            await asyncio.get_running_loop().run_in_executor(None, _write_private, path, lines)
+            data = "".join(f"{line}\n" for line in lines).encode()
+            await asyncio.get_running_loop().run_in_executor(None, write_file, path, data, 0o600, True)
         except OSError as error:
             raise UnderstudyError(f"cannot write {path}: {error.strerror}") from None
         return path
@@ -486,11 +498,3 @@ class Manager:
         wanted = self._dumps.get(packet.get("id", -1))
         if wanted is not None and isinstance(lines, list):
             wanted.extend(str(line) for line in lines)
-
-
-def _write_private(path: str, lines: list[str]) -> None:
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    os.replace(temporary, path)

@@ -32,22 +32,23 @@ def read_names(text: str, cluster: Cluster, nodes_only: bool = False) -> tuple[s
 
 
 def read_targets(text: str, cluster: Cluster) -> tuple[tuple[str, str], ...]:
-    """``192.168.58.1@ha01,192.168.58.2``, ping targets of groups, as (target, node); without a node it is all of them.
+    """``192.168.58.1@ha01,192.168.58.2``, ping targets of groups or of a pair, as (target, node); without a node on all.
 
     Raises UsageError with the nearest name.
     """
     found: dict[tuple[str, str], None] = {}
+    targets = tuple(dict.fromkeys((*cluster.reach_targets, *cluster.ping)))
     for item in filter(None, (item.strip() for item in text.split(","))):
         target, at, name = item.partition("@")
         try:
             target = str(ipaddress.ip_address(target))
         except ValueError:
             pass  # then it is none that the file has
-        if not cluster.reach_targets:
-            raise UsageError("no group has ping targets", "they stand in [groups.NAME.stays_where]")
-        if target not in cluster.reach_targets:
-            known = ", ".join(cluster.reach_targets)
-            raise UsageError(f"no group has the ping target {target!r}", f"there are: {known}")
+        if not targets:
+            hint = "they stand in [groups.NAME.stays_where], those of a pair in [cluster]"
+            raise UsageError("there are no ping targets", hint)
+        if target not in targets:
+            raise UsageError(f"there is no ping target {target!r}", f"there are: {', '.join(targets)}")
         names = read_names(name, cluster, nodes_only=True) if at else tuple(node.name for node in cluster.nodes)
         if not names:
             raise UsageError(f"{item!r} names no node", f"write {target}@NODE, or {target} for all nodes")
@@ -68,8 +69,9 @@ def answer(
     unheard = [] if status is None else [node["name"] for node in status["nodes"] if node["state"] in UNHEARD]
     gone = (*read_names(down, cluster), *unheard)
     resting = read_names(standby, cluster, nodes_only=True)
-    view = with_targets(cluster, view, said_of_targets(cluster, status, cut), {*gone, *resting})
-    outcome = whatif.ask(cluster, view, gone, resting)
+    reaches = said_of_targets(cluster, status, cut)
+    view = with_targets(cluster, view, reaches, {*gone, *resting})
+    outcome = whatif.ask(cluster, view, gone, resting, cut_off(cluster, reaches, cut))
     verdict = outcome.verdict
     groups = [
         {
@@ -113,6 +115,22 @@ def said_of_targets(
     }
 
 
+def cut_off(
+    cluster: Cluster, reaches: Mapping[str, frozenset[str] | None], cut: Collection[tuple[str, str]]
+) -> frozenset[str]:
+    """The nodes on which no ping target of the cluster answers, as far as that is said. Of one that no group has, too, a status
+    does not tell.
+    """
+
+    def silent(target: str, node: str) -> bool:
+        said = reaches.get(node)
+        return (target, node) in cut or (said is not None and target in cluster.reach_targets and target not in said)
+
+    if not cluster.ping:
+        return frozenset()
+    return frozenset(node.name for node in cluster.nodes if all(silent(target, node.name) for target in cluster.ping))
+
+
 def with_targets(
     cluster: Cluster, view: View, reaches: Mapping[str, frozenset[str] | None], gone: Collection[str]
 ) -> View:
@@ -144,7 +162,7 @@ def view_of(cluster: Cluster, status: Mapping[str, Any]) -> View:
             continue
         name = node["name"]
         unfit = {group["name"]: group["unfit"][name] for group in status["groups"] if name in group["unfit"]}
-        bar = "it is in standby" if node["standby"] else ""
+        bar = "it is in standby" if node["standby"] else "it is being stopped" if node.get("leaving") else ""
         nodes[name] = NodeView(name, bar, whatif.LONG_UP, unfit, drains=node["draining"])
     holders = {group["name"]: group["holder"] for group in status["groups"] if group["holder"] in nodes}
     pinned = frozenset(group["name"] for group in status["groups"] if group["pinned"])

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from ..adapters.title import show
 from .arguments import parse
 
 _arguments = parse(sys.argv[1:], "understudy.pulse")
+show("pulse" if _arguments.wait_fd < 0 else "spare")
 if _arguments.wait_fd < 0:
     from .realtime import raise_priority
 
@@ -20,4 +22,5 @@ from .assemble import main, wait_for_turn  # noqa: E402
 
 if not wait_for_turn(_arguments.wait_fd):
     sys.exit(0)
+show("pulse")
 sys.exit(main(_arguments))

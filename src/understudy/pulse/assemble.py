@@ -7,7 +7,7 @@ import pickle
 from dataclasses import replace
 from functools import partial
 
-from ..adapters import lockfile, running
+from ..adapters import lockfile
 from ..adapters.channel import Listener
 from ..adapters.udp import UdpLinks, boot_clock
 from ..changes import either, one_step, together
@@ -20,7 +20,7 @@ from ..model import Cluster, Role
 from ..wire.native import Opener, Sealer
 from .arguments import EXIT_BUSY, EXIT_CONFIG, Arguments
 from .ear import NativeEar
-from .guard import take_guard
+from .guard import Guards
 from .keeper import Keeper
 from .kernel import KernelSide
 from .keys import Rekeyer
@@ -31,12 +31,13 @@ from .mouth import NativeMouth
 from .perform import Performer
 from .realtime import freeze_garbage, raise_priority
 from .recorder import Recorder
-from .reload import Reloader
+from .reload import Reloader, former_copy
 from .secrets import without_secrets
 from .senders import Senders
 from .speak import say
 from .start import draw_incarnation
 from .timer import Timer
+from .trial import ANEW, Trial, begin, change, span
 
 EXIT_SYSTEM = 71
 
@@ -48,17 +49,13 @@ def main(arguments: Arguments) -> int:
         if lock is None:
             say(f"another pulse runs for {arguments.runtime_dir}; each node needs its own --runtime-dir")
             return EXIT_BUSY
-        cluster = load(arguments.config)
-        if cluster.heartbeat3:
-            from .assemble_old import run  # only here: the native protocol needs none of it
-
-            return run(arguments, cluster)
-        former = _former(arguments, cluster)
-        keys = load_keys(cluster)
-        if arguments.node not in (cluster if former is None else together(former, cluster)).names:
-            say(arguments.unknown_node(cluster.names))
-            return EXIT_CONFIG
-        return _run(arguments, cluster, former, keys)
+        begin(arguments.runtime_dir)
+        guards = Guards(Keeper(arguments.keeper_fd))
+        code, trial = _live(arguments, guards, False), False
+        while code == ANEW:
+            arguments, trial = replace(arguments, ready_fd=-1), change(arguments.runtime_dir)
+            code = _live(arguments, guards, trial)
+        return code
     except ConfigError as error:
         say(str(error))
         return EXIT_CONFIG
@@ -66,6 +63,23 @@ def main(arguments: Arguments) -> int:
         where = f" ({error.filename})" if error.filename else ""
         say(f"cannot start: {error.strerror or error}{where}")
         return EXIT_SYSTEM
+
+
+def _live(arguments: Arguments, guards: Guards, trial: bool) -> int:
+    """One life with the copies that are there now; ``ANEW`` when another one follows. ``trial``: see ``trial``."""
+    cluster = load(arguments.config)
+    if cluster.heartbeat3:
+        from .assemble_old import run  # only here: the native protocol needs none of it
+
+        return run(arguments, cluster, guards)
+    former = former_copy(arguments.runtime_dir, load)
+    if former is not None and not one_step(former, cluster):
+        former = None
+    keys = load_keys(cluster)
+    if arguments.node not in (cluster if former is None else together(former, cluster)).names:
+        say(arguments.unknown_node(cluster.names))
+        return EXIT_CONFIG
+    return _run(arguments, cluster, former, keys, guards, trial)
 
 
 def wait_for_turn(descriptor: int) -> bool:
@@ -80,20 +94,14 @@ def wait_for_turn(descriptor: int) -> bool:
     return True
 
 
-def _former(arguments: Arguments, cluster: Cluster) -> Cluster | None:
-    """What ran before a reload that our predecessor could not finish."""
-    path = running.former(arguments.runtime_dir)
-    if not os.path.exists(path):
-        return None
-    try:
-        former = load(path)
-    except ConfigError as error:
-        say(f"what was configured before the reload is not known: {error}", "warning")
-        return None
-    return former if one_step(former, cluster) else None
-
-
-def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tuple[bytes, ...]) -> int:
+def _run(
+    arguments: Arguments,
+    cluster: Cluster,
+    former: Cluster | None,
+    keys: tuple[bytes, ...],
+    guards: Guards,
+    trial: bool,
+) -> int:
     incarnation = draw_incarnation()
     whole = cluster if former is None else together(former, cluster)
     witness = whole.member(arguments.node).role is Role.WITNESS
@@ -105,7 +113,7 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     mouth = NativeMouth(Sealer(cluster.name, keys, arguments.node, incarnation), links)
     ear = NativeEar(Opener(cluster.name, keys, whole.names), cluster.dead_time, Senders(arguments.node, incarnation))
-    guard = take_guard(whole, arguments.node, arguments.runtime_dir, Keeper(arguments.keeper_fd))
+    guard = guards.take(whole, arguments.node, arguments.runtime_dir)
     groups = {item.address: group.name for group in known for item in group.addresses}
     core = Node(without_secrets(former or cluster), arguments.node)
     reloader = Reloader(cluster, former, arguments.node, arguments.runtime_dir, kernel, without_secrets)
@@ -123,13 +131,25 @@ def _run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: t
         rekeyer=Rekeyer(key_path(cluster), keys, ear, mouth),
         recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
     )
+    if trial:
+        loop.trial = Trial(
+            arguments.runtime_dir,
+            arguments.node,
+            incarnation,
+            cluster.dead_time,
+            boot_clock() + span(cluster.dead_time),
+        )
+        ear.first = loop.trial.heard
     reloader.objection = core.objection
     reloader.meet = partial(_meet, links, ear, arguments.node)
 
-    def begin() -> Started:
+    def first() -> Started:
         return replace(started_as(arguments, whole, incarnation, kernel, guard), taking_up=former is not None)
 
-    return live(Life(arguments, loop, kernel, guard, manager, witness, lambda: reloader.cluster), begin)
+    code = live(Life(arguments, loop, kernel, guard, manager, witness, lambda: reloader.cluster), first)
+    for part in (loop, links, kernel) if code == ANEW else ():
+        part.close()
+    return code
 
 
 def _meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:

@@ -5,12 +5,13 @@ There is one ear for each protocol: this file has that of our own, ``old_ear.py`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..adapters.udp import Datagram
 from ..events import Received
+from ..messages import Message
 from ..old_pair import OldEvent
 from ..units import SECOND, Duration, Instant
 from ..wire.native import Opener, agreed_version
@@ -45,6 +46,8 @@ class NativeEar:
     dead_time: Duration
     senders: Senders = field(default_factory=Senders)
     rejected: dict[str, int] = field(default_factory=dict)
+    first: Callable[[str, Message], None] | None = None
+    """Told of the sender, and of what it says, before it is passed on."""
     _versions: dict[str, tuple[int, Instant]] = field(default_factory=dict)
 
     def hear(self, datagram: Datagram, now: Instant) -> Sequence[OldEvent]:
@@ -54,6 +57,8 @@ class NativeEar:
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
             self.senders.refused(reason, datagram.source, datagram.network, now)
             return ()
+        if self.first is not None:
+            self.first(envelope.sender, envelope.message)
         self._versions[envelope.sender] = (envelope.version, now)
         self.senders.heard(envelope.sender, envelope.incarnation, datagram.source, datagram.network, now)
         return (

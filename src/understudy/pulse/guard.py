@@ -187,3 +187,17 @@ def _other_timeout(device: Watchdog, wanted: Duration) -> str:
 def no_guard() -> Guard:
     """A machine without a watchdog."""
     return Guard(None, "", False)
+
+
+@dataclass(slots=True)
+class Guards:
+    """The guard of one process, which may have several lives: a device that is open stays open, and is fed on."""
+
+    keeper: Keeper
+    _open: Guard | None = None
+
+    def take(self, cluster: Cluster, me: str, runtime_dir: str) -> Guard:
+        """As ``take_guard``."""
+        if self._open is None or self._open.device is None:
+            self._open = take_guard(cluster, me, runtime_dir, self.keeper)
+        return self._open

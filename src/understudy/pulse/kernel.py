@@ -74,6 +74,12 @@ class KernelSide:
             if part is not None:
                 part.close()
 
+    def close(self) -> None:
+        """What stands in the kernel stays: addresses, and leases until they end."""
+        for part in (self._leases, self._monitor, self._announcer, self._listener, self._book):
+            if part is not None:
+                part.close()
+
     # -- at the start --------------------------------------------------------------------------------------------
 
     def present(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ with either key opens, and no datagram is lost. The file is read in a thread: th
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from ..config.load import read_key_file
@@ -15,7 +14,7 @@ from ..wire.native import key_name
 from .ear import NativeEar
 from .manager_link import ManagerLink
 from .mouth import NativeMouth
-from .reload import STACK
+from .reading import Reading
 
 
 class Rekeyer:
@@ -26,35 +25,28 @@ class Rekeyer:
     def __init__(self, path: str, keys: tuple[bytes, ...], ear: NativeEar, mouth: NativeMouth) -> None:
         self._ear, self._mouth = ear, mouth
         self.names = tuple(map(key_name, keys))
-        self._path = path
         self._asked: Any = None
-        self._found: tuple[bytes, ...] | Problem | None = None
-        self._thread: threading.Thread | None = None
+        self._reading: Reading[tuple[bytes, ...] | Problem] = Reading(
+            lambda: read_key_file(path), lambda text: Problem(path, 0, 0, text)
+        )
 
     @property
     def busy(self) -> bool:
         """Whether the loop has to look again soon."""
-        return self._thread is not None
+        return self._reading.busy
 
     def begin(self, id: Any, take: bool, manager: ManagerLink) -> None:
         """Say which keys are in use; with ``take`` take those of the file first."""
-        if not take or self._thread is not None:
+        if not take or not self._reading.begin():
             manager.keys(id, not take, "the keys are being read" if take else "", self.names)
             return
-        self._asked, self._found = id, None
-        threading.stack_size(STACK)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        self._found = read_key_file(self._path)
+        self._asked = id
 
     def take(self, manager: ManagerLink) -> None:
         """Once the file is read its keys open and seal from now on."""
-        if self._thread is None or self._found is None:
+        found = self._reading.take()
+        if found is None:
             return
-        self._thread.join()
-        self._thread, found = None, self._found
         if isinstance(found, Problem):
             manager.keys(self._asked, False, str(found), self.names)
             return

@@ -22,6 +22,7 @@ from .realtime import prepare
 from .recorder import CRASH_PREFIX, CRASH_SUFFIX
 from .speak import say
 from .start import DRAINING_FILE, draw_entropy, in_standby, quiet_time, wishes_kept
+from .trial import ANEW
 
 EXIT_UNPROVEN = 69
 """Told to stop, but without a manager nobody could be asked whether all programs have stopped."""
@@ -47,6 +48,7 @@ def live(life: Life, begin: Callable[[], Started]) -> int:
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     loop.wake_on_signals(reading)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
     started = begin()
 
     def settle_in() -> None:
@@ -57,6 +59,12 @@ def live(life: Life, begin: Callable[[], Started]) -> int:
 
     proof = _no_rest(arguments)
     code = loop.run(started, arguments.in_runtime_dir(f"{CRASH_PREFIX}{os.getpid()}{CRASH_SUFFIX}"), settle_in)
+    if code == 0 and loop.performer.anew:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))  # the next life will hear them
+        signal.set_wakeup_fd(-1)
+        for descriptor in (reading, writing):
+            os.close(descriptor)
+        return ANEW
     cluster = life.cluster()
     programs = any(len(group.resources) > len(group.addresses) for group in cluster.groups)
     if code == 0 and not life.witness and programs and life.manager.peer is None:

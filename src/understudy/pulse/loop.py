@@ -26,25 +26,29 @@ import signal
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..adapters.udp import Datagram, LinkCounters
 from ..effects import Send
 from ..errors import check
 from ..events import AddressGone, LinkChanged, RivalSeen, ShutdownAsked, Stalled, TimerDue
-from ..old_pair import OldEffect, OldEvent
+from ..old_pair import ManagerSays, OldEffect, OldEvent
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, SECOND, Duration, Instant
 from . import report
 from .ear import Ear
 from .keys import Rekeyer
-from .manager_link import DumpWanted, ForPeer, KeysWanted, ManagerLink, ReloadWanted, SnapshotWanted
+from .manager_link import DumpWanted, ForPeer, HostsKnown, KeysWanted, ManagerLink, ReloadWanted, SnapshotWanted
 from .perform import Performer
 from .realtime import Lateness
 from .recorder import Recorder
 from .reload import Reloader
 from .speak import say
 from .timer import Timer
+from .trial import Trial
+
+if TYPE_CHECKING:
+    from .old_reload import OldReloader
 
 MEND_INTERVAL: Duration = SECOND
 """How often what could not be opened is tried again."""
@@ -107,8 +111,13 @@ class Loop:
     timer: Timer
     clock: Callable[[], Instant]
     dead_time: Duration
-    reloader: Reloader | None = None
+    reloader: Reloader | OldReloader | None = None
     rekeyer: Rekeyer | None = None
+    trial: Trial | None = None
+    know: Callable[[Mapping[str, str]], None] = lambda _: None
+    """Told addresses of names; what is open may be other sockets then."""
+    numbers: bool = False
+    """The core itself says what managers have for each other: in its protocol everything has a number."""
     warnings: tuple[str, ...] = ()
     recorder: Recorder = field(default_factory=Recorder)
     lateness: Lateness = field(default_factory=Lateness)
@@ -140,7 +149,7 @@ class Loop:
                 self._settle(now)
             if settle_in is not None:
                 settle_in()
-            while self.performer.quit is None:
+            while self.performer.quit is None and not self.performer.anew:
                 self.sleep()
                 self.turn()
         except Exception:
@@ -163,6 +172,13 @@ class Loop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: self._signals.append(received))
 
+    def close(self) -> None:
+        """Before another life of this process. A wish to stop that came too late for this one is the next one's."""
+        self._epoll.close()
+        self.timer.close()
+        if self._signals:
+            signal.raise_signal(signal.SIGTERM)
+
     # -- one turn ------------------------------------------------------------------------------------------------
 
     def sleep(self) -> None:
@@ -170,6 +186,8 @@ class Loop:
         self.armed = min(self.core.next_deadline(), self.performer.next_deadline(), self._mend_due)
         if (self.reloader is not None and self.reloader.busy) or (self.rekeyer is not None and self.rekeyer.busy):
             self.armed = min(self.armed, self.clock() + READ_INTERVAL)
+        if self.trial is not None:
+            self.armed = min(self.armed, self.trial.deadline)
         self.timer.arm(self.armed)
         self._watch_manager()
         events = self._epoll.poll(0 if self.performer.busy or self.manager.busy else -1)
@@ -204,6 +222,8 @@ class Loop:
             self._settle(now)
             self._idle_timers = self._idle_timers + 1 if self.core.next_deadline() <= now else 0
             check(self._idle_timers < MOST_IDLE_TIMERS, "the core leaves its deadline in the past")
+        if self.trial is not None and (drained or stalled) and self.trial.failed(now):
+            self.performer.anew = True
         if now >= self._mend_due:
             self._mend(now)
 
@@ -262,6 +282,11 @@ class Loop:
                 case KeysWanted():
                     if self.rekeyer is not None:
                         self.rekeyer.begin(said.id, said.take, self.manager)
+                case HostsKnown():
+                    self.know(dict(said.hosts))
+                    self.watch_all()
+                case ForPeer() if self.numbers:
+                    self._tell(ManagerSays(said.message), now)
                 case ForPeer():
                     self.performer.perform(Send(said.message, said.message.to), now)
                 case _:
@@ -327,5 +352,5 @@ class Loop:
         """The core's snapshot with what only the daemon knows."""
         warnings = (*self.warnings, *self.news.warnings, *self.ear.sentences(now))
         own = self.lateness.counters()
-        known = report.with_targets(self.core.snapshot(now), self.core, now)
+        known = self.core.snapshot(now)
         return report.complete(known, self.links, self.performer, self.manager, self.ear.rejected, own, warnings)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from ..adapters.channel import Listener, Packet, Peer
+from ..adapters.host_names import is_address
 from ..core import saved_wishes
 from ..effects import Deliver, Fence, Note, Reply, RunAgent, RunProbes, SaveWishes
 from ..events import (
@@ -28,7 +29,7 @@ from ..events import (
     ShutdownAsked,
 )
 from ..messages import Inquiry, Page
-from ..old_pair import RememberGeneration
+from ..old_pair import RememberGeneration, ScriptSaid
 from ..units import Instant
 
 BACKLOG = 512
@@ -64,13 +65,20 @@ class KeysWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class HostsKnown:
+    """Addresses of names in Heartbeat's ``ucast`` lines, of which nobody knew one when this node started."""
+
+    hosts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ForPeer:
     """What our manager has to say to another one; sent as it is, the core has no part in it."""
 
     message: Inquiry | Page
 
 
-Said: TypeAlias = Event | SnapshotWanted | DumpWanted | ReloadWanted | KeysWanted | ForPeer
+Said: TypeAlias = Event | ScriptSaid | SnapshotWanted | DumpWanted | ReloadWanted | KeysWanted | HostsKnown | ForPeer
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -117,6 +125,10 @@ def understand(packet: Packet) -> Said | None:
                 return ForPeer(
                     Page(_text(packet["to"]), _number(packet["id"]), packet["ok"] is True, _text(packet["text"]))
                 )
+            case "say":
+                return ScriptSaid(tuple((_text(name), _text(value)) for name, value in packet["fields"]))
+            case "hosts":
+                return HostsKnown(tuple((_text(name), _address(_text(address))) for name, address in packet["hosts"]))
             case "dump":
                 return DumpWanted(packet.get("id"))
             case "reload":
@@ -132,6 +144,13 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _address(text: str) -> str:
+    """Nothing that a name server would be asked for: the pulse never waits."""
+    if not is_address(text):
+        raise ValueError
+    return text
 
 
 def _number(value: object) -> int:

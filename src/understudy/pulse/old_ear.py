@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..adapters.old_media import OldMedia
 from ..adapters.udp import Datagram
 from ..effects import Send
+from ..heartbeat3 import OldMessage
 from ..heartbeat_files import HeartbeatFiles
 from ..old_pair import HostSeen, OldEvent, OldReceived, SendOld
 from ..units import MILLISECOND, NEVER, Instant
@@ -34,6 +35,10 @@ class OldEar:
     lines: frozenset[str]
     senders: Senders = field(default_factory=Senders)
     rejected: dict[str, int] = field(default_factory=dict)
+    heard: Callable[[int, OldMessage, Instant], None] = lambda _, __, ___: None
+    """Told of each message, and of the index that it is signed with."""
+    again: Callable[[Instant], None] = lambda _: None
+    """Called every second."""
     _readers: dict[str, SerialReader] = field(default_factory=dict)
     _load: int = -1
 
@@ -41,6 +46,7 @@ class OldEar:
         heard = []
         for found in self._opened(datagram):
             if isinstance(found, Opened):
+                self.heard(found.index, found.message, now)
                 heard.append(OldReceived(datagram.network, found.message, datagram.arrival))
             else:
                 self._refuse(found, datagram, now)
@@ -61,6 +67,7 @@ class OldEar:
 
     def tidings(self, now: Instant, mouth: Mouth) -> Sequence[OldEvent]:
         """The clock on the wall and the load: both stand in every message of this protocol."""
+        self.again(now)
         return (HostSeen(time.time_ns() // MILLISECOND, self._read_load()),)
 
     def _read_load(self) -> str:

@@ -36,7 +36,7 @@ from ..effects import (
 )
 from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
-from ..old_pair import OldEffect, RememberGeneration, SendOld
+from ..old_pair import ChangeOver, OldEffect, RememberGeneration, SendOld
 from ..units import MILLISECOND, NEVER, Duration, Instant
 from .guard import Guard, no_guard
 from .manager_link import ManagerLink
@@ -51,6 +51,9 @@ PROBES = 3
 DEFENCE_PAUSE = 5 * MILLISECOND
 """Between two answers about one address: less than between two questions, and enough that two machines do not answer each other
 for ever."""
+
+SLIP = 5 * MILLISECOND
+"""A lease that reaches the kernel later than this after its reading is told anew: well within what a right leaves over."""
 
 TOO_LATE = "not begun: the right to it may be over"
 
@@ -134,6 +137,8 @@ class Performer:
     """The counter of the last datagram before the effects that are being performed."""
     results: deque[Event] = field(default_factory=deque)
     quit: str | None = None
+    anew: bool = False
+    """This process is to begin anew, with the other protocol: nothing is stopped, and nothing is taken back from the kernel."""
     settled: bool = False
     """The core has said that nothing of the former configuration is left."""
     lease_troubles: dict[str, str] = field(default_factory=dict)
@@ -196,6 +201,8 @@ class Performer:
                 self.manager.save_wishes(effect, time.time_ns() // MILLISECOND)
             case Quit():
                 self.quit = effect.why
+            case ChangeOver():
+                self.anew = True
             case _:
                 assert_never(effect)
 
@@ -239,15 +246,7 @@ class Performer:
 
     def _lease(self, effect: KernelLease, now: Instant) -> None:
         self._held[effect.group] = effect.until or 0
-        if effect.until is None:
-            refusal = self.kernel.end(effect.group)
-        else:
-            # By a fresh reading before, and another one after: a process that was stopped between its reading and the system
-            # call has granted the difference, and takes it back before it does anything else.
-            left = effect.until - self.clock()
-            refusal = self.kernel.hold(effect.group, left) if left > 0 else self.kernel.end(effect.group)
-            if left > 0 and self.clock() >= effect.until:
-                refusal = self.kernel.end(effect.group)
+        refusal = self.kernel.end(effect.group) if effect.until is None else self._hold(effect.group, effect.until)
         before = self.lease_troubles.get(effect.group)
         if refusal is None:
             self.lease_troubles.pop(effect.group, None)
@@ -258,12 +257,25 @@ class Performer:
             text = f"the kernel refused the lease of {effect.group}: {refusal}"
             self.manager.note(Note(text, Level.ERROR, effect.group), now)
 
+    def _hold(self, group: str, until: Instant) -> str | None:
+        """By a fresh reading before, and another one after: a process that was stopped between its reading and the system call
+        has granted the difference, and takes it back before it does anything else.
+        """
+        refusal = None
+        for _ in range(3):
+            read = self.clock()
+            if read >= until:
+                return self.kernel.end(group)
+            refusal = self.kernel.hold(group, until - read)
+            if self.clock() - read <= SLIP:
+                break
+        return self.kernel.end(group) if self.clock() >= until else refusal
+
     def renew_leases(self) -> None:
         """What is held is written into the kernel once more: its tables were made anew."""
         for group, until in self._held.items():
-            left = until - self.clock()
-            if left > 0:
-                self.kernel.hold(group, left)
+            if until > self.clock():
+                self._hold(group, until)
 
     # -- probes --------------------------------------------------------------------------------------------------
 

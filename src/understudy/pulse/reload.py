@@ -8,28 +8,22 @@ addresses and leases too, and a pulse that starts in between begins with the for
 
 from __future__ import annotations
 
-import sys
-import threading
+import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 from ..adapters import running
 from ..changes import either, one_step, restarted, together, voters
 from ..config.load import load
 from ..errors import ConfigError
 from ..events import Reconfigured
-from ..model import Cluster, Role
+from ..model import Cluster, Group, Role
 from .kernel import KernelSide
 from .manager_link import ManagerLink
 from .perform import Performer
+from .reading import Found, Reading
 from .speak import say
-
-SWITCH = 0.0002
-"""Seconds after which a thread that reads gives way to the loop."""
-
-STACK = 1 << 20
-"""Bytes of the thread's stack, which is locked in memory."""
 
 
 class Bare(Protocol):
@@ -38,8 +32,94 @@ class Bare(Protocol):
     def __call__(self, cluster: Cluster, /) -> Cluster: ...
 
 
-class Reloader:
-    """``cluster`` is what runs, with its secrets; ``former`` what ran before, while something of it may be here.
+def former_copy(runtime_dir: str, read: Callable[[str], Found]) -> Found | None:
+    """What ran before a reload that our predecessor could not finish. ``read`` raises ConfigError."""
+    path = running.former(runtime_dir)
+    if not os.path.exists(path):
+        return None
+    try:
+        return read(path)
+    except ConfigError as error:
+        say(f"what was configured before the reload is not known: {error}", "warning")
+        return None
+
+
+class AnyReloader(Generic[Found]):
+    """What a reload is, whichever files say what runs. ``read``: what they say; raises ConfigError or OSError.
+
+    ``cluster`` is what runs, with its secrets; ``former`` what ran before, while something of it may be here.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        former: Cluster | None,
+        runtime_dir: str,
+        kernel: KernelSide,
+        bare: Bare,
+        read: Callable[[str], Found],
+    ) -> None:
+        self.cluster = cluster
+        self.former = former
+        self._runtime_dir = runtime_dir
+        self._kernel = kernel
+        self._bare = bare
+        self._read_copy = read
+        self._asked: Any = None
+        self._reading: Reading[Found | str] = Reading(self._read, lambda text: text)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the loop has to look again soon."""
+        return self._reading.busy
+
+    def begin(self, id: Any, manager: ManagerLink) -> None:
+        """Somebody has written new copies."""
+        if self._reading.begin():
+            self._asked = id
+        else:
+            manager.reloaded(id, False, "an earlier reload is being read")
+
+    def _read(self) -> Found | str:
+        try:
+            return self._read_copy(running.configuration(self._runtime_dir))
+        except (ConfigError, OSError) as error:
+            return str(error)
+
+    def _taken(self, performer: Performer, manager: ManagerLink) -> Found | None:
+        """What the copies say, once they are read and no change of addresses is under way. Who asked is told what is wrong."""
+        found = None if performer.busy else self._reading.take()
+        if isinstance(found, str):
+            manager.reloaded(self._asked, False, found)
+            return None
+        return found
+
+    def settle(self, performer: Performer, manager: ManagerLink) -> None:
+        """The core says that nothing of the former configuration is left. Waits while addresses are being changed."""
+        if performer.busy:
+            return
+        performer.settled = False
+        try:
+            self._forget(performer)
+            running.end_change(self._runtime_dir)
+        except OSError as error:
+            say(f"what was configured before the reload cannot be forgotten: {error.strerror}", "warning")
+        self.former = None
+        manager.settled()
+
+    def _forget(self, performer: Performer) -> None:
+        """Only what runs counts from now on. May raise OSError."""
+        raise NotImplementedError
+
+    def _follow(self, groups: tuple[Group, ...], cluster: Cluster, performer: Performer) -> None:
+        """The kernel's side knows the addresses and leases of these groups, and no others."""
+        self._kernel.follow(replace(cluster, groups=groups))
+        performer.groups = {item.address: group.name for group in groups for item in group.addresses}
+        performer.renew_leases()
+
+
+class Reloader(AnyReloader[Cluster]):
+    """As ``AnyReloader``, of the native configuration.
 
     ``objection``: the core's, against another configuration. ``meet``: has the members of a cluster, and nobody else, heard and
     spoken to from now on; raises OSError.
@@ -54,48 +134,15 @@ class Reloader:
         kernel: KernelSide,
         bare: Bare,
     ) -> None:
-        self.cluster = cluster
-        self.former = former
+        super().__init__(cluster, former, runtime_dir, kernel, bare, load)
         self.objection: Callable[[Cluster], str] = lambda _: ""
         self.meet: Callable[[Cluster], None] = lambda _: None
         self._witness = (cluster if former is None else together(former, cluster)).member(node).role is Role.WITNESS
-        self._runtime_dir = runtime_dir
-        self._kernel = kernel
-        self._bare = bare
-        self._asked: Any = None
-        self._found: Cluster | str | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether the loop has to look again soon."""
-        return self._thread is not None
-
-    def begin(self, id: Any, manager: ManagerLink) -> None:
-        """Somebody has written new copies."""
-        if self._thread is not None:
-            manager.reloaded(id, False, "an earlier reload is being read")
-            return
-        self._asked, self._found = id, None
-        threading.stack_size(STACK)
-        sys.setswitchinterval(SWITCH)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            self._found = load(running.configuration(self._runtime_dir))
-        except (ConfigError, OSError) as error:
-            self._found = str(error)
 
     def take(self, performer: Performer, manager: ManagerLink) -> Reconfigured | None:
         """The event for the core, once the copy is read and no change of addresses is under way."""
-        if self._thread is None or self._found is None or performer.busy:
-            return None
-        self._thread.join()
-        self._thread, found, before = None, self._found, self.cluster
-        if isinstance(found, str):
-            manager.reloaded(self._asked, False, found)
+        found, before = self._taken(performer, manager), self.cluster
+        if found is None:
             return None
         if replace(found, source=before.source) == before:
             manager.reloaded(self._asked, True, "it runs with this configuration already")
@@ -130,23 +177,10 @@ class Reloader:
         restart = () if self.former is None else restarted(self.former, self.cluster)
         return Reconfigured(self._bare(self.cluster), restart, self._kernel.present(), self._kernel.carriers())
 
-    def settle(self, performer: Performer, manager: ManagerLink) -> None:
-        """The core says that nothing of the former configuration is left. Waits while addresses are being changed."""
-        if performer.busy:
-            return
-        performer.settled = False
-        try:
-            self._prepare(self.cluster.groups, performer)
-            self.meet(self.cluster)
-            running.end_change(self._runtime_dir)
-        except OSError as error:
-            say(f"what was configured before the reload cannot be forgotten: {error.strerror}", "warning")
-        self.former = None
-        manager.settled()
+    def _forget(self, performer: Performer) -> None:
+        self._prepare(self.cluster.groups, performer)
+        self.meet(self.cluster)
 
-    def _prepare(self, groups: tuple[Any, ...], performer: Performer) -> None:
-        if self._witness:
-            return
-        self._kernel.follow(replace(self.cluster, groups=groups))
-        performer.groups = {item.address: group.name for group in groups for item in group.addresses}
-        performer.renew_leases()
+    def _prepare(self, groups: tuple[Group, ...], performer: Performer) -> None:
+        if not self._witness:
+            self._follow(groups, self.cluster, performer)

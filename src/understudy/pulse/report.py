@@ -1,6 +1,4 @@
-"""The core's snapshot, completed with what only the daemon knows: refused datagrams, own lateness, links that cannot send; and
-with what each node says of ping targets.
-"""
+"""The core's snapshot, completed with what only the daemon knows: refused datagrams, own lateness, links that cannot send."""
 
 from __future__ import annotations
 
@@ -8,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core import reach
-from ..core.node import Node
-from ..snapshot import NodeStatus, Snapshot
-from ..units import Instant
+from ..snapshot import Snapshot
 from .manager_link import ManagerLink
 from .perform import Performer
 
@@ -46,17 +41,3 @@ def complete(
     troubles = (f"the kernel refused the lease of {group}: {why}" for group, why in performer.lease_troubles.items())
     everything = (*known.warnings, *links.troubles, *failing, *troubles, *performer.guard.troubles(), *warnings)
     return replace(known, rejected=rejected, counters=counters, warnings=tuple(dict.fromkeys(everything)))
-
-
-def with_targets(known: Snapshot, core: object, now: Instant) -> Snapshot:
-    """The snapshot with what each node that is heard says of the ping targets of groups. A test's stand-in says nothing."""
-    if not isinstance(core, Node) or not core.cluster.reach_targets:
-        return known
-    return replace(known, nodes=tuple(replace(node, reaches=_reaches(core, node, now)) for node in known.nodes))
-
-
-def _reaches(core: Node, node: NodeStatus, now: Instant) -> tuple[str, ...] | None:
-    if node.name == core.me:
-        return reach.own(core, now)
-    state = core.states.get(node.name)
-    return None if state is None or node.via is None else state.reaches

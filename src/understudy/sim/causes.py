@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..effects import Effect, Mark, Note
-from ..events import Event
 from .host import Host
 from .world import Observer, World, WorldTime
 
@@ -68,14 +67,10 @@ class Causes(Observer):
         self.moves: list[Move] = []
         self._holders: dict[str, tuple[str, WorldTime]] = {}
         self._ends: dict[tuple[str, str], WorldTime] = {}
-        self._counters: dict[str, int] = {}
-
-    def told(self, host: Host, event: Event) -> None:
-        self._counters[host.name] = host.sealer.counter
 
     def wished(self, host: Host, effect: Effect) -> None:
         if isinstance(effect, Note):
-            self.notes.append(Told(host.world.now, host.name, effect, self._counters.get(host.name, 0)))
+            self.notes.append(Told(host.world.now, host.name, effect, host.sealed_before))
 
     def lease_changed(self, host: Host, group: str, until: WorldTime) -> None:
         now = host.world.now

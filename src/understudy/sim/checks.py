@@ -11,7 +11,8 @@ known then, so two rights overlap only if one of them begins or is renewed while
 4. An address announced, or a program started, by a machine whose right is over: clients' caches would follow the
    frame, whatever the kernel drops afterwards. (What a pulse had decided before it froze and does when it thaws is
    not the core's doing.)
-5. A group with another holder, and nobody has noted why (``causes``).
+5. A group with another holder, and nobody has noted why (``causes``), or one that moved for its ping targets and found no more of
+   them there (``pings``).
 6. A core that raises, or that spins without moving its deadline, ends the run as a finding too.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from ..core.charge import REFUSED_PAUSE
 from ..core.company import Company
 from ..core.placement import NodeView
-from ..effects import Action, AddAddresses, Announce, Effect, Note, RemoveAddresses, RunAgent
+from ..effects import Action, AddAddresses, Announce, Effect, KernelLease, Note, RemoveAddresses, RunAgent, Send
 from ..messages import Phase, WishKind
 from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
@@ -96,7 +97,7 @@ class Safety(Observer):
 
     def wished(self, host: Host, effect: Effect) -> None:
         self._stops.wished(host, effect)
-        if host.catching_up:
+        if host.catching_up or isinstance(effect, Send | KernelLease):
             return
         if isinstance(effect, Announce):
             for group in host.world.known.values():
@@ -125,8 +126,7 @@ class Safety(Observer):
         if self._leaving.get(host.name) is host.core:
             return
         shown = host.core.snapshot(host.reading)
-        # A daemon that is being stopped shows itself as in standby.
-        leaving = not shown.standby and any(node.standby for node in shown.nodes if node.name == host.name)
+        leaving = any(node.leaving for node in shown.nodes if node.name == host.name)
         kinds = {wish.group: wish.kind for wish in shown.wishes}
         kind = kinds.get(effect.group) or kinds.get("")
         if leaving or kind != WishKind.MAINTENANCE.value:

@@ -12,7 +12,7 @@ from .. import effects as wish
 from ..effects import Effect, FenceAction
 from ..events import Event, LeaseRefused, Outcome, ProbeAnswered, RivalSeen, Stalled, Started
 from ..events import Finished as FinishedEvent
-from ..messages import Bid, BidAnswer, Release
+from ..messages import Bid, BidAnswer, Message, Release
 from .host import Host
 from .world import Observer, World
 
@@ -104,6 +104,8 @@ EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "watchdog: reset",
     "address: asked",
     "placement: no room",
+    "stages: starts together",
+    "stages: stops together",
     "stalled",
     "kernel lease refused",
     *(f"datagrams: {name}" for name in _DATAGRAMS),
@@ -115,6 +117,10 @@ class Coverage(Observer):
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+
+    def count(self, name: str) -> None:
+        """Once more."""
+        self.counts[name] += 1
 
     def happened(self, host: Host | None, text: str) -> None:
         if text.startswith("power off by its watchdog"):
@@ -144,12 +150,8 @@ class Coverage(Observer):
         match effect:
             case wish.Note(why):
                 self._note(why)
-            case wish.Send(Bid()):
-                self.counts["message: bid"] += 1
-            case wish.Send(BidAnswer(granted=granted, why=why)):
-                self.counts["message: grant" if granted else f"message: refusal: {_reason(why)}"] += 1
-            case wish.Send(Release(successor=successor)):
-                self.counts["message: release to a successor" if successor else "message: release"] += 1
+            case wish.Send(message):
+                self._sent(message)
             case wish.KernelLease(group, until, _):
                 runs = host.kernel.serves(group, host.reading)
                 if until is not None and not runs:
@@ -166,6 +168,17 @@ class Coverage(Observer):
                 self.counts["watchdog: closed"] += 1
             case wish.RunAgent(action=action):
                 self.counts[f"agent: {action.value}"] += 1
+            case _:
+                pass
+
+    def _sent(self, message: Message) -> None:
+        match message:
+            case Bid():
+                self.counts["message: bid"] += 1
+            case BidAnswer(granted=granted, why=why):
+                self.counts["message: grant" if granted else f"message: refusal: {_reason(why)}"] += 1
+            case Release(successor=successor):
+                self.counts["message: release to a successor" if successor else "message: release"] += 1
             case _:
                 pass
 

@@ -5,12 +5,22 @@ Never who votes, never the times, and nothing goes from one group to another: fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
 from ..config.digest import digest
-from ..model import AddressResource, Cluster, CommandResource, Failback, FailbackKind, Group, Limits, Restarts
+from ..model import (
+    AddressResource,
+    Cluster,
+    CommandResource,
+    Failback,
+    FailbackKind,
+    Group,
+    Limits,
+    Restarts,
+    stages_of,
+)
 from .shapes import SERVICE_DEVICE
 
 Edit = Callable[[Random, Cluster], Cluster]
@@ -20,11 +30,13 @@ _GROUPS = ("site", "mail", "data", "group1", "group2", "group3")
 """What a group may get is its own, in whatever order machines take up files that differ."""
 
 
-def edited(random: Random, cluster: Cluster, edits: int = 1) -> Cluster:
-    """``cluster`` after some edits."""
+def edited(random: Random, cluster: Cluster, edits: int = 1, kinds: Sequence[Edit] = ()) -> Cluster:
+    """``cluster`` after some edits, of all ``kinds`` but those of ``RELATIONS`` where none are named."""
     changed = cluster
     for _ in range(edits):
-        changed = random.choice(EDITS)(random, changed)
+        changed = random.choice(kinds or EDITS)(random, changed)
+    # Drawn from what came out, so that other draws stay as they are.
+    changed = _stages(Random(digest(changed)), changed)
     return replace(changed, digest=cluster.digest[:8] + digest(changed)[8:])
 
 
@@ -71,7 +83,10 @@ def _more(random: Random, cluster: Cluster) -> Cluster:
     if any(item.id == new.id for other in cluster.groups for item in other.resources):
         return cluster
     at = random.randint(0, len(group.resources))
-    return _changed(cluster, replace(group, resources=(*group.resources[:at], new, *group.resources[at:])))
+    stages = group.stages[:at] + group.stages[max(0, at - 1) : max(1, at)] + group.stages[at:]
+    return _changed(
+        cluster, replace(group, resources=(*group.resources[:at], new, *group.resources[at:]), stages=stages_of(stages))
+    )
 
 
 def _fewer(random: Random, cluster: Cluster) -> Cluster:
@@ -79,12 +94,25 @@ def _fewer(random: Random, cluster: Cluster) -> Cluster:
     if len(group.resources) < 2:
         return cluster
     gone = random.choice(group.resources)
-    return _changed(cluster, replace(group, resources=tuple(item for item in group.resources if item is not gone)))
+    left = tuple(item for item in group.resources if item is not gone)
+    at = group.resources.index(gone)
+    return _changed(
+        cluster, replace(group, resources=left, stages=stages_of(group.stages[:at] + group.stages[at + 1 :]))
+    )
 
 
 def _order(random: Random, cluster: Cluster) -> Cluster:
     group = random.choice(cluster.groups)
     return _changed(cluster, replace(group, resources=tuple(random.sample(group.resources, len(group.resources)))))
+
+
+def _stages(random: Random, cluster: Cluster) -> Cluster:
+    """Now and then other parts of a group start together, or none."""
+    group = random.choice(cluster.groups)
+    if random.random() > 0.15 or len(group.resources) < 2:
+        return cluster
+    numbers = sorted(random.randrange(len(group.resources)) for _ in group.resources)
+    return _changed(cluster, replace(group, stages=stages_of(numbers)))
 
 
 def _another(random: Random, cluster: Cluster) -> Cluster:
@@ -132,5 +160,68 @@ def _no_group(random: Random, cluster: Cluster) -> Cluster:
     )
     return replace(cluster, groups=groups)
 
+
+def _reached(cluster: Cluster, start: str, word: Callable[[Group], tuple[str, ...]]) -> set[str]:
+    """``start``, what it names in ``word``, what that names, and so on: whoever is there must not be led back to."""
+    groups = {group.name: group for group in cluster.groups}
+    found, new = set[str](), [start]
+    while new:
+        name = new.pop()
+        found.add(name)
+        new += [other for other in word(groups[name]) if other not in found]
+    return found
+
+
+def _led_by(cluster: Cluster, group: Group, word: Callable[[Group], tuple[str, ...]]) -> list[str]:
+    """The groups that ``group`` may name in ``word`` without a circle."""
+    return [other.name for other in cluster.groups if group.name not in _reached(cluster, other.name, word)]
+
+
+def _goes_with(group: Group) -> tuple[str, ...]:
+    return () if group.together is None else (group.together,)
+
+
+def _comes_after(group: Group) -> tuple[str, ...]:
+    return group.after
+
+
+def _together(random: Random, cluster: Cluster) -> Cluster:
+    """A group goes with another, or with none any more; the two do not stay apart then."""
+    group = random.choice(cluster.groups)
+    name = random.choice((None, *_led_by(cluster, group, _goes_with)))
+    other = next((item for item in cluster.groups if item.name == name), None)
+    if other is not None:
+        cluster = _changed(cluster, replace(other, apart=tuple(item for item in other.apart if item != group.name)))
+    return _changed(cluster, replace(group, together=name, apart=tuple(item for item in group.apart if item != name)))
+
+
+def _apart(random: Random, cluster: Cluster) -> Cluster:
+    group = random.choice(cluster.groups)
+    others = [
+        item.name
+        for item in cluster.groups
+        if item is not group and item.name != group.together and item.together != group.name
+    ]
+    return _changed(cluster, replace(group, apart=tuple(random.sample(others, random.randint(0, min(1, len(others)))))))
+
+
+def _after(random: Random, cluster: Cluster) -> Cluster:
+    """A group waits for others, or for none any more."""
+    group = random.choice(cluster.groups)
+    others = _led_by(cluster, replace(group, after=()), _comes_after)
+    return _changed(cluster, replace(group, after=tuple(random.sample(others, random.randint(0, min(2, len(others)))))))
+
+
+def _weight(random: Random, cluster: Cluster) -> Cluster:
+    """What a group takes, or what a node bears, is another; never more than any node could bear."""
+    if random.random() < 0.6:
+        return _changed(cluster, replace(random.choice(cluster.groups), weight=random.randint(0, 2)))
+    node = random.choice(cluster.nodes)
+    other = replace(node, capacity=random.choice((None, 2, 3, 4)))
+    return replace(cluster, members=tuple(other if item is node else item for item in cluster.members))
+
+
+RELATIONS: tuple[Edit, ...] = (_together, _apart, _after, _weight)
+"""What groups say of each other, and how much a node takes."""
 
 EDITS: tuple[Edit, ...] = (_prefer, _failback, _limits, _more, _fewer, _order, _another, _new_group, _no_group)

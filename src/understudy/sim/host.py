@@ -40,7 +40,7 @@ from .network import KEY
 from .strike import Strike
 from .versions import VERSIONS
 from .watchdog import Watchdog
-from .world import LAST, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
+from .world import LAST, ROUTINE, WALL_CLOCK, WALL_ERRORS, Clock, Core, World, WorldTime
 
 SOCKET_BUFFER = 256
 """Datagrams that wait for a frozen pulse; more are dropped, as a full socket buffer does."""
@@ -74,14 +74,14 @@ class Host:
         self.frozen_at: Instant | None = None
         self.strike: Strike | None = None
         self.catching_up = False
-        self.saved_standby = self.saved_draining = False
-        self.saved_wishes = ""
+        self.saved_standby, self.saved_draining, self.saved_wishes = False, False, ""
         self.version = "this"
         self.neighbours = Neighbours(self, dict.fromkeys((*world.cluster.ping, *world.cluster.reach_targets), True))
         self.rejected: Counter[str] = Counter()
         self._ran_before = False
         self._longest: Duration = world.cluster.dead_time
         self.sealer: Sealer
+        self.sealed_before = 0  # datagrams, before the event that is handled now
         self._datagrams: deque[tuple[str, bytes, Instant]] = deque()
         self.waiting_facts: deque[Event] = deque()
         self._unperformed: deque[wish.Effect] = deque()
@@ -291,8 +291,10 @@ class Host:
         events: deque[Event] = deque((event,))
         for _ in range(FACTS_IN_A_TURN):
             event = events.popleft()
-            for told in self.world.listeners.told:
-                told(self, event)
+            self.sealed_before = self.sealer.counter
+            if not isinstance(event, ROUTINE):
+                for told in self.world.listeners.told:
+                    told(self, event)
             self._unperformed.extend(core.handle(event, self.reading))
             self._charge(event)
             self._perform_all(events)
@@ -301,7 +303,7 @@ class Host:
                 return
             if not events:
                 break
-        check(not events, f"{self.name}: the core and its machine chase each other within one turn")
+        check(not events, "a core and its machine chase each other within one turn")
         for ended in self.world.listeners.turn_ended:
             ended(self)
         self._arm()
@@ -422,9 +424,7 @@ class Host:
     def _end_pulse(self) -> None:
         if self.core is not None:
             self.world.network.bury(self.name, self.pulse_number)
-        self.core = None
-        self._busy_until = None
-        self.frozen_at = None
+        self.core = self._busy_until = self.frozen_at = None
         self._armed = NEVER
         self._alarm += 1
 

@@ -14,7 +14,9 @@ from .coverage import Coverage
 from .faults import KINDS, schedule
 from .host import Host
 from .network import Network
+from .pings import Pings
 from .shapes import DEVICES, Shape, draw_shape
+from .stages import Stages
 from .voters import Voters
 from .world import Clock, Habits, MakeCore, Observer, World
 
@@ -61,7 +63,8 @@ def run_seed(
     shape = draw_shape(seed, tuple(KINDS))
     shape.only = only
     safety, coverage, movements = Safety(), Coverage(), Movements()
-    watching = (safety, coverage, movements, Causes(safety.add), *observers)
+    stages = Stages(safety.add, coverage.count)
+    watching = (safety, coverage, movements, Causes(safety.add), stages, Pings(safety.add), *observers)
     world = make_world(shape.cluster, seed, make_core, shape.habits, watching, shape.spares)
     try:
         _live_through(world, shape, safety, Liveness(safety, movements))

@@ -7,7 +7,7 @@ did. ``#`` begins a comment. Any command may end with ``quietly``: its output is
             heartbeat 200ms dead 1s [spare NAMES...]
     group NAME address A [program P] [script P] [exclusive P] [prefer NODES...] [failback never|when-healthy|5s|02:00-04:00]
             [with GROUP] [apart GROUPS...] [after GROUPS...] [weight N] [probe N[:P]] [restarts N]
-            [on-failure restart|move|fence|ignore] [reach ADDRESSES... [damping 5s]]
+            [on-failure restart|move|fence|ignore] [reach ADDRESSES... [damping 5s]] [monitor 40s (its limit; 1s)]
     capacity N NODE             what a node takes
     start all|NAMES...          power on, or start the daemon of a machine that is on
     advance 2s                  let time pass

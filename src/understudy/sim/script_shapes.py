@@ -21,6 +21,7 @@ from ..model import (
     Resource,
     Restarts,
     ScriptResource,
+    stages_of,
 )
 from ..probes import PingCheck, Probe, Reach
 from ..units import MINUTE, SECOND, parse_duration
@@ -29,7 +30,7 @@ from .shapes import SERVICE_DEVICE, make_members, script_devices
 _OF_A_CLUSTER = ("witness", "quorum", "ping", "heartbeat", "dead", "fenced", "watchdog", "spare")
 _OF_A_GROUP = (
     *("address", "program", "script", "exclusive", "prefer", "failback", "restarts", "on-failure"),
-    *("with", "apart", "after", "weight", "probe", "reach", "damping"),
+    *("with", "apart", "after", "weight", "stages", "probe", "reach", "damping", "monitor"),
 )
 
 
@@ -73,7 +74,8 @@ def with_capacity(cluster: Cluster, name: str, capacity: int) -> Cluster:
 def read_group(words: list[str]) -> Group:
     """What stands after ``group``."""
     options = split(words[1:], _OF_A_GROUP)
-    limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=10 * SECOND)
+    monitor = parse_duration(options.get("monitor", ["1s"])[0])
+    limits = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=monitor, interval=10 * SECOND)
     on_failure = OnFailure(options.get("on-failure", ["restart"])[0])
     restarts = Restarts(int(options.get("restarts", ["3"])[0]), 10 * MINUTE, on_failure)
     resources: list[Resource] = [
@@ -96,6 +98,7 @@ def read_group(words: list[str]) -> Group:
         apart=tuple(options.get("apart", ())),
         after=tuple(options.get("after", ())),
         weight=int(options["weight"][0]) if "weight" in options else 0,
+        stages=stages_of([int(word) for word in options.get("stages", ())]),
         probes=tuple(_probe(word) for word in options.get("probe", ())),
         stays_where=Reach(tuple(options["reach"]), parse_duration(options.get("damping", ["5s"])[0]))
         if "reach" in options

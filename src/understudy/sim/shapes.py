@@ -22,6 +22,7 @@ from ..model import (
     Restarts,
     Role,
     ScriptResource,
+    stages_of,
 )
 from ..probes import PingCheck, Probe, Reach
 from ..units import MILLISECOND, SECOND, Duration
@@ -121,6 +122,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         fence_delay=2 * dead_time,
     )
     cluster = draw_reach(Random(seed * 11 + 5), draw_relations(Random(seed * 7 + 3), _draw_devices(random, cluster)))
+    cluster = draw_stages(Random(seed * 13 + 9), cluster)
     habits = Habits(
         jitter=random.choice((0, MILLISECOND, heartbeat // 10)),
         wake=random.choice((0, 200_000, 5 * MILLISECOND)),
@@ -156,6 +158,23 @@ def draw_reach(random: Random, cluster: Cluster) -> Cluster:
         return cluster
     reach = Reach((PING_TARGET,), random.choice((1, 2)) * cluster.dead_time)
     groups = (replace(item, stays_where=reach if random.random() < 0.7 else None) for item in cluster.groups)
+    return replace(cluster, groups=tuple(groups))
+
+
+def draw_stages(random: Random, cluster: Cluster) -> Cluster:
+    """In a third of the clusters some groups run a program more, and parts of a group start at the same time."""
+    if random.random() > 0.33:
+        return cluster
+    groups = []
+    for group in cluster.groups:
+        resources = list(group.resources)
+        if random.random() < 0.6:
+            one = resources[0]
+            resources.append(
+                CommandResource(f"cache-{group.name}", ("cache",), limits=one.limits, restarts=one.restarts)
+            )
+        stages = stages_of(sorted(random.randrange(len(resources)) for _ in resources))
+        groups.append(replace(group, resources=tuple(resources), stages=stages, probes=_probes(resources)))
     return replace(cluster, groups=tuple(groups))
 
 

@@ -3,9 +3,9 @@
 Three checks, from outside the core and by what really happened:
 
 1. *Two programs.* A program is started while another machine runs it, as part of whatever group.
-   Forgiven only if that machine was unable to stop it
-   lately: frozen, starved, without its daemon or manager, or its agent failed, and only if it has neither a fence device nor
-   a watchdog: with one of them there is always proof, and nothing is forgiven.
+   Forgiven only if that machine was unable to stop it lately: frozen, starved, without its daemon or manager, or an agent of it
+   failed or did not answer; and only if it has neither a fence device nor a watchdog: with one of them there is always proof, and
+   nothing is forgiven. What ended well forgives nothing.
 2. *Started too early.* A machine that became the holder of a group gives every machine that ran the program the group's
    ``stop_timeout`` (where it has neither device nor watchdog), unless that machine has said, after its program ended, that
    everything of the group has stopped
@@ -21,27 +21,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..changes import same_run
-from ..effects import Effect, Send
+from ..effects import Action, Effect, Send
+from ..events import Outcome
 from ..messages import Heartbeat, NodeState, Phase, Release
 from ..model import AddressResource, Cluster, Quorum, Resource
 from ..units import Duration
 from .host import Host
 from .world import World, WorldTime
 
-DISABLING = (
-    "freeze",
-    "thaw",
-    "starv",
-    "flood",
-    "kill",
-    "the pulse",
-    "power",
-    "manager",
-    "stop ",
-    "start ",
-    "cut",
-    "addresses were not",
-)
+DISABLING = ("freeze", "thaw", "starv", "flood", "kill", "the pulse", "manager", "addresses were not")
+"""How it begins, what is told of a machine that may be unable for a while to stop what it runs."""
+
+
+def disables(text: str) -> bool:
+    """Whether a machine of which ``text`` is told may be unable for a while to stop a program.
+
+    What an agent did well, or did not begin, hinders nothing; nor does a loss of power, which leaves nothing that runs.
+    """
+    if text.startswith(DISABLING):
+        return True
+    stop_failed = text.startswith("stop ") and not text.endswith(": ok")
+    asked = text.startswith(tuple(f"{action.value} " for action in Action))
+    return stop_failed or (asked and text.endswith((f": {Outcome.UNKNOWN.value}", "(the answer is lost)")))
 
 
 class Stops:
@@ -56,7 +57,7 @@ class Stops:
         self._since: dict[str, dict[str, WorldTime]] = {}
 
     def happened(self, host: Host, text: str) -> None:
-        if text.startswith(DISABLING) or "lost" in text or "unknown" in text or "failed" in text:
+        if disables(text):
             self._unable[host.name] = host.world.now
 
     def lease_begins(self, host: Host, group: str) -> None:

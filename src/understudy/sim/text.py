@@ -159,4 +159,5 @@ def status_lines(found: Snapshot) -> list[str]:
 
 
 def _standing(node: NodeStatus) -> str:
-    return ", draining" if node.draining else ", standby" if node.standby else ""
+    standing = ", draining" if node.draining else ", standby" if node.standby else ""
+    return f"{standing}, {'being stopped' if node.state == 'up' else 'stopped'}" if node.leaving else standing

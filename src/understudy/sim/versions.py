@@ -36,6 +36,8 @@ class OlderSealer(Sealer):
                     joint="",
                     member="",
                     left="",
+                    standby=state.standby or state.leaving,
+                    leaving=False,
                 )
                 for state in (message.state, *message.relayed)
             )

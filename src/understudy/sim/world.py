@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..effects import Effect
 from ..errors import check
-from ..events import Event
+from ..events import Event, Received, TimerDue
 from ..model import Cluster, Member
 from ..snapshot import Snapshot
 from ..units import Duration, Instant
@@ -84,6 +84,9 @@ class Core(Protocol):
 MakeCore: TypeAlias = Callable[[Cluster, str], Core]
 
 
+ROUTINE = (Received, TimerDue)
+
+
 class Observer:
     """Is told what happens. All methods may be overridden; none may change anything in the world."""
 
@@ -91,7 +94,7 @@ class Observer:
         """Something that no core decided: a fault, an operator's act, an agent's result."""
 
     def told(self, host: Host, event: Event) -> None:
-        """``host``'s core is about to handle ``event``."""
+        """``host``'s core is about to handle ``event``; not called for what is ``ROUTINE``, most events by far."""
 
     def wished(self, host: Host, effect: Effect) -> None:
         """``host`` is about to perform ``effect``."""
@@ -191,7 +194,7 @@ class World:
             old = self.known[group.name].resources if group.name in self.known else ()
             names = {item.id for item in group.resources}
             resources = (*group.resources, *(item for item in old if item.id not in names))
-            self.known[group.name] = replace(group, resources=resources)
+            self.known[group.name] = replace(group, resources=resources, stages=())
 
     def at(self, when: WorldTime, action: Callable[[], None], order: int = FIRST) -> None:
         """Call ``action`` at ``when`` (not before now), in the order of the calls of this method."""

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 
+from ..adapters.title import show
 from .child import Child, raise_priority
 from .place import occupy
 from .service import Supervisor
@@ -46,6 +47,7 @@ def _spare(given: argparse.Namespace) -> Child:
 
 def main() -> int:
     given = _arguments()
+    show("supervisor")
     if given.lock_fd >= 0:
         os.set_inheritable(given.lock_fd, False)  # the lock is ours already, from before exec; no child needs it
     else:

@@ -10,10 +10,12 @@ import os
 import socket
 from typing import Any
 
+from ..adapters import own_unit
+
 _UNSEEN = "it was not seen to stop"
 _THEN = (
     "Look now: where nothing proves that it has stopped, another machine may start the group after its stop_timeout; "
-    "`systemctl start understudy` here takes charge again"
+    "`systemctl start {unit}` here takes charge again"
 )
 _ASKED_KINDS = ("ocf", "script", "lsb", "resource_d", "systemd")
 
@@ -26,6 +28,7 @@ def leftovers(runtime_dir: str, node: str = "") -> list[str]:
         return []
     local, programs = local_addresses(), living_programs(runtime_dir)
     found = []
+    unseen = _THEN.format(unit=own_unit.supervised_by(runtime_dir))
     groups = tree.get("groups", {})
     for name in dict.fromkeys((*groups, *former)):
         now, before = (part.get(name, {}).get("resources", []) for part in (groups, former))
@@ -35,7 +38,7 @@ def leftovers(runtime_dir: str, node: str = "") -> list[str]:
             if (text := _part(item, local, programs))
         ]
         if parts:
-            then = f". {_THEN}" if any(part.endswith(_UNSEEN) for part in parts) else ""
+            then = f". {unseen}" if any(part.endswith(_UNSEEN) for part in parts) else ""
             found.append(f"group {name}: {'; '.join(parts)}{then}")
     return found
 

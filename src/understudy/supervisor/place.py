@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..adapters import lockfile
+from ..adapters import lockfile, own_unit
 from .child import EXIT_BUSY, EXIT_CONFIG
 from .notify import log
 
@@ -25,9 +25,8 @@ def occupy(runtime_dir: str, state_dir: str) -> int:
         )
         raise SystemExit(EXIT_CONFIG) from None
     if lock is None:
-        log(
-            f"another supervisor runs for {runtime_dir}; stop it first, or give this node its own --runtime-dir",
-            "error",
-        )
+        unit = own_unit.own_unit(runtime_dir)
+        text = f"another supervisor runs for {runtime_dir} (systemctl status {unit}); stop it first, or give this node its own"
+        log(f"{text} --runtime-dir", "error")
         raise SystemExit(EXIT_BUSY)
     return lock

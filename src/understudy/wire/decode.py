@@ -54,6 +54,7 @@ from .layout import (
     KIND_INQUIRY,
     KIND_PAGE,
     KIND_RELEASE,
+    LEAVING_LAYOUT,
     NAME_LAYOUT,
     PAGE_LAYOUT,
     PHASES,
@@ -66,6 +67,7 @@ from .layout import (
     SECTION_HOLDS,
     SECTION_LAST,
     SECTION_LAYOUT,
+    SECTION_LEAVING,
     SECTION_NOT_UP,
     SECTION_REACHES,
     SECTION_RELAYED,
@@ -189,6 +191,7 @@ def _decode_state(data: bytes) -> NodeState:
     incarnation, number, sent_at, dead_time, flags, *sizes = STATE_LAYOUT.unpack_from(fields)
     _flags(flags, FLAG_QUIET | FLAG_STANDBY)
     node, digest = _names(fields, STATE_LAYOUT.size, *sizes)
+    leaving = _decode_leaving(sections.get(SECTION_LEAVING))
     return NodeState(
         node,
         incarnation,
@@ -197,7 +200,7 @@ def _decode_state(data: bytes) -> NodeState:
         dead_time,
         digest,
         bool(flags & FLAG_QUIET),
-        bool(flags & FLAG_STANDBY),
+        bool(flags & FLAG_STANDBY) and leaving != 1,
         _decode_holds(sections.get(SECTION_HOLDS, b"")),
         _decode_votes(sections.get(SECTION_VOTES, b"")),
         _decode_heard(sections.get(SECTION_HEARD, b"")),
@@ -208,6 +211,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_names(sections.get(SECTION_NOT_UP, b"")),
         _decode_names(sections[SECTION_REACHES]) if SECTION_REACHES in sections else None,
         *_decode_voters(sections.get(SECTION_VOTERS)),
+        leaving > 0,
     )
 
 
@@ -227,6 +231,16 @@ def _decode_drain(data: bytes | None) -> bool:
     if value > 1:
         raise _Malformed
     return bool(value)
+
+
+def _decode_leaving(data: bytes | None) -> int:
+    """0: it stays. 1: it is being stopped, and that is all that the flag for standby says. 2: it is in standby besides."""
+    if data is None:
+        return 0
+    (value,) = LEAVING_LAYOUT.unpack(data)
+    if value not in (1, 2):
+        raise _Malformed
+    return int(value)
 
 
 def _decode_names(data: bytes) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ from .layout import (
     KIND_INQUIRY,
     KIND_PAGE,
     KIND_RELEASE,
+    LEAVING_LAYOUT,
     NAME_LAYOUT,
     NAME_LIMIT,
     PAGE_LAYOUT,
@@ -69,6 +70,7 @@ from .layout import (
     SECTION_HOLDS,
     SECTION_LAST,
     SECTION_LAYOUT,
+    SECTION_LEAVING,
     SECTION_NOT_UP,
     SECTION_REACHES,
     SECTION_RELAYED,
@@ -154,7 +156,7 @@ def _text(value: str, limit: int = NAME_LIMIT) -> bytes:
 
 def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMIT) -> bytes:
     node, digest = _text(state.node), _text(state.digest)
-    flags = (FLAG_QUIET if state.quiet else 0) | (FLAG_STANDBY if state.standby else 0)
+    flags = (FLAG_QUIET if state.quiet else 0) | (FLAG_STANDBY if state.standby or state.leaving else 0)
     fixed = STATE_LAYOUT.pack(
         state.incarnation, state.number, state.sent_at, state.dead_time, flags, len(node), len(digest)
     )
@@ -182,6 +184,8 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
     if state.joint or state.member or state.left:
         names = [_text(name) for name in (state.joint, state.member, state.left)]
         parts.append(_section(SECTION_VOTERS, VOTERS_LAYOUT.pack(*map(len, names)) + b"".join(names)))
+    if state.leaving:
+        parts.append(_section(SECTION_LEAVING, LEAVING_LAYOUT.pack(2 if state.standby else 1)))
     return b"".join(parts)
 
 

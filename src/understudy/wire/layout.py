@@ -39,6 +39,7 @@ SECTION_REACHES = 12
 SECTION_VOTERS = 13
 SECTION_LAST = 14
 SECTION_UNFINISHED = 15
+SECTION_LEAVING = 16
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -60,6 +61,7 @@ VOTE_LAYOUT = Struct("!QQqBB")
 HEARD_LAYOUT = Struct("!QQqB")
 WATCHDOG_LAYOUT = Struct("!q")
 DRAIN_LAYOUT = Struct("!B")
+LEAVING_LAYOUT = Struct("!B")
 NAME_LAYOUT = Struct("!B")
 VOTERS_LAYOUT = Struct("!BBB")
 UNFINISHED_LAYOUT = Struct("!QB")

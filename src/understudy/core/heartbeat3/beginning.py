@@ -14,7 +14,7 @@ from ...events import Started
 from ...heartbeat3 import OldMessage
 from ...messages import Phase
 from ...units import SECOND, Duration, Instant
-from . import legacy, saying, standby
+from . import legacy, saying, standby, succession
 from .peers import ACTIVE, DEAD, Peer
 from .states import Holding, Presence, Stage, Standby, Succession, after
 
@@ -194,14 +194,16 @@ def peer_away(node: OldNode) -> None:
 
 
 def _look_missing(node: OldNode, now: Instant) -> None:
-    """Our own groups that nobody holds, by the newest word of a stable peer. The old program only logs that."""
+    """Groups that nobody holds, by the newest word of a stable peer. The old program only logs that: so its own are taken by
+    us, after the network was asked for them; those of another Understudy are its own affair.
+    """
     peer, progress = node.live_peer, node.beginning
     idle = node.handover.state is Standby.IDLE and node.succession.state is Succession.IDLE and not node.leaving
-    missing = Holding.LOCAL & ~node.held
-    if peer is None or node.legacy or not idle or not missing or not (peer.stable and peer.reported):
+    if peer is None or node.legacy or not idle or not (peer.stable and peer.reported):
         progress.missing_since = None
         return
-    if peer.held & Holding.FOREIGN:
+    missing = ~node.held & ~peer.held.swapped() & (Holding.LOCAL if peer.version else Holding.ALL)
+    if not missing:
         progress.missing_since = None
         return
     if progress.missing_since is None:
@@ -210,8 +212,11 @@ def _look_missing(node: OldNode, now: Instant) -> None:
     if now < due:
         node.wake(due)
         return
+    if missing & Holding.FOREIGN and not succession.nobody_answers(node, now):
+        return
     progress.missing_since = None
-    node.note(f"nobody holds the groups of {node.me}: it takes them", Level.WARNING)
+    node.note(f"nobody holds the {missing.word} groups: {node.me} takes them", Level.WARNING)
+    node.held |= missing & Holding.FOREIGN
     stable(node, peer, now)
 
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...effects import Level
+from ...events import Outcome
 from ...old_pair import RememberGeneration
 from ...units import NEVER, SECOND, Duration, Instant
+from ..probing import Question
 from . import beginning, standby
 from .peers import Peer
 from .states import Holding, Presence, Stage, Standby
@@ -28,9 +30,12 @@ RESTART_WAIT: Duration = 5 * SECOND
 
 @dataclass(slots=True)
 class Watch:
-    """``until``: so long an old peer may still give up by itself."""
+    """``until``: so long an old peer may still give up by itself. ``question``: our right has lapsed while nobody was heard, and
+    the network is asked whether somebody serves by now; until the answer nothing is renewed, taken or started.
+    """
 
     until: Instant = NEVER
+    question: Question | None = None
 
 
 def returned(node: OldNode, peer: Peer, skipped: int, silent: Duration, now: Instant) -> None:
@@ -58,12 +63,21 @@ def restarts(node: OldNode) -> None:
 
 
 def look(node: OldNode, now: Instant) -> None:
+    """What has become possible."""
+    question = node.healing.question
+    if question is not None:
+        node.wake(question.deadline)
+        if node.live_peer is not None:  # it will say what it holds
+            _anew(node, now)
     if node.healing.until != NEVER:
         node.wake(node.healing.until)
 
 
 def expire(node: OldNode, now: Instant) -> None:
-    """For ``TimerDue`` only: it did not give up after all, so we do."""
+    """For ``TimerDue`` only: it did not give up after all, so we do; and a question without an answer."""
+    question = node.healing.question
+    if question is not None and question.op is not None and now >= question.deadline:
+        answered(node, question.op, Outcome.UNKNOWN, "no answer in time", now)
     if now < node.healing.until:
         return
     node.healing.until = NEVER
@@ -113,14 +127,57 @@ def _give_back(node: OldNode, peer: Peer, what: Holding, now: Instant) -> None:
         node.holdings.drop(node.holdings.of(what), f"{peer.name} keeps it", now)
 
 
-def lapsed(node: OldNode, now: Instant) -> None:
-    """This machine itself stood still for a dead time, so its peer may have everything by now. It begins anew, with the next
-    generation: an old peer takes that for a restart, and goes on serving. Nothing follows when nobody can have taken anything.
+def lapsed(node: OldNode, stalled: bool, now: Instant) -> None:
+    """This machine itself stood still for a dead time, so its peer may have everything by now: the right is asked for like
+    anybody's. A peer that is heard says what it holds. Else the network is asked, before anything is renewed: while somebody
+    answers, this machine begins anew; when nobody does, it goes on with what it has, and nothing is restarted.
+
+    ``stalled``: it stood still just now, so silence until now is no answer.
     """
-    peer = node.live_peer
-    if peer is None or node.stage in (Stage.YIELDING, Stage.LEAVING, Stage.GONE):
+    peer = node.peer
+    if peer is None or node.stage in (Stage.YIELDING, Stage.GONE):
         return
-    node.note(f"{node.me} stood still for its own dead time; {peer.name} may have everything by now", Level.ERROR)
+    late = [each for each in node.holdings.groups.values() if each.lease]
+    if node.stage is Stage.LEAVING:
+        node.holdings.drop(late, "the right to it has lapsed", now)
+        return
+    if node.healing.question is None and (late or node.live_peer is not None):
+        node.note(f"{node.me} stood still for its own dead time; {peer.name} may have everything by now", Level.ERROR)
+    elif not stalled:
+        return
+    addresses = tuple(item for each in late if each.wanted for item in each.group.addresses)
+    if node.live_peer is not None or (late and not addresses):
+        _anew(node, now)
+    elif late:
+        node.holdings.drop((each for each in late if not each.wanted), "the right to it has lapsed", now)
+        for each in late:
+            each.announcements.stop()
+        node.healing.question = question = Question("", addresses)
+        for effect in question.ask(node.cluster, node.next_op, now):
+            node.emit(effect)
+
+
+def answered(node: OldNode, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
+    """The network's answer about what we served before we stood still; False if ``op`` is another question."""
+    question, peer = node.healing.question, node.peer
+    if question is None or peer is None or question.op != op:
+        return False
+    if outcome is not Outcome.OK:
+        reason = text or "the network could not be asked"
+        node.note(f"not served again although {peer.name} is silent: {reason}", Level.WARNING)
+        node.fencing.returned(peer.name, now)  # whatever switched it off before: it may be on again
+        peer.gone = False
+        _anew(node, now)
+        return True
+    node.healing.question = None
+    node.note(f"{peer.name} is silent, and nobody answers for what {node.me} served: it goes on")
+    node.beat(now)
+    node.holdings.announce(now, "served again")
+    return True
+
+
+def _anew(node: OldNode, now: Instant) -> None:
+    """Nothing is held any more, and the next generation begins: an old peer takes that for a restart, and goes on serving."""
     standby.cancel(node, f"{node.me} begins anew", now)
     if node.stage is not Stage.SILENT:
         node.move("its right lapsed while a peer may have been listening")
@@ -128,11 +185,12 @@ def lapsed(node: OldNode, now: Instant) -> None:
     node.held = node.took = Holding.NONE
     node.beginning = beginning.Progress()
     node.succession.reset()
-    node.healing.until = NEVER
+    node.healing = Watch()
     node.outbox.renew()
     node.holdings.generation = node.outbox.generation
     node.emit(RememberGeneration(node.me, node.outbox.generation))
-    peer.reported = peer.stable = False
+    if node.peer is not None:
+        node.peer.reported = node.peer.stable = False
     node.started_at = now
     node.presence = Presence.INIT
     node.beat(now)

@@ -8,7 +8,7 @@ from ...effects import Level
 from ...heartbeat3 import OldMessage
 from ...old_pair import OldReceived, RememberGeneration, SendOld
 from ...units import MILLISECOND, Instant
-from . import beginning, healing, ipfail, legacy, operators, peers, saying, standby, succession
+from . import beginning, healing, ipfail, legacy, operators, peers, saying, standby, succession, upgrade
 from .peers import ACTIVE, DEAD, INIT, UP, Peer
 from .states import WORDS, Holding, Stage
 from .tracking import MOST_NUMBER, Standing
@@ -78,11 +78,12 @@ def _numbered(node: OldNode, peer: Peer, event: OldReceived, numbers: tuple[int,
     is_status = message.get("t") == "status"
     verdict = peer.track.receive(count, generation, is_status, peer.status == DEAD, now)
     if verdict.standing is Standing.STALE:
-        if _refuse(node, "replay" if verdict.replay else "old number") and verdict.replay:
-            node.note(
-                f"a message of {peer.name} from before its last start is refused: a recording is played back",
-                Level.WARNING,
-            )
+        _refuse(node, "replay" if verdict.replay else "old number")
+        if verdict.replay:
+            known = peers.out_of_date(peer, now)
+            peer.refused_at, peer.refused_generation = now, generation
+            if not known:
+                node.note(peers.out_of_date(peer, now), Level.WARNING, peer.name)
         return
     node.notes(peers.link_heard(peer, event.link, event.arrival))
     if verdict.restarted or peer.heard_at is None:
@@ -93,7 +94,10 @@ def _numbered(node: OldNode, peer: Peer, event: OldReceived, numbers: tuple[int,
     if acknowledge is not None:
         node.say(saying.acknowledgement(peer.name, acknowledge), now)
     if is_status:
-        _status(node, peer, event, verdict.returned, verdict.skipped, now)
+        if count == peer.track.status:
+            _status(node, peer, event, verdict.returned, verdict.skipped, now)
+        else:  # an older one, sent again: it lives, and what it says is over
+            peer.heard_at = max(event.arrival, peer.heard_at or event.arrival)
     elif peer.status != DEAD and _for_us(node, message):
         _act(node, peer, message, count, now)
 
@@ -101,12 +105,14 @@ def _numbered(node: OldNode, peer: Peer, event: OldReceived, numbers: tuple[int,
 def _anew(node: OldNode, peer: Peer, message: OldMessage, generation: int, restarted: bool, now: Instant) -> None:
     """The peer is heard for the first time, or began anew."""
     node.emit(RememberGeneration(peer.name, generation))
-    uuid = message.raw("srcuuid")
-    if uuid and uuid == node.pair.uuid:
-        node.note(f"{peer.name} has the uuid of {node.me}: was one machine copied from the other?", Level.ERROR)
-    peer.uuid = uuid
+    peer.uuid = message.raw("srcuuid")
+    if shared := peers.one_uuid(peer, node.pair.uuid, node.me):
+        node.note(shared, Level.ERROR)
     peer.flow = True
     peer.said_at = None
+    # Before anything else that we say: an old program that hears another word of ours first takes us for one that has only just
+    # started, and with auto_failback legacy it then takes its groups without asking for them.
+    node.beat(now)
     if not restarted:
         return
     node.note(f"Heartbeat restart on node {peer.name}", node=peer.name)
@@ -227,6 +233,8 @@ def _act(node: OldNode, peer: Peer, message: OldMessage, count: int, now: Instan
             ipfail.heard(node, peer, kind, message, now)
         case "hbapi-clstat":
             ipfail.joined(node, peer, message, now)
+        case saying.BETWEEN_MANAGERS:
+            upgrade.heard(node, peer, message)
         case _:
             pass  # stonith, setweight and others: for people and scripts
 
@@ -249,7 +257,7 @@ def _reported(node: OldNode, peer: Peer, message: OldMessage, count: int, now: I
         peer.stable = False
         healing.restarts(node)
     if message.get("rtype") == "full":
-        standby.reported(node, peer, message.get(saying.STANDBY), now)
+        standby.reported(node, peer, message.get(saying.STANDBY), count, now)
     if node.stage in (Stage.STARTING, Stage.WAITING):
         beginning.heard_report(node, peer, message.get("info"), now)
     else:

@@ -13,16 +13,24 @@ from ...effects import Announce, Effect, KernelLease, Level, Note
 from ...events import Outcome
 from ...messages import Phase
 from ...model import AddressResource, Cluster, Group
-from ...units import NEVER, Duration, Instant
+from ...units import NEVER, SECOND, Duration, Instant
 from ..announce import Announcements
 from ..execution import Execution
 from ..parts import State, Wanted
 from ..probing import Question
 from .states import Holding
 
+NOTED_EVERY: Duration = 10 * SECOND
+OLD_ANNOUNCEMENTS: Duration = 6 * SECOND
+"""Its send_arp repeats an announcement ten times, every half second (3.0.6, IPaddr)."""
+
 
 class Owned:
-    """One group here. ``gave_up_until``: it failed too often on this machine; until then it had better be elsewhere."""
+    """One group here. ``gave_up_until``: it failed too often on this machine; until then it had better be elsewhere.
+
+    With ``auto_failback legacy``: ``ask_again_at`` is NEVER unless the peer was asked for it; ``asked_as`` is its key while
+    the peer waits for it.
+    """
 
     def __init__(self, group: Group, execution: Execution, local: bool) -> None:
         self.group = group
@@ -34,6 +42,10 @@ class Owned:
         self.since: Instant | None = None
         self.why = ""
         self.gave_up_until: Instant = 0
+        self.ask_again_at: Instant = NEVER
+        self.asked_as = ""
+        self.retired = False
+        """It is in no line of haresources any more: it only stops."""
 
     @property
     def wanted(self) -> bool:
@@ -56,6 +68,8 @@ class Holdings:
         self.dead_time: Duration = cluster.dead_time
         self.generation = 0
         self.right_until: Instant = 0
+        self.noted: dict[str, Instant] = {}
+        """Until when no more is said of others that claim an address."""
         self.groups = {
             group.name: Owned(group, Execution(group, next_op, present), group.prefer[:1] == (me,))
             for group in cluster.groups
@@ -73,7 +87,7 @@ class Holdings:
     def take(self, owned: Iterable[Owned], why: str, now: Instant) -> None:
         """Run them here: the kernel's lease first, then their resources."""
         for each in owned:
-            if each.wanted:
+            if each.wanted or each.retired:
                 continue
             each.why, each.since = why, now
             self._lease(each, why)
@@ -109,7 +123,11 @@ class Holdings:
 
     def settled(self, what: Holding) -> bool:
         """Whether everything of the set has started, or has failed to for now."""
-        return all(each.execution.phase() in (Phase.STARTED, Phase.FAILED, Phase.STUCK) for each in self.of(what))
+        return all(
+            each.execution.phase() in (Phase.STARTED, Phase.FAILED, Phase.STUCK)
+            for each in self.of(what)
+            if not each.retired
+        )
 
     def resumed(self) -> Holding:
         """The sets that an earlier life of this daemon left here, all of their addresses in place."""
@@ -138,22 +156,28 @@ class Holdings:
     # The walk
 
     def advance(self, now: Instant) -> None:
+        """Begin what may begin. Where the right to run a group has lapsed, nothing: it is being asked for."""
         for each in self.groups.values():
-            self._advance(each, now)
+            if not each.wanted or now < each.lease:
+                self._advance(each, now)
 
     def _advance(self, each: Owned, now: Instant) -> None:
-        for _ in range(2 * len(each.group.resources) + 2):
-            effects = each.execution.advance(now)
-            for effect in effects:
-                self.emit(effect)
-            self.facts(each, now)
-            if not effects or each.execution.operation is not None:
-                break
+        if each.execution.wanted is Wanted.OBSERVE and not each.lease and self._left_running(each):
+            self.give((each,), "an earlier life of this daemon left it running, without a right to it", now)
+        for effect in each.execution.advance(now):
+            self.emit(effect)
+        self.facts(each, now)
         if each.lease and each.execution.wanted is Wanted.STOP and each.execution.safe_to_release(now):
             each.lease, each.since = 0, None
             self.emit(KernelLease(each.group.name, None, each.why))
         if each.execution.wanted is Wanted.STOP and each.execution.stopped():
             each.execution.want(Wanted.OBSERVE, now)
+
+    @staticmethod
+    def _left_running(each: Owned) -> bool:
+        """Whether a part that must not run twice was seen to run, which may be ours: the other machine may have it by now."""
+        seen = any(part.exclusive and state is State.RUNNING for part, state, _ in each.execution.states())
+        return seen and each.execution.exclusive_may_run()
 
     def facts(self, each: Owned, now: Instant) -> None:
         facts, each.execution.facts = each.execution.facts, []
@@ -192,6 +216,11 @@ class Holdings:
 
     # Addresses
 
+    def announce(self, now: Instant, why: str) -> None:
+        """Draw the clients of everything that is served here."""
+        for each in self.groups.values():
+            self._announce(each, now, why, burst=True)
+
     def _announce(self, each: Owned, now: Instant, why: str, burst: bool = False) -> None:
         running = self._running(each)
         if not running or not each.wanted or now >= each.lease:
@@ -205,10 +234,21 @@ class Holdings:
         states = each.execution.states()
         return tuple(part for part, state, _ in states if isinstance(part, AddressResource) and state is State.RUNNING)
 
-    def rival(self, address: str, now: Instant) -> bool:
-        """Somebody else claims an address. Returns whether it is one that we serve; then clients are drawn back."""
+    def rival(self, address: str, mac: str, device: str, old_peer: bool, now: Instant) -> None:
+        """Somebody else claims an address. If it is one that we serve, clients are drawn back, and that is noted now and then.
+
+        An old peer that has just given it says for five seconds longer that it has it: its announcements run on by themselves.
+        """
         for each in self.groups.values():
-            if any(item.address == address for item in self._running(each)) and each.wanted:
-                self._announce(each, now, "another machine has claimed it", burst=True)
-                return True
-        return False
+            if not any(item.address == address for item in self._running(each)) or not each.wanted:
+                continue
+            self._announce(each, now, "another machine has claimed it", burst=True)
+            if now < self.noted.get(address, 0):
+                return
+            self.noted[address] = now + NOTED_EVERY
+            echo = old_peer and each.since is not None and now < each.since + OLD_ANNOUNCEMENTS
+            level = Level.INFO if echo else Level.ERROR
+            why = f"{mac} on {device} claims {address}, which {self.me} serves"
+            text = f"{why}: so the other node does for some seconds after it gave it" if echo else why
+            self.emit(Note(text, level, each.group.name, self.me))
+            return

@@ -4,14 +4,13 @@ whoever has it stops it and answers (``ip-request-resp``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...heartbeat3 import OldMessage
-from ...units import SECOND, Duration, Instant
+from ...units import NEVER, SECOND, Duration, Instant
 from . import saying
-from .peers import Peer
-from .states import Holding
+from .peers import ACTIVE, Peer
+from .states import Holding, Stage
 
 if TYPE_CHECKING:
     from .holdings import Owned
@@ -21,14 +20,6 @@ ASK_AGAIN: Duration = 10 * SECOND
 """The old program asks once. No answer, no take-over: that stays so, but the question is repeated."""
 
 
-@dataclass(slots=True)
-class Asked:
-    """``waiting``: groups that were asked for, and when to ask again. ``giving``: groups that the peer waits for."""
-
-    waiting: dict[str, Instant] = field(default_factory=dict)
-    giving: set[str] = field(default_factory=set)
-
-
 def begin(node: OldNode, now: Instant) -> None:
     """This node is active: its own groups are taken, or asked for."""
     if node.peer is None or node.live_peer is None:
@@ -36,17 +27,23 @@ def begin(node: OldNode, now: Instant) -> None:
             node.held = Holding.ALL
             node.holdings.take(node.holdings.of(Holding.ALL), "there is no other node", now)
         return  # a dead one's groups, and ours, are taken by ``succession``, which asks first
-    for each in node.holdings.of(Holding.LOCAL):
-        if node.live_peer.fresh:
-            node.holdings.take((each,), f"{node.live_peer.name} has only just started, too", now)
-        else:
-            _ask(node, each, now)
-    if not node.asked_for.waiting:
+    if node.live_peer.fresh and node.beginning.listed and not node.live_peer.version:
+        # As the old program does, which need not answer then. One of ours may have taken them while it did not hear us.
+        why = f"{node.live_peer.name} has only just started, too"
+        node.holdings.take(node.holdings.of(Holding.LOCAL), why, now)
+    look(node, now)
+    _all_answered(node)
+
+
+def _all_answered(node: OldNode) -> None:
+    """Our own groups are held once none of them is waited for."""
+    if all(each.ask_again_at == NEVER for each in node.holdings.groups.values()):
         node.held |= Holding.LOCAL
 
 
 def _ask(node: OldNode, each: Owned, now: Instant) -> None:
-    node.asked_for.waiting[each.group.name] = now + ASK_AGAIN
+    peer = node.live_peer
+    each.ask_again_at = now + (ASK_AGAIN if peer is not None and peer.status == ACTIVE else SECOND)
     node.say(saying.give_me(node.pair.key(each.group.name)), now)
 
 
@@ -62,7 +59,7 @@ def requested(node: OldNode, peer: Peer, key: str, now: Instant) -> None:
     if not each.wanted and not each.lease:
         node.say(saying.given(peer.name, key, False), now)
         return
-    node.asked_for.giving.add(each.group.name)
+    each.asked_as = key
     node.held &= ~each.part_of
     node.took &= ~each.part_of
     node.holdings.give((each,), f"{peer.name} asks for it", now)
@@ -71,31 +68,38 @@ def requested(node: OldNode, peer: Peer, key: str, now: Instant) -> None:
 def answered(node: OldNode, message: OldMessage, now: Instant) -> None:
     """The peer has not got a group, or not any more."""
     each = _group(node, message.get("ipaddr"))
-    if each is None or message.get("ok") != "OK" or node.asked_for.waiting.pop(each.group.name, None) is None:
+    if each is None or message.get("ok") != "OK" or each.ask_again_at == NEVER:
         return
+    each.ask_again_at = NEVER
     node.holdings.take((each,), "the other node has given it", now)
-    if not node.asked_for.waiting:
-        node.held |= Holding.LOCAL
+    _all_answered(node)
 
 
 def look(node: OldNode, now: Instant) -> None:
-    """Answer what has stopped; forget questions to a peer that is away."""
-    asked, peer = node.asked_for, node.live_peer
-    if peer is None or node.leaving:
-        asked.waiting.clear()
-        asked.giving.clear()
-        return
-    for name in sorted(asked.giving):
-        each = node.holdings.groups[name]
-        if each.execution.safe_to_release(now) and not each.lease:
-            asked.giving.discard(name)
-            node.say(saying.given(peer.name, node.pair.key(name), True), now)
-    for at in asked.waiting.values():
-        node.wake(at)
+    """Answer what has stopped; forget questions to a peer that is away, and those for lines that a reload has taken out."""
+    peer = None if node.leaving else node.live_peer
+    for each in node.holdings.groups.values():
+        if peer is None:
+            each.ask_again_at, each.asked_as = NEVER, ""
+        elif each.asked_as and each.execution.safe_to_release(now) and not each.lease:
+            node.say(saying.given(peer.name, each.asked_as, True), now)
+            each.asked_as = ""
+        if each.retired and each.ask_again_at != NEVER:
+            each.ask_again_at = NEVER
+            _all_answered(node)
+        if node.legacy and peer is not None and _lacks(node, each):
+            _ask(node, each, now)
+        node.wake(each.ask_again_at)
+
+
+def _lacks(node: OldNode, each: Owned) -> bool:
+    """Whether it is ours, and is neither wanted here nor asked for yet: at the start, and when we have lost it since."""
+    idle = not each.wanted and not each.retired and each.ask_again_at == NEVER and not each.asked_as
+    return idle and node.stage is Stage.STABLE and bool(each.part_of & Holding.LOCAL)
 
 
 def expire(node: OldNode, now: Instant) -> None:
     """For ``TimerDue`` only."""
-    for name, at in list(node.asked_for.waiting.items()):
-        if now >= at:
-            _ask(node, node.holdings.groups[name], now)
+    for each in node.holdings.groups.values():
+        if now >= each.ask_again_at:
+            _ask(node, each, now)

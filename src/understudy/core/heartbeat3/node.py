@@ -19,7 +19,6 @@ from ...events import (
     LinkChanged,
     ManagerChanged,
     PingsSeen,
-    Reconfigured,
     ResourceFailed,
     RivalSeen,
     ShutdownAsked,
@@ -27,13 +26,40 @@ from ...events import (
     Started,
     TimerDue,
 )
-from ...heartbeat3 import OldMessage
+from ...heartbeat3 import Field, FieldKind, OldMessage
+from ...heartbeat_files import AutoFailback
 from ...model import Cluster
-from ...old_pair import AutoFailback, HostSeen, OldEffect, OldEvent, OldPair, OldReceived, SendOld
+from ...old_pair import (
+    HostSeen,
+    ManagerSays,
+    OldEffect,
+    OldEvent,
+    OldPair,
+    OldReceived,
+    PairChanged,
+    ScriptSaid,
+    SendOld,
+)
 from ...snapshot import Snapshot
 from ...units import NEVER, SECOND, Duration, Instant, format_duration
 from ..fencing import Fencing
-from . import beginning, healing, hearing, ipfail, legacy, operators, peers, saying, standby, status, succession
+from ..walk import puts_back
+from . import (
+    beginning,
+    healing,
+    hearing,
+    ipfail,
+    legacy,
+    operators,
+    peers,
+    reload,
+    saying,
+    standby,
+    status,
+    succession,
+    upgrade,
+    watchdog,
+)
 from .holdings import Holdings
 from .outbox import Outbox
 from .peers import Peer, Ping
@@ -68,12 +94,14 @@ class OldNode:
         self.succession = succession.Plan()
         self.beginning = beginning.Progress()
         self.healing = healing.Watch()
-        self.asked_for = legacy.Asked()
+        self.change = reload.Change()
         self.ipfail = ipfail.Count()
         self.rng = random.Random(0)
         self.carriers: dict[str, bool] = {}
         self.rejected: dict[str, int] = {}
         self.manager = self.started = self.leaving = False
+        self.watchdog: Duration = 0
+        """The device's time-out; 0: this machine has none."""
         self.started_at: Instant = 0
         self.initdead: Instant = 0
         self.next_beat: Instant = 0
@@ -92,7 +120,7 @@ class OldNode:
         else:
             check(self.started, "the first event must be Started")
             if now > self.holdings.right_until:
-                healing.lapsed(self, now)
+                healing.lapsed(self, isinstance(event, Stalled), now)
             self._route(event, now)
         if self.stage is not Stage.GONE:
             self._settle(now)
@@ -112,6 +140,10 @@ class OldNode:
             tracked,
             peers.next_deadline(self.peer, self.pings, self.pair, self.initdead),
         )
+
+    def objection(self, cluster: Cluster, pair: OldPair) -> str:
+        """Why ``PairChanged`` with these must not come now, or ""."""
+        return reload.objection(self, cluster, pair)
 
     def rights(self, now: Instant) -> dict[str, Duration]:
         """For each group that this node holds, how long its right still lasts; changes nothing."""
@@ -192,13 +224,16 @@ class OldNode:
             case Stalled(duration):
                 self._stalled(duration, now)
             case Finished(op, outcome, text):
-                known = succession.answered(self, op, outcome, text, now)
+                known = reload.answered(self, op, outcome, text, now)
+                known = known or succession.answered(self, op, outcome, text, now)
+                known = known or healing.answered(self, op, outcome, text, now)
                 if not known and not self.fencing.finished(op, outcome, text, now):
                     self.holdings.finished(op, outcome, text, now)
             case AddressGone(address):
                 for each in self.holdings.groups.values():
                     if each.execution.address_gone(address):
-                        self.note(f"{address} was removed by somebody and is put back", Level.WARNING)
+                        then = "is put back" if puts_back(each.execution, address) else "is put back when that may be"
+                        self.note(f"{address} was removed by somebody and {then}", Level.WARNING)
             case LinkChanged(device, carrier):
                 if self.carriers.get(device) != carrier:
                     self.carriers[device] = carrier
@@ -206,8 +241,8 @@ class OldNode:
                     self.note(f"{device} of {self.me} {'has' if carrier else 'lost its'} carrier", level)
                     ipfail.carrier(self, device, carrier, now)
             case RivalSeen(address, device, mac):
-                if self.holdings.rival(address, now):
-                    self.note(f"{mac} on {device} claims {address}, which {self.me} serves", Level.ERROR)
+                old_peer = self.peer is not None and not self.peer.version
+                self.holdings.rival(address, mac, device, old_peer, now)
             case ResourceFailed(group, resource, text):
                 if group in self.holdings.groups:
                     self.holdings.groups[group].execution.failed(resource, text, now)
@@ -222,13 +257,14 @@ class OldNode:
                 ipfail.seen(self, answering, now)
             case AdminRequest():
                 operators.asked(self, event, now)
+            case ManagerSays(message):
+                upgrade.relay(self, message, now)
             case ShutdownAsked():
                 beginning.leave(self, now)
-            case Reconfigured():
-                self.note(
-                    "a changed configuration is taken up by a pair under the old protocol at the next start",
-                    Level.WARNING,
-                )
+            case ScriptSaid(fields):
+                self.say(tuple(Field(FieldKind.TEXT, name, value) for name, value in fields), now)
+            case PairChanged():
+                reload.reconfigure(self, event, now)
             case _:
                 pass  # probes and hours: haresources has none
 
@@ -245,6 +281,9 @@ class OldNode:
             if name != self.me:
                 track = Track(known.get(name, 0), rng.randrange(ACKNOWLEDGED_EVERY), self.pair.max_rexmit_delay, rng)
                 self.peer = Peer(name, track, self.pair.deadtime)
+        self.watchdog = event.watchdog
+        for each in self.holdings.groups.values() if event.watchdog_ran else ():
+            each.execution.suspect()
         self.started_at = now
         self.initdead = now + self.pair.initdead
         for ping in self.pings:
@@ -264,10 +303,14 @@ class OldNode:
     def beat(self, now: Instant) -> None:
         """Our status. The kernel is told of the right that it renews only after it has been sent."""
         slack = EARLY_SLACK if now < self.started_at + EARLY else 0
-        self.say(saying.status(self.presence.value, self.pair.deadtime + slack, __version__, self.hears), now)
+        span = reload.dead_time(self, now) + slack
+        self.say(saying.status(self.presence.value, span, __version__, self.hears, self.pair.accepts), now)
+        self.holdings.dead_time = reload.right(self, now)
         self.next_beat = now + self.pair.keepalive
         if self.stage is not Stage.GONE:
-            self.holdings.renew(now)
+            if self.healing.question is None:
+                self.holdings.renew(now)
+            watchdog.feed(self, now)
 
     def _stalled(self, duration: Duration, now: Instant) -> None:
         """We were late ourselves: nobody is accused of a silence that we slept through."""
@@ -285,6 +328,7 @@ class OldNode:
     def _timer(self, now: Instant) -> None:
         if self.stage is Stage.GONE and now >= self.go_at:
             self.go_at = self.next_beat = NEVER
+            watchdog.close(self)
             self.emit(Quit("everything has stopped here, and the other node was told"))
             return
         peer = self.peer
@@ -312,12 +356,16 @@ class OldNode:
     def _settle(self, now: Instant) -> None:
         """After every event: what has become possible is done."""
         self.wake_at = NEVER
+        healing.look(self, now)
+        if self.healing.question is not None:
+            self.holdings.advance(now)
+            return
         beginning.look(self, now)
         standby.look(self, now)
         succession.look(self, now)
-        healing.look(self, now)
         ipfail.look(self, now)
         legacy.look(self, now)
+        reload.look(self, now)
         self.holdings.advance(now)
         beginning.look_away(self, now)
 

@@ -8,7 +8,7 @@ from ...effects import Level
 from ...events import AdminRequest
 from ...heartbeat3 import OldMessage
 from ...units import Instant
-from . import saying, standby
+from . import saying, standby, upgrade
 from .states import WORDS, Holding
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def asked(node: OldNode, event: AdminRequest, now: Instant) -> None:
                 node.reply(event.op, False, refused)
         case "confirm-off":
             _confirm_off(node, event, now)
+        case "upgrade-look" | "upgrade-go" | "upgrade-follow":
+            upgrade.asked(node, event, now)
         case _:
             node.reply(
                 event.op,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...effects import Level, Note
-from ...old_pair import OldPair, PingNode
+from ...heartbeat_files import PingNode
+from ...old_pair import GENERATIONS, OldPair
 from ...units import MILLISECOND, NEVER, Duration, Instant
 from .states import Holding
 from .tracking import Track
@@ -21,6 +22,7 @@ class Peer:
     everything and stops. ``returning``: it began anew, so its groups go back to it with ``auto_failback on``.
     ``fresh``: it was seen to start while we ran, so it holds nothing of ours that it did not ask for.
     ``report``: the number of its newest word about what it holds, ``reported``: there was one since it, or we, began.
+    ``refused_at``: when it was last heard with a generation that is over, and which one that was.
     ``version``: of Understudy, "" for an old program; ``hears_us``: None where nobody says.
     """
 
@@ -44,6 +46,8 @@ class Peer:
     reported: bool = False
     version: str = ""
     hears_us: bool | None = None
+    refused_at: Instant | None = None
+    refused_generation: int = 0
 
     @property
     def alive(self) -> bool:
@@ -71,6 +75,25 @@ class Ping:
     node: PingNode
     answered_at: Instant
     up: bool = False
+
+
+def one_uuid(peer: Peer, ours: bytes, me: str) -> str:
+    """A sentence when the peer has our UUID, so that the old program takes one for the other; else ""."""
+    if not ours or peer.uuid != ours:
+        return ""
+    return f"{peer.name} has the uuid of {me}: was one machine copied from the other? Remove its hb_uuid while it is stopped"
+
+
+def out_of_date(peer: Peer, now: Instant) -> str:
+    """A sentence while messages of the peer are refused that are from before its last start, by the generation; else ""."""
+    if peer.refused_at is None or now >= peer.refused_at + peer.dead_time:
+        return ""
+    known = peer.track.generation
+    return (
+        f"{peer.name} is refused: its generation {peer.refused_generation} is below {known}, which was heard before. If it was "
+        f"restored or replaced: stop it, write {known} into its hb_generation, start it; or stop this daemon, remove "
+        f"{GENERATIONS} in its state directory, start it. If it was not, a recording is played back"
+    )
 
 
 def link_heard(peer: Peer, link: str, arrival: Instant) -> list[Note]:

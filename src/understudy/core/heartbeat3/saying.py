@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...heartbeat3 import Field, text_fields
+from ...heartbeat3 import Field, OldMessage, text_fields
+from ...messages import Inquiry, Page
 from ...units import MILLISECOND, Duration
 from .states import Holding
 
@@ -21,12 +22,19 @@ TOOK = "took"
 STANDBY = "standby"
 """The state of a hand-over, as its sender sees it; ours only."""
 
+ACCEPTS = "accepts"
+"""The indices of authkeys with which the other node may sign."""
+
 IPFAIL = "ipfail"
 
+BETWEEN_MANAGERS = "understudy"
+"""The type of a message from one manager to the other. Only one of us ever gets any."""
 
-def status(word: str, dead_time: Duration, version: str, hears: int) -> Own:
+
+def status(word: str, dead_time: Duration, version: str, hears: int, accepts: tuple[int, ...] = ()) -> Own:
     own = text_fields(t="status", st=word, dt=f"{dead_time // MILLISECOND:x}", protocol="1")
-    return own + text_fields(**{UNDERSTUDY: version, HEARS: f"{hears:x}"})
+    keys = {ACCEPTS: " ".join(map(str, accepts))} if accepts else {}
+    return own + text_fields(**{UNDERSTUDY: version, HEARS: f"{hears:x}", **keys})
 
 
 def acknowledgement(dest: str, number: int) -> Own:
@@ -108,3 +116,21 @@ def ping_count(dest: str, count: int) -> Own:
 def to_ipfail(kind: str, dest: str) -> Own:
     """``you_are_dead`` or ``abort_giveup``."""
     return text_fields(t=kind, dest=dest, from_id=IPFAIL, to_id=IPFAIL, client_gen="0")
+
+
+def between_managers(message: Inquiry | Page) -> Own:
+    """Numbered as all others: what was lost is sent again, and a recording of it is refused."""
+    own = text_fields(t=BETWEEN_MANAGERS, dest=message.to, request=str(message.request))
+    if isinstance(message, Page):
+        return own + text_fields(ok="yes" if message.ok else "no", text=message.text)
+    return own + text_fields(topic=message.topic, text=message.text)
+
+
+def from_manager(message: OldMessage, me: str) -> Inquiry | Page | None:
+    """What ``between_managers`` wrote; None when it makes no sense."""
+    request = message.get("request")
+    if not (request.isascii() and request.isdigit() and len(request) < 20):
+        return None
+    if message.has("topic"):
+        return Inquiry(me, int(request), message.get("topic"), message.get("text"))
+    return Page(me, int(request), message.get("ok") == "yes", message.get("text"))

@@ -211,6 +211,8 @@ def expire(node: OldNode, now: Instant) -> None:
             f"No reply to standby request: {peer} does not take {handover.what.word}; it stays here", Level.WARNING
         )
         _end(node, "no answer within 10 s", now)
+        if node.live_peer is not None and node.live_peer.version:
+            node.report(now)  # its answer may have been lost: then it waits for us
         return
     node.note(f"the hand-over [{handover.what.word}] with {peer} has lasted an hour and is given up", Level.ERROR)
     if handover.state is Standby.RELEASING:
@@ -218,9 +220,17 @@ def expire(node: OldNode, now: Instant) -> None:
     _end(node, "it lasts longer than an hour", now)
 
 
-def reported(node: OldNode, peer: Peer, state: str, now: Instant) -> None:
-    """The peer, one of ours, has said what it holds, after it had agreed: it took us for dead meanwhile, and waits no more."""
-    if node.handover.state is not Standby.RELEASED or state != Standby.IDLE.value:
+def reported(node: OldNode, peer: Peer, state: str, count: int, now: Instant) -> None:
+    """The peer, one of ours, has said what it holds, and that it is in no hand-over any more.
+
+    It had asked, and our answer did not come in time; or it had agreed, took us for dead meanwhile, and waits no more.
+    """
+    if state != Standby.IDLE.value:
+        return
+    if node.handover.state is Standby.OFFERED and count > node.handover.opened:
+        node.note(f"the hand-over [{node.handover.what.word}] is off: {peer.name} has given up waiting", Level.WARNING)
+        _end(node, "the peer says that it has given up waiting", now)
+    if node.handover.state is not Standby.RELEASED:
         return
     what = node.handover.what & ~peer.held.swapped()
     if not what:

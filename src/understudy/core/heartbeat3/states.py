@@ -99,6 +99,7 @@ TRANSITIONS: tuple[tuple[State, str, State], ...] = (
     (Standby.IDLE, "the peer asks, and both are stable", Standby.OFFERED),
     (Standby.OFFERED, "the peer asks again", Standby.OFFERED),
     (Standby.OFFERED, "the peer has released", Standby.ACQUIRING),
+    (Standby.OFFERED, "the peer says that it has given up waiting", Standby.IDLE),
     (Standby.ACQUIRING, "everything has started, or failed", Standby.IDLE),
     (Standby.ASKED, "the peer is dead, gone or began anew, or this node stops", Standby.IDLE),
     (Standby.RELEASING, "the peer is dead, gone or began anew, or this node stops", Standby.IDLE),

@@ -15,8 +15,9 @@ from ...snapshot import (
     Snapshot,
 )
 from ...units import MILLISECOND, Duration, Instant
+from ..parts import State
 from .holdings import Owned
-from .peers import DEAD, Peer
+from .peers import DEAD, Peer, one_uuid, out_of_date
 from .states import Holding, Presence, Stage, Standby, Succession
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def snapshot(node: OldNode, now: Instant) -> Snapshot:
         quorum=quorum,
         nodes=_nodes(node, now),
         groups=tuple(_group(node, each, now) for each in node.holdings.groups.values()),
-        warnings=tuple(_warnings(node)),
+        warnings=tuple(_warnings(node, now)),
         rejected=dict(node.rejected),
         counters={"ping_nodes": len(node.pings), "ping_nodes_up": sum(ping.up for ping in node.pings)},
         standby=node.leaving,
@@ -104,8 +105,14 @@ def _group(node: OldNode, each: Owned, now: Instant) -> GroupStatus:
     peer = node.live_peer
     theirs = peer is not None and bool(peer.held.swapped() & each.part_of)
     holder = node.me if each.wanted else peer.name if peer is not None and theirs else None
+    elsewhere = f"here; {holder} has it" if theirs and not each.wanted else ""
     parts = tuple(
-        ResourceStatus(part.id, type(part).__name__.removesuffix("Resource").lower(), state.value, text)
+        ResourceStatus(
+            part.id,
+            type(part).__name__.removesuffix("Resource").lower(),
+            state.value,
+            text or (elsewhere if state is State.STOPPED else ""),
+        )
         for part, state, text in each.execution.states()
     )
     phase = each.execution.phase().value if each.wanted or each.lease else "started" if theirs else "stopped"
@@ -124,7 +131,7 @@ def _group(node: OldNode, each: Owned, now: Instant) -> GroupStatus:
     )
 
 
-def _warnings(node: OldNode) -> list[str]:
+def _warnings(node: OldNode, now: Instant) -> list[str]:
     found = []
     peer = node.peer
     if node.presence is Presence.UP:
@@ -136,8 +143,15 @@ def _warnings(node: OldNode) -> list[str]:
     if peer is not None and node.succession.state is Succession.ASKING and node.held is not Holding.ALL:
         refusals = sorted({each.question.refusal for each in node.holdings.groups.values() if each.question.refusal})
         found.append(f"the groups of {peer.name} are not taken: {'; '.join(refusals) or 'the network is being asked'}")
+    for name in node.change.waiting:
+        refusal = node.holdings.groups[name].question.refusal
+        found.append(f"what is new of {name} is not taken up: {refusal or 'the network is being asked'}")
     if peer is not None and node.outbox.congested((peer.name,)):
         found.append(f"{peer.name} has acknowledged nothing for long")
+    if peer is not None and (refused := out_of_date(peer, now)):
+        found.append(refused)
+    if peer is not None and (shared := one_uuid(peer, node.pair.uuid, node.me)):
+        found.append(shared)
     if peer is not None and peer.version:
         found.append(
             f"both nodes run Understudy ({peer.name}: {peer.version}): the pair can go over to the native protocol"

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...effects import Level
 from ...events import Outcome
 from ...units import Instant
 from .. import probing
-from . import beginning, saying, standby
+from . import beginning, peers, saying, standby
 from .peers import DEAD, Peer
 from .states import Holding, Presence, Stage, Succession, after
 
@@ -87,16 +88,25 @@ def look(node: OldNode, now: Instant) -> None:
     if plan.state is Succession.IDLE:
         _begin(node, peer, now)
     if node.fencing.off(peer.name):
-        node.say(saying.stonith(peer.name, "OK"), now)
-        _take(node, peer, f"{peer.name} is dead, and confirmed to be off", False, now)
+        _off(node, peer, now)
     elif plan.state is Succession.FENCING:
         if node.fencing.failed > plan.failed:
             plan.failed = node.fencing.failed
             node.say(saying.stonith(peer.name, "bad"), now)
-    elif _nobody_answers(node, now):
+    elif nobody_answers(node, now):
         if not _holds_nothing(peer):
             node.say(saying.stonith(peer.name, "n_stnth"), now)
         _take(node, peer, f"{peer.name} is dead, and nobody answers for its addresses", True, now)
+
+
+def _off(node: OldNode, peer: Peer, now: Instant) -> None:
+    """A device, or a human, has confirmed it. A device that proves nothing only permits to ask the network."""
+    doubted = not node.fencing.proved(peer.name)
+    if doubted and not nobody_answers(node, now):
+        return
+    node.say(saying.stonith(peer.name, "OK"), now)
+    also = ", and nobody answers for its addresses" if doubted else ""
+    _take(node, peer, f"{peer.name} is dead, and confirmed to be off{also}", doubted, now)
 
 
 def _begin(node: OldNode, peer: Peer, now: Instant) -> None:
@@ -105,14 +115,17 @@ def _begin(node: OldNode, peer: Peer, now: Instant) -> None:
     node.succession.state = Succession(after(node.succession.state, cause).value)
     if fences:
         node.succession.failed = node.fencing.failed
-        node.fencing.want(peer.name, KEY, "it is silent, and may still hold its groups", now)
+        # Two of us that do not hear each other must not both be switched off. An old peer waits for nobody, so neither do we.
+        second = peer.version and node.pair.nodes[-1] == node.me
+        delay = node.cluster.fence_delay if second else 0
+        node.fencing.want(peer.name, KEY, "it is silent, and may still hold its groups", now, delay)
 
 
 def _wanted(node: OldNode) -> list[Owned]:
     return [each for each in node.holdings.of(Holding.ALL & ~node.held) if not each.wanted]
 
 
-def _nobody_answers(node: OldNode, now: Instant) -> bool:
+def nobody_answers(node: OldNode, now: Instant) -> bool:
     """Whether the service network said so for every group; asks it if need be."""
     wanted = _wanted(node)
     if all(each.question.answered_well(now) for each in wanted):
@@ -137,7 +150,7 @@ def _look_early(node: OldNode, peer: Peer, now: Instant) -> None:
     if now < begin:
         node.wake(begin)
     elif now < peer.heard_at + peer.dead_time:
-        _nobody_answers(node, now)
+        nobody_answers(node, now)
 
 
 def answered(node: OldNode, op: int, outcome: Outcome, text: str, now: Instant) -> bool:
@@ -169,6 +182,8 @@ def _take(node: OldNode, peer: Peer, why: str, silent: bool, now: Instant) -> No
         plan.state = Succession(after(plan.state, "nobody answers for its addresses").value)
     needed = Holding.ALL & ~node.held
     node.note(f"Resources being acquired from {peer.name}.")
+    if refused := peers.out_of_date(peer, now):
+        node.note(f"its groups are taken although it may live and run them. {refused}", Level.ERROR, peer.name)
     beginning.peer_away(node)
     node.held = Holding.ALL
     if silent:

@@ -16,6 +16,9 @@ from ...units import MILLISECOND, NEVER, Duration, Instant
 MOST_MISSING = 250
 """With more holes than this the tracking begins anew at the newest message."""
 
+LATE_COPIES = 50
+"""So many messages a slow medium, such as a serial line, may be behind a fast one; what is older is no copy any more."""
+
 FIRST_REQUEST: Duration = 50 * MILLISECOND
 """A hole is asked for no earlier: it may be filled by the other medium."""
 
@@ -110,7 +113,9 @@ class Track:
                     self.missing[hole] = now + self._first_pause()
             self.last = number
             return Standing.NEW
-        return Standing.NEW if self.missing.pop(number, None) is not None else Standing.STALE
+        if self.missing.pop(number, None) is not None:
+            return Standing.NEW
+        return Standing.COPY if number > self.last - LATE_COPIES else Standing.STALE
 
     def _first_pause(self) -> Duration:
         return self.rng.randrange(FIRST_REQUEST, self.longest + 1)

@@ -9,14 +9,12 @@ import pwd
 import socket
 from ipaddress import ip_address
 
-from ..adapters.addresses import list_addresses, list_links
+from ..adapters.addresses import links_and_addresses
 from ..adapters.agent_script import SCRIPT_DIRECTORIES
-from ..adapters.netlink import Failure, NetlinkSocket
+from ..adapters.installed import UNIT_DIRECTORIES, is_program
 from ..config.heartbeat_machine import Machine, Network
 from ..heartbeat_files import DEFAULT_PORT
-from .check_here import UNIT_DIRECTORIES, is_program
 
-_NETLINK_ROUTE = 0
 _AGENTS = "/usr/lib/ocf/resource.d/heartbeat"
 
 
@@ -48,16 +46,7 @@ def _host(folder: str) -> str:
 
 
 def _networks() -> tuple[Network, ...]:
-    try:
-        route = NetlinkSocket(_NETLINK_ROUTE)
-    except OSError:
-        return ()
-    try:
-        links, addresses = list_links(route), list_addresses(route)
-    finally:
-        route.close()
-    if isinstance(links, Failure) or isinstance(addresses, Failure):
-        return ()
+    links, addresses = links_and_addresses()
     names = {link.index: link.name for link in links}
     found = []
     for item in addresses:
