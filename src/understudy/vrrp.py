@@ -74,7 +74,8 @@ class AdvertHeard:
 class AdvertRefused:
     """Something for this virtual router (its VRID, its device) was not taken. ``why``: a clause such as "its password is wrong".
 
-    Never a reason to act; who sent it is named, once and then seldom.
+    Never a reason to act; who sent it is named, once and then seldom. ``reason``: the same in one word, for statistics
+    (``wire.vrrp.VrrpReason``).
     """
 
     router: str
@@ -82,6 +83,7 @@ class AdvertRefused:
     source: str
     arrival: Instant
     mac: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
