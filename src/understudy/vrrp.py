@@ -136,6 +136,8 @@ class MayServe:
     router: str
     until: Instant | None
     why: str
+    ballot: int = 0
+    """Of the lease, the fencing token of notify scripts; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ class Tell:
     """Have the manager run the notify scripts and write the FIFO for this, in the order of the effects.
 
     ``what``: "INSTANCE" or "GROUP". ``state``: MASTER, BACKUP, FAULT, STOP, DELETED, or keepalived's MASTER_RX_LOWER_PRI,
-    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``: for our own environment variables.
+    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``, ``ballot`` (0: none): for our own
+    environment variables.
     """
 
     what: str
@@ -163,6 +166,7 @@ class Tell:
     state: str
     priority: int
     why: str
+    ballot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
