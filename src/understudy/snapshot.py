@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .vrrp import RouterView
+
 SCHEMA = 1
 
 
@@ -166,7 +168,7 @@ class HeartbeatView:
 class Snapshot:
     """Everything one node knows, at one moment. ``rejected`` counts datagrams by the reason they were refused.
 
-    ``heartbeat``: null unless the pair speaks the protocol of Heartbeat 3.
+    ``heartbeat``: null unless the pair speaks the protocol of Heartbeat 3. ``virtual_routers``: empty without VRRP.
     """
 
     node: str
@@ -183,6 +185,7 @@ class Snapshot:
     wishes: tuple[WishStatus, ...] = ()
     draining: bool = False
     heartbeat: HeartbeatView | None = None
+    virtual_routers: tuple[RouterView, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
