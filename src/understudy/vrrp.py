@@ -74,7 +74,8 @@ class AdvertHeard:
 class AdvertRefused:
     """Something for this virtual router (its VRID, its device) was not taken. ``why``: a clause such as "its password is wrong".
 
-    Never a reason to act; who sent it is named, once and then seldom.
+    Never a reason to act; who sent it is named, once and then seldom. ``reason``: the same in one word, for statistics
+    (``wire.vrrp.VrrpReason``).
     """
 
     router: str
@@ -82,6 +83,7 @@ class AdvertRefused:
     source: str
     arrival: Instant
     mac: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class MayServe:
     router: str
     until: Instant | None
     why: str
+    ballot: int = 0
+    """Of the lease, the fencing token of notify scripts; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,8 @@ class Tell:
     """Have the manager run the notify scripts and write the FIFO for this, in the order of the effects.
 
     ``what``: "INSTANCE" or "GROUP". ``state``: MASTER, BACKUP, FAULT, STOP, DELETED, or keepalived's MASTER_RX_LOWER_PRI,
-    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``: for our own environment variables.
+    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``, ``ballot`` (0: none): for our own
+    environment variables.
     """
 
     what: str
@@ -172,6 +177,7 @@ class Tell:
     state: str
     priority: int
     why: str
+    ballot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
