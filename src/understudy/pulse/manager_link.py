@@ -139,6 +139,7 @@ def understand(packet: Packet) -> Said | None:
                     packet["good"] is True,
                     _number(packet.get("value") or 0),
                     _text(packet.get("text") or ""),
+                    packet.get("counts") is not False,
                 )
             case "dump":
                 return DumpWanted(packet.get("id"))
