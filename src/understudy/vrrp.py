@@ -87,6 +87,17 @@ class AdvertRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvertUnsent:
+    """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
+
+    Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    """
+
+    router: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceKnown:
     """The address that adverts of this virtual router leave from; "": its device has none, and it can't speak (FAULT)."""
 
@@ -100,6 +111,9 @@ class TrackSaid:
 
     ``kind``: "script", "file" or "process". What has not said anything yet is unknown: a router that tracks it waits in INIT
     for what has no weight (keepalived does), unless the object says that it begins as failed.
+
+    ``counts`` False: it can't be asked on this machine (its program is missing, or may not be run); it is as if nobody tracked it,
+    as in keepalived. ``text`` says why.
     """
 
     kind: str
@@ -107,6 +121,7 @@ class TrackSaid:
     good: bool
     value: int = 0
     text: str = ""
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +193,7 @@ class AnnounceSource:
 
 
 RouterEvent: TypeAlias = (
-    Event | AdvertHeard | AdvertRefused | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
+    Event | AdvertHeard | AdvertRefused | AdvertUnsent | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
 )
 RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 
