@@ -82,9 +82,7 @@ class Recorder:
         parts = (self._newer,) if self._older is None else (self._older, self._newer)
         return self._format(parts[0].core, [entry for part in parts for entry in part.entries])
 
-    def _format(
-        self, core: bytes, entries: list[tuple[Instant, Told, Sequence[Wished] | None]]
-    ) -> Iterator[str]:
+    def _format(self, core: bytes, entries: list[tuple[Instant, Told, Sequence[Wished] | None]]) -> Iterator[str]:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         yield json.dumps({"recording": FORMAT, "version": __version__, "python": python, "node": self.node})
         text = base64.b64encode(core).decode("ascii")

@@ -83,9 +83,7 @@ class RouterReloader(AnyReloader[Cluster]):
     def event(self) -> RoutersChanged:
         """From the former virtual routers to those that run."""
         self.taken_up()
-        return RoutersChanged(
-            vrrp_places.without_secrets(self.files), self._kernel.present(), self._kernel.carriers()
-        )
+        return RoutersChanged(vrrp_places.without_secrets(self.files), self._kernel.present(), self._kernel.carriers())
 
     def _forget(self, performer: Performer) -> None:
         self._meet(self.cluster, self.cluster.groups, self.files, performer)
