@@ -139,6 +139,7 @@ def understand(packet: Packet) -> Said | None:
                     packet["good"] is True,
                     _number(packet.get("value") or 0),
                     _text(packet.get("text") or ""),
+                    packet.get("counts") is not False,
                 )
             case "dump":
                 return DumpWanted(packet.get("id"))
@@ -301,7 +302,7 @@ class ManagerLink:
         self._send({"t": "remember", "node": effect.node, "generation": effect.generation})
 
     def tell(self, effect: Tell) -> None:
-        """The packet ``{"t": "router_tell", "what", "name", "state", "priority", "why"}``, in the order of the effects.
+        """The packet ``{"t": "router_tell", "what", "name", "state", "priority", "why", "ballot"}``, in the order of the effects.
 
         Scripts of a change of state must run, so it waits for a manager that is not there; the newest ``BACKLOG`` of them.
         """
@@ -312,6 +313,7 @@ class ManagerLink:
             "state": effect.state,
             "priority": effect.priority,
             "why": effect.why,
+            "ballot": effect.ballot,
         }
         if not self._tells and self._send(packet):
             return
