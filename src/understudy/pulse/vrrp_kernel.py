@@ -1,4 +1,4 @@
-"""The kernel's side of virtual routers: as ``kernel`` for their addresses and leases, and besides from which address each speaks."""
+"""The kernel's side of virtual routers: as ``kernel`` does for addresses and leases, and from which address each speaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration of virtual routers means for this machine's devices: where adverts go, where addresses stand, what is watched.
+"""What virtual routers mean for this machine's devices: where adverts go, where addresses stand, what is watched.
 
 A virtual router with a virtual MAC has its addresses on a device of its own (a macvlan), and speaks by it unless ``xmit_base``.
 """
@@ -83,7 +83,8 @@ def virtual_addresses(files: RouterFiles) -> frozenset[str]:
 
 def watched(files: RouterFiles) -> tuple[str, ...]:
     """The devices whose carriers matter."""
-    tracks = [track for owner in (*files.routers, *files.sync_groups) for track in owner.tracks]
+    tracks = [track for router in files.routers for track in router.tracks]
+    tracks += [track for group in files.sync_groups for track in group.tracks]
     found = [router.device for router in files.routers]
     found += [track.name for track in tracks if track.kind == "interface"]
     found += [item.device for router in files.routers for item in router.addresses]
