@@ -289,8 +289,8 @@ class Segment:
 def pair(one: int = 150, other: int = 100, seed: int = 1, start: bool = True, **changes: object) -> Segment:
     """Two routers, ``a`` (192.0.2.11) and ``b`` (192.0.2.12), with these priorities."""
     found = Segment(seed)
-    found.add("a", "192.0.2.11", router(priority=one, **changes))
-    found.add("b", "192.0.2.12", router(priority=other, **changes))
+    found.add("a", "192.0.2.11", replace(router(priority=one), **changes))  # type: ignore[arg-type]
+    found.add("b", "192.0.2.12", replace(router(priority=other), **changes))  # type: ignore[arg-type]
     if start:
         found.start()
         found.run(5 * SECOND)

@@ -48,7 +48,7 @@ def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None
 
 def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> None:
     """Something for our VRID was not taken: who sent it is named, seldom."""
-    r.count("refused")
+    r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
     text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
     seldom(node, r, f"{event.source} {event.why}", text, Level.WARNING, now)
 
@@ -237,7 +237,7 @@ def _contested(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
         Level.WARNING,
         now,
     )
-    node.emit(Tell("INSTANCE", r.name, "MASTER_RX_LOWER_PRI", r.priority, text))
+    node.emit(Tell("INSTANCE", r.name, "MASTER_RX_LOWER_PRI", r.priority, text, r.ballot))
 
 
 def _second_owner(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:

@@ -210,7 +210,7 @@ def stop(node: RouterNode, r: Router, why: str, now: Instant, told: str = "STOP"
     r.down_at = NEVER
     r.wants = False
     if told != RouterState.STOP.value:
-        node.emit(Tell("INSTANCE", r.name, told, r.priority, why))
+        node.emit(Tell("INSTANCE", r.name, told, r.priority, why, r.ballot))
 
 
 def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> None:
@@ -228,6 +228,6 @@ def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> 
     first = before is RouterState.INIT
     if first:
         companies.tell(node, r, why)
-    node.emit(Tell("INSTANCE", r.name, r.state.value, r.priority, why))
+    node.emit(Tell("INSTANCE", r.name, r.state.value, r.priority, why, r.ballot))
     if not first:
         companies.tell(node, r, why)

@@ -148,6 +148,7 @@ class RouterNode:
                 lives = self.by_name[event.router].lives
                 lives.until = max(lives.until, event.until)
             case MayServe(router, until, why) if router in self.by_name:
+                self.by_name[router].ballot = event.ballot
                 self._may_serve(self.by_name[router], until, why, now)
             case RoutersChanged():
                 reload.changed(self, event, now)

@@ -51,9 +51,9 @@ class Lives:
 class Router:
     """``index``: its place in the node's list. ``waits``: what has said nothing yet. ``seen``: what it tracks, in words.
 
-    ``down_at``: when Master_Down ends. ``advert_at``: when the next advertisement is due. ``right_until``: until when it may serve, by
-    ``advert_right``, until when our newest advertisement keeps everybody else from taking over (``right_before``: the one before
-    it), and the lease of the group that it follows. ``left_here``: an earlier run left addresses, and a lease that still runs.
+    ``down_at``: when Master_Down ends. ``advert_at``: when the next advertisement is due. ``right_until``: until when it may
+    serve, by ``advert_right``, until when our newest advertisement keeps everybody else from taking over (``right_before``: the
+    one before it), and by the lease of the group that it follows. ``left_here``: an earlier run left addresses and a lease.
 
     ``hold_until``: the end of ``startup_delay``. ``master``: who was heard as master; ``master_until``: when that is out of date.
     ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
@@ -93,6 +93,7 @@ class Router:
     excused: int = 0
     lives: Lives = field(default_factory=Lives)
     may_until: Instant | None = None
+    ballot: int = 0
     sequence: int = 0
     sequences: dict[str, int] = field(default_factory=dict)
     others: dict[str, Other] = field(default_factory=dict)
