@@ -68,7 +68,10 @@ EXIT_BUG = 70
 
 
 class Core(Protocol):
-    """``core.node.Node``, ``core.heartbeat3.node.OldNode``, ``core.vrrp.node.RouterNode``, or a stand-in of a test. Each hears what its own protocol says."""
+    """``core.node.Node``, ``core.heartbeat3.node.OldNode``, ``core.vrrp.node.RouterNode``, or a stand-in of a test.
+
+    Each hears what its own protocol says.
+    """
 
     def handle(self, event: Any, now: Instant) -> Sequence[OldEffect | RouterEffect]: ...
     def next_deadline(self) -> Instant: ...

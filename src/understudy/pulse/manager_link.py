@@ -124,14 +124,7 @@ def understand(packet: Packet) -> Said | None:
             case "hosts":
                 return HostsKnown(tuple((_text(name), _address(_text(address))) for name, address in packet["hosts"]))
             case "track":
-                return TrackSaid(
-                    _text(packet["track"]),
-                    _text(packet["name"]),
-                    packet["good"] is True,
-                    _number(packet.get("value") or 0),
-                    _text(packet.get("text") or ""),
-                    packet.get("counts") is not False,
-                )
+                return _track(packet)
             case "dump":
                 return DumpWanted(packet.get("id"))
             case "reload":
@@ -163,6 +156,7 @@ def _track(packet: Packet) -> TrackSaid:
         packet["good"] is True,
         _number(packet.get("value") or 0),
         _text(packet.get("text") or ""),
+        packet.get("counts") is not False,
     )
 
 
