@@ -91,6 +91,9 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
         _weigh(track, good, f"{track.name} has no carrier", f"{track.name} has a carrier", found)
         return
     said = known.said.get((track.kind, track.name))
+    if said is not None and not said.counts:
+        found.seen.append((what, f"not asked: {said.text}" if said.text else "not asked"))
+        return
     if said is None:
         found.seen.append((what, "unknown"))
         if track.weight == 0:
