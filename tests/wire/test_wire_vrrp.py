@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -448,6 +450,24 @@ def test_version_2_and_ipv6_are_summed_in_one_way_only() -> None:
 def test_the_old_habit_is_for_unicast_only() -> None:
     of = router(version=3, checksum=Checksum.OLD_UNICAST, group="239.1.2.3")
     assert taken(envelope_of(of, "239.1.2.3"), of).checksum is sums.Variant.PSEUDO
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8").partition("\n## VRRP\n")[2]
+
+
+def test_the_page_has_all_reasons_in_the_order_of_the_checks() -> None:
+    table = PAGE.partition("### Refused adverts")[2]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [item.value for item in VrrpReason]
+
+
+def test_the_page_names_the_checksums_and_its_example_is_what_is_sent() -> None:
+    names = re.findall(r"^\| `([a-z0-9.-]+)` \|", PAGE.partition("### Who")[0], re.MULTILINE)
+    assert names == [item.value for item in sums.Variant]
+    (example,) = re.findall(r"```vrrp\n(.*?)```", PAGE, re.DOTALL)
+    of = router(("192.0.2.100",), version=3, interval=250 * MILLISECOND)
+    assert Encoder(of).packet(advert(of), PEER, GROUP, 1) == bytes.fromhex(example)
 
 
 def test_addresses_are_packed_without_their_zone() -> None:
