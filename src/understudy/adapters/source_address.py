@@ -1,7 +1,7 @@
 """The address of each device that adverts leave from: followed over netlink, so that its loss and return are known at once.
 
-IPv4: the device's primary address; IPv6: its link-local one, once duplicate address detection is over. Virtual addresses are never
-the source: with one of them as its only address a device has none. As long as the one that was chosen is there, it stays.
+IPv4: the device's primary address; IPv6: its link-local one, once duplicate address detection is over. Virtual addresses are
+never the source: with one of them as its only address a device has none. As long as the one that was chosen is there, it stays.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class SourceAddresses:
         there = {own.packed for own in every}
         self.present = frozenset(address for address in self.wanted if pack(address) in there)
         self.known = {
-            place: self._chosen(place, [own for own in every if own.index == indices[place[0]]]) for place in self.places
+            place: self._chosen(place, [own for own in every if own.index == indices[place[0]]])
+            for place in self.places
         }
 
     def _chosen(self, place: Place, here: list[_Own]) -> str:

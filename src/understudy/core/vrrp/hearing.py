@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...effects import Level
 from ...units import SECOND, Duration, Instant, format_duration
-from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, RouterState, SendAdvert, Tell
+from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
 from .router import Other, Router
 from .states import Cause
@@ -158,7 +158,7 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
         _honour(node, r, event)
         return
     if r.listening:
-        # We slept, and it became master meanwhile: it is healthy, so it is dethroned no sooner than by a router that starts.
+        # We slept, and it became master meanwhile: it is healthy, and dethroned no sooner than by a router that starts now.
         moving.rearm(node, r, now)
     r.master, r.master_priority, r.master_until = event.source, advert.priority, event.arrival + 3 * r.spec.interval
     text = f"{_who(event.source, event.mac)} is master with priority {advert.priority}, and ours is {r.priority}"
@@ -174,7 +174,7 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other
     r.master, r.master_priority, r.master_until = "", 0, 0
-    r.lives.until = 0
+    r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
     wait = r.skew if better or r.spec.strict else 0
     r.down_at = min(r.down_at, max(now, event.arrival + wait))
@@ -198,6 +198,17 @@ def _as_master(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
         _beaten(node, r, event, now)
     else:
         _contested(node, r, event, now)
+
+
+def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:
+    """By another path somebody says that it is master. What was under way when it said goodbye is out of date."""
+    if now < r.lives.deaf_until:
+        return
+    r.lives.until = max(r.lives.until, event.until)
+    if r.master_here and event.priority > r.priority and now < event.until:
+        why = f"by another path a master with priority {event.priority} is heard, and {r.spec.device} is silent"
+        moving.leave_master(node, r, Cause.BEATEN, why, now, goodbye=False)
+        companies.left_master(node, r, now, f"{r.name} has another master")
 
 
 def _beaten(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:

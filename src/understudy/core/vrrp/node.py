@@ -145,8 +145,7 @@ class RouterNode:
             case Stalled(duration):
                 self._stalled(duration, now)
             case PeerLives() if event.router in self.by_name:
-                lives = self.by_name[event.router].lives
-                lives.until = max(lives.until, event.until)
+                hearing.lives(self, self.by_name[event.router], event, now)
             case MayServe(router, until, why) if router in self.by_name:
                 self.by_name[router].ballot = event.ballot
                 self._may_serve(self.by_name[router], until, why, now)
