@@ -38,6 +38,8 @@ WORDS = frozenset(
         "heartbeat3",
         "heartbeat_files",
         "old_pair",
+        "vrrp",
+        "vrrp_files",
     }
 )
 EVERYTHING = frozenset(

@@ -14,6 +14,7 @@ from .fence_devices import FenceDevice
 from .hours import Hours
 from .probes import Probe, Reach
 from .units import MILLISECOND, MINUTE, SECOND, Duration
+from .vrrp_files import RouterFiles
 
 
 class Role(Enum):
@@ -430,6 +431,8 @@ class Cluster:
     """At least so long after its start a node waits for nodes it has not heard of before it takes what nobody holds."""
     heartbeat3: bool = False
     """Whether the nodes speak the protocol of Linux-HA Heartbeat 3; then members have no links, and nobody votes."""
+    routers: RouterFiles | None = None
+    """Virtual routers (VRRP). Where there is nothing else, this node is the only member, and nobody votes."""
 
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)

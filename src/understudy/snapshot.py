@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .units import MILLISECOND
+from .vrrp import RouterView
+
 SCHEMA = 1
 
 
@@ -166,7 +169,7 @@ class HeartbeatView:
 class Snapshot:
     """Everything one node knows, at one moment. ``rejected`` counts datagrams by the reason they were refused.
 
-    ``heartbeat``: null unless the pair speaks the protocol of Heartbeat 3.
+    ``heartbeat``: null unless the pair speaks the protocol of Heartbeat 3. ``virtual_routers``: those of this node.
     """
 
     node: str
@@ -183,6 +186,16 @@ class Snapshot:
     wishes: tuple[WishStatus, ...] = ()
     draining: bool = False
     heartbeat: HeartbeatView | None = None
+    virtual_routers: tuple[RouterView, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **asdict(self)}
+        routers = [router_json(view) for view in self.virtual_routers]
+        return {"schema": SCHEMA, **asdict(self), "virtual_routers": routers}
+
+
+def router_json(view: RouterView) -> dict[str, Any]:
+    """Its span is ``for_ms``, as a group's; what it tracks and counts are objects."""
+    form = asdict(view)
+    form["for_ms"] = form.pop("since") / MILLISECOND
+    form["master"] = view.master or None
+    return {**form, "tracks": dict(view.tracks), "counters": dict(view.counters)}

@@ -74,7 +74,8 @@ class AdvertHeard:
 class AdvertRefused:
     """Something for this virtual router (its VRID, its device) was not taken. ``why``: a clause such as "its password is wrong".
 
-    Never a reason to act; who sent it is named, once and then seldom.
+    Never a reason to act; who sent it is named, once and then seldom. ``reason``: the same in one word, for statistics
+    (``wire.vrrp.VrrpReason``).
     """
 
     router: str
@@ -82,6 +83,18 @@ class AdvertRefused:
     source: str
     arrival: Instant
     mac: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertUnsent:
+    """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
+
+    Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    """
+
+    router: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,9 @@ class TrackSaid:
 
     ``kind``: "script", "file" or "process". What has not said anything yet is unknown: a router that tracks it waits in INIT
     for what has no weight (keepalived does), unless the object says that it begins as failed.
+
+    ``counts`` False: it can't be asked on this machine (its program is missing, or may not be run); it is as if nobody tracked it,
+    as in keepalived. ``text`` says why.
     """
 
     kind: str
@@ -105,6 +121,7 @@ class TrackSaid:
     good: bool
     value: int = 0
     text: str = ""
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,8 @@ class MayServe:
     router: str
     until: Instant | None
     why: str
+    ballot: int = 0
+    """Of the lease, the fencing token of notify scripts; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,8 @@ class Tell:
     """Have the manager run the notify scripts and write the FIFO for this, in the order of the effects.
 
     ``what``: "INSTANCE" or "GROUP". ``state``: MASTER, BACKUP, FAULT, STOP, DELETED, or keepalived's MASTER_RX_LOWER_PRI,
-    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``: for our own environment variables.
+    MASTER_PRIORITY, BACKUP_PRIORITY. ``priority``: the effective one, 0 for groups. ``why``, ``ballot`` (0: none): for our own
+    environment variables.
     """
 
     what: str
@@ -161,6 +181,7 @@ class Tell:
     state: str
     priority: int
     why: str
+    ballot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +193,7 @@ class AnnounceSource:
 
 
 RouterEvent: TypeAlias = (
-    Event | AdvertHeard | AdvertRefused | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
+    Event | AdvertHeard | AdvertRefused | AdvertUnsent | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
 )
 RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 

@@ -35,6 +35,8 @@ from understudy.snapshot import (
     Snapshot,
     WishStatus,
 )
+from understudy.units import SECOND
+from understudy.vrrp import RouterView
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "status-schema.json").read_text())
 
@@ -75,6 +77,30 @@ def test_ping_targets_follow_the_schema_too(pulse: FakePulse, manager: RunningMa
     _, answer = ask(manager.runtime_dir, "GET", "/v1/status")
     assert problems(answer, SCHEMA) == []
     assert [node["reaches"] for node in answer["nodes"]] == [["192.0.2.1"], None, None]
+
+
+def test_virtual_routers_follow_the_schema_too(pulse: FakePulse, manager: RunningManager) -> None:
+    assert pulse.snapshot is not None
+    spare = RouterView(
+        "VI_1", "BACKUP", 65 * SECOND, "192.0.2.7 is master", 51, 4, 2, "eth0", 90, 100, "192.0.2.7", 150
+    )
+    full = replace(
+        spare,
+        name="VI_2",
+        state="FAULT",
+        master="",
+        addresses=("192.0.2.100",),
+        faults=("eth0 is down",),
+        tracks=(("script chk", "failed"),),
+        counters=(("sent", 3),),
+    )
+    pulse.snapshot = replace(pulse.snapshot, virtual_routers=(spare, full))
+    _, answer = ask(manager.runtime_dir, "GET", "/v1/status")
+    assert problems(answer, SCHEMA) == []
+    first, second = answer["virtual_routers"]
+    assert (first["for_ms"], first["master"], second["master"]) == (65_000.0, "192.0.2.7", None)
+    assert second["tracks"] == {"script chk": "failed"}
+    assert second["counters"] == {"sent": 3}
 
 
 def test_the_words_of_the_old_protocol_follow_the_schema_too(pulse: FakePulse, manager: RunningManager) -> None:

@@ -16,19 +16,21 @@ def status_answer(
 
     ``stale_ms`` is how old the snapshot is, or null when it was made for this request.
     """
-    groups = []
-    for group in snapshot.get("groups", ()):
-        spent = group.get("for_ms")
-        since = None if spent is None else wall_text(taken_at - int(spent * MILLISECOND))
-        groups.append({**group, "since": since})
     return {
         **snapshot,
         "at": wall_text(taken_at),
         "stale_ms": round((now - taken_at) / MILLISECOND, 3) if stale else None,
         "pulse": pulse,
-        "groups": groups,
+        "groups": [_dated(group, taken_at) for group in snapshot.get("groups", ())],
+        "virtual_routers": [_dated(router, taken_at) for router in snapshot.get("virtual_routers", ())],
         "warnings": [*warnings, *snapshot.get("warnings", ())],
     }
+
+
+def _dated(item: dict[str, Any], taken_at: int) -> dict[str, Any]:
+    """With the wall clock's reading at which its span began."""
+    spent = item.get("for_ms")
+    return {**item, "since": None if spent is None else wall_text(taken_at - int(spent * MILLISECOND))}
 
 
 def silence_warning(pulse: str, trouble: str, age: Duration | None) -> str:

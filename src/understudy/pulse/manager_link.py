@@ -31,6 +31,7 @@ from ..events import (
 from ..messages import Inquiry, Page
 from ..old_pair import RememberGeneration, ScriptSaid
 from ..units import Instant
+from ..vrrp import Tell, TrackSaid
 
 BACKLOG = 512
 """Notes kept for a manager that is not there."""
@@ -78,7 +79,9 @@ class ForPeer:
     message: Inquiry | Page
 
 
-Said: TypeAlias = Event | ScriptSaid | SnapshotWanted | DumpWanted | ReloadWanted | KeysWanted | HostsKnown | ForPeer
+Said: TypeAlias = (
+    Event | ScriptSaid | TrackSaid | SnapshotWanted | DumpWanted | ReloadWanted | KeysWanted | HostsKnown | ForPeer
+)
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -92,16 +95,7 @@ def understand(packet: Packet) -> Said | None:
             case "resource_failed":
                 return ResourceFailed(_text(packet["group"]), _text(packet["resource"]), _text(packet.get("text", "")))
             case "admin":
-                return AdminRequest(
-                    _number(packet["op"]),
-                    _text(packet["verb"]),
-                    _text(packet.get("group") or ""),
-                    _text(packet.get("node") or ""),
-                    _text(packet.get("by") or ""),
-                    _text(packet.get("reason") or ""),
-                    _number(packet.get("wall_clock_ms") or 0),
-                    max(0, _number(packet.get("span_ns") or 0)),
-                )
+                return _request(packet)
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
             case "hours":
@@ -129,6 +123,8 @@ def understand(packet: Packet) -> Said | None:
                 return ScriptSaid(tuple((_text(name), _text(value)) for name, value in packet["fields"]))
             case "hosts":
                 return HostsKnown(tuple((_text(name), _address(_text(address))) for name, address in packet["hosts"]))
+            case "track":
+                return _track(packet)
             case "dump":
                 return DumpWanted(packet.get("id"))
             case "reload":
@@ -138,6 +134,30 @@ def understand(packet: Packet) -> Said | None:
     except (KeyError, TypeError, ValueError):
         return None
     return None
+
+
+def _request(packet: Packet) -> AdminRequest:
+    return AdminRequest(
+        _number(packet["op"]),
+        _text(packet["verb"]),
+        _text(packet.get("group") or ""),
+        _text(packet.get("node") or ""),
+        _text(packet.get("by") or ""),
+        _text(packet.get("reason") or ""),
+        _number(packet.get("wall_clock_ms") or 0),
+        max(0, _number(packet.get("span_ns") or 0)),
+    )
+
+
+def _track(packet: Packet) -> TrackSaid:
+    return TrackSaid(
+        _text(packet["track"]),
+        _text(packet["name"]),
+        packet["good"] is True,
+        _number(packet.get("value") or 0),
+        _text(packet.get("text") or ""),
+        packet.get("counts") is not False,
+    )
 
 
 def _text(value: object) -> str:
@@ -169,6 +189,7 @@ class ManagerLink:
     malformed: int = 0
     generation: int = 0
     _notes: deque[Packet] = field(default_factory=deque)
+    _tells: deque[Packet] = field(default_factory=deque)
     _standby: Packet | None = None
     _dump: tuple[Any, Iterator[str]] | None = None
 
@@ -215,6 +236,8 @@ class ManagerLink:
     def _deliver_backlog(self) -> None:
         if self._standby is not None and self._send(self._standby):
             self._standby = None
+        while self._tells and self._send(self._tells[0]):
+            self._tells.popleft()
         while self._notes and self._send(self._notes[0], droppable=True):
             self._notes.popleft()
 
@@ -285,6 +308,27 @@ class ManagerLink:
     def remember(self, effect: RememberGeneration) -> None:
         """Lost without a manager: then recordings from before are not refused after our next start; nothing else follows."""
         self._send({"t": "remember", "node": effect.node, "generation": effect.generation})
+
+    def tell(self, effect: Tell) -> None:
+        """The packet ``{"t": "router_tell", "what", "name", "state", "priority", "why", "ballot"}``, in the order of the effects.
+
+        Scripts of a change of state must run, so it waits for a manager that is not there; the newest ``BACKLOG`` of them.
+        """
+        packet: Packet = {
+            "t": "router_tell",
+            "what": effect.what,
+            "name": effect.name,
+            "state": effect.state,
+            "priority": effect.priority,
+            "why": effect.why,
+            "ballot": effect.ballot,
+        }
+        if not self._tells and self._send(packet):
+            return
+        if len(self._tells) >= BACKLOG:
+            self._tells.popleft()
+            self.notes_lost += 1
+        self._tells.append(packet)
 
     def note(self, effect: Note, now: Instant, said: int = 0) -> None:
         """``said``: the counter of the last datagram before it."""

@@ -14,6 +14,8 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
+from .checksum import checksum, holds, pseudo_header
+
 _BROADCAST = b"\xff" * 6
 _ETHERTYPE_ARP = 0x0806
 _ETHERTYPE_IPV6 = 0x86DD
@@ -35,6 +37,7 @@ _UNSPECIFIED = bytes(16)
 
 _ETHERNET_LENGTH = 14
 _ARP_LENGTH = _ETHERNET_LENGTH + 28
+_ARP_TARGET = _ETHERNET_LENGTH + 18
 _IPV6_LENGTH = _ETHERNET_LENGTH + 40
 _ND_LENGTH = 24
 
@@ -65,6 +68,16 @@ def announcement(mac: bytes, address: str, router: bool = False) -> bytes:
     flags = _FLAG_OVERRIDE | (_FLAG_ROUTER if router else 0)
     body = struct.pack("!B3x", flags) + parsed.packed + bytes((_OPTION_TARGET_MAC, 1)) + mac
     return _neighbour_discovery(mac, parsed.packed, _ALL_NODES, _ADVERTISEMENT, body)
+
+
+def router_announcement(mac: bytes, address: str, router: bool = False) -> bytes:
+    """The same as ``announcement``, in the form that keepalived sends: an ARP request that names everybody as its target.
+
+    RFC 9568 section 8.1.2 and RFC 5227 leave the target's MAC address open. Over IPv6 there is no difference.
+    Raises ValueError as ``announcement`` does.
+    """
+    frame = announcement(mac, address, router)
+    return frame[:_ARP_TARGET] + _BROADCAST + frame[_ARP_TARGET + 6 :] if len(frame) == _ARP_LENGTH else frame
 
 
 def probe(mac: bytes, address: str) -> bytes:
@@ -126,20 +139,10 @@ def _arp_claim(frame: bytes) -> Claim | None:
     return None
 
 
-def _checksum(source: bytes, destination: bytes, message: bytes) -> int:
-    """The Internet checksum with the pseudo-header (RFC 8200 section 8.1); over a message that holds a right one it is 0."""
-    data = source + destination + struct.pack("!I3xB", len(message), _ICMPV6) + message
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
 def _neighbour_discovery(mac: bytes, source: bytes, destination: bytes, kind: int, body: bytes) -> bytes:
     unsummed = struct.pack("!BBH", kind, 0, 0) + body
-    summed = struct.pack("!BBH", kind, 0, _checksum(source, destination, unsummed)) + body
+    total = checksum(pseudo_header(source, destination, len(unsummed), _ICMPV6) + unsummed)
+    summed = struct.pack("!BBH", kind, 0, total) + body
     ethernet = b"\x33\x33" + destination[12:] + mac + struct.pack("!H", _ETHERTYPE_IPV6)
     header = struct.pack("!IHBB", 6 << 28, len(summed), _ICMPV6, _HOP_LIMIT) + source + destination
     return ethernet + header + summed
@@ -153,7 +156,9 @@ def _neighbour_discovery_claim(frame: bytes) -> Claim | None:
         return None
     source, destination, target = frame[22:38], frame[38:54], message[8:24]
     kind = message[0]
-    if message[1] != 0 or kind not in (_SOLICITATION, _ADVERTISEMENT) or _checksum(source, destination, message):
+    if message[1] != 0 or kind not in (_SOLICITATION, _ADVERTISEMENT):
+        return None
+    if not holds(pseudo_header(source, destination, length, _ICMPV6) + message):
         return None
     sender = frame[6:12]
     if kind == _ADVERTISEMENT:
