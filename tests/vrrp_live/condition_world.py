@@ -9,8 +9,8 @@ from understudy.lab.vrrp_pair import NODES, RouterRoom, definitions, instance
 from understudy.units import MILLISECOND, SECOND
 
 PLAIN, EQUAL, KEPT, DELAYED, FAULTY, LOWERED, RAISED, OUTER, INNER = range(1, 10)
-"""VRIDs. KEPT: nopreempt. FAULTY, LOWERED, RAISED: a script without weight, with a negative and a positive one. OUTER and INNER are
-one sync group on two devices."""
+"""VRIDs. KEPT: nopreempt. FAULTY, LOWERED, RAISED: a script without weight, with a negative and a positive one.
+OUTER and INNER are one sync group on two devices."""
 
 DELAY = 3.0
 SCRIPT = """\
@@ -72,7 +72,7 @@ def room(programs: tuple[str, ...]) -> RouterRoom:
 
 
 def conditions(*programs: str) -> int:
-    """Through ``STEPS``. Tells also how long the delayed one waited, and with which priorities ha01 spoke while its script failed."""
+    """Through ``STEPS``. Tells also how long the delayed one waited, and which priorities ha01 said while its script failed."""
     world = room(programs)
     steps = Steps(world)
 

@@ -64,7 +64,7 @@ def notified(program: str) -> int:
 
 
 def stranger(program: str) -> int:
-    """Somebody else uses our VRID with another password. ``told``: whether what the program says names its MAC and its address."""
+    """Somebody else uses our VRID with another password. ``said``: what the program tells people then."""
     secret = "authentication {{\n        auth_type PASS\n        auth_pass {0}\n    }}"
     files = {
         name: definitions(version=2)

@@ -1,4 +1,4 @@
-"""Who is master, decided by everything that may decide it: ours and keepalived in each role, and either program on both machines."""
+"""Who is master, and by what that is decided: ours and keepalived in each role, and either program on both machines."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ SKEW = (256 - 100) / 256
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda pairing: pairing.name)
-@pytest.mark.parametrize("world", (TWO_OLD, BESIDE), ids=str)
+@pytest.mark.parametrize("world", [TWO_OLD, BESIDE], ids=str)
 def test_election_and_take_over_in_both_directions(told: dict[str, Any], pairing: Pairing) -> None:
     for step, expected in STEPS.items():
         found = told[step]
@@ -35,7 +35,7 @@ def test_election_and_take_over_in_both_directions(told: dict[str, Any], pairing
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS, ids=lambda pairing: pairing.name)
-@pytest.mark.parametrize("world", (BESIDE,), ids=str)
+@pytest.mark.parametrize("world", [BESIDE], ids=str)
 def test_a_goodbye_is_answered_at_once_where_keepalived_waits_its_skew(told: dict[str, Any], pairing: Pairing) -> None:
     own, other = pairing.vrids
     skew = SKEW * (1000 if pairing.version == 2 else 100)
@@ -47,7 +47,7 @@ def test_a_goodbye_is_answered_at_once_where_keepalived_waits_its_skew(told: dic
     assert ours < theirs / 2
 
 
-@pytest.mark.parametrize("world", (TWO_OLD,), ids=str)
+@pytest.mark.parametrize("world", [TWO_OLD], ids=str)
 def test_keepalived_answers_no_goodbye_before_its_skew(told: dict[str, Any]) -> None:
     answered = [time for leaving in NODES for time in told["goodbyes"][leaving].values()]
     assert len(answered) == len(SHARED)

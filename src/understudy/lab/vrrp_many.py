@@ -18,17 +18,17 @@ from .vrrp_pair import NODES, definitions, instance
 from .vrrp_trial import PRIORITIES, VrrpSpec, VrrpTrial, all_addresses
 from .vrrp_wire import ARP
 
-_FINE = 10 * MILLISECOND
+_FINE = 5 * MILLISECOND
 _CENSUS = (sys.executable, "-m", "understudy.lab.census")
-_EVERY = 20
-"""Of so many addresses one is asked often: a thousand a hundred times a second would be the load that is measured."""
+_EVERY = 40
+"""Of so many addresses one is asked often: a thousand two hundred times a second would be the load that is measured."""
 _DEVICES = ("eth0", "eth1")
 
 
 def thousand(spec: VrrpSpec) -> list[dict[str, Any]]:
     """Power off. ``last_ms``: from the end of Master_Down until the last address answers the client.
 
-    One address of twenty, the last ten too, are asked every 10 ms; that all of them answer is found out once, at the end.
+    One address of forty, the last ten too, are asked every 5 ms; that all of them answer is found out once, at the end.
     ``all_ms``: when the last address was first announced. ``gap_ms``: the longest time between two adverts of the new
     master in its first three intervals.
     """
