@@ -2,7 +2,7 @@
 
 Parts: ``failover`` (power off), ``stop`` (a clean one), ``deleted`` (the address, by hand), ``double`` (what a short double
 mastership leaves behind), ``thousand`` (addresses), ``starved`` (busy loops), ``frozen`` (and killed daemons), ``many`` (virtual
-routers in one process). Ratios are of medians. Where an outage begins by chance between two adverts it is counted from the last one.
+routers in one process). Ratios are of medians. Where an outage begins by chance between two adverts it counts from the last one.
 """
 
 from __future__ import annotations
