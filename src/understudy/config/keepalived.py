@@ -15,6 +15,7 @@ from .keepalived_globals import Defaults, read_globals
 from .keepalived_group import read_groups
 from .keepalived_instance import read_instance
 from .keepalived_rules import RouterDraft, check_together, finish_instance
+from .keepalived_services import read_services
 from .keepalived_track import Tracked, read_tracked
 from .keepalived_tree import Statement, read_tree
 from .report import Report
@@ -54,6 +55,7 @@ def read_keepalived(
         files=tuple(tracked.files.values()),
         processes=tuple(tracked.processes.values()),
         settings=settings,
+        services=read_services(report, tree),
     )
     return KeepalivedReading(
         None if report.refused else files, _in_order(report, expander.files), tuple(expander.files)
@@ -67,6 +69,10 @@ def _routers(report: Report, tree: list[Statement], tracked: Tracked, defaults: 
         if block.name != "vrrp_instance":
             continue
         name = block.words[1]
+        if len(block.words) != 2:
+            text = f"vrrp_instance takes one name, and has {len(block.words) - 1}"
+            report.error(name.place, text, "keepalived does not start. Put a name with blanks between double quotes.")
+            continue
         if name.text in names:
             text = f"the instance {name.text} is there already; keepalived ignores the second"
             report.warning(name.place, text, "Give each a name of its own.")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .heartbeat_lines import Word
+from .keepalived_keyword import ITEMS, Keyword
 from .keepalived_text import Text, pieces, plain_words
-from .keepalived_words import CONTEXTS, ITEMS, Keyword, hint_for
+from .keepalived_words import CONTEXTS, hint_for
 from .report import Report
 from .tree import Place
 
@@ -45,6 +46,10 @@ class Statement:
 
     def inner(self, name: str) -> Iterator[Statement]:
         return (item for item in self.block or () if item.name == name)
+
+
+SECRETIVE = ("authentication", "SSL")
+"""Contexts in which a password stands."""
 
 
 def read_tree(report: Report, lines: Iterator[Text]) -> list[Statement]:
@@ -96,10 +101,11 @@ class _Reader:
             statement = self._statement(piece, context)
             if statement is None:
                 continue
-            into.append(statement)
             if statement.keyword is not None and statement.keyword.opens:
                 self._open(statement)
                 lines += statement.lines
+            if statement.keyword is None or self._is_whole(statement, statement.keyword):
+                into.append(statement)
         return False
 
     def _statement(self, piece: Text, context: str) -> Statement | None:
@@ -112,15 +118,35 @@ class _Reader:
             return None
         if context.startswith(ITEMS):
             return Statement(tuple(words), piece, context)
-        keyword = CONTEXTS.get(context, {}).get(words[0].text)
+        keyword = CONTEXTS[context].get(words[0].text)
         if keyword is None:
             self._unknown(words[0], context)
             return None
         return Statement(tuple(words), piece, context, keyword=keyword)
 
+    def _is_whole(self, statement: Statement, keyword: Keyword) -> bool:
+        """Whether it has what keepalived wants behind the keyword, in letters that can be read."""
+        name = statement.name
+        if len(statement.words) <= keyword.needs:
+            text = f'"{name}" lacks its value'
+            if keyword.forgiven:
+                self._report.warning(statement.place, f"{text}; keepalived ignores it", "")
+                return False
+            self._report.error(statement.place, text, "keepalived does not start with such a line.")
+            return False
+        if any("\ufffd" in word.text for word in statement.words):
+            hint = "Write it in plain letters or in UTF-8; comments may be in any encoding."
+            self._report.error(statement.place, f'the value of "{name}" is not UTF-8 text', hint)
+            return False
+        if not keyword.done:
+            self._report.warning(statement.place, f'"{name}" has no effect: {keyword.note}', "")
+        return True
+
     def _unknown(self, word: Word, context: str) -> None:
-        text = f'unknown keyword "{_shown(word.text)}"{_where(context)}; keepalived ignores it'
         hint = hint_for(word.text, context)
+        # Where passwords stand, what is no keyword may be one.
+        shown = "" if context in SECRETIVE and not hint else f' "{_shown(word.text)}"'
+        text = f"unknown keyword{shown}{_where(context)}; keepalived ignores it"
         if self._next is not None and self._next.chars == "{":
             self._take()
             more = "Its lines are read as if they stood outside of it, and its closing brace ends the block around it."
@@ -131,9 +157,6 @@ class _Reader:
         statement.block = []
         opens = statement.keyword.opens if statement.keyword is not None else ""
         if self._next is None or self._next.chars != "{":
-            if statement.keyword is not None and statement.keyword.may_stand_alone:
-                statement.block = None
-                return
             hint = "keepalived says so, and reads on as if it were there."
             self._report.warning(statement.place, f'a "{{" is missing behind {statement.name}', hint)
         else:

@@ -5,57 +5,10 @@ The table of docs/keepalived.md is made from this one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from .keepalived_keyword import ITEMS, Keyword, Words, flags, forgiving, lists, values, without
+from .keepalived_service_words import SERVICES
 from .report import nearest, suggestion
 
-ITEMS = "items of "
-"""How the names of contexts begin whose lines are no keywords but items of a list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """``done``: it does what it says. Else ``note`` says why not (a warning), or ``later`` that it is kept. ``opens``: its block.
-
-    ``needs``: how many words must follow; keepalived ends when they are missing.
-    """
-
-    done: bool = True
-    note: str = ""
-    opens: str = ""
-    needs: int = 0
-    later: bool = False
-    may_stand_alone: bool = False
-
-
-Words = dict[str, Keyword]
-
-
-def _done(words: str, note: str = "", needs: int = 0) -> Words:
-    return {word: Keyword(True, note, needs=needs) for word in words.split()}
-
-
-def _flag(words: str, note: str = "") -> Words:
-    return _done(words, note)
-
-
-def _value(words: str, note: str = "") -> Words:
-    return _done(words, note, needs=1)
-
-
-def _without(words: str, why: str) -> Words:
-    return {word: Keyword(False, why) for word in words.split()}
-
-
-def _list(words: str, note: str = "") -> Words:
-    return {word: Keyword(True, note, opens=f"{ITEMS}{word}") for word in words.split()}
-
-
-def _later(words: str, opens: str = "") -> Words:
-    return {word: Keyword(True, "kept, not served yet", opens, later=True) for word in words.split()}
-
-
-_AUTO = "notification by mail is sent by the manager"
 _SCHEDULING = "the pulse takes real-time priority by itself where the system permits it"
 _BUFFERS = "kernel messages that were lost are noticed, and everything is read again"
 _SNMP = "there is no SNMP agent; `understudy status --json` and the metrics say as much"
@@ -68,7 +21,7 @@ _LINKBEAT = "the kernel tells of every carrier"
 TOP: Words = {
     "global_defs": Keyword(opens="global_defs"),
     "vrrp_instance": Keyword(opens="vrrp_instance", needs=1),
-    "vrrp_sync_group": Keyword(opens="vrrp_sync_group", needs=1),
+    "vrrp_sync_group": Keyword(opens="vrrp_sync_group", needs=1, forgiven=True),
     "vrrp_script": Keyword(opens="vrrp_script", needs=1),
     "vrrp_track_process": Keyword(opens="vrrp_track_process", needs=1),
     "track_file": Keyword(opens="track_file", needs=1),
@@ -89,136 +42,141 @@ TOP: Words = {
     "static_rules": Keyword(
         False, "rules that stay belong into the system's own network files", opens=f"{ITEMS}static_rules"
     ),
-    "track_group": Keyword(False, "it is for static addresses and routes", opens="track_group", needs=1),
+    "track_group": Keyword(False, "it is for static addresses and routes", opens="track_group", needs=1, forgiven=True),
     "linkbeat_interfaces": Keyword(False, _LINKBEAT, opens=f"{ITEMS}linkbeat_interfaces"),
     "interface_up_down_delays": Keyword(
         False, "a carrier counts as soon as the kernel tells of it", opens=f"{ITEMS}interface_up_down_delays"
     ),
-    **_without("net_namespace net_namespace_ipvs", "start the daemon in that namespace (`ip netns exec`, or its unit)"),
-    **_without("instance use_pid_dir child_wait_time config_copy_directory use_symlink_paths", _OWN_FILES),
-    **_without("linkbeat_use_polling", _LINKBEAT),
+    **without("net_namespace net_namespace_ipvs", "start the daemon in that namespace (`ip netns exec`, or its unit)"),
+    **without("instance use_pid_dir", _OWN_FILES),
+    **without("child_wait_time", _OWN_FILES, needs=1),
+    **without("linkbeat_use_polling", _LINKBEAT),
 }
 
 GLOBALS: Words = {
-    **_value("router_id", "the name of this machine in mails"),
-    **_list("notification_email", "who gets mail"),
-    **_value("notification_email_from smtp_server smtp_helo_name"),
-    **_without("smtp_connect_timeout", "mail that cannot be sent is tried again, and delays nothing"),
-    **_flag("smtp_alert smtp_alert_vrrp", "the default of `smtp_alert` in instances and groups"),
-    **_without("smtp_alert_checker no_checker_emails checker_log_all_failures rs_init_notifies", _CHECKS),
-    **_flag("no_email_faults"),
-    **_value("script_user"),
-    **_flag("enable_script_security"),
-    **_value("vrrp_version"),
-    **_flag("vrrp_strict vrrp_skip_check_adv_addr vrrp_check_unicast_src log_unknown_vrids"),
-    **_value("vrrp_garp_master_delay vrrp_garp_master_repeat vrrp_garp_master_refresh vrrp_garp_master_refresh_repeat"),
-    **_value("vrrp_garp_lower_prio_delay vrrp_garp_lower_prio_repeat vrrp_garp_interval vrrp_gna_interval"),
-    **_flag("vrrp_min_garp", "one frame for each address, and no second burst"),
-    **_without("vrrp_garp_extra_if", "frames leave from the address's own device"),
-    **_value("vrrp_mcast_group4 vrrp_mcast_group6"),
-    **_flag("vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert"),
-    **_value("vrrp_down_timer_adverts vrrp_startup_delay"),
-    **_value("notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script"),
-    **_without("lvs_notify_fifo lvs_notify_fifo_script", _CHECKS),
-    **_flag("vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload"),
-    **_without(
-        "vrrp_iptables vrrp_ipsets nftables nftables_priority nftables_counters nftables_ifindex nftables_ipvs",
+    **forgiving("router_id", "the name of this machine in mails"),
+    **lists("notification_email", "who gets mail"),
+    **forgiving("notification_email_from"),
+    **values("smtp_server"),
+    **without("smtp_helo_name", "the mail program of the system says hello for itself"),
+    **without("smtp_connect_timeout", "mail that cannot be sent delays nothing", needs=1),
+    **flags("smtp_alert smtp_alert_vrrp", "the default of `smtp_alert` in instances and groups"),
+    **without("smtp_alert_checker no_checker_emails checker_log_all_failures rs_init_notifies", _CHECKS),
+    **flags("no_email_faults"),
+    **forgiving("script_user"),
+    **flags("enable_script_security"),
+    **values("vrrp_version"),
+    **flags("vrrp_strict vrrp_skip_check_adv_addr vrrp_check_unicast_src log_unknown_vrids"),
+    **values("vrrp_garp_master_delay vrrp_garp_master_repeat vrrp_garp_master_refresh vrrp_garp_master_refresh_repeat"),
+    **values("vrrp_garp_lower_prio_delay vrrp_garp_lower_prio_repeat vrrp_garp_interval vrrp_gna_interval"),
+    **flags("vrrp_min_garp", "one frame for each address, and no second burst"),
+    **without("vrrp_garp_extra_if", "frames leave from the address's own device"),
+    **values("vrrp_mcast_group4 vrrp_mcast_group6"),
+    **flags("vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert"),
+    **values("vrrp_down_timer_adverts vrrp_startup_delay"),
+    **forgiving("notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script"),
+    **without("lvs_notify_fifo lvs_notify_fifo_script", _CHECKS),
+    **flags("vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload"),
+    **without(
+        "vrrp_iptables vrrp_ipsets nftables nftables_counters nftables_ifindex nftables_ipvs",
         _FIREWALL,
     ),
-    **_without("nftables_ipvs_priority nftables_ipvs_start_fwmark", _FIREWALL),
-    **_without("lvs_sync_daemon", "connections are not synchronised between directors yet"),
-    **_without("lvs_timeouts lvs_flush lvs_flush_on_stop lvs_flush_onstop", "IPVS is not filled yet"),
-    **_value("default_interface", "where an instance that names no interface is"),
-    **_flag("dynamic_interfaces", "an interface that is missing is waited for"),
-    **_without("disable_local_igmp", "the memberships of the interface are left as the kernel reports them"),
-    **_value("vrrp_rt_priority", "for the pulse"),
-    **_value("vrrp_priority", "for the pulse, where real-time priority is not permitted"),
-    **_without(
-        "max_auto_priority min_auto_priority_delay vrrp_no_swap vrrp_rlimit_rttime vrrp_rlimit_rtime", _SCHEDULING
-    ),
-    **_without("vrrp_cpu_affinity", "write CPUAffinity= into the daemon's unit"),
-    **_without("checker_priority checker_no_swap checker_rt_priority checker_rlimit_rttime", _CHECKS),
-    **_without("checker_rlimit_rtime checker_cpu_affinity", _CHECKS),
-    **_without("bfd_priority bfd_no_swap bfd_rt_priority bfd_rlimit_rttime bfd_rlimit_rtime bfd_cpu_affinity", _BFD),
-    **_value("startup_script startup_script_timeout shutdown_script shutdown_script_timeout"),
-    **_without("process_names vrrp_process_name checker_process_name bfd_process_name process_name", _OWN_FILES),
-    **_without("use_pid_dir instance umask data_use_instance config_save_dir tmp_config_directory", _OWN_FILES),
-    **_without("enable_snmp_keepalived enable_snmp_vrrp enable_snmp_checker enable_snmp_rfc enable_snmp_rfcv2", _SNMP),
-    **_without("enable_snmp_rfcv3 enable_traps snmp_socket", _SNMP),
-    **_without("enable_dbus dbus_service_name", "there is no D-Bus interface; the control socket has all of it"),
-    **_without("random_seed", "nothing that decides is random"),
-    **_without(
+    **without("nftables_priority nftables_ipvs_priority nftables_ipvs_start_fwmark", _FIREWALL, needs=1),
+    **without("lvs_sync_daemon", "connections are not synchronised between directors yet"),
+    **without("lvs_timeouts lvs_flush lvs_flush_on_stop lvs_flush_onstop", "IPVS is not filled yet"),
+    **forgiving("default_interface", "where an instance that names no interface is"),
+    **flags("dynamic_interfaces", "an interface that is missing is waited for"),
+    **without("disable_local_igmp", "the memberships of the interface are left as the kernel reports them"),
+    **forgiving("vrrp_rt_priority", "for the pulse"),
+    **forgiving("vrrp_priority", "for the pulse, where real-time priority is not permitted"),
+    **without("max_auto_priority min_auto_priority_delay vrrp_no_swap", _SCHEDULING),
+    **without("vrrp_rlimit_rttime vrrp_rlimit_rtime", _SCHEDULING, needs=1),
+    **without("vrrp_cpu_affinity", "write CPUAffinity= into the daemon's unit"),
+    **without("checker_priority checker_no_swap checker_rt_priority checker_cpu_affinity", _CHECKS),
+    **without("checker_rlimit_rttime checker_rlimit_rtime", _CHECKS, needs=1),
+    **without("bfd_priority bfd_no_swap bfd_rt_priority bfd_cpu_affinity", _BFD),
+    **without("bfd_rlimit_rttime bfd_rlimit_rtime", _BFD, needs=1),
+    **forgiving("startup_script startup_script_timeout shutdown_script shutdown_script_timeout"),
+    **without("process_names data_use_instance tmp_config_directory", _OWN_FILES),
+    **without("vrrp_process_name checker_process_name bfd_process_name process_name", _OWN_FILES, needs=1),
+    **without("umask config_save_dir", _OWN_FILES, needs=1),
+    **without("enable_snmp_keepalived enable_snmp_vrrp enable_snmp_checker enable_snmp_rfc enable_snmp_rfcv2", _SNMP),
+    **without("enable_snmp_rfcv3 enable_traps snmp_socket", _SNMP),
+    **without("enable_dbus dbus_service_name", "there is no D-Bus interface; the control socket has all of it"),
+    **without("random_seed", "nothing that decides is random", needs=1),
+    **without(
         "reload_check_config reload_file reload_time_file reload_repeat", "a reload checks the file first, always"
     ),
-    **_without("include_check", "an include that finds nothing is warned of, whatever this says"),
-    **_value("vmac_prefix"),
-    **_without("vmac_addr_prefix", "other MACs are given to single instances: use_vmac NAME MAC"),
-    **_without("vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier process_monitor_rcv_bufs", _BUFFERS),
-    **_without("process_monitor_rcv_bufs_force vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force", _BUFFERS),
-    **_without("vrrp_netlink_monitor_rcv_bufs vrrp_netlink_monitor_rcv_bufs_force lvs_netlink_cmd_rcv_bufs", _BUFFERS),
-    **_without(
+    **without("include_check", "an include that finds nothing is warned of, whatever this says"),
+    **values("vmac_prefix"),
+    **without("vmac_addr_prefix", "other MACs are given to single instances: use_vmac NAME MAC", needs=1),
+    **without("vrrp_rx_bufs_policy vrrp_rx_bufs_multiplier process_monitor_rcv_bufs", _BUFFERS),
+    **without("process_monitor_rcv_bufs_force vrrp_netlink_cmd_rcv_bufs vrrp_netlink_cmd_rcv_bufs_force", _BUFFERS),
+    **without("vrrp_netlink_monitor_rcv_bufs vrrp_netlink_monitor_rcv_bufs_force lvs_netlink_cmd_rcv_bufs", _BUFFERS),
+    **without(
         "lvs_netlink_cmd_rcv_bufs_force lvs_netlink_monitor_rcv_bufs lvs_netlink_monitor_rcv_bufs_force", _BUFFERS
     ),
-    **_without("linkbeat_use_polling", _LINKBEAT),
-    **_without("net_namespace net_namespace_ipvs", "start the daemon in that namespace (`ip netns exec`, or its unit)"),
 }
 
-NOTIFY: Words = _value("notify_master notify_backup notify_fault notify_stop notify")
+NOTIFY: Words = values("notify_master notify_backup notify_fault notify_stop notify")
 
 INSTANCE: Words = {
-    **_value("state", "counts for the address owner (priority 255) only, as there"),
-    **_value("interface virtual_router_id priority advert_int version"),
+    **values("state", "counts for the address owner (priority 255) only, as there"),
+    **values("interface virtual_router_id priority advert_int version"),
     "authentication": Keyword(opens="authentication"),
-    **_list("virtual_ipaddress virtual_ipaddress_excluded"),
-    **_list("virtual_routes virtual_rules"),
-    **_list("track_interface track_script track_process track_file"),
+    **lists("virtual_ipaddress virtual_ipaddress_excluded"),
+    **lists("virtual_routes virtual_rules"),
+    **lists("track_interface track_script track_process track_file"),
     "track_bfd": Keyword(False, _BFD, opens=f"{ITEMS}track_bfd"),
-    **_flag("nopreempt preempt"),
-    **_value("preempt_delay"),
+    **flags("nopreempt preempt"),
+    **values("preempt_delay"),
     **NOTIFY,
-    **_value("notify_deleted notify_master_rx_lower_pri"),
-    **_flag("notify_priority_changes smtp_alert"),
-    **_value("unicast_src_ip unicast_ttl mcast_src_ip mcast_dst_ip"),
-    **_list("unicast_peer"),
-    **_flag("check_unicast_src unicast_fault_no_peer old_unicast_checksum track_src_ip"),
-    **_flag("use_vmac vmac_xmit_base use_ipvlan"),
-    **_without("use_vmac_addr", "a virtual MAC for single addresses is not made: use_vmac for the whole instance is"),
-    **_value("garp_master_delay garp_master_repeat garp_master_refresh garp_master_refresh_repeat"),
-    **_value("garp_lower_prio_delay garp_lower_prio_repeat"),
-    **_without("garp_extra_if", "frames leave from the address's own device"),
-    **_flag("dont_track_primary accept no_accept strict_mode skip_check_adv_addr"),
-    **_flag("lower_prio_no_advert higher_prio_send_advert"),
-    **_value("down_timer_adverts"),
-    **_flag("native_ipv6", "the family is known from the addresses; this word decides where they do not"),
-    **_without("promote_secondaries", "addresses are added so that the kernel promotes none"),
-    **_without("linkbeat_use_polling", _LINKBEAT),
-    **_without("vrf", "put the interface into the VRF by the system's own network files"),
-    **_without("kernel_rx_buf_size", _BUFFERS),
-    **_without("debug", "`understudy history` has every decision"),
-    **_value("lvs_sync_daemon_interface", "kept; the IPVS synchronisation is not started yet"),
+    **forgiving("notify_deleted"),
+    **values("notify_master_rx_lower_pri"),
+    **flags("notify_priority_changes smtp_alert"),
+    **values("unicast_src_ip unicast_ttl mcast_src_ip mcast_dst_ip"),
+    **lists("unicast_peer"),
+    **flags("check_unicast_src unicast_fault_no_peer old_unicast_checksum track_src_ip"),
+    **flags("use_vmac vmac_xmit_base use_ipvlan"),
+    **without("use_vmac_addr", "a virtual MAC for single addresses is not made: use_vmac for the whole instance is"),
+    **values("garp_master_delay garp_master_repeat garp_master_refresh garp_master_refresh_repeat"),
+    **values("garp_lower_prio_delay garp_lower_prio_repeat"),
+    **without("garp_extra_if", "frames leave from the address's own device"),
+    **flags("dont_track_primary accept no_accept strict_mode skip_check_adv_addr"),
+    **flags("lower_prio_no_advert higher_prio_send_advert"),
+    **values("down_timer_adverts"),
+    **flags("native_ipv6", "the family is known from the addresses; this word decides where they do not"),
+    **without("promote_secondaries", "addresses are added so that the kernel promotes none"),
+    **without("linkbeat_use_polling", _LINKBEAT),
+    **without("vrf", "put the interface into the VRF by the system's own network files", needs=1),
+    **without("kernel_rx_buf_size", _BUFFERS),
+    **without("debug", "`understudy history` has every decision", needs=1),
+    **values("lvs_sync_daemon_interface", "kept; the IPVS synchronisation is not started yet"),
 }
 
 SYNC_GROUP: Words = {
-    **_list("group track_interface track_script track_process track_file"),
+    **lists("group track_interface track_script track_process track_file"),
     "track_bfd": Keyword(False, _BFD, opens=f"{ITEMS}track_bfd"),
     **NOTIFY,
-    **_flag("notify_priority_changes smtp_alert sync_group_tracking_weight"),
-    **_flag("global_tracking", "old; the tracks of the members count as 2.2.7 has it"),
+    **flags("notify_priority_changes smtp_alert sync_group_tracking_weight"),
+    **flags("global_tracking", "old; the tracks of the members count as 2.2.7 has it"),
 }
 
 SCRIPT: Words = {
-    **_value("script interval timeout weight rise fall user"),
-    **_flag("init_fail"),
+    **forgiving("script"),
+    **values("interval timeout weight rise fall user"),
+    **flags("init_fail"),
 }
 FILE: Words = {
-    **_value("file weight"),
-    **_flag("init_file"),
+    **forgiving("file weight"),
+    **flags("init_file"),
 }
 PROCESS: Words = {
-    **_value("process weight quorum quorum_max delay terminate_delay fork_delay param_match"),
-    **_flag("full_command"),
+    **values("process quorum quorum_max delay terminate_delay fork_delay"),
+    **forgiving("weight param_match"),
+    **flags("full_command"),
 }
-AUTHENTICATION: Words = _value("auth_type auth_pass")
+AUTHENTICATION: Words = values("auth_type auth_pass")
 """Behind ``auth_pass`` stands a secret: no message quotes it."""
 
 CONTEXTS: dict[str, Words] = {
@@ -230,6 +188,7 @@ CONTEXTS: dict[str, Words] = {
     "vrrp_script": SCRIPT,
     "track_file": FILE,
     "vrrp_track_process": PROCESS,
+    **SERVICES,
 }
 """The keywords that a block has, by the name of the block."""
 
@@ -244,7 +203,7 @@ _ELSEWHERE = {
 
 def hint_for(word: str, context: str) -> str:
     """What an unknown keyword was probably meant to be."""
-    known = CONTEXTS.get(context, {})
+    known = CONTEXTS[context]
     if (word, context) in _ELSEWHERE:
         return _ELSEWHERE[word, context]
     if word.lower() in known:

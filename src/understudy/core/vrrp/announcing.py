@@ -83,8 +83,14 @@ def addresses_there(r: Router, now: Instant) -> None:
 
 
 def contest(node: RouterNode, r: Router, now: Instant) -> None:
-    """Another machine may have drawn our clients: draw them back, now and several times within the first second."""
-    if not r.master_here or r.spec.announcing.lower_repeat == 0:
+    """Another machine may have drawn our clients. ``garp_lower_prio_repeat 0`` says that this is not to be answered."""
+    if r.spec.announcing.lower_repeat:
+        draw_back(node, r, now)
+
+
+def draw_back(node: RouterNode, r: Router, now: Instant) -> None:
+    """Announce everything now, and several times within the first second."""
+    if not r.master_here:
         return
     if r.contest_at is not None and now < r.contest_at + CALM:
         return
@@ -92,7 +98,7 @@ def contest(node: RouterNode, r: Router, now: Instant) -> None:
     how = r.spec.announcing
     later = [at for at in r.bursts if at > now + CONTEST[-1]]
     passes = [now + after for after in CONTEST]
-    if how.lower_delay:
+    if how.lower_delay and how.lower_repeat:
         later = [at for at in later if at < now + how.lower_delay]
         passes += [now + how.lower_delay + n * BLOCK for n in range(how.lower_repeat)]
     r.bursts = sorted(passes + later)
@@ -149,8 +155,6 @@ def pump(node: RouterNode, now: Instant) -> None:
                 queue.popleft()
             if gap:
                 lanes.next_at[device] = now + max(PAUSE, gap * len(portion))
-            elif queue and budget <= 0:
-                lanes.next_at[device] = now + PAUSE
     if budget <= 0:
         for device, queue in lanes.queues.items():
             if queue:

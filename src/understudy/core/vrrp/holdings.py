@@ -82,5 +82,6 @@ def address_gone(node: RouterNode, r: Router, address: str, now: Instant) -> Non
     if r.holding.op:
         # The change under way may have passed it already: all of them once more, which costs little.
         items = r.resources
+    r.holding.on = False
     _change(node, r, items, True, why)
-    announcing.contest(node, r, now)
+    announcing.draw_back(node, r, now)

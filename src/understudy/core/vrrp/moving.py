@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import KernelLease, Level
-from ...units import NEVER, Instant, format_duration
+from ...units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, RouterState, SendAdvert, Tell
 from . import announcing, companies, holdings, timing
 from .router import Router
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 EXCUSES = 3
 """So often in a row a router that was late begins Master_Down anew."""
+
+ASSERT_AGAIN: Duration = 20 * MILLISECOND
+"""A master that is taken over from is told again after so long."""
 
 GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
@@ -85,12 +88,19 @@ def rearm(node: RouterNode, r: Router, since: Instant) -> None:
 
 def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> None:
     contested = r.lower_at is not None and now < r.lower_at + r.down_interval
+    # A better router that has not gone first is not there any more.
+    for source in [source for source, other in r.others.items() if r.below(other.priority, source)]:
+        del r.others[source]
+    r.sequence = max(r.sequences.values(), default=-1) + 1
     r.down_at, r.lower_since, r.lower_at = NEVER, None, None
     r.wants = r.goodbye = r.listening = False
     r.excused = 0
     r.master, r.master_priority, r.master_until = "", 0, 0
     r.advert_at = now
     advertise(node, r, now)
+    if contested and r.spec.interval > 2 * ASSERT_AGAIN:
+        # If this one is lost, two are master until the next.
+        r.advert_at = now + ASSERT_AGAIN
     holdings.want(node, r, True, why, now)
     announcing.begin(r, contested)
     _move(node, r, cause, why, now)
@@ -123,6 +133,7 @@ def late(node: RouterNode, r: Router, now: Instant) -> None:
 def unsent(node: RouterNode, r: Router, why: str, now: Instant) -> None:
     """Our newest advertisement has not left: nobody has heard it, so it gives no right."""
     r.count("unsent")
+    node.seldom(r, "unsent", f"an advertisement has not left this machine: {why}", Level.ERROR, now)
     if not r.master_here:
         return
     r.advert_right = r.right_before

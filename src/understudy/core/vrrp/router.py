@@ -44,6 +44,7 @@ class Lives:
     """What a second path says of the master: it goes on at least until ``until``. ``noted``: that was written down."""
 
     until: Instant = 0
+    deaf_until: Instant = 0
     noted: bool = False
 
 

@@ -42,7 +42,6 @@ TRANSITIONS: tuple[tuple[RouterState, Cause, RouterState], ...] = (
     (_BACKUP, Cause.GOODBYE, _MASTER),
     (_BACKUP, Cause.TOGETHER, _MASTER),
     (_BACKUP, Cause.GRANTED, _MASTER),
-    (_BACKUP, Cause.CHANGED, _BACKUP),
     (_BACKUP, Cause.FAULTY, _FAULT),
     (_BACKUP, Cause.STOPPED, _STOP),
     (_MASTER, Cause.BEATEN, _BACKUP),

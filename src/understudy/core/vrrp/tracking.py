@@ -91,6 +91,9 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
         _weigh(track, good, f"{track.name} has no carrier", f"{track.name} has a carrier", found)
         return
     said = known.said.get((track.kind, track.name))
+    if said is not None and not said.counts:
+        found.seen.append((what, f"not asked: {said.text}" if said.text else "not asked"))
+        return
     if said is None:
         found.seen.append((what, "unknown"))
         if track.weight == 0:
@@ -150,7 +153,10 @@ def _priority(node: RouterNode, r: Router, change: int, now: Instant) -> None:
     wanted = r.base if r.base == OWNER else max(LEAST, min(MOST, r.base + change))
     if wanted == r.priority:
         return
-    before, r.priority = r.priority, wanted
+    before, skew = r.priority, r.skew
+    r.priority = wanted
+    if r.backup and not (r.wants or r.goodbye or r.listening):
+        r.down_at += r.skew - skew
     why = f"its priority is {wanted} from now on, not {before}"
     if r.state in (RouterState.BACKUP, RouterState.MASTER):
         node.note(f"{r.name}: {why}", Level.INFO, r.name)
