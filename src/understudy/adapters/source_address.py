@@ -116,7 +116,8 @@ class SourceAddresses:
         there = {own.packed for own in every}
         self.present = frozenset(address for address in self.wanted if pack(address) in there)
         self.known = {
-            place: self._chosen(place, [own for own in every if own.index == indices[place[0]]]) for place in self.places
+            place: self._chosen(place, [own for own in every if own.index == indices[place[0]]])
+            for place in self.places
         }
 
     def _chosen(self, place: Place, here: list[_Own]) -> str:

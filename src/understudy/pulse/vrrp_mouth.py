@@ -76,9 +76,7 @@ class RouterMouth:
         speaker.sequence = (max(speaker.sequence + 1, effect.sequence)) % _SEQUENCES
         taken = False
         for destination in speaker.destinations:
-            data = speaker.encoder.packet(
-                effect.advert, speaker.source, destination, speaker.number, speaker.sequence
-            )
+            data = speaker.encoder.packet(effect.advert, speaker.source, destination, speaker.number, speaker.sequence)
             if speaker.router.family == 4:
                 taken |= self.sockets.send(speaker.device, data, destination)
             else:
