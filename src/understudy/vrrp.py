@@ -87,6 +87,17 @@ class AdvertRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvertUnsent:
+    """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
+
+    Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    """
+
+    router: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceKnown:
     """The address that adverts of this virtual router leave from; "": its device has none, and it can't speak (FAULT)."""
 
@@ -182,7 +193,7 @@ class AnnounceSource:
 
 
 RouterEvent: TypeAlias = (
-    Event | AdvertHeard | AdvertRefused | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
+    Event | AdvertHeard | AdvertRefused | AdvertUnsent | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
 )
 RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 

@@ -265,7 +265,7 @@ class RouterFiles:
     files: tuple[TrackedFile, ...] = ()
     processes: tuple[TrackedProcess, ...] = ()
     settings: RouterGlobals = field(default_factory=RouterGlobals)
-    services: tuple[str, ...] = ()
+    services: tuple[str, ...] = field(default=(), repr=False)
 
     def router(self, name: str) -> VirtualRouter:
         """The one of this name. Raises KeyError."""

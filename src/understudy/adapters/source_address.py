@@ -1,7 +1,7 @@
 """The address of each device that adverts leave from: followed over netlink, so that its loss and return are known at once.
 
-IPv4: the device's primary address; IPv6: its link-local one, once duplicate address detection is over. Virtual addresses are never
-the source: with one of them as its only address a device has none. As long as the one that was chosen is there, it stays.
+IPv4: the device's primary address; IPv6: its link-local one, once duplicate address detection is over. Virtual addresses are
+never the source: with one of them as its only address a device has none. As long as the one that was chosen is there, it stays.
 """
 
 from __future__ import annotations

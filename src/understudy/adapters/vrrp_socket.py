@@ -1,8 +1,9 @@
 """The sockets of virtual routers: adverts out of and into devices, by multicast and unicast, IPv4 and IPv6. Parses nothing.
 
-However many virtual routers there are, each device has one receiving socket for each family (IP protocol 112), one more where any
-router of the device signs with AH (protocol 51), and one for sending over IPv4. Over IPv4 the whole packet is ours (IP_HDRINCL), so
-that identification and AH are; over IPv6 the kernel writes the header, and source and hop limit go along with each packet.
+However many virtual routers there are, each device has one receiving socket for each family (IP protocol 112), one more where
+any router of the device signs with AH (protocol 51), and one for sending over IPv4. Over IPv4 the whole packet is ours
+(IP_HDRINCL), so that identification and AH are; over IPv6 the kernel writes the header, and source and hop limit go along with
+each packet.
 
 All are bound to their device: an advert never leaves, or is taken, by another way than the configuration says. What this machine
 multicasts does not come back to it. As in ``udp.py`` nothing waits and nothing raises once it is open, a device that is not there

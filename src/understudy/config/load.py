@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,9 +27,19 @@ from .validate import read
 if TYPE_CHECKING:
     from .heartbeat import Texts
     from .heartbeat_copy import HeartbeatCopy
+    from .keepalived import KeepalivedReading
+    from .keepalived_expand import Source
 
 COPY_MARK = "# What this node runs with: Heartbeat's files"
 """How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
+
+KEEPALIVED = "keepalived.conf"
+"""The file of the folder /etc/keepalived."""
+
+_KEEPALIVED_LINE = re.compile(
+    rb"^\s*(?:@\S+\s+)?(?:global_defs|vrrp_instance|vrrp_sync_group|vrrp_script|virtual_server|include\w?)(?![\w.]|\s*=)",
+    re.MULTILINE,
+)
 
 MOST_BYTES = 1_000_000
 """A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
@@ -98,6 +109,69 @@ def load_heartbeat(path: str) -> HeartbeatCopy:
     if isinstance(copy, Problem):
         raise ConfigError([copy])
     return copy
+
+
+def load_keepalived(path: str, config_id: str = "", node: str = "") -> Cluster:
+    """The Cluster of a keepalived.conf; its ``routers`` has everything. Raises ConfigError with all errors.
+
+    ``path``: the file, or the folder that has it. ``config_id``: keepalived's ``-i``. ``node``: this machine. Both default to
+    the host name, the first up to its first dot.
+    """
+    from .keepalived_cluster import cluster_of
+
+    reading = examine_keepalived(path, config_id)
+    if reading.files is None:
+        raise ConfigError([problem for problem in reading.problems if problem.severity == "error"])
+    return cluster_of(reading.files, os.path.abspath(reading.sources[0]), node or os.uname().nodename)
+
+
+def examine_keepalived(path: str, config_id: str = "") -> KeepalivedReading:
+    """A keepalived.conf and all that it includes, with every problem. ``path``: the file, or the folder that has it."""
+    from .keepalived import read_keepalived
+
+    file = os.path.join(path, KEEPALIVED) if os.path.isdir(path) else path
+    folder = os.path.dirname(os.path.abspath(file))
+    reading = read_keepalived(_source(file), _included, config_id or os.uname().nodename.partition(".")[0], folder)
+    found = _read_file(file)
+    if isinstance(found, Problem) or not found[1] & 0o022:
+        return reading
+    text = f"the file may be changed by others (mode {found[1]:04o})"
+    hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {file}"
+    return replace(reading, problems=(*reading.problems, Problem(file, 0, 0, text, hint, "warning")))
+
+
+def is_keepalived(path: str) -> bool:
+    """Whether this is a keepalived.conf, or a folder that has one, by its name and by what stands in it."""
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, KEEPALIVED)) and not os.path.exists(os.path.join(path, "ha.cf"))
+    found = _read_file(path)
+    if isinstance(found, Problem) or path.endswith(".toml"):
+        return False
+    return os.path.basename(path) == KEEPALIVED or _KEEPALIVED_LINE.search(found[0]) is not None
+
+
+def _source(path: str) -> Source:
+    from .keepalived_expand import Source
+
+    found = _read_file(path)
+    if isinstance(found, Problem):
+        return Source(path, problem=found.text.removeprefix("cannot read the file: "))
+    return Source(path, found[0].decode("utf-8", "replace").removeprefix("\ufeff"))
+
+
+def _included(pattern: str, base: str) -> tuple[Source, ...]:
+    """The files behind ``include``, in the order of their names; patterns are relative to the file that has the line."""
+    import glob
+
+    from .keepalived_expand import braces
+
+    folder = os.path.dirname(os.path.abspath(base))
+    found: dict[str, None] = {}
+    for each in braces(pattern):
+        whole = os.path.join(folder, each)
+        names = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole] * os.path.lexists(whole)
+        found |= dict.fromkeys(name for name in names if not os.path.isdir(name))
+    return tuple(_source(name) for name in found)
 
 
 def _heartbeat_copy(text: str, path: str) -> HeartbeatCopy | Problem:

@@ -72,6 +72,10 @@ def _live(arguments: Arguments, guards: Guards, trial: bool) -> int:
         from .assemble_old import run  # only here: the native protocol needs none of it
 
         return run(arguments, cluster, guards)
+    if cluster.routers is not None:
+        from .assemble_vrrp import run as run_routers
+
+        return run_routers(arguments, cluster, guards)
     former = former_copy(arguments.runtime_dir, load)
     if former is not None and not one_step(former, cluster):
         former = None

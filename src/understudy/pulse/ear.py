@@ -14,6 +14,7 @@ from ..events import Received
 from ..messages import Message
 from ..old_pair import OldEvent
 from ..units import SECOND, Duration, Instant
+from ..vrrp import RouterEvent
 from ..wire.native import Opener, agreed_version
 from ..wire.reject import Reject
 from .mouth import Mouth
@@ -25,11 +26,11 @@ class Ear(Protocol):
 
     @property
     def rejected(self) -> dict[str, int]: ...
-    def hear(self, datagram: Datagram, now: Instant) -> Sequence[OldEvent]:
+    def hear(self, datagram: Datagram, now: Instant) -> Sequence[OldEvent | RouterEvent]:
         """What ``datagram`` says, in order; ``now`` was read after it was received."""
         ...
 
-    def tidings(self, now: Instant, mouth: Mouth) -> Sequence[OldEvent]:
+    def tidings(self, now: Instant, mouth: Mouth) -> Sequence[OldEvent | RouterEvent]:
         """Once a second: what the core should know of this machine, and the mouth of what was heard."""
         ...
 

@@ -31,6 +31,9 @@ class KernelSide:
     Raises OSError only when the kernel has no NETLINK_ROUTE.
     """
 
+    devices: tuple[str, ...] = ()
+    """Whose carriers matter beside those of the addresses."""
+
     def __init__(self, cluster: Cluster) -> None:
         self._gone: list[AddressGone | LinkChanged] = []
         self._repairs = 0
@@ -46,18 +49,21 @@ class KernelSide:
         if cluster.groups:
             self._leases, missing = open_leases(cluster, self._book)
             self._given += missing
-        self._monitor = AddressMonitor(self._book)
+        self._monitor = AddressMonitor(self._book, self.devices)
         self._announcer: Announcer | None = None
         self._listener: Listener | None = None
         self._unsent = ""
         try:
-            self._announcer = Announcer(addresses, neighbour.announcement, neighbour.probe)
+            self._announcer = Announcer(addresses, self._announcement, neighbour.probe)
             self._listener = Listener(addresses, neighbour.claim)
         except OSError as error:
             self._given += (
                 f"no packet sockets ({error.strerror}): neighbours learn of a take-over late and rivals are not seen;"
                 " run as root or give CAP_NET_RAW",
             )
+
+    def _announcement(self, mac: bytes, address: str, router: bool = False) -> bytes:
+        return neighbour.announcement(mac, address, router)
 
     def follow(self, cluster: Cluster) -> None:
         """These are the groups from now on; a few milliseconds. What is on its device stays there, and leases go on.

@@ -35,6 +35,7 @@ from ..events import AddressGone, LinkChanged, RivalSeen, ShutdownAsked, Stalled
 from ..old_pair import ManagerSays, OldEffect, OldEvent
 from ..snapshot import Snapshot
 from ..units import MILLISECOND, SECOND, Duration, Instant
+from ..vrrp import RouterEffect, RouterEvent, SourceKnown
 from . import report
 from .ear import Ear
 from .keys import Rekeyer
@@ -49,6 +50,7 @@ from .trial import Trial
 
 if TYPE_CHECKING:
     from .old_reload import OldReloader
+    from .vrrp_reload import RouterReloader
 
 MEND_INTERVAL: Duration = SECOND
 """How often what could not be opened is tried again."""
@@ -66,9 +68,12 @@ EXIT_BUG = 70
 
 
 class Core(Protocol):
-    """``core.node.Node``, ``core.heartbeat3.node.OldNode``, or a stand-in of a test. Each hears what its own protocol says."""
+    """``core.node.Node``, ``core.heartbeat3.node.OldNode``, ``core.vrrp.node.RouterNode``, or a stand-in of a test.
 
-    def handle(self, event: Any, now: Instant) -> Sequence[OldEffect]: ...
+    Each hears what its own protocol says.
+    """
+
+    def handle(self, event: Any, now: Instant) -> Sequence[OldEffect | RouterEffect]: ...
     def next_deadline(self) -> Instant: ...
     def snapshot(self, now: Instant) -> Snapshot: ...
 
@@ -80,7 +85,7 @@ class News(Protocol):
     def descriptors(self) -> tuple[int, ...]: ...
     @property
     def warnings(self) -> tuple[str, ...]: ...
-    def facts(self) -> list[AddressGone | LinkChanged]: ...
+    def facts(self) -> Sequence[AddressGone | LinkChanged | SourceKnown]: ...
     def claims(self) -> list[tuple[RivalSeen, bool]]: ...
     def mend(self) -> None: ...
 
@@ -111,7 +116,7 @@ class Loop:
     timer: Timer
     clock: Callable[[], Instant]
     dead_time: Duration
-    reloader: Reloader | OldReloader | None = None
+    reloader: Reloader | OldReloader | RouterReloader | None = None
     rekeyer: Rekeyer | None = None
     trial: Trial | None = None
     know: Callable[[Mapping[str, str]], None] = lambda _: None
@@ -133,7 +138,7 @@ class Loop:
     _mend_due: Instant = 0
     _idle_timers: int = 0
 
-    def run(self, started: OldEvent, crash_file: str, settle_in: Callable[[], None] | None = None) -> int:
+    def run(self, started: OldEvent | RouterEvent, crash_file: str, settle_in: Callable[[], None] | None = None) -> int:
         """Until a clean stop (0) or a bug of ours (70). ``crash_file`` is where the recorder goes then.
 
         ``settle_in`` is called once after the first heartbeats are out: for what takes milliseconds and can wait.
@@ -304,7 +309,7 @@ class Loop:
             self.reloader.settle(self.performer, self.manager)
             self.watch_all()
 
-    def _tell(self, event: OldEvent, now: Instant) -> None:
+    def _tell(self, event: OldEvent | RouterEvent, now: Instant) -> None:
         self.recorder.told(now, event)
         effects = self.core.handle(event, now)
         self.recorder.wished(effects)

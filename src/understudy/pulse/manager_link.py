@@ -95,16 +95,7 @@ def understand(packet: Packet) -> Said | None:
             case "resource_failed":
                 return ResourceFailed(_text(packet["group"]), _text(packet["resource"]), _text(packet.get("text", "")))
             case "admin":
-                return AdminRequest(
-                    _number(packet["op"]),
-                    _text(packet["verb"]),
-                    _text(packet.get("group") or ""),
-                    _text(packet.get("node") or ""),
-                    _text(packet.get("by") or ""),
-                    _text(packet.get("reason") or ""),
-                    _number(packet.get("wall_clock_ms") or 0),
-                    max(0, _number(packet.get("span_ns") or 0)),
-                )
+                return _request(packet)
             case "pings":
                 return PingsSeen(tuple(_text(item) for item in packet["answering"]))
             case "hours":
@@ -133,14 +124,7 @@ def understand(packet: Packet) -> Said | None:
             case "hosts":
                 return HostsKnown(tuple((_text(name), _address(_text(address))) for name, address in packet["hosts"]))
             case "track":
-                return TrackSaid(
-                    _text(packet["track"]),
-                    _text(packet["name"]),
-                    packet["good"] is True,
-                    _number(packet.get("value") or 0),
-                    _text(packet.get("text") or ""),
-                    packet.get("counts") is not False,
-                )
+                return _track(packet)
             case "dump":
                 return DumpWanted(packet.get("id"))
             case "reload":
@@ -150,6 +134,30 @@ def understand(packet: Packet) -> Said | None:
     except (KeyError, TypeError, ValueError):
         return None
     return None
+
+
+def _request(packet: Packet) -> AdminRequest:
+    return AdminRequest(
+        _number(packet["op"]),
+        _text(packet["verb"]),
+        _text(packet.get("group") or ""),
+        _text(packet.get("node") or ""),
+        _text(packet.get("by") or ""),
+        _text(packet.get("reason") or ""),
+        _number(packet.get("wall_clock_ms") or 0),
+        max(0, _number(packet.get("span_ns") or 0)),
+    )
+
+
+def _track(packet: Packet) -> TrackSaid:
+    return TrackSaid(
+        _text(packet["track"]),
+        _text(packet["name"]),
+        packet["good"] is True,
+        _number(packet.get("value") or 0),
+        _text(packet.get("text") or ""),
+        packet.get("counts") is not False,
+    )
 
 
 def _text(value: object) -> str:

@@ -38,6 +38,7 @@ from ..events import Event, Finished, LeaseRefused, Outcome
 from ..model import AddressResource
 from ..old_pair import ChangeOver, OldEffect, RememberGeneration, SendOld
 from ..units import MILLISECOND, NEVER, Duration, Instant
+from ..vrrp import AdvertUnsent, AnnounceSource, RouterEffect, RouterEvent, SendAdvert, Tell
 from .guard import Guard, no_guard
 from .manager_link import ManagerLink
 from .mouth import Mouth
@@ -81,6 +82,16 @@ class Kernel(Protocol):
     def defend(self, address: str) -> None: ...
     def hold(self, group: str, left: Duration) -> str | None: ...
     def end(self, group: str) -> str | None: ...
+
+
+class Adverts(Protocol):
+    """What speaks for virtual routers; ``pulse.vrrp_mouth`` has the real one. Nothing here waits or raises."""
+
+    def advertise(self, effect: SendAdvert) -> str:
+        """ "" or why nobody can have heard it."""
+        ...
+
+    def announce_source(self, effect: AnnounceSource) -> None: ...
 
 
 @dataclass(slots=True)
@@ -132,10 +143,11 @@ class Performer:
     clock: Callable[[], Instant]
     groups: Mapping[str, str] = field(default_factory=dict)
     guard: Guard = field(default_factory=no_guard)
+    adverts: Adverts | None = None
     unannounced: int = 0
     said: int = 0
     """The counter of the last datagram before the effects that are being performed."""
-    results: deque[Event] = field(default_factory=deque)
+    results: deque[Event | RouterEvent] = field(default_factory=deque)
     quit: str | None = None
     anew: bool = False
     """This process is to begin anew, with the other protocol: nothing is stopped, and nothing is taken back from the kernel."""
@@ -143,6 +155,8 @@ class Performer:
     """The core has said that nothing of the former configuration is left."""
     lease_troubles: dict[str, str] = field(default_factory=dict)
     _held: dict[str, Instant] = field(default_factory=dict)
+    _unsent: set[str] = field(default_factory=set)
+    """Virtual routers whose newest advertisement did not leave: their leases are not renewed for it."""
     _defended: dict[str, Instant] = field(default_factory=dict)
     _batches: deque[_Changing | _Announcing] = field(default_factory=deque)
     _probes: list[_Probe] = field(default_factory=list)
@@ -157,8 +171,15 @@ class Performer:
         probes = min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
         return min(probes, self.mouth.next_deadline())
 
-    def perform(self, effect: OldEffect, now: Instant) -> None:
+    def perform(self, effect: OldEffect | RouterEffect, now: Instant) -> None:
         match effect:
+            case SendAdvert():
+                self._advertise(effect)
+            case AnnounceSource():
+                if self.adverts is not None:
+                    self.adverts.announce_source(effect)
+            case Tell():
+                self.manager.tell(effect)
             case Send() | SendOld():
                 self.mouth.send(effect)
             case KernelLease():
@@ -244,7 +265,17 @@ class Performer:
         if result is not None:
             self.results.append(result)
 
+    def _advertise(self, effect: SendAdvert) -> None:
+        why = "nothing speaks for it" if self.adverts is None else self.adverts.advertise(effect)
+        if not why:
+            self._unsent.discard(effect.router)
+            return
+        self._unsent.add(effect.router)
+        self.results.append(AdvertUnsent(effect.router, why))
+
     def _lease(self, effect: KernelLease, now: Instant) -> None:
+        if effect.until is not None and effect.group in self._unsent:
+            return
         self._held[effect.group] = effect.until or 0
         refusal = self.kernel.end(effect.group) if effect.until is None else self._hold(effect.group, effect.until)
         before = self.lease_troubles.get(effect.group)

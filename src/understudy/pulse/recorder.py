@@ -16,11 +16,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from .. import __version__
 from ..old_pair import OldEffect, OldEvent
 from ..plain import plain
 from ..units import Instant
+from ..vrrp import RouterEffect, RouterEvent
+
+Told: TypeAlias = OldEvent | RouterEvent
+Wished: TypeAlias = OldEffect | RouterEffect
 
 ENTRIES = 4096
 """About two minutes of a three-node cluster at five heartbeats a second, in some megabytes; at least half of them are there."""
@@ -40,7 +45,7 @@ class _Part:
     """Half of the ring, and the core before its first entry."""
 
     core: bytes = b""
-    entries: list[tuple[Instant, OldEvent, Sequence[OldEffect] | None]] = field(default_factory=list)
+    entries: list[tuple[Instant, Told, Sequence[Wished] | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class Recorder:
     _older: _Part | None = None
     _newer: _Part = field(default_factory=lambda: _Part())
 
-    def told(self, now: Instant, event: OldEvent) -> None:
+    def told(self, now: Instant, event: Told) -> None:
         """The core is about to be told ``event``."""
         part = self._newer
         if len(part.entries) >= self.entries // 2:
@@ -67,7 +72,7 @@ class Recorder:
                 part.core = self.save()
         part.entries.append((now, event, None))
 
-    def wished(self, effects: Sequence[OldEffect]) -> None:
+    def wished(self, effects: Sequence[Wished]) -> None:
         """What the core answered. Not called when it failed inside: then its last entry stays without."""
         now, event, _ = self._newer.entries[-1]
         self._newer.entries[-1] = (now, event, effects)
@@ -77,9 +82,7 @@ class Recorder:
         parts = (self._newer,) if self._older is None else (self._older, self._newer)
         return self._format(parts[0].core, [entry for part in parts for entry in part.entries])
 
-    def _format(
-        self, core: bytes, entries: list[tuple[Instant, OldEvent, Sequence[OldEffect] | None]]
-    ) -> Iterator[str]:
+    def _format(self, core: bytes, entries: list[tuple[Instant, Told, Sequence[Wished] | None]]) -> Iterator[str]:
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         yield json.dumps({"recording": FORMAT, "version": __version__, "python": python, "node": self.node})
         text = base64.b64encode(core).decode("ascii")
@@ -118,6 +121,6 @@ def earlier_crashes(path: str) -> list[str]:
     return sorted((item for item in found if item != path), key=os.path.getmtime, reverse=True)
 
 
-def line(now: Instant, event: OldEvent, effects: Sequence[OldEffect] | None) -> str:
+def line(now: Instant, event: Told, effects: Sequence[Wished] | None) -> str:
     wished = None if effects is None else [plain(effect) for effect in effects]
     return json.dumps({"at": now, "event": plain(event), "effects": wished})

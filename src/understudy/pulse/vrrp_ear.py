@@ -1,7 +1,7 @@
 """The ear of virtual routers: packets of their devices as events for the core; what is refused is counted by its reason.
 
-A packet is for the router with its VRID, family and device. Where a VRID is used twice on one device, by unicast with other peers,
-it is for the router that knows the sender.
+A packet is for the router with its VRID, family and device. Where a VRID is used twice on one device, by unicast with other
+peers, it is for the router that knows the sender.
 """
 
 from __future__ import annotations

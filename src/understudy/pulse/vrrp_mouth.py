@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from ..adapters.udp import boot_clock
 from ..adapters.vrrp_socket import RouterSockets
+from ..effects import Send
 from ..model import AddressResource
+from ..old_pair import SendOld
 from ..units import NEVER, SECOND, Instant
 from ..vrrp import AnnounceSource, SendAdvert
 from ..vrrp_files import VirtualRouter
@@ -90,7 +92,7 @@ class RouterMouth:
             prefix = 32 if speaker.router.family == 4 else 128
             self.announce((AddressResource(speaker.source, speaker.source, prefix, speaker.device),))
 
-    def send(self, effect: object) -> None:
+    def send(self, effect: Send | SendOld) -> None:
         """Nothing else is said in this protocol."""
 
     def agree(self, version: int) -> None:

@@ -1,0 +1,162 @@
+"""Lines, words, quotes and comments of keepalived.conf, as 2.2.7 was seen to read them; every character keeps its place.
+
+Two ways to split a line exist there. Most keywords know double quotes only, without escapes, and a quote begins a new word.
+Commands know both kinds of quotes, join adjacent pieces, and take the escapes of C. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .heartbeat_lines import Word
+from .tree import Place
+
+BLANKS = " \t\r\v\f"
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "e": "\x1b", "E": "\x1b"}
+_OCTAL = "01234567"
+_HEXADECIMAL = "0123456789abcdefABCDEF"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Part of a line. ``columns``: where each character stood; what a definition put in stands where its ``$`` was."""
+
+    chars: str = field(repr=False)  # it may be a password
+    columns: Sequence[int] = field(repr=False)
+    line: int
+    file: str
+
+    def cut(self, start: int, end: int | None = None) -> Text:
+        return Text(self.chars[start:end], self.columns[start:end], self.line, self.file)
+
+    def stripped(self) -> Text:
+        """Without blanks around it."""
+        start = len(self.chars) - len(self.chars.lstrip(BLANKS))
+        return self.cut(start, max(start, len(self.chars.rstrip(BLANKS))))
+
+    def place(self, index: int = 0) -> Place:
+        if index < len(self.columns):
+            return Place(self.line, self.columns[index], self.file)
+        return Place(self.line, self.columns[-1] + 1 if self.columns else 1, self.file)
+
+    def put(self, start: int, end: int, chars: str) -> Text:
+        """With other characters in the place of those from ``start`` to ``end``."""
+        column = self.columns[start] if start < len(self.columns) else 1
+        columns = [*self.columns[:start], *[column] * len(chars), *self.columns[end:]]
+        return Text(self.chars[:start] + chars + self.chars[end:], columns, self.line, self.file)
+
+
+def lines_of(text: str, file: str) -> Iterator[Text]:
+    """The lines of a file; CR before the newline does not count, the last newline may be missing."""
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")
+        yield Text(line, range(1, len(line) + 1), number, file)
+
+
+def without_comment(text: Text) -> Text:
+    """``#`` and ``!`` begin a comment anywhere but between double quotes."""
+    quoted = False
+    for index, character in enumerate(text.chars):
+        if character == '"' and not (quoted and text.chars[index - 1] == "\\"):
+            quoted = not quoted
+        elif character in "#!" and not quoted:
+            return text.cut(0, index)
+    return text
+
+
+def pieces(text: Text) -> Iterator[Text]:
+    """The line cut at its braces, each brace a piece of its own; those between quotes and of ``${NAME}`` do not count."""
+    start, quoted, named = 0, False, False
+    for index, character in enumerate(text.chars):
+        if character == '"':
+            quoted = not quoted
+        elif quoted or character not in "{}":
+            continue
+        elif character == "{" and text.chars[index - 1 : index] == "$":
+            named = True
+        elif character == "}" and named:
+            named = False
+        else:
+            yield from _filled(text.cut(start, index))
+            yield text.cut(index, index + 1)
+            start = index + 1
+    yield from _filled(text.cut(start))
+
+
+def _filled(text: Text) -> Iterator[Text]:
+    inner = text.stripped()
+    if inner.chars:
+        yield inner
+
+
+def plain_words(text: Text) -> list[Word] | None:
+    """The words as most keywords take them; None when a quote is not closed."""
+    words: list[Word] = []
+    index, chars = 0, text.chars
+    while index < len(chars):
+        if chars[index] in BLANKS:
+            index += 1
+        elif chars[index] == '"':
+            end = chars.find('"', index + 1)
+            if end < 0:
+                return None
+            words.append(Word(chars[index + 1 : end], text.place(index)))
+            index = end + 1
+        else:
+            end = index
+            while end < len(chars) and chars[end] not in f'{BLANKS}"':
+                end += 1
+            words.append(Word(chars[index:end], text.place(index)))
+            index = end
+    return words
+
+
+def command_words(text: Text) -> list[Word]:
+    """The words as commands take them. A quote that is not closed ends with the line."""
+    words: list[Word] = []
+    index, chars = 0, text.chars
+    while index < len(chars):
+        if chars[index] in BLANKS:
+            index += 1
+            continue
+        first, made, quote = index, "", ""
+        while index < len(chars) and (quote or chars[index] not in BLANKS):
+            character = chars[index]
+            if character == "\\" and index + 1 < len(chars):
+                character, index = _escape(chars, index + 1)
+                made += character
+                continue
+            index += 1
+            if quote and character == quote:
+                quote = ""
+            elif not quote and character in "\"'":
+                quote = character
+            else:
+                made += character
+        words.append(Word(made, text.place(first)))
+    return words
+
+
+def arguments_of(word: Word) -> list[Word]:
+    """A command in one word, split again in the same way."""
+    start = word.place.column
+    return command_words(Text(word.text, range(start, start + len(word.text)), word.place.line, word.place.file))
+
+
+def _escape(chars: str, index: int) -> tuple[str, int]:
+    """What stands behind a backslash, and where it ends."""
+    character = chars[index]
+    if character in _ESCAPES:
+        return _ESCAPES[character], index + 1
+    if character == "x" and index + 1 < len(chars) and chars[index + 1] in _HEXADECIMAL:
+        end = index + 2 + (chars[index + 2 : index + 3] in _HEXADECIMAL and index + 2 < len(chars))
+        return chr(int(chars[index + 1 : end], 16)), end
+    if character in _OCTAL:
+        end = index + 1
+        while end < min(index + 3, len(chars)) and chars[end] in _OCTAL:
+            end += 1
+        return chr(int(chars[index:end], 8) & 0xFF), end
+    if character == "c" and index + 1 < len(chars) and "@" <= chars[index + 1].upper() <= "_":
+        return chr(ord(chars[index + 1].upper()) ^ 0x40), index + 2
+    return character, index + 1

@@ -1,0 +1,174 @@
+"""Lines of keepalived.conf as statements in blocks, taken apart by its keywords as keepalived does it.
+
+Whether a brace opens a block depends on the keyword before it. Behind an unknown keyword it does not: its lines are then read as
+lines of the block around it, and its closing brace ends that one. This was seen with 2.2.7, and is warned of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .heartbeat_lines import Word
+from .keepalived_keyword import ITEMS, Keyword
+from .keepalived_text import Text, pieces, plain_words
+from .keepalived_words import CONTEXTS, hint_for
+from .report import Report
+from .tree import Place
+
+
+@dataclass(slots=True)
+class Statement:
+    """A line: its words as plain keywords take them, the whole of it for commands, and its block if it has one.
+
+    ``within``: the context whose keyword the first word is; ``ITEMS`` for a line that is an item of a list.
+    """
+
+    words: tuple[Word, ...]
+    text: Text
+    within: str
+    block: list[Statement] | None = None
+    keyword: Keyword | None = None
+    lines: list[Text] = field(default_factory=list)
+    """Everything in the block, as it was read."""
+
+    @property
+    def name(self) -> str:
+        return self.words[0].text
+
+    @property
+    def place(self) -> Place:
+        return self.words[0].place
+
+    def value(self, index: int = 1) -> Word | None:
+        """The word behind the keyword, None when there is none."""
+        return self.words[index] if len(self.words) > index else None
+
+    def inner(self, name: str) -> Iterator[Statement]:
+        return (item for item in self.block or () if item.name == name)
+
+
+SECRETIVE = ("authentication", "SSL")
+"""Contexts in which a password stands."""
+
+
+def read_tree(report: Report, lines: Iterator[Text]) -> list[Statement]:
+    """All statements at the top of the file, problems reported."""
+    stream = (piece for line in lines for piece in pieces(line))
+    reader = _Reader(report, stream)
+    statements: list[Statement] = []
+    while not reader.at_end:
+        reader.block("top", statements, [])
+        if not reader.at_end:
+            reader.extra()
+    return statements
+
+
+class _Reader:
+    def __init__(self, report: Report, stream: Iterator[Text]) -> None:
+        self._report = report
+        self._stream = stream
+        self._next: Text | None = next(stream, None)
+        self._last = Place()
+
+    @property
+    def at_end(self) -> bool:
+        return self._next is None
+
+    def _take(self) -> Text | None:
+        taken = self._next
+        if taken is not None:
+            self._last = taken.place()
+            self._next = next(self._stream, None)
+        return taken
+
+    def extra(self) -> None:
+        """A closing brace that closes nothing."""
+        hint = "It may be the end of a block whose keyword is unknown, or of one that ended too early above."
+        self._report.warning(self._last, 'a "}" that closes nothing', hint)
+
+    def block(self, context: str, into: list[Statement], lines: list[Text]) -> bool:
+        """Read to the closing brace, which is taken; False when the file ends first."""
+        while (piece := self._take()) is not None:
+            lines.append(piece)
+            if piece.chars == "}":
+                return True
+            if piece.chars == "{":
+                self._report.warning(
+                    piece.place(), 'a "{" where no block begins; keepalived ignores it', "Take it away."
+                )
+                continue
+            statement = self._statement(piece, context)
+            if statement is None:
+                continue
+            if statement.keyword is not None and statement.keyword.opens:
+                self._open(statement)
+                lines += statement.lines
+            if statement.keyword is None or self._is_whole(statement, statement.keyword):
+                into.append(statement)
+        return False
+
+    def _statement(self, piece: Text, context: str) -> Statement | None:
+        words = plain_words(piece)
+        if words is None:
+            cut = piece.chars.rfind('"')
+            self._report.warning(piece.place(cut), "a quotation mark that is not closed", "Close it on the same line.")
+            words = plain_words(piece.cut(0, cut))
+        if not words or not words[0].text:
+            return None
+        if context.startswith(ITEMS):
+            return Statement(tuple(words), piece, context)
+        keyword = CONTEXTS[context].get(words[0].text)
+        if keyword is None:
+            self._unknown(words[0], context)
+            return None
+        return Statement(tuple(words), piece, context, keyword=keyword)
+
+    def _is_whole(self, statement: Statement, keyword: Keyword) -> bool:
+        """Whether it has what keepalived wants behind the keyword, in letters that can be read."""
+        name = statement.name
+        if len(statement.words) <= keyword.needs:
+            text = f'"{name}" lacks its value'
+            if keyword.forgiven:
+                self._report.warning(statement.place, f"{text}; keepalived ignores it", "")
+                return False
+            self._report.error(statement.place, text, "keepalived does not start with such a line.")
+            return False
+        if any("\ufffd" in word.text for word in statement.words):
+            hint = "Write it in plain letters or in UTF-8; comments may be in any encoding."
+            self._report.error(statement.place, f'the value of "{name}" is not UTF-8 text', hint)
+            return False
+        if not keyword.done:
+            self._report.warning(statement.place, f'"{name}" has no effect: {keyword.note}', "")
+        return True
+
+    def _unknown(self, word: Word, context: str) -> None:
+        hint = hint_for(word.text, context)
+        # Where passwords stand, what is no keyword may be one.
+        shown = "" if context in SECRETIVE and not hint else f' "{_shown(word.text)}"'
+        text = f"unknown keyword{shown}{_where(context)}; keepalived ignores it"
+        if self._next is not None and self._next.chars == "{":
+            self._take()
+            more = "Its lines are read as if they stood outside of it, and its closing brace ends the block around it."
+            hint = f"{hint} {more}".strip()
+        self._report.warning(word.place, text, hint)
+
+    def _open(self, statement: Statement) -> None:
+        statement.block = []
+        opens = statement.keyword.opens if statement.keyword is not None else ""
+        if self._next is None or self._next.chars != "{":
+            hint = "keepalived says so, and reads on as if it were there."
+            self._report.warning(statement.place, f'a "{{" is missing behind {statement.name}', hint)
+        else:
+            self._take()
+        if not self.block(opens, statement.block, statement.lines):
+            text = f'the block "{statement.name}" is not closed before the file ends'
+            self._report.warning(statement.place, text, 'A "}" is missing somewhere below.')
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _where(context: str) -> str:
+    return "" if context == "top" else f" in {context}"

@@ -1,0 +1,258 @@
+"""What other routers say: the checks of an advertisement, and what follows from it (RFC 9568 sections 6.4.2, 6.4.3 and 7.1).
+
+Unlike keepalived's, our own advertisements keep their pace whatever is heard: there, anything that arrives for the VRID, even
+with a wrong password, puts off the next advertisement, so that of two masters who refuse each other one falls silent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...effects import Level
+from ...units import SECOND, Duration, Instant, format_duration
+from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
+from . import announcing, companies, moving
+from .router import Other, Router
+from .states import Cause
+
+if TYPE_CHECKING:
+    from .node import RouterNode
+
+NOTED_EVERY: Duration = 600 * SECOND
+"""The same about the same stranger is written down so often at most."""
+
+MOST_OTHERS = 16
+"""Routers of one VRID that are remembered."""
+
+
+def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """An advertisement whose form, checksum and password are right."""
+    refusal = _refusal(r, event)
+    if refusal:
+        refused(node, r, AdvertRefused(r.name, refusal, event.source, event.arrival, event.mac), now)
+        return
+    r.count("heard")
+    if moving.lapsed(node, r, now):
+        pass  # it hears this as a backup
+    before = r.others.get(event.source)
+    if event.advert.priority == GOODBYE:
+        r.others.pop(event.source, None)
+        r.count("goodbyes_heard")
+    else:
+        _remember(r, event, before)
+    if r.state is RouterState.BACKUP:
+        _as_backup(node, r, event, now)
+    elif r.state is RouterState.MASTER:
+        _as_master(node, r, event, now)
+
+
+def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> None:
+    """Something for our VRID was not taken: who sent it is named, seldom."""
+    r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
+    text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
+    seldom(node, r, f"{event.source} {event.why}", text, Level.WARNING, now)
+
+
+def seldom(node: RouterNode, r: Router, key: str, text: str, level: Level, now: Instant) -> None:
+    """Note it, unless it was noted lately."""
+    if now < r.noted.get(key, 0):
+        return
+    if len(r.noted) > 4 * MOST_OTHERS:
+        r.noted.clear()
+    r.noted[key] = now + NOTED_EVERY
+    node.note(f"{r.name}: {text}", level, r.name)
+
+
+def _who(source: str, mac: str) -> str:
+    return f"{source} ({mac})" if mac else source
+
+
+def _refusal(r: Router, event: AdvertHeard) -> str:
+    """Why this advertisement is none for us, or "" (RFC 9568 section 7.1, RFC 3768 section 7.1)."""
+    spec, advert = r.spec, event.advert
+    if event.source == r.source:
+        return "it has our own address"
+    if advert.version != spec.version:
+        return f"it is of version {advert.version}, and ours of version {spec.version}"
+    if advert.vrid != spec.vrid:
+        return f"it is for VRID {advert.vrid}"
+    if spec.version == 2 and advert.interval != spec.interval:
+        theirs, ours = format_duration(advert.interval), format_duration(spec.interval)
+        return f"its interval is {theirs}, and ours {ours}; in version 2 they must be the same"
+    if spec.check_source and spec.peers and event.source not in {peer.address for peer in spec.peers}:
+        return "its sender is none of our unicast peers"
+    if event.sequence and advert.auth is AuthType.AH:
+        if event.sequence <= r.sequences.get(event.source, 0):
+            return "its sequence number is not newer than the last one: a copy, or somebody plays it back"
+        r.sequences[event.source] = event.sequence
+    return _other_addresses(r, event)
+
+
+def _other_addresses(r: Router, event: AdvertHeard) -> str:
+    """keepalived's rule: as many as ours, and each of ours is among them, in any order."""
+    spec, theirs = r.spec, event.advert.addresses
+    if spec.skip_check_addresses and r.checked == (event.source, theirs):
+        return ""
+    if len(theirs) != len(spec.advertised):
+        return f"it names {len(theirs)} addresses, and ours are {len(spec.advertised)}"
+    missing = sorted(set(spec.advertised) - set(theirs))
+    if missing:
+        return f"it does not name {missing[0]}"
+    r.checked = (event.source, theirs)
+    return ""
+
+
+def _remember(r: Router, event: AdvertHeard, before: Other | None) -> None:
+    if before is None and len(r.others) >= MOST_OTHERS:
+        del r.others[min(r.others, key=lambda source: r.others[source].at)]
+    r.others[event.source] = Other(event.advert.priority, event.arrival, event.mac)
+
+
+def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now: Instant) -> None:
+    """A frame claims one of our addresses for another MAC: as master we draw our clients back."""
+    if not r.master_here:
+        return
+    r.count("rivals")
+    announcing.contest(node, r, now)
+    text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
+    seldom(node, r, f"rival {mac} {address}", text, Level.ERROR, now)
+
+
+# As a backup (RFC 9568 section 6.4.2)
+
+
+def _as_backup(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    advert = event.advert
+    if advert.priority == GOODBYE:
+        _goodbye(node, r, event, now)
+    elif advert.priority >= r.priority:
+        r.lower_since = None
+        _honour(node, r, event)
+    elif not r.spec.preempt:
+        _honour(node, r, event)
+    else:
+        _lower(node, r, event, now)
+
+
+def _honour(node: RouterNode, r: Router, event: AdvertHeard) -> None:
+    """It is the master: Master_Down begins anew, with its interval in version 3."""
+    advert = event.advert
+    if r.master != event.source:
+        r.count("masters_seen")
+    r.master, r.master_priority = event.source, advert.priority
+    if r.spec.version == 3 and advert.interval > 0:
+        r.master_interval = advert.interval
+    moving.rearm(node, r, max(event.arrival, r.hold_until))
+    r.master_until = r.down_at
+    r.excused = 0
+    r.lives.noted = False
+
+
+def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """A master that is worse than we are: Master_Down goes on, unless ``preempt_delay`` honours it for a while."""
+    advert = event.advert
+    if r.lower_since is None:
+        r.lower_since = event.arrival
+    r.lower_at = event.arrival
+    if event.arrival < r.lower_since + r.spec.preempt_delay:
+        _honour(node, r, event)
+        return
+    if r.listening:
+        # We slept, and it became master meanwhile: it is healthy, and dethroned no sooner than by a router that starts now.
+        moving.rearm(node, r, now)
+    r.master, r.master_priority, r.master_until = event.source, advert.priority, event.arrival + 3 * r.spec.interval
+    text = f"{_who(event.source, event.mac)} is master with priority {advert.priority}, and ours is {r.priority}"
+    then = f"{text}: it is taken over from in {format_duration(max(0, r.down_at - now))}"
+    seldom(node, r, f"lower {event.source}", then, Level.INFO, now)
+
+
+def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
+
+    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
+    """
+    if r.master and r.master != event.source and now < r.master_until:
+        return  # one of two masters has left, and the one that we follow is the other
+    r.master, r.master_priority, r.master_until = "", 0, 0
+    r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
+    better = [source for source, other in r.others.items() if r.below(other.priority, source)]
+    wait = r.skew if better or r.spec.strict else 0
+    r.down_at = min(r.down_at, max(now, event.arrival + wait))
+    r.goodbye = True
+    r.listening = False
+    node.touch(r)
+    if better:
+        text = f"the master {event.source} says goodbye; {better[0]} is better than we are and may go first"
+        seldom(node, r, f"goodbye {better[0]}", text, Level.INFO, now)
+
+
+# As the master (RFC 9568 section 6.4.3)
+
+
+def _as_master(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    advert = event.advert
+    if advert.priority == GOODBYE:
+        moving.advertise(node, r, now)
+        announcing.contest(node, r, now)
+    elif r.below(advert.priority, event.source):
+        _beaten(node, r, event, now)
+    else:
+        _contested(node, r, event, now)
+
+
+def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:
+    """By another path somebody says that it is master. What was under way when it said goodbye is out of date."""
+    if now < r.lives.deaf_until:
+        return
+    r.lives.until = max(r.lives.until, event.until)
+    if r.master_here and event.priority > r.priority and now < event.until:
+        why = f"by another path a master with priority {event.priority} is heard, and {r.spec.device} is silent"
+        moving.leave_master(node, r, Cause.BEATEN, why, now, goodbye=False)
+        companies.left_master(node, r, now, f"{r.name} has another master")
+
+
+def _beaten(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """Leave, and announce nothing. One last advertisement tells the winner that there were two, so that it announces again."""
+    if r.base == OWNER and event.advert.priority == OWNER:
+        _second_owner(node, r, event, now)
+    if r.spec.higher_send_advert or not r.spec.strict:
+        node.emit(SendAdvert(r.name, r.advert(r.priority)))
+        r.count("sent")
+    higher = event.advert.priority > r.priority
+    than = f"priority {event.advert.priority}" if higher else f"the same priority {r.priority} and the higher address"
+    why = f"{_who(event.source, event.mac)} is master with {than}"
+    moving.leave_master(node, r, Cause.BEATEN, why, now, goodbye=False)
+    _honour(node, r, event)
+    companies.left_master(node, r, now, f"{r.name} is master at {event.source}")
+
+
+def _contested(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """A worse one is master as well: tell it, and draw our clients back."""
+    advert = event.advert
+    if r.base == OWNER and advert.priority == OWNER:
+        _second_owner(node, r, event, now)
+    if advert.auth is AuthType.AH and event.sequence:
+        r.sequence = event.sequence + 1
+    if not r.spec.lower_no_advert:
+        moving.advertise(node, r, now)
+    announcing.contest(node, r, now)
+    r.count("lower_heard")
+    text = (
+        f"{_who(event.source, event.mac)} is master as well, with priority {advert.priority}, and ours is {r.priority}"
+    )
+    seldom(
+        node,
+        r,
+        f"contest {event.source}",
+        f"{text}: it is told, and the addresses are announced again",
+        Level.WARNING,
+        now,
+    )
+    node.emit(Tell("INSTANCE", r.name, "MASTER_RX_LOWER_PRI", r.priority, text, r.ballot))
+
+
+def _second_owner(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """Two routers say that the addresses are their own: we are content with 254, as keepalived is."""
+    r.base = r.priority = OWNER - 1
+    text = f"{_who(event.source, event.mac)} says that it owns the addresses, too; our priority is {r.base} from now on"
+    node.note(f"{r.name}: {text}", Level.ERROR, r.name)

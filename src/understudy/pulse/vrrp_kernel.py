@@ -1,0 +1,85 @@
+"""The kernel's side of virtual routers: as ``kernel`` does for addresses and leases, and from which address each speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..adapters.source_address import SourceAddresses
+from ..events import AddressGone, LinkChanged
+from ..model import Cluster
+from ..vrrp import SourceKnown
+from ..vrrp_files import RouterFiles, VirtualRouter
+from ..wire import neighbour
+from . import vrrp_places
+from .kernel import KernelSide
+
+
+class RouterKernel(KernelSide):
+    """``cluster``: its groups are the virtual routers', and ``routers`` is set. Raises OSError as ``KernelSide`` does.
+
+    ``found``: told of each router's source before the core is. ``moved``: called when a device may have come, gone or come back.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.found: Callable[[str, str], None] = lambda _, __: None
+        self.moved: Callable[[], None] = lambda: None
+        self._files = cluster.routers or RouterFiles()
+        self._told: dict[str, str] = {}
+        self._sources = SourceAddresses((), frozenset())
+        self._follow_sources(self._files)
+        self.devices = vrrp_places.watched(self._files)
+        super().__init__(cluster)
+
+    def follow(self, cluster: Cluster) -> None:
+        files = cluster.routers or RouterFiles()
+        self.devices = vrrp_places.watched(files)
+        super().follow(cluster)
+        self._files = files
+        self._follow_sources(files)
+
+    def _follow_sources(self, files: RouterFiles) -> None:
+        wanted = frozenset(router.source for router in files.routers if router.source)
+        self._sources.follow(vrrp_places.source_places(files), vrrp_places.virtual_addresses(files), wanted)
+
+    def close(self) -> None:
+        super().close()
+        self._sources.close()
+
+    def _announcement(self, mac: bytes, address: str, router: bool = False) -> bytes:
+        return neighbour.router_announcement(mac, address, router)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return (*super().descriptors, self._sources.fileno())
+
+    def carriers(self) -> tuple[tuple[str, bool], ...]:
+        """Of all devices that matter: one that is not there has no carrier."""
+        known = dict(super().carriers())
+        return tuple((device, known.get(device, False)) for device in self.devices)
+
+    def facts(self) -> list[AddressGone | LinkChanged | SourceKnown]:  # type: ignore[override]
+        found: list[AddressGone | LinkChanged | SourceKnown] = [*super().facts()]
+        if any(isinstance(fact, LinkChanged) for fact in found):
+            self.moved()
+        if self._sources.changed():
+            found += self.sources()
+        return found
+
+    def sources(self, again: bool = False) -> list[SourceKnown]:
+        """Of each virtual router whose source is another one than was said last; ``again``: of all."""
+        found = []
+        for router in self._files.routers:
+            address = self._source(router)
+            if again or self._told.get(router.name) != address:
+                self._told[router.name] = address
+                self.found(router.name, address)
+                found.append(SourceKnown(router.name, address))
+        names = {router.name for router in self._files.routers}
+        self._told = {name: address for name, address in self._told.items() if name in names}
+        return found
+
+    def _source(self, router: VirtualRouter) -> str:
+        """A configured one need not be there, unless it is tracked: it may be another machine's that answers for us."""
+        if not router.source:
+            return self._sources.known.get((router.device, router.family), "")
+        return "" if router.tracks_source and router.source not in self._sources.present else router.source
