@@ -17,7 +17,7 @@ from ..errors import NotRunning, TimedOut
 from ..logline import wall_text
 from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles
-from .router_dump import DATA, STATISTICS, data_text, statistics_text, write_dump
+from .router_dump import DATA, data_text, statistics_text, write_dump
 from .router_fifo import Fifos
 from .router_mail import Mailer
 from .router_notify import Notifier
@@ -90,15 +90,14 @@ class RouterDesk:
 
     async def close(self) -> None:
         """The daemon ends: the last states are told."""
-        await self.notifier.drain(LAST)
-        await self.tracks.close()
-        await self.mailer.drain(SECOND // 2)
-        await self.fifos.close()
+        await asyncio.gather(
+            self.notifier.drain(LAST), self.tracks.close(), self.mailer.drain(LAST), self.fifos.close()
+        )
 
     # -- dumps -------------------------------------------------------------------------------------------------------
 
     async def dump(self, name: str) -> None:
-        """SIGUSR1 (``DATA``) and SIGUSR2 (``STATISTICS``): into the runtime directory, and where keepalived would have put it."""
+        """SIGUSR1 (``DATA``), SIGUSR2 (``STATISTICS``): into the runtime directory, and where keepalived would have put it."""
         manager = self._manager
         if not self._files.routers:
             manager.say(Level.INFO, f"{name} is not written: this node has no virtual routers")
