@@ -7,8 +7,10 @@ tried again, and given up after ``TRIES``; the history says so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
+import socket
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -59,9 +61,10 @@ def send(mail: Mail, sendmail: str = SENDMAIL, limit: Duration = LIMIT) -> str:
     from email.message import EmailMessage  # most nodes never send a mail
     from email.utils import formatdate, make_msgid
 
+    here = socket.gethostname()  # not its full name, for which a name server would be asked
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = mail.sender, ", ".join(mail.to), mail.subject
-    message["Date"], message["Message-ID"] = formatdate(localtime=True), make_msgid("understudy")
+    message["Date"], message["Message-ID"] = formatdate(localtime=True), make_msgid(domain=here)
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     try:
@@ -69,8 +72,13 @@ def send(mail: Mail, sendmail: str = SENDMAIL, limit: Duration = LIMIT) -> str:
             import smtplib
 
             host, port = server_of(mail.server)
-            with smtplib.SMTP(host, port, timeout=limit / SECOND) as server:
+            server = smtplib.SMTP(host, port, here, timeout=limit / SECOND)
+            try:
                 server.send_message(message, mail.sender, list(mail.to))
+                with contextlib.suppress(OSError):  # it has the mail, however it says good-bye
+                    server.quit()
+            finally:
+                server.close()
             return ""
         done = subprocess.run(
             [sendmail, "-i", "-f", mail.sender, "--", *mail.to],
@@ -143,6 +151,7 @@ class Mailer:
 
     async def drain(self, limit: Duration) -> None:
         """The daemon ends: what is queued has a little time left."""
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=limit / SECOND)
-            self._task.cancel()
+        task = self._task
+        if task is not None:
+            await asyncio.wait({task}, timeout=limit / SECOND)
+            task.cancel()
