@@ -168,8 +168,8 @@ def test_after_the_trouble_there_is_one_master_and_nothing_moves(seed: int) -> N
 
 @pytest.mark.parametrize("seed", range(40))
 def test_without_loss_and_cuts_no_two_serve_longer_than_a_message_takes(seed: int) -> None:
-    """Power-off, kill -9, freezing and stopping alone: the kernel's lease of the one ends before the other serves. What is left is
-    the moment in which a better router has become master, and the worse one does not know it yet. (Without preemption: a master that
+    """Power-off, kill -9, freezing, stopping: the kernel's lease of the one ends before the other serves. What is left is
+    the moment in which a better router has become master, and the worse one does not know it yet. (No preemption: a master that
     freezes just when a better one takes over from it does not hear that, and serves until its lease ends.)
     """
     shape = replace(shape_of(seed), loss=0.0, preempt=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from vrrp_parts import START, VIP, Segment, address, pair, router
@@ -33,8 +34,8 @@ def master(priority: int = 100, **changes: object) -> Segment:
     return found
 
 
-def hear(segment: Segment, priority: int, source: str = BELOW, **changes: object) -> None:
-    segment.hear("a", replace(ADVERT, priority=priority, **changes), source)  # type: ignore[arg-type]
+def hear(segment: Segment, priority: int, source: str = BELOW, **changes: Any) -> None:
+    segment.hear("a", replace(ADVERT, priority=priority, **changes), source)
 
 
 # RFC 3768 section 6.1 and RFC 9568 section 6.1: timers
@@ -239,7 +240,7 @@ def test_a_backup_that_stops_says_nothing_6_4_2() -> None:
         ({"addresses": (VIP, "192.0.2.99")}, "addresses"),
     ],
 )
-def test_what_is_not_ours_is_discarded_and_named_7_1(changes: dict[str, object], why: str) -> None:
+def test_what_is_not_ours_is_discarded_and_named_7_1(changes: dict[str, Any], why: str) -> None:
     segment = alone()
     segment.run(3 * SECOND)
     hear(segment, 200, **changes)

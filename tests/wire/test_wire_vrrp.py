@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -356,6 +358,64 @@ def test_a_known_master_s_addresses_are_not_compared_again_where_that_is_configu
         assert refused(envelope_of(other), router(), known=PEER)
 
 
+def test_a_packet_that_was_taken_is_no_pass_for_others() -> None:
+    """The last packet that was taken is not judged again; whatever differs from it is."""
+    of = router()
+    expected, envelope = Expected(of), envelope_of(of)
+    first = open_packet(envelope, expected)
+    later = replace(envelope, header=envelope.header[:4] + b"\0\2" + envelope.header[6:])
+    assert open_packet(later, expected) is first
+    assert isinstance(first, Heard)
+    for changed, reason in (
+        ({"ttl": 254}, VrrpReason.TTL),
+        ({"total": 45}, VrrpReason.TOTAL_LENGTH),
+        ({"destination": packed(US)}, VrrpReason.MODE),
+        ({"ah": bytes(24)}, VrrpReason.AUTH_OTHER),
+        ({"body": envelope.body[:2] + b"\0" + envelope.body[3:]}, VrrpReason.CHECKSUM),
+    ):
+        found = open_packet(replace(envelope, **changed), expected)
+        assert isinstance(found, VrrpRefusal)
+        assert found.reason == reason
+    assert open_packet(envelope, expected) is first
+    assert open_packet(replace(envelope, mac="02:00:00:00:00:01"), expected) == replace(first, mac="02:00:00:00:00:01")
+    other = open_packet(replace(envelope, source=packed("192.0.2.99")), expected)
+    assert isinstance(other, Heard)
+    assert other.source == "192.0.2.99"
+
+
+def test_trust_in_a_known_master_ends_with_it() -> None:
+    skipping = router(skip_check_addresses=True)
+    expected, envelope = Expected(skipping), envelope_of(router(("192.0.2.100",)))
+    assert isinstance(open_packet(envelope, expected, PEER), Heard)
+    assert isinstance(open_packet(envelope, expected, US), VrrpRefusal)
+
+
+def test_a_signed_packet_is_judged_each_time() -> None:
+    expected, envelope = Expected(SIGNED), envelope_of(SIGNED)
+    assert isinstance(open_packet(envelope, expected), Heard)
+    forged = replace(envelope, ah=envelope.ah[:-1] + bytes((envelope.ah[-1] ^ 1,)))
+    assert isinstance(open_packet(forged, expected), VrrpRefusal)
+
+
+def test_an_encoder_writes_what_is_new() -> None:
+    of = router(version=3)
+    encoder, words = Encoder(of), advert(of)
+    seen = set()
+    for one, source, there in (
+        (words, PEER, GROUP),
+        (replace(words, priority=0), PEER, GROUP),
+        (words, US, GROUP),
+        (words, US, "239.0.0.18"),
+        (replace(words, addresses=VIPS[:1]), US, GROUP),
+        (words, PEER, GROUP),
+    ):
+        packet = encoder.packet(one, source, there, 1)
+        assert packet == Encoder(of).packet(one, source, there, 1)
+        assert encoder.packet(one, source, there, 1) == packet
+        seen.add(packet)
+    assert len(seen) == 5
+
+
 def test_what_is_no_packet_of_vrrp() -> None:
     tcp = ipv4_header(packed(PEER), packed(US), 20, number=1, ttl=64, protocol=6) + bytes(20)
     assert read_ipv4(tcp) == VrrpRefusal(VrrpReason.NOT_OURS, "it is of IP protocol 6, not 112 (VRRP)")
@@ -448,6 +508,24 @@ def test_version_2_and_ipv6_are_summed_in_one_way_only() -> None:
 def test_the_old_habit_is_for_unicast_only() -> None:
     of = router(version=3, checksum=Checksum.OLD_UNICAST, group="239.1.2.3")
     assert taken(envelope_of(of, "239.1.2.3"), of).checksum is sums.Variant.PSEUDO
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8").partition("\n## VRRP\n")[2]
+
+
+def test_the_page_has_all_reasons_in_the_order_of_the_checks() -> None:
+    table = PAGE.partition("### Refused adverts")[2]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == [item.value for item in VrrpReason]
+
+
+def test_the_page_names_the_checksums_and_its_example_is_what_is_sent() -> None:
+    names = re.findall(r"^\| `([a-z0-9.-]+)` \|", PAGE.partition("### Who")[0], re.MULTILINE)
+    assert names == [item.value for item in sums.Variant]
+    (example,) = re.findall(r"```vrrp\n(.*?)```", PAGE, re.DOTALL)
+    of = router(("192.0.2.100",), version=3, interval=250 * MILLISECOND)
+    assert Encoder(of).packet(advert(of), PEER, GROUP, 1) == bytes.fromhex(example)
 
 
 def test_addresses_are_packed_without_their_zone() -> None:

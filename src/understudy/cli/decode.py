@@ -33,25 +33,39 @@ SCHEMA = 1
     metavar="NAME",
     help="The name of our cluster, for its cluster.key. Default: as in cluster.toml beside the key file.",
 )
+@click.option(
+    "--auth-pass",
+    "passwords",
+    multiple=True,
+    metavar="PASSWORD",
+    help="A password of virtual routers (auth_pass), for PASS and AH. May be given again.",
+)
 @click.option("--roundtrip", is_flag=True, help="Encode each message again and compare the bytes.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for programs: an object for each packet, then a summary."
 )
 @click.pass_context
 def command(
-    context: click.Context, files: tuple[str, ...], keys: tuple[str, ...], cluster: str, roundtrip: bool, as_json: bool
+    context: click.Context,
+    files: tuple[str, ...],
+    keys: tuple[str, ...],
+    cluster: str,
+    passwords: tuple[str, ...],
+    roundtrip: bool,
+    as_json: bool,
 ) -> None:
-    """Show recorded packets in words: when, who to whom, what, and whether the signature holds.
+    """Show recorded packets in words: when, who to whom, what, and whether its signature or checksum holds.
 
     FILE is a capture (pcap or pcapng, as tcpdump and Wireshark write them), a log of a serial line, or JSON lines with
-    payload_b64 or text, one recorded packet each; - is standard input. What it is, its first bytes say. It is read as it
+    payload_b64, text or hex, one recorded packet each; - is standard input. What it is, its first bytes say. It is read as it
     goes, so it may be of any size.
 
-    Two protocols are known: that of Linux-HA Heartbeat 3 (UDP of any port, ICMP echo, serial lines), and our own sealed one.
-    Without --keys Heartbeat's messages are shown and their signatures are not checked; of our own only the outside is shown.
-    Nothing is sent, and no key is printed.
+    Three protocols are known: that of Linux-HA Heartbeat 3 (UDP of any port, ICMP echo, serial lines), our own sealed one, and
+    VRRP as keepalived and other routers speak it, with ARP and neighbour advertisements. Without --keys Heartbeat's messages are
+    shown and their signatures are not checked; of our own only the outside is shown. Adverts of VRRP are shown with the TTL, and
+    with the reading of the standard under which their checksum is right. Nothing is sent, and no key or password is printed.
 
-    To record: tcpdump -i any -s 0 -w FILE udp or icmp
+    To record: tcpdump -i any -s 0 -w FILE udp or icmp; for routers: tcpdump -i eth0 -w FILE vrrp or ah or arp or icmp6
 
     \b
     Exit codes:
@@ -66,6 +80,7 @@ def command(
       understudy decode --keys /etc/understudy/cluster.key cluster.pcap
       understudy decode --roundtrip --json packets.jsonl | jq 'select(.ok == false)'
       tcpdump -i eth0 -U -w - udp port 694 | understudy decode --keys authkeys -
+      understudy decode --auth-pass s3cret vrrp.pcap
     """
     from .decode_keys import read_ring
     from .decode_protocols import PROTOCOLS
@@ -73,7 +88,7 @@ def command(
     from .render_text import Paint
     from .terminal import wants_colour
 
-    ring = read_ring(keys, cluster)
+    ring = read_ring(keys, cluster, passwords)
     readers = [protocol(ring) for protocol in PROTOCOLS]
     count = Count()
     paint = Paint(wants_colour() and not as_json)

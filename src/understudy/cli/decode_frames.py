@@ -1,4 +1,7 @@
-"""From a captured frame to the payload that a protocol reads: link layer, IPv4 and IPv6 with fragments, UDP and ICMP echo."""
+"""From a captured frame to the payload that a protocol reads: link layer, IPv4 and IPv6 with fragments, UDP and ICMP echo.
+
+What has its own headers to be judged (VRRP, ARP, neighbour advertisements) is handed on whole.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,12 @@ MOST_REASSEMBLED = 64
 
 _ETHERTYPE = Struct("!H")
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
-_IPV4, _IPV6 = 0x0800, 0x86DD
+_IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
+_ARP_START = bytes.fromhex("0001080006 04")
+_ARP_LENGTH = 28
+_VRRP, _AH = 112, 51
+_ICMPV6, _NEIGHBOUR_ADVERTISEMENT, _ADVERTISEMENT_LENGTH = 58, 136, 24
+_ETHERNET = 1
 _BSD_IPV6 = (10, 24, 28, 30)
 """AF_INET6 of Linux, NetBSD, FreeBSD and macOS, as the loopback link type has it."""
 
@@ -88,21 +96,29 @@ class Payloads:
     def read(self, frame: Frame) -> Packet | None:
         """None for a frame that is nothing to us, or a fragment that is not the last. Any bytes will do."""
         self._number += 1
-        datagram = self._datagram(frame)
         found = Packet(f"{self._name}:{self._number}", b"", "", clock=frame.clock)
-        reader = TRANSPORTS.get(datagram.protocol) if datagram else None
-        packet = reader(datagram, found) if reader and datagram else None
+        inside = _network(frame.link, frame.data)
+        packet = None
+        if inside is not None:
+            ethertype, data = inside
+            link = frame.data[: len(frame.data) - len(data)] if frame.link == _ETHERNET else b""
+            found = replace(found, link=link, missing=frame.missing)
+            packet = _arp(data, found) if ethertype == _ARP else self._payload(ethertype, data, found)
         self.others += packet is None
         return packet
 
-    def _datagram(self, frame: Frame) -> Datagram | None:
-        inside = _network(frame.link, frame.data)
-        if inside is None:
+    def _payload(self, ethertype: int, data: bytes, found: Packet) -> Packet | None:
+        datagram = self._datagram(ethertype, data, found.missing)
+        if datagram is None:
             return None
-        ethertype, data = inside
+        whole = _whole(datagram, data, found)
+        reader = TRANSPORTS.get(datagram.protocol)
+        return whole or (reader(datagram, found) if reader else None)
+
+    def _datagram(self, ethertype: int, data: bytes, missing: int) -> Datagram | None:
         if ethertype == _IPV4:
-            return self._ipv4(data, frame.missing)
-        return self._ipv6(data, frame.missing) if ethertype == _IPV6 else None
+            return self._ipv4(data, missing)
+        return self._ipv6(data, missing) if ethertype == _IPV6 else None
 
     def _ipv4(self, data: bytes, missing: int) -> Datagram | None:
         if len(data) < 20 or data[0] >> 4 != 4:
@@ -156,6 +172,31 @@ def _network(link: int, data: bytes) -> tuple[int, bytes] | None:
 
 def _typed(data: bytes, at: int, start: int) -> tuple[int, bytes] | None:
     return (_ETHERTYPE.unpack_from(data, at)[0], data[start:]) if len(data) >= start else None
+
+
+def _arp(data: bytes, found: Packet) -> Packet | None:
+    """Of IPv4 on Ethernet (RFC 826), without what fills up a short frame."""
+    if data[:6] != _ARP_START or len(data) + found.missing < _ARP_LENGTH:
+        return None
+    missing = max(0, _ARP_LENGTH - len(data))
+    return replace(found, data=data[:_ARP_LENGTH], transport="arp", missing=missing)
+
+
+def _whole(datagram: Datagram, data: bytes, found: Packet) -> Packet | None:
+    """The packet with its IP header, where that is judged with it; not of fragments, which no router sends here."""
+    head = 20 if data[0] >> 4 == 4 else 40
+    said = int.from_bytes(data[2:4], "big") if head == 20 else head + int.from_bytes(data[4:6], "big")
+    signed = datagram.protocol == _AH and head == 20 and datagram.data[:1] == bytes((_VRRP,))
+    if signed or datagram.protocol == _VRRP == data[9 if head == 20 else 6]:
+        transport = "vrrp"
+    elif datagram.protocol == _ICMPV6 == data[6] and datagram.data[:1] == bytes((_NEIGHBOUR_ADVERTISEMENT,)):
+        if len(datagram.data) < _ADVERTISEMENT_LENGTH:
+            return None
+        transport = "na"
+    else:
+        return None
+    source, target = datagram.source, datagram.target
+    return replace(found, data=data[: max(said, head)], transport=transport, source=source, target=target)
 
 
 class _Fragments:

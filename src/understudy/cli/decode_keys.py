@@ -8,20 +8,25 @@ from dataclasses import dataclass
 
 from ..errors import Problem, UnderstudyError
 from ..wire.heartbeat3 import Auth, Keys, Method
+from ..wire.vrrp_auth import secret
 
 _OUR_KEY = re.compile(rb"[0-9A-Fa-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """All keys that were given. ``old``: of each ``authkeys``; ``native``: of our key files; ``cluster``: our cluster's name."""
+    """All keys that were given. ``old``: of each ``authkeys``; ``native``: of our key files; ``cluster``: our cluster's name.
+
+    ``vrrp``: passwords of virtual routers, as the 8 bytes that they are on the wire.
+    """
 
     old: tuple[Keys, ...] = ()
     native: tuple[bytes, ...] = ()
     cluster: str = ""
+    vrrp: tuple[bytes, ...] = ()
 
 
-def read_ring(paths: tuple[str, ...], cluster: str) -> Ring:
+def read_ring(paths: tuple[str, ...], cluster: str, passwords: tuple[str, ...] = ()) -> Ring:
     """The keys of these files. The cluster's name, when it is not given, is that in ``cluster.toml`` beside a key of ours.
 
     Raises UnderstudyError for a file that cannot be read or is neither kind, with file, line and column.
@@ -39,7 +44,7 @@ def read_ring(paths: tuple[str, ...], cluster: str) -> Ring:
             cluster = cluster or _name_beside(path)
         else:
             old.append(parse_authkeys(data, path))
-    return Ring(tuple(old), tuple(dict.fromkeys(native)), cluster)
+    return Ring(tuple(old), tuple(dict.fromkeys(native)), cluster, tuple(map(secret, passwords)))
 
 
 def _is_ours(data: bytes) -> bool:

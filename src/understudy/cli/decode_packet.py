@@ -10,7 +10,8 @@ from typing import Any, Protocol
 @dataclass(frozen=True, slots=True)
 class Packet:
     """The payload of one packet. ``place``: where it stood, for people. ``clock``: nanoseconds since 1970; ``since``: seconds
-    since the recording began; one of them, or none. ``transport``: udp, icmp-echo-request, icmp-echo-reply, serial, or file.
+    since the recording began; one of them, or none. ``transport``: udp, icmp-echo-request, icmp-echo-reply, serial, file; or
+    vrrp, arp, na: then ``data`` begins with the IP header or the ARP message. ``link``: the Ethernet header, b"" without one.
     ``source`` and ``target``: addresses, with the port for udp; ``ports``: both. ``missing``: bytes that the recording left out.
     ``key``: what a record of recorded packets carries. ``trouble``: why there is no payload.
     """
@@ -26,13 +27,15 @@ class Packet:
     missing: int = 0
     key: Mapping[str, Any] | None = None
     trouble: str = ""
+    link: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a packet says, in the words of its protocol, and whether it holds.
 
-    ``holds``: True signed by a key of ours, False not so or broken, None not checked; ``seal`` says it in words. ``same``:
+    ``holds``: True signed by a key of ours (or unsigned by rule, and right), False not so or broken, None not checked; ``seal``
+    says it in words. ``same``:
     whether encoding it again gave the same bytes, None when that was not tried. ``content``: all of it, for ``--json``.
     """
 

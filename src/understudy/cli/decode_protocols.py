@@ -12,6 +12,7 @@ from ..wire import native
 from . import decode_native_words, decode_old_words
 from .decode_keys import Ring
 from .decode_packet import Finding, Packet, Reader
+from .decode_vrrp import Neighbours, Vrrp
 
 OLD_PORT = 694
 MOST_OPENERS = 1000
@@ -153,5 +154,5 @@ def _why_sealed(result: native.Reject, key: str) -> str:
     return texts.get(native.Reason(result.reason), result.reason)
 
 
-PROTOCOLS: tuple[Callable[[Ring], Reader], ...] = (Native, Heartbeat3)
+PROTOCOLS: tuple[Callable[[Ring], Reader], ...] = (Native, Heartbeat3, Vrrp, Neighbours)
 """Every protocol, in the order in which they are asked whether a packet is theirs."""

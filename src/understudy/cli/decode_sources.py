@@ -6,10 +6,11 @@ import json
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BufferedReader, FileIO
 from typing import Any, BinaryIO
 
-from .decode_capture import PCAP, PCAPNG, BadCapture, frames
+from .decode_capture import PCAP, PCAPNG, BadCapture, Frame, frames
 from .decode_frames import Payloads
 from .decode_packet import Packet
 
@@ -17,6 +18,7 @@ LONGEST_LINE = 1024 * 1024
 """Bytes of a line of JSON; the longest packet, its fields and all, has fewer."""
 
 _PORTION = 65536
+_ETHERNET = 1
 
 
 class Source:
@@ -64,7 +66,10 @@ class Source:
         while line := file.readline(LONGEST_LINE):
             number += 1
             if line.strip():
-                yield _record(f"{self.name}:{number}", line)
+                packet = _record(f"{self.name}:{number}", line)
+                self.others += packet is None
+                if packet is not None:
+                    yield packet
 
     def _serial(self, file: BinaryIO) -> Iterator[Packet]:
         from ..wire.heartbeat3_serial import Lines
@@ -83,10 +88,15 @@ class Source:
             yield Packet(f"{self.name}:{number + 1}", b"", "serial", trouble="the last message has no end")
 
 
-def _record(place: str, line: bytes) -> Packet:
-    """One object of JSON: ``payload_b64`` or ``text``, and what else the records of recorded packets carry."""
+def _record(place: str, line: bytes) -> Packet | None:
+    """One object of JSON: ``payload_b64``, ``text`` or ``hex``, and what else the records of recorded packets carry.
+
+    ``hex`` is a whole Ethernet frame; None for one that carries nothing that any protocol here could want.
+    """
     try:
         told = json.loads(line)
+        if "hex" in told:
+            return _recorded_frame(place, told)
         data = b64decode(told["payload_b64"], validate=True) if "payload_b64" in told else told["text"].encode()
         key = told.get("outer_key") or told.get("key")
         since = told.get("t")
@@ -102,8 +112,14 @@ def _record(place: str, line: bytes) -> Packet:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return Packet(
-            place, b"", "", trouble="this line is no record of a packet: a JSON object with payload_b64 or text"
+            place, b"", "", trouble="this line is no record of a packet: a JSON object with payload_b64, text or hex"
         )
+
+
+def _recorded_frame(place: str, told: dict[str, Any]) -> Packet | None:
+    packet = Payloads(place).read(Frame(_ETHERNET, None, bytes.fromhex(told["hex"]), 0))
+    since = told.get("t")
+    return packet and replace(packet, place=place, since=float(since) if since is not None else None)
 
 
 def _is_key(key: Any) -> bool:

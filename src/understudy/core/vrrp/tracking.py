@@ -156,7 +156,10 @@ def _priority(node: RouterNode, r: Router, change: int, now: Instant) -> None:
     wanted = r.base if r.base == OWNER else max(LEAST, min(MOST, r.base + change))
     if wanted == r.priority:
         return
-    before, r.priority = r.priority, wanted
+    before, skew = r.priority, r.skew
+    r.priority = wanted
+    if r.backup and not (r.wants or r.goodbye or r.listening):
+        r.down_at += r.skew - skew
     why = f"its priority is {wanted} from now on, not {before}"
     if r.state in (RouterState.BACKUP, RouterState.MASTER):
         node.note(f"{r.name}: {why}", Level.INFO, r.name)
