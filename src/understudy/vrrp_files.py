@@ -163,6 +163,11 @@ class VirtualRouter:
     lease_group: str = ""
 
     @property
+    def address_device(self) -> str:
+        """Where its addresses go that name no device."""
+        return self.device if self.virtual_mac is None else self.virtual_mac.name
+
+    @property
     def advertised(self) -> tuple[str, ...]:
         """What its adverts name, in the order of the file."""
         return tuple(item.address for item in self.addresses if item.advertised)

@@ -19,6 +19,7 @@ _SINCE: dict[str, object] = {
     "watchdog_timeout": 0,
     "init_dead_time": 0,
     "heartbeat3": False,
+    "routers": None,
 }
 _SINCE_MEMBER: dict[str, object] = {"watchdog": "", "capacity": None}
 _SINCE_GROUP: dict[str, object] = {

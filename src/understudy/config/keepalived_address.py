@@ -45,6 +45,12 @@ class AddressDraft:
         )
 
 
+def prefix_of(length: str, of: int) -> int | None:
+    """A prefix length of that family, None for anything else."""
+    good = re.fullmatch(r"[0-9]{1,3}", length, re.ASCII) and int(length) <= (32 if of == 4 else 128)
+    return int(length) if good else None
+
+
 def read_addresses(report: Report, block: Statement) -> list[AddressDraft]:
     """All lines of the block; what is no address is left out with a warning, as there."""
     advertised = block.name == "virtual_ipaddress"

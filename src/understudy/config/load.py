@@ -58,6 +58,8 @@ def load(path: str) -> Cluster:
 
 def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
     """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file."""
+    if is_keepalived(path):
+        return _keepalived_cluster(path)
     found = _read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
@@ -68,7 +70,7 @@ def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tup
     if text.startswith(COPY_MARK):
         copy = _heartbeat_copy(text, path)
         return (None, (copy,)) if isinstance(copy, Problem) else (_cluster_of(copy, path), ())
-    reading = read(text.removeprefix("\ufeff"), path, source=os.path.abspath(path))
+    reading = read(text.removeprefix("\ufeff"), path, os.path.abspath(path), os.uname().nodename)
     report = Report(path)
     report.problems += reading.problems
     if mode & 0o022:
@@ -117,12 +119,20 @@ def load_keepalived(path: str, config_id: str = "", node: str = "") -> Cluster:
     ``path``: the file, or the folder that has it. ``config_id``: keepalived's ``-i``. ``node``: this machine. Both default to
     the host name, the first up to its first dot.
     """
+    cluster, problems = _keepalived_cluster(path, config_id, node)
+    if cluster is None:
+        raise ConfigError([problem for problem in problems if problem.severity == "error"])
+    return cluster
+
+
+def _keepalived_cluster(path: str, config_id: str = "", node: str = "") -> tuple[Cluster | None, tuple[Problem, ...]]:
     from .keepalived_cluster import cluster_of
 
     reading = examine_keepalived(path, config_id)
     if reading.files is None:
-        raise ConfigError([problem for problem in reading.problems if problem.severity == "error"])
-    return cluster_of(reading.files, os.path.abspath(reading.sources[0]), node or os.uname().nodename)
+        return None, reading.problems
+    source = os.path.abspath(reading.sources[0])
+    return cluster_of(reading.files, source, node or os.uname().nodename), reading.problems
 
 
 def examine_keepalived(path: str, config_id: str = "") -> KeepalivedReading:
@@ -231,6 +241,9 @@ def _secrets(cluster: Cluster) -> Iterator[str]:
         for probe in group.probes:
             if is_secret(probe):
                 yield f"the probe {probe.name} of {group.name} sends a secret"
+    for router in () if cluster.routers is None else cluster.routers.routers:
+        if router.password:
+            yield f"[virtual_routers.{router.name}] has a password in it"
 
 
 def places_in(path: str) -> FilePlaces:

@@ -46,18 +46,23 @@ _CONTROL = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"'
 
 def render(cluster: Cluster) -> str:
     """The text of a configuration file. ``source`` and ``digest`` are not written: both follow from the file."""
+    from .routers_render import render_routers  # it needs the helpers of this module
+
+    routers = cluster.routers
+    if routers is not None and is_alone(cluster):
+        return render_routers(routers, cluster.names[0])
     lines = ["[cluster]", f"name = {quoted(cluster.name)}", f"key_file = {quoted(cluster.key_file)}"]
-    lines.append(f"heartbeat = {_span(cluster.heartbeat)}")
-    lines.append(f"dead_time = {_span(cluster.dead_time)}")
+    lines.append(f"heartbeat = {written_span(cluster.heartbeat)}")
+    lines.append(f"dead_time = {written_span(cluster.dead_time)}")
     lines.append(f"quorum = {quoted(cluster.quorum.value)}")
     if cluster.ping:
-        lines.append(f"ping = {_texts(cluster.ping)}")
+        lines.append(f"ping = {written_texts(cluster.ping)}")
     if cluster.admin_group is not None:
         lines.append(f"admin_group = {quoted(cluster.admin_group)}")
     if cluster.init_dead_time:
-        lines.append(f"init_dead_time = {_span(cluster.init_dead_time)}")
+        lines.append(f"init_dead_time = {written_span(cluster.init_dead_time)}")
     if cluster.fence_delay != DEFAULT_DELAY:
-        lines.append(f"fence_delay = {_span(cluster.fence_delay)}")
+        lines.append(f"fence_delay = {written_span(cluster.fence_delay)}")
     common = _common_watchdog(cluster)
     for member in cluster.members:
         lines += _member(member)
@@ -71,7 +76,13 @@ def render(cluster: Cluster) -> str:
         lines += _api(cluster.api)
     for group in cluster.groups:
         lines += group_lines(group)
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return text if routers is None else f"{text}\n{render_routers(routers)}"
+
+
+def is_alone(cluster: Cluster) -> bool:
+    """Whether there are virtual routers and nothing else: one node, no key, no links."""
+    return cluster.routers is not None and not cluster.key_file
 
 
 def _api(api: Api) -> list[str]:
@@ -94,17 +105,17 @@ def _watchdog(cluster: Cluster) -> list[str]:
     device = _common_watchdog(cluster)
     if device != DEFAULT_DEVICE:
         lines.append(f"device = {quoted(device)}")
-    return [*lines, f"timeout = {_span(cluster.watchdog_timeout)}"]
+    return [*lines, f"timeout = {written_span(cluster.watchdog_timeout)}"]
 
 
 def _fence(device: FenceDevice) -> list[str]:
-    lines = ["", f"[fence.{_key(device.name)}]"]
+    lines = ["", f"[fence.{written_key(device.name)}]"]
     if device.kind in (FenceKind.COMMAND, FenceKind.STONITH):
-        lines.append(f"{device.kind.value} = {_texts((device.program, *device.arguments))}")
+        lines.append(f"{device.kind.value} = {written_texts((device.program, *device.arguments))}")
     else:
         lines.append(f"{device.kind.value} = {quoted(device.program)}")
     plugs = any(plug for _, plug in device.targets)
-    lines.append(f"nodes = {_table(device.targets) if plugs else _texts(name for name, _ in device.targets)}")
+    lines.append(f"nodes = {_table(device.targets) if plugs else written_texts(name for name, _ in device.targets)}")
     if device.parameters:
         lines.append(f"parameters = {_table(device.parameters)}")
     if device.parameters_file:
@@ -112,7 +123,7 @@ def _fence(device: FenceDevice) -> list[str]:
     if device.level != 1:
         lines.append(f"level = {device.level}")
     if device.timeout != DEFAULT_TIMEOUT:
-        lines.append(f"timeout = {_span(device.timeout)}")
+        lines.append(f"timeout = {written_span(device.timeout)}")
     if device.retries != 2:
         lines.append(f"retries = {device.retries}")
     if device.reboot:
@@ -122,7 +133,7 @@ def _fence(device: FenceDevice) -> list[str]:
 
 def _member(member: Member) -> list[str]:
     section = "nodes" if member.role is Role.NODE else "witness"
-    head = ["", f"[{section}.{_key(member.name)}]", "links = ["]
+    head = ["", f"[{section}.{written_key(member.name)}]", "links = ["]
     lines = [*head, *(f"  {_link(link)}," for link in member.links), "]"]
     return lines if member.capacity is None else [*lines, f"capacity = {member.capacity}"]
 
@@ -135,30 +146,30 @@ def _link(link: Link) -> str:
         words.append(("device", quoted(link.device)))
     if link.port != DEFAULT_PORT:
         words.append(("port", str(link.port)))
-    return _inline(words)
+    return inline(words)
 
 
 def _failback(failback: Failback) -> str:
     if failback.kind is FailbackKind.AFTER:
-        return _span(failback.after)
+        return written_span(failback.after)
     return quoted(failback.kind.value if failback.hours is None else str(failback.hours))
 
 
 def group_lines(group: Group) -> list[str]:
     """The section of one group."""
-    lines = ["", f"[groups.{_key(group.name)}]"]
+    lines = ["", f"[groups.{written_key(group.name)}]"]
     if group.prefer:
-        lines.append(f"prefer = {_texts(group.prefer)}")
+        lines.append(f"prefer = {written_texts(group.prefer)}")
     if group.failback != Failback():
         lines.append(f"failback = {_failback(group.failback)}")
     if group.stop_timeout != DEFAULT_STOP_TIMEOUT:
-        lines.append(f"stop_timeout = {_span(group.stop_timeout)}")
+        lines.append(f"stop_timeout = {written_span(group.stop_timeout)}")
     if group.together is not None:
         lines.append(f"with = {quoted(group.together)}")
     if group.apart:
-        lines.append(f"apart = {_texts(group.apart)}")
+        lines.append(f"apart = {written_texts(group.apart)}")
     if group.after:
-        lines.append(f"after = {_texts(group.after)}")
+        lines.append(f"after = {written_texts(group.after)}")
     if group.weight:
         lines.append(f"weight = {group.weight}")
     if not group.resources:
@@ -168,7 +179,7 @@ def group_lines(group: Group) -> list[str]:
     for probe in group.probes:
         if not probe.resource:
             words = [f"{word} = {value}" for word, value in _probe(probe)]
-            lines += ["", f"[groups.{_key(group.name)}.probes.{_key(probe.name)}]", *words]
+            lines += ["", f"[groups.{written_key(group.name)}.probes.{written_key(probe.name)}]", *words]
     return lines + _reach(group)
 
 
@@ -183,15 +194,15 @@ def _stages(group: Group, probes: dict[str, Probe]) -> list[str]:
 def _reach(group: Group) -> list[str]:
     if group.stays_where is None:
         return []
-    lines = ["", f"[groups.{_key(group.name)}.stays_where]", f"ping = {_texts(group.stays_where.ping)}"]
+    lines = ["", f"[groups.{written_key(group.name)}.stays_where]", f"ping = {written_texts(group.stays_where.ping)}"]
     damping = group.stays_where.damping
-    return lines if damping == DEFAULT_DAMPING else [*lines, f"damping = {_span(damping)}"]
+    return lines if damping == DEFAULT_DAMPING else [*lines, f"damping = {written_span(damping)}"]
 
 
 def _resource(resource: Resource, probe: Probe | None) -> str:
     words = _words(resource)
     if probe is not None:
-        words.append(("probe", _inline(_probe(probe))))
+        words.append(("probe", inline(_probe(probe))))
     if resource.id != derived_name(resource):
         words.append(("name", quoted(resource.id)))
     if resource.exclusive != default_exclusive(resource):
@@ -199,18 +210,18 @@ def _resource(resource: Resource, probe: Probe | None) -> str:
     limits = DEFAULT_LIMITS.get(words[0][0], Limits())
     for word in ("start", "stop", "monitor"):
         if getattr(resource.limits, word) != getattr(limits, word):
-            words.append((f"{word}_timeout", _span(getattr(resource.limits, word))))
+            words.append((f"{word}_timeout", written_span(getattr(resource.limits, word))))
     if resource.limits.interval != limits.interval:
-        words.append(("interval", _span(resource.limits.interval)))
+        words.append(("interval", written_span(resource.limits.interval)))
     if resource.restarts.most != Restarts().most:
         words.append(("restarts", str(resource.restarts.most)))
     if resource.restarts.within != Restarts().within:
-        words.append(("restart_window", _span(resource.restarts.within)))
+        words.append(("restart_window", written_span(resource.restarts.within)))
     if resource.restarts.on_failure is not Restarts().on_failure:
         words.append(("on_failure", quoted(resource.restarts.on_failure.value)))
     if resource.restarts.on_stop is not None:
         words.append(("on_stop_failure", quoted(resource.restarts.on_stop.value)))
-    return _inline(words)
+    return inline(words)
 
 
 def _words(resource: Resource) -> list[tuple[str, str]]:
@@ -219,7 +230,7 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
         return [("address", quoted(f"{resource.address}/{resource.prefix}")), ("device", quoted(resource.device))]
     if isinstance(resource, ScriptResource):
         words = [("script", quoted(resource.path))]
-        return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
+        return [*words, ("args", written_texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, OcfResource):
         words = [("ocf", quoted(f"{resource.provider}:{resource.type}"))]
         return [*words, ("params", _table(resource.parameters))] if resource.parameters else words
@@ -230,18 +241,18 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
         return [(word, quoted(text)) for word, text in given if text is not None]
     if isinstance(resource, ResourceDResource):
         words = [("resource_d", quoted(resource.resource_script))]
-        return [*words, ("args", _texts(resource.arguments))] if resource.arguments else words
+        return [*words, ("args", written_texts(resource.arguments))] if resource.arguments else words
     if isinstance(resource, SystemdResource):
         return [("systemd", quoted(resource.unit))]
     if isinstance(resource, NotifyResource):
-        words = [("notify", _texts(resource.notify))]
+        words = [("notify", written_texts(resource.notify))]
         return [*words, ("must_succeed", "true")] if resource.must_succeed else words
     if isinstance(resource, RouteResource):
         return _route(resource)
     if isinstance(resource, SourceAddressResource):
         words = [("source_address", quoted(resource.source_address)), ("of_route", quoted(resource.of_route))]
         return [*words, ("device", quoted(resource.route_device))] if resource.route_device is not None else words
-    words = [("command", _texts(resource.argv))]
+    words = [("command", written_texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:
         words.append(("directory", quoted(resource.directory)))
@@ -252,7 +263,7 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
     if resource.stop_signal != default.stop_signal:
         words.append(("stop_signal", quoted(resource.stop_signal)))
     if resource.settle:
-        words.append(("settle", _span(resource.settle)))
+        words.append(("settle", written_span(resource.settle)))
     return words
 
 
@@ -260,7 +271,7 @@ def _mount(resource: MountResource) -> list[tuple[str, str]]:
     words = [("mount", quoted(resource.device)), ("at", quoted(resource.directory)), ("type", quoted(resource.type))]
     default = MountResource(resource.id, resource.device, resource.directory, resource.type)
     if resource.options:
-        words.append(("options", _texts(resource.options)))
+        words.append(("options", written_texts(resource.options)))
     if resource.fsck:
         words.append(("fsck", "true"))
     if resource.kill_holders is not default.kill_holders:
@@ -289,7 +300,7 @@ def _probe(probe: Probe) -> list[tuple[str, str]]:
     words = _check(probe.check)
     for word in ("interval", "timeout", "grace"):
         if getattr(probe, word) != getattr(default, word):
-            words.append((word, _span(getattr(probe, word))))
+            words.append((word, written_span(getattr(probe, word))))
     for word in ("rise", "fall"):
         if getattr(probe, word) != getattr(default, word):
             words.append((word, str(getattr(probe, word))))
@@ -302,7 +313,7 @@ def _check(check: Check) -> list[tuple[str, str]]:
             words = [("http", quoted(check.url))]
             if check.status != HttpCheck("").status:
                 ranges = (f"{low}-{high}" if low != high else str(low) for low, high in check.status)
-                words.append(("status", _texts(ranges)))
+                words.append(("status", written_texts(ranges)))
             words += [("method", quoted(check.method))] if check.method != "GET" else []
             for word in ("host", "text", "regex", "ca"):
                 words += [(word, quoted(getattr(check, word)))] if getattr(check, word) else []
@@ -315,20 +326,20 @@ def _check(check: Check) -> list[tuple[str, str]]:
                 words += [(word, quoted(getattr(check, word)))] if getattr(check, word) else []
             return words
         case CommandCheck(argv):
-            return [("command", _texts(argv))]
+            return [("command", written_texts(argv))]
         case PingCheck(address):
             return [("ping", quoted(address))]
 
 
-def _inline(words: Iterable[tuple[str, str]]) -> str:
+def inline(words: Iterable[tuple[str, str]]) -> str:
     return "{ " + ", ".join(f"{word} = {value}" for word, value in words) + " }"
 
 
 def _table(pairs: Iterable[tuple[str, str]]) -> str:
-    return _inline((_key(name), quoted(value)) for name, value in pairs)
+    return inline((written_key(name), quoted(value)) for name, value in pairs)
 
 
-def _texts(items: Iterable[str]) -> str:
+def written_texts(items: Iterable[str]) -> str:
     return f"[{', '.join(quoted(item) for item in items)}]"
 
 
@@ -343,12 +354,12 @@ def quoted(text: str) -> str:
     return f'"{"".join(one(character) for character in text)}"'
 
 
-def _key(name: str) -> str:
+def written_key(name: str) -> str:
     bare = name and all(character.isascii() and (character.isalnum() or character in "-_") for character in name)
     return name if bare else quoted(name)
 
 
-def _span(span: Duration) -> str:
+def written_span(span: Duration) -> str:
     """Exact, unlike ``format_duration``: what is read again must be the same to the nanosecond."""
     if span == 0:
         return '"0s"'

@@ -16,10 +16,12 @@ from .api import ApiDraft, read_api
 from .digest import digest
 from .fences import DEFAULT_DELAY, check_fences, check_watchdog, check_wishes, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups, stop_time
+from .keepalived_cluster import cluster_of
 from .members import MemberDraft, read_members
 from .pairing import find_networks
 from .reach import read_addresses
 from .report import Report, Scope, suggestion
+from .routers import Routers, read_routers
 from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
 
@@ -37,9 +39,13 @@ REAL_TIME_BELOW: Duration = 100 * MILLISECOND
 
 _LATER = {
     "fencing": "Write [fence.NAME] for each fence device.",
-    "vrrp": "Virtual routers come later.",
+    "vrrp": "Write [virtual_routers.NAME] for each virtual router.",
+    "virtual_router": "Write [virtual_routers.NAME] for each virtual router.",
     "services": "Balancing over real servers comes later.",
 }
+_OF_CLUSTERS = ("cluster", "nodes", "witness", "groups", "fence", "watchdog", "api")
+"""Sections without which a file with virtual routers stands for itself."""
+
 _LATER_QUORUM = {
     "etcd": 'Until then use three machines or a witness (quorum = "majority").',
 }
@@ -80,18 +86,24 @@ class _Settings:
     key_place: Place = WHOLE_FILE
 
 
-def read(text: str, file: str, source: str = "") -> Reading:
-    """Read native text. Never raises for any text. ``source`` is put into the Cluster as the file's own path."""
+def read(text: str, file: str, source: str = "", host: str = "localhost") -> Reading:
+    """Read native text. Never raises for any text. ``source`` is put into the Cluster as the file's own path.
+
+    ``host``: this machine, where a file has virtual routers only and does not name it.
+    """
     tree = parse(text, file)
     if isinstance(tree, Problem):
         return Reading(None, (tree,))
-    return validate(tree, file, source)
+    return validate(tree, file, source, host)
 
 
-def validate(tree: Table, file: str, source: str = "") -> Reading:
+def validate(tree: Table, file: str, source: str = "", host: str = "localhost") -> Reading:
     """Judge a tree. Problems are in the order of the file, those of the whole file last."""
     report = Report(file)
     top = Scope(report, tree, "the file", WHOLE_FILE)
+    routers = read_routers(report, top)
+    if routers is not None and not any(word in top for word in _OF_CLUSTERS):
+        return _alone(report, top, routers, source, host)
     settings = _cluster(report, top)
     watchdog = read_watchdog(report, top)
     members = read_members(report, top, settings.port)
@@ -100,6 +112,7 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
     fences = read_fences(report, top, members)
     api = read_api(report, top, members)
     top.finish(later=_LATER)
+    _check_leases(report, routers, [draft.group.name for draft in groups])
     check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
     check_wishes(report, fences, bool(watchdog.timeout), [(draft.place, draft.group) for draft in groups])
@@ -124,9 +137,29 @@ def validate(tree: Table, file: str, source: str = "") -> Reading:
         watchdog_timeout=watchdog.timeout,
         api=api.api,
         init_dead_time=settings.init_dead_time,
+        routers=None if routers is None else routers.files,
     )
     whole = replace(cluster, digest=digest(cluster))
     return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
+
+
+def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str) -> Reading:
+    """A file with virtual routers and nothing else: this one node, no key."""
+    top.finish(later=_LATER)
+    _check_leases(report, routers, [])
+    cluster = None if report.refused else cluster_of(routers.files, source, routers.node or host)
+    return Reading(cluster, report.in_order())
+
+
+def _check_leases(report: Report, routers: Routers | None, groups: list[str]) -> None:
+    for router in () if routers is None else routers.files.routers:
+        if router.lease_group and router.lease_group not in groups:
+            text = f'{router.name} has the lease_group "{router.lease_group}", which is no group of this file'
+            hint = (
+                suggestion(router.lease_group, groups, "The groups are")
+                or "It names one of [groups.NAME]; take it away."
+            )
+            report.error(routers.place if routers is not None else WHOLE_FILE, text, hint)
 
 
 # -- [cluster] --------------------------------------------------------------------------------------------------------

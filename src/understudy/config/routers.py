@@ -1,0 +1,413 @@
+"""The native tables of virtual routers to ``RouterFiles``: what ``routers_render`` writes, and what people write by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..units import MILLISECOND, SECOND, format_duration
+from ..vrrp_files import (
+    Announcing,
+    Checksum,
+    Notified,
+    RouterAddress,
+    RouterFiles,
+    RouterGlobals,
+    SyncGroup,
+    Track,
+    TrackedFile,
+    TrackedProcess,
+    TrackedScript,
+    UnicastPeer,
+    VirtualMac,
+    VirtualRouter,
+)
+from .addresses import Wrong, read_device
+from .keepalived_address import prefix_of
+from .keepalived_globals import MULTICAST
+from .keepalived_values import address_of, family
+from .report import Report, Scope, suggestion
+from .router_words import ADDRESS, OF, Setting
+from .tree import Array, Place, Table, Value
+
+TABLES = ("routing", "virtual_routers", "router_groups", "router_scripts", "router_files", "router_processes")
+KINDS = ("interface", "script", "file", "process")
+LONGEST_V3 = 40_950 * MILLISECOND
+
+
+@dataclass(slots=True)
+class Routers:
+    """What was read. ``node``: the machine, "" where the host name says it. ``place``: of the first table."""
+
+    files: RouterFiles
+    node: str
+    place: Place
+
+
+def read_routers(report: Report, top: Scope) -> Routers | None:
+    """The tables of virtual routers, None when the file has none of them."""
+    reader = _Reader(report)
+    if not any(word in top for word in TABLES):
+        for word in TABLES:
+            top.value(word)
+        return None
+    settings, node, services = reader.routing(top)
+    scripts = tuple(reader.named(top, "router_scripts", TrackedScript, ("command",)))
+    files = tuple(reader.named(top, "router_files", TrackedFile, ("path",)))
+    processes = tuple(reader.named(top, "router_processes", TrackedProcess, ("process",)))
+    reader.known = {
+        "script": [item.name for item in scripts],
+        "file": [item.name for item in files],
+        "process": [item.name for item in processes],
+    }
+    routers = tuple(reader.routers(top))
+    groups = tuple(reader.groups(top, [router.name for router in routers]))
+    made = RouterFiles(routers, groups, scripts, files, processes, settings, services)
+    return Routers(made, node, top.at(next(word for word in TABLES if word in top)))
+
+
+class _Reader:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.known: dict[str, list[str]] = {}
+
+    # -- settings -----------------------------------------------------------------------------------------------------
+
+    def _settings(self, scope: Scope, settings: Iterable[Setting]) -> dict[str, Any]:
+        """What the table says, by the names of fields; bad values are reported and left out."""
+        found: dict[str, Any] = {}
+        for setting in settings:
+            value = self._setting(scope, setting)
+            if value is not None:
+                found[setting.field] = value
+        return found
+
+    def _setting(self, scope: Scope, setting: Setting) -> Any:
+        word = setting.word
+        if setting.kind == "flag":
+            return scope.boolean(word)
+        if setting.kind == "number":
+            return scope.integer(word, setting.low, setting.high, None)
+        if setting.kind == "span":
+            return scope.duration(word, setting.low, setting.high)
+        if setting.kind == "text":
+            text = scope.text(word)
+            if text is not None and setting.choices and text not in setting.choices:
+                hint = suggestion(text, setting.choices, "It may be")
+                shown = f'"{word}" is "{text}"' if word != "password" else f'"{word}" is wrong'
+                self._report.error(scope.at(word), shown, hint)
+                return None
+            return text
+        if setting.kind == "lines":
+            return self._word_lists(scope, word)
+        texts = scope.texts(word, "words")
+        if texts is not None and not texts and setting.kind == "argv":
+            self._report.error(scope.at(word), f'"{word}" names no program', "Take it away, or write its path.")
+            return None
+        return None if texts is None else tuple(text for text, _ in texts)
+
+    def _word_lists(self, scope: Scope, word: str) -> tuple[tuple[str, ...], ...] | None:
+        found = []
+        for item in self._items(scope, word, "lists of words"):
+            inner = item.data.items if isinstance(item.data, Array) else []
+            words = tuple(each.data for each in inner if isinstance(each.data, str))
+            if not inner or len(words) != len(inner):
+                self._report.error(
+                    item.place, f'"{word}" lists words in brackets', 'Write [["10.0.0.0/8", "via", "10.1.1.1"]].'
+                )
+                continue
+            found.append(words)
+        return tuple(found) if word in scope else None
+
+    def _items(self, scope: Scope, word: str, what: str) -> list[Value]:
+        value = scope.value(word)
+        if value is None:
+            return []
+        if not isinstance(value.data, Array):
+            scope.wrong(word, f"a list of {what}", value, f"Write {word} = [ ... ].")
+            return []
+        return value.data.items
+
+    def _table(self, scope: Scope, word: str) -> Scope | None:
+        value = scope.value(word)
+        if value is None:
+            return None
+        if not isinstance(value.data, Table):
+            scope.wrong(word, "a table", value, f"Write {word} = {{ ... }}, or a section of its own.")
+            return None
+        return Scope(self._report, value.data, f"{scope.name.rstrip(']')}.{word}]", value.place)
+
+    def _inner(self, scope: Scope, word: str, kind: type) -> Any:
+        """A table that is one field, None when it is not there."""
+        inner = self._table(scope, word)
+        if inner is None:
+            return None
+        said = self._settings(inner, OF[kind])
+        if kind is Notified:
+            users = self._table(inner, "users")
+            words = [setting.word for setting in OF[Notified] if setting.kind == "argv"]
+            if users is not None:
+                said["users"] = tuple(
+                    (each, who) for each in users.table.entries if each in words and (who := users.text(each))
+                )
+                users.finish()
+        inner.finish()
+        return said
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+
+    def routing(self, top: Scope) -> tuple[RouterGlobals, str, tuple[str, ...]]:
+        scope = self._table(top, "routing")
+        if scope is None:
+            return RouterGlobals(), "", ()
+        scope.name = "[routing]"
+        said = self._settings(scope, OF[RouterGlobals])
+        node = scope.text("node") or ""
+        fifos = []
+        for item in self._items(scope, "fifos", "tables"):
+            inner = self._inline(item, "a FIFO", "path")
+            if inner is None:
+                continue
+            path, program = inner.text("path"), inner.texts("program", "words")
+            inner.finish()
+            if path is None:
+                continue
+            fifos.append((path, tuple(text for text, _ in program or ())))
+        services = scope.texts("services", "blocks of virtual servers")
+        scope.finish()
+        if services:
+            text = "virtual servers are kept, and not served yet"
+            self._report.warning(scope.at("services"), text, "Nothing is balanced over real servers.")
+        return RouterGlobals(**said, fifos=tuple(fifos)), node, tuple(text for text, _ in services or ())
+
+    def _inline(self, item: Value, what: str, word: str) -> Scope | None:
+        if not isinstance(item.data, Table):
+            self._report.error(item.place, f"{what} must be a table, not {item.kind}", f'Write {{ {word} = "..." }}.')
+            return None
+        return Scope(self._report, item.data, what, item.place)
+
+    def named(self, top: Scope, section: str, kind: type, needed: tuple[str, ...]) -> list[Any]:
+        """The tables of one kind of tracked things."""
+        found = []
+        for name, table, place, at in top.tables(section):
+            scope = Scope(self._report, table, f"[{section}.{name}]", at)
+            said = self._settings(scope, OF[kind])
+            scope.finish()
+            missing = [word for word in needed if word not in scope]
+            for word in missing:
+                scope.missing(word, "Without it there is nothing to look at.")
+            if missing or any(setting.field not in said for setting in OF[kind] if setting.word in needed):
+                continue
+            if not self._named(name, place):
+                continue
+            if kind is TrackedScript:
+                said.setdefault("timeout", said.get("interval", SECOND))
+            found.append(kind(name, **said))
+        return found
+
+    def _named(self, name: str, place: Place) -> bool:
+        if name and name.isprintable():
+            return True
+        self._report.error(place, "a name must have letters that can be seen", "")
+        return False
+
+    def _tracks(self, scope: Scope) -> tuple[Track, ...]:
+        found: list[Track] = []
+        for item in self._items(scope, "track", "tables"):
+            inner = self._inline(item, "what is tracked", "interface")
+            if inner is None:
+                continue
+            given = [(kind, text) for kind in KINDS if (text := inner.text(kind)) is not None]
+            said = self._settings(inner, OF[Track])
+            inner.finish()
+            if len(given) != 1:
+                hint = 'Write { script = "NAME" }, or interface, file, process.'
+                self._report.error(item.place, "one thing at a time is tracked", hint)
+                continue
+            kind, name = given[0]
+            if kind != "interface" and name not in self.known.get(kind, []):
+                text = f'the {kind} "{name}" is not there'
+                self._report.error(inner.at(kind), text, suggestion(name, self.known.get(kind, []), "There are"))
+                continue
+            found.append(Track(kind, name, **said))
+        return tuple(found)
+
+    # -- virtual routers ----------------------------------------------------------------------------------------------
+
+    def routers(self, top: Scope) -> list[VirtualRouter]:
+        found = []
+        for name, table, place, at in top.tables("virtual_routers"):
+            scope = Scope(self._report, table, f"[virtual_routers.{name}]", at)
+            before = len(self._report.problems)
+            router = self._router(scope, name)
+            scope.finish()
+            if router is not None and self._named(name, place):
+                found.append(router)
+                if len(self._report.problems) == before:
+                    self._judge(scope, router)
+        self._together(found, top)
+        return found
+
+    def _router(self, scope: Scope, name: str) -> VirtualRouter | None:
+        said = self._settings(scope, OF[VirtualRouter])
+        for word, hint in (
+            ("device", "It names the network interface."),
+            ("id", "The virtual router's number, 1 to 255."),
+        ):
+            if word not in scope:
+                scope.missing(word, hint)
+        peers = self._peers(scope)
+        tracks = self._tracks(scope)
+        mac = self._inner(scope, "virtual_mac", VirtualMac)
+        announce = self._inner(scope, "announce", Announcing)
+        notify = self._inner(scope, "notify", Notified)
+        if mac is not None and "name" not in mac:
+            self._report.error(scope.at("virtual_mac"), 'a virtual_mac needs "name", that of the device it makes', "")
+            mac = None
+        device = said.get("device", "")
+        addresses = self._addresses(scope, device if mac is None else mac["name"])
+        if not device or "vrid" not in said:
+            return None
+        advertised = next((item.address for item in addresses if item.advertised), "")
+        of = said.get("family", 6 if ":" in advertised else 4)
+        strict, priority = said.get("strict", False), said.get("priority", 100)
+        usual = {
+            "family": of,
+            "version": 3 if of == 6 else 2,
+            "begins_as_master": priority == 255,
+            "accept": not strict or priority == 255,
+            "group": "" if peers else MULTICAST.get(of, ""),
+            "lower_no_advert": strict,
+        }
+        if "checksum" in said:
+            said["checksum"] = Checksum(said["checksum"])
+        return VirtualRouter(
+            name=name,
+            addresses=addresses,
+            peers=peers,
+            tracks=tracks,
+            virtual_mac=None if mac is None else VirtualMac(**mac),
+            announcing=Announcing(**(announce or {})),
+            notified=Notified(**(notify or {})),
+            **{**usual, **said},
+        )
+
+    def _addresses(self, scope: Scope, device: str) -> tuple[RouterAddress, ...]:
+        found: list[RouterAddress] = []
+        for item in self._items(scope, "addresses", "addresses"):
+            said: dict[str, Any] = {}
+            text = item.data if isinstance(item.data, str) else None
+            if isinstance(item.data, Table):
+                inner = Scope(self._report, item.data, "a virtual address", item.place)
+                text = inner.text("address")
+                said = self._settings(inner, ADDRESS)
+                inner.finish()
+            body, slash, length = (text or "").partition("/")
+            address = address_of(body)
+            prefix = None if address is None or not slash else prefix_of(length, family(address))
+            if address is None or prefix is None:
+                hint = 'Write "10.0.0.5/24", or { address = "10.0.0.5/24", device = "eth0" }.'
+                self._report.error(item.place, "this is no address with a prefix length", hint)
+                continue
+            found.append(RouterAddress(str(address), prefix, **{"device": device, **said}))
+        return tuple(found)
+
+    def _peers(self, scope: Scope) -> tuple[UnicastPeer, ...]:
+        found: list[UnicastPeer] = []
+        for item in self._items(scope, "peers", "addresses"):
+            said: dict[str, Any] = {"address": item.data}
+            if isinstance(item.data, Table):
+                inner = Scope(self._report, item.data, "a unicast peer", item.place)
+                said = self._settings(inner, OF[UnicastPeer])
+                inner.finish()
+            address = address_of(said["address"]) if isinstance(said.get("address"), str) else None
+            if address is None:
+                self._report.error(item.place, "a unicast peer is an address", 'Write "10.0.0.2".')
+                continue
+            found.append(UnicastPeer(**{**said, "address": str(address)}))
+        return tuple(found)
+
+    def _judge(self, scope: Scope, router: VirtualRouter) -> None:
+        """What the settings mean together. Native files are judged, not corrected."""
+        report, name = self._report, router.name
+        step, longest = (SECOND, 255 * SECOND) if router.version == 2 else (10 * MILLISECOND, LONGEST_V3)
+        if router.interval % step or not step <= router.interval <= longest:
+            text = f"interval {format_duration(router.interval)}: version {router.version} has steps of {format_duration(step)}"
+            report.error(scope.at("interval"), text, f"It may be at most {format_duration(longest)}.")
+        if router.family not in (4, 6):
+            report.error(scope.at("family"), '"family" is 4 or 6', "")
+        for item in router.addresses:
+            if item.advertised and (":" in item.address) is not (router.family == 6):
+                hint = "Write advertised = false for it, or give it to a router of its own."
+                report.error(scope.at("addresses"), f"{item.address} is not of the family of {name}", hint)
+        for word, text in (("source", router.source), ("multicast", router.group)):
+            address = address_of(text) if text else None
+            if text and (
+                address is None or family(address) != router.family or address.is_multicast is not (word == "multicast")
+            ):
+                report.error(scope.at(word), f'"{word}" is not right for IPv{router.family}', "")
+        if router.auth and (router.version == 3 or router.family == 6 or router.strict):
+            report.error(
+                scope.at("authentication"), "there is no authentication in version 3, IPv6 and strict mode", ""
+            )
+        if bool(router.auth) is not bool(router.password):
+            report.error(scope.at("authentication"), '"authentication" and "password" belong together', "")
+        if len(router.password.encode("utf-8", "replace")) > 8:
+            report.error(
+                scope.at("password"), "the password is longer than 8 characters, which is all that is sent", ""
+            )
+        if not router.preempt and (router.priority == 255 or router.preempt_delay):
+            report.error(scope.at("preempt"), "preempt = false does not go with priority 255 or a preempt_delay", "")
+        if not router.advertised:
+            tell = report.error if router.version == 3 else report.warning
+            tell(scope.place, f"{name} advertises no address", "List them: addresses = [ ... ].")
+        if sum(1 for item in router.addresses if item.advertised) > 255:
+            report.error(scope.at("addresses"), f"{name} has more than the 255 addresses of an advertisement", "")
+        devices = [router.device, *(item.device for item in router.addresses)]
+        devices += [track.name for track in router.tracks if track.kind == "interface"]
+        for device in dict.fromkeys(devices):
+            found = read_device(device)
+            if isinstance(found, Wrong):
+                report.error(scope.at("device"), found.text, found.hint)
+
+    def _together(self, routers: list[VirtualRouter], top: Scope) -> None:
+        numbers: dict[tuple[str, int, int], list[VirtualRouter]] = {}
+        owners: dict[tuple[str, str], str] = {}
+        for one in routers:
+            for other in numbers.setdefault((one.device, one.family, one.vrid), []):
+                mine, theirs = ({peer.address for peer in each.peers} for each in (one, other))
+                if not mine or not theirs or mine & theirs:
+                    text = f"{one.name} and {other.name} both have the id {one.vrid} on {one.device}"
+                    self._report.error(top.at("virtual_routers"), text, "Give one of them another, on every router.")
+            numbers[one.device, one.family, one.vrid].append(one)
+            for item in one.addresses:
+                owner = owners.setdefault((item.address, item.device), one.name)
+                if owner != one.name:
+                    text = f"the address {item.address} is in two virtual routers, {owner} and {one.name}"
+                    self._report.error(
+                        top.at("virtual_routers"), text, "Two machines could answer for it: keep it in one."
+                    )
+
+    def groups(self, top: Scope, routers: list[str]) -> list[SyncGroup]:
+        found: list[SyncGroup] = []
+        taken: dict[str, str] = {}
+        for name, table, place, at in top.tables("router_groups"):
+            scope = Scope(self._report, table, f"[router_groups.{name}]", at)
+            said = self._settings(scope, OF[SyncGroup])
+            tracks = self._tracks(scope)
+            notify = self._inner(scope, "notify", Notified)
+            scope.finish()
+            members = said.pop("members", ())
+            if not members:
+                scope.missing("members", "They name virtual routers.")
+            for member in members:
+                if member not in routers:
+                    hint = suggestion(member, routers, "There are")
+                    self._report.error(scope.at("members"), f'"{member}" is no virtual router', hint)
+                elif taken.setdefault(member, name) != name or members.count(member) > 1:
+                    text = f"{member} is in the group {taken[member]} already"
+                    self._report.error(scope.at("members"), text, "It can be in one group only.")
+            if self._named(name, place):
+                found.append(SyncGroup(name, members, tracks, notified=Notified(**(notify or {})), **said))
+        return found
