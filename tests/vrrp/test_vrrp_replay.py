@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -212,17 +211,6 @@ def test_masterships_begin_and_end_as_keepalived_s(scenario: str, side: str) -> 
                     SECOND // 2 if replay.files.sync_groups else 0
                 )  # keepalived says it for one member after the other
                 assert -TOLERANCE <= its.last - mine.last <= TOLERANCE + slow
-
-
-def bursts(times: list[Instant]) -> list[int]:
-    """How many frames came without a pause of half a second between them."""
-    found = [1] if times else []
-    for before, after in pairwise(times):
-        if after - before < SECOND // 2:
-            found[-1] += 1
-        else:
-            found.append(1)
-    return found
 
 
 @pytest.mark.parametrize("scenario", ["v2-noauth", "v2-multi-vip-evip", "v3-ipv4-adv250ms-3vip", "v2-garp-options"])

@@ -92,8 +92,11 @@ class Segment:
         self.taps: list[Callable[[Host, RouterEffect], None]] = []
         self.doubles: dict[tuple[str, str, str], Duration] = {}
         """(virtual router, one, other): for how long both served it although they could hear each other."""
+        self.strict = False
+        """Also those that are cut from each other must not serve both."""
         self.stall_limit: Duration = 50 * MILLISECOND
         self.address_time: Duration = 0
+        self.last: dict[tuple[str, str], Instant] = {}
 
     # Machines
 
@@ -203,7 +206,8 @@ class Segment:
         hosts = [host for host in self.hosts.values() if host.addresses]
         for index, one in enumerate(hosts):
             for other in hosts[index + 1 :]:
-                if (one.name, other.name) in self.cut or (other.name, one.name) in self.cut:
+                parted = (one.name, other.name) in self.cut or (other.name, one.name) in self.cut
+                if parted and not self.strict:
                     continue
                 for spec in one.files.routers:
                     ends = min(one.leases.get(spec.name, 0), other.leases.get(spec.name, 0), then)
@@ -244,8 +248,10 @@ class Segment:
         for other in self.hosts.values():
             if other is host or (host.name, other.name) in self.cut or self.rng.random() < self.loss:
                 continue
-            wait = self.rng.randrange(*self.delay)
-            self.at(self.now + wait, lambda other=other: self.hear(other.name, advert, host.source))  # type: ignore[misc]
+            # A segment does not change the order of one sender's frames.
+            then = max(self.now + self.rng.randrange(*self.delay), self.last.get((host.name, other.name), 0) + 1)
+            self.last[(host.name, other.name)] = then
+            self.at(then, lambda other=other: self.hear(other.name, advert, host.source))  # type: ignore[misc]
 
     def hear(self, name: str, advert: Advertisement, source: str, mac: str = "") -> None:
         """``advert`` arrives at ``name`` now, for each of its virtual routers with this VRID and family."""

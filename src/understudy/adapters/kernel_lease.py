@@ -23,7 +23,7 @@ import errno
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,9 @@ class Leases(Protocol):
 
     def hold(self, group: str, time_left: Duration) -> str | None:
         """Let the group be served for ``time_left`` ns from now. Returns what went wrong, or None."""
+
+    def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
+        """As ``hold``, for many groups at once. Returns what went wrong, by group."""
 
     def end(self, group: str) -> str | None:
         """Let the group be served no longer. Ended already is success. Returns what went wrong, or None."""
@@ -81,34 +84,48 @@ def held_set(group: str) -> str:
 
 @dataclass(slots=True)
 class _Template:
-    """A transaction ready to be sent, and where its timeouts stand."""
+    """Messages ready to be sent in a transaction: where their timeouts stand, and the last one, which asks for an answer."""
 
     data: bytearray
     places: tuple[int, ...]
+    last: int
 
-    def filled(self, timeout: int) -> bytes:
+    def messages(self, timeout: int) -> bytes:
+        """Without the request for an answer."""
         for place in self.places:
             struct.pack_into("!Q", self.data, place, timeout)
         return bytes(self.data)
 
+    def filled(self, timeout: int) -> bytes:
+        """A transaction of its own."""
+        data = self.messages(timeout)
+        return nftables.batch(data[: self.last], netlink.with_acknowledgement(data[self.last :]))
 
-def _template(steps: str, table: str, group: Group) -> _Template:
+
+def own_set(group: str, family: Family) -> tuple[str, bytes]:
+    """Each group has a set of its own, in which the EtherType is the only key."""
+    return held_set(group), ETHER_TYPE[family]
+
+
+Place = Callable[[str, Family], tuple[str, bytes]]
+"""In which set the lease of a group stands, and under which key."""
+
+
+def _template(steps: str, table: str, group: Group, place: Place) -> _Template:
     """``steps``: "a" adds, "d" deletes, in this order in every table of the group."""
     marker = 0x1122334455667788
     parts: list[bytes] = []
-    name = held_set(group.name)
     for family in families(group):
+        name, key = place(group.name, family)
         for step in steps:
-            key = ETHER_TYPE[family]
             if step == "a":
                 parts.append(nftables.new_element(family, table, name, key, timeout=marker))
             else:
                 parts.append(nftables.delete_element(family, table, name, key))
-    parts[-1] = netlink.with_acknowledgement(parts[-1])
-    data = nftables.batch(*parts)
+    data = b"".join(parts)
     pattern = struct.pack("!Q", marker)
     places = tuple(match.start() for match in re.finditer(re.escape(pattern), data))
-    return _Template(bytearray(data), places)
+    return _Template(bytearray(data), places, len(data) - len(parts[-1]))
 
 
 @dataclass(slots=True)
@@ -123,21 +140,22 @@ class _Prepared:
 class KernelLeases:
     """The leases of ``cluster``'s groups in nf_tables sets.
 
-    ``set_up`` makes the tables again when they are gone (``kernel_lease_setup.setup``). Raises OSError when the kernel offers no
-    NETLINK_NETFILTER.
+    ``set_up`` makes the tables again when they are gone (``kernel_lease_setup.setup``). ``place``: where each lease stands.
+    Raises OSError when the kernel offers no NETLINK_NETFILTER.
     """
 
-    def __init__(self, cluster: Cluster, set_up: Callable[[Cluster], str | None]) -> None:
+    def __init__(self, cluster: Cluster, set_up: Callable[[Cluster], str | None], place: Place = own_set) -> None:
         self.repairs = 0
         self._cluster = cluster
         self._set_up = set_up
+        self._place = place
         self._table = table_name(cluster)
         self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
         self._groups = {
             group.name: _Prepared(
-                _template("da", self._table, group),
-                _template("ada", self._table, group),
-                _template("ad", self._table, group),
+                _template("da", self._table, group, place),
+                _template("ada", self._table, group, place),
+                _template("ad", self._table, group, place),
                 families(group),
             )
             for group in cluster.groups
@@ -163,6 +181,19 @@ class KernelLeases:
         prepared.running = text is None
         return f"the kernel lease of {group} was not granted: {text}" if text else None
 
+    def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
+        """As ``hold``, for many groups in one transaction where that is possible. Returns what went wrong, by group."""
+        known = [(self._groups.get(group), left // MILLISECOND) for group, left in lefts]
+        ready = [(item.renew, left) for item, left in known if item is not None and item.running and left >= SHORTEST]
+        if len(ready) == len(lefts) > 1:
+            parts = [template.messages(left) for template, left in ready]
+            last = ready[-1][0].last
+            whole = nftables.batch(*parts[:-1], parts[-1][:last], netlink.with_acknowledgement(parts[-1][last:]))
+            if not self._socket.request(whole):
+                return {}
+        found = ((group, self.hold(group, left)) for group, left in lefts)
+        return {group: text for group, text in found if text is not None}
+
     def end(self, group: str) -> str | None:
         """Let the kernel serve the group no longer, from the next packet on. Ended already is success."""
         prepared = self._groups.get(group)
@@ -175,20 +206,26 @@ class KernelLeases:
     def read(self) -> tuple[tuple[str, Duration], ...]:
         """What runs in the kernel now, also from an earlier process. A lease counts only if it runs in all its tables."""
         found: list[tuple[str, Duration]] = []
+        known: dict[tuple[str, Family], dict[bytes, int] | None] = {}
         for group, prepared in self._groups.items():
-            left = min(self._left(group, family) for family in prepared.families)
+            left = min(self._left(group, family, known) for family in prepared.families)
             if left > 0:
                 prepared.running = True
                 found.append((group, left))
         return tuple(found)
 
-    def _left(self, group: str, family: Family) -> Duration:
-        request = nftables.set_request(family, self._table, held_set(group))
-        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), request)
+    def _left(self, group: str, family: Family, known: dict[tuple[str, Family], dict[bytes, int] | None]) -> Duration:
+        name, key = self._place(group, family)
+        if (name, family) not in known:
+            known[name, family] = self._listed(name, family)
+        return (known[name, family] or {}).get(key, 0) * MILLISECOND
+
+    def _listed(self, name: str, family: Family) -> dict[bytes, int] | None:
+        """Milliseconds left of each key of a set; None when there is no such set."""
+        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), nftables.set_request(family, self._table, name))
         if isinstance(found, Failure):
-            return 0
-        left = (nftables.expiration(item.payload, ETHER_TYPE[family]) for item in found)
-        return max(left, default=0) * MILLISECOND
+            return None
+        return {key: left for item in found for key, left in nftables.expirations(item.payload)}
 
     def _insist(self, batch: bytes) -> str | None:
         """Send a transaction; once more when an element expired under its hands or the tables are gone. Returns the failure."""
@@ -205,9 +242,9 @@ class KernelLeases:
 
     def _tables_exist(self) -> bool:
         """Whether every set that we need is there."""
-        for group, prepared in self._groups.items():
-            for family in prepared.families:
-                request = nftables.set_request(family, self._table, held_set(group))
-                if isinstance(self._socket.dump(nftables.kind(nftables.GETSETELEM), request), Failure):
-                    return False
-        return True
+        sets = {
+            (self._place(group, family)[0], family)
+            for group, prepared in self._groups.items()
+            for family in prepared.families
+        }
+        return all(self._listed(name, family) is not None for name, family in sets)

@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m understudy.lab.bench failover [--runs N] [--only PART,...] [--json]``.
+"""The benchmark: ``python -m understudy.lab.bench failover|vrrp [--runs N] [--only PART,...] [--json] [--write FILE]``.
 
 Measures what a client sees, on this machine, in namespaces made for it, beside Debian's keepalived in namespaces made the same
 way. Every run of ``failover`` is a fresh cluster in a world of its own; contenders take turns, so that a busy minute of the
@@ -6,7 +6,7 @@ machine hits all of them; the phase of the fault is drawn from a seed. Results a
 medians, not by the speed of this machine. Exit status: 0, or 1 when a limit is broken (each is named).
 
 Parts: ``failover`` (power off), ``move`` (planned moves), ``kill`` (pulse and manager killed), ``idle`` (memory and CPU), ``old``
-(with Heartbeat's files, beside Debian's heartbeat).
+(with Heartbeat's files, beside Debian's heartbeat). ``vrrp`` has parts of its own, see ``vrrp_bench``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from . import old_bench
+from . import old_bench, vrrp_bench
 from .old_trial import OldSpec
 from .trial import Spec
+from .vrrp_trial import VrrpSpec
 
 SCHEMA = 1
 PARTS = ("failover", "move", "kill", "idle", "old")
+_MODULES = {Spec: "understudy.lab.trial", OldSpec: "understudy.lab.old_trial", VrrpSpec: "understudy.lab.vrrp_trial"}
 _LONGEST_TRIAL = 900.0
 """Fifty addresses take heartbeat half a minute, and many times that where others compute."""
 
@@ -89,10 +91,9 @@ class Bench:
         if self._progress:
             print(text, file=sys.stderr, flush=True)
 
-    def _trial(self, name: str, spec: Spec | OldSpec) -> list[dict[str, Any]]:
+    def _trial(self, name: str, spec: Spec | OldSpec | VrrpSpec) -> list[dict[str, Any]]:
         """Run one trial in its own process; a failure is told, counted as broken, and gives no results."""
-        module = "understudy.lab.trial" if isinstance(spec, Spec) else "understudy.lab.old_trial"
-        command = [sys.executable, "-m", module, json.dumps(asdict(spec))]
+        command = [sys.executable, "-m", _MODULES[type(spec)], json.dumps(asdict(spec))]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LONGEST_TRIAL, check=False
@@ -254,6 +255,21 @@ class Bench:
             self.report.figures[f"old {kind}"] = said.figures
             self.report.broken += said.broken
 
+    def vrrp(self, parts: Sequence[str]) -> None:
+        """Virtual routers, ours and keepalived taking turns."""
+        found = vrrp_bench.run(parts, self._runs, self._seed, self._told_router)
+        self.report.runs |= found.runs
+        self.report.lines += found.said.lines
+        self.report.figures |= found.said.figures
+        self.report.broken += found.said.broken
+
+    def _told_router(self, name: str, spec: VrrpSpec) -> list[dict[str, Any]]:
+        results = self._trial(name, spec)
+        for result in results:
+            figures = "  ".join(f"{key} {value:.1f}" for key, value in result.items() if isinstance(value, float))
+            self._tell(f"  {name:40} {figures}  two {result['two_ms']} ms")
+        return results
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the outage that a client sees.")
@@ -261,11 +277,16 @@ def main() -> None:
         "what",
         nargs="?",
         default="failover",
-        choices=("failover",),
-        help="power off, planned move, killed processes, idle cost",
+        choices=("failover", "vrrp"),
+        help="power off, planned move, killed processes, idle cost; or virtual routers beside keepalived",
     )
     parser.add_argument("--runs", type=int, default=10, help="runs of each contender (default 10)")
-    parser.add_argument("--only", default="", metavar="PART", help=f"comma-separated, of: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="PART",
+        help=f"comma-separated, of: {', '.join(PARTS)}; with vrrp: {', '.join(vrrp_bench.PARTS)}",
+    )
     parser.add_argument(
         "--contender", default="", metavar="TEXT", help="only lines of failover whose name has TEXT in it"
     )
@@ -273,25 +294,37 @@ def main() -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the figures and every run as JSON; progress on stderr"
     )
+    parser.add_argument("--write", metavar="FILE", help="write the same JSON there, whatever is printed")
     given = parser.parse_args()
-    parts = given.only.split(",") if given.only else list(PARTS)
-    if not set(parts) <= set(PARTS) or given.runs < 1:
-        parser.error(f"--only knows {', '.join(PARTS)}; --runs is at least 1")
+    known = vrrp_bench.PARTS if given.what == "vrrp" else PARTS
+    parts = given.only.split(",") if given.only else list(known)
+    if not set(parts) <= set(known) or given.runs < 1:
+        parser.error(f"--only knows {', '.join(known)}; --runs is at least 1")
     bench = Bench(given.runs, given.seed, progress=True)
-    for part in PARTS:
+    if given.what == "vrrp":
+        bench.vrrp(parts)
+    for part in PARTS if given.what == "failover" else ():
         if part in parts:
             print(f"{part} ...", file=sys.stderr, flush=True)
             bench.failover(given.contender) if part == "failover" else getattr(bench, part)()
-    report = bench.report
-    if given.json:
-        load = os.getloadavg()
-        print(json.dumps({"schema": SCHEMA, "ok": not report.broken, "load": load, **asdict(report)}, indent=2))
+    sys.exit(_tell_all(bench.report, given.json, given.write))
+
+
+def _tell_all(report: Report, as_json: bool, file: str | None) -> int:
+    """Print and write it; the exit status."""
+    told = {"schema": SCHEMA, "ok": not report.broken, "load": os.getloadavg(), **asdict(report)}
+    text = json.dumps(told, indent=2)
+    if file is not None:
+        with open(file, "w", encoding="utf-8") as out:
+            out.write(text + "\n")
+    if as_json:
+        print(text)
     else:
         print("\n" + "\n".join(report.lines))
         print("\n" + ("every limit holds" if not report.broken else "limits broken:"))
         for sentence in report.broken:
             print(f"  {sentence}")
-    sys.exit(1 if report.broken else 0)
+    return 1 if report.broken else 0
 
 
 if __name__ == "__main__":

@@ -47,15 +47,16 @@ class Stage:
         with_daemons: bool = True,
         page_interval: Duration = 20 * MILLISECOND,
         native_file: bool = True,
+        interval: Duration = MILLISECOND,
     ) -> None:
         """``with_daemons`` False: the machines get power, and the caller starts what keeps the address. ``native_file`` False:
-        they have other files, and none of ours.
+        they have other files, and none of ours. ``interval``: between two questions of the client.
         """
         self.scene, self._with_daemons, self._native_file = scene, with_daemons, native_file
         self.room = Room(scene.networks)
         for player in scene.players:
             self.room.add(player.name, [(i.device, i.network, i.addresses) for i in player.interfaces])
-        self.watchers = Watchers(self.room, scene, page_interval=page_interval)
+        self.watchers = Watchers(self.room, scene, interval, page_interval)
         self.daemons = {player.name: Daemon(self.room.machine(player.name)) for player in scene.players}
         self.moment: Instant = 0
         """When the last command took effect."""

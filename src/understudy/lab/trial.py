@@ -224,7 +224,7 @@ def idle(spec: Spec) -> list[dict[str, Any]]:
     daemon = trial.stage.daemons["ha01"]
     time.sleep(3.0)  # the spare pulse starts a while after the first
     processes = {part: daemon.processes(part) for part in PARTS}
-    before = {part: sum(_cpu(p.pid) for p in found) for part, found in processes.items()}
+    before = {part: sum(cpu(p.pid) for p in found) for part, found in processes.items()}
     start = time.monotonic()
     time.sleep(spec.seconds)
     span = time.monotonic() - start
@@ -232,15 +232,15 @@ def idle(spec: Spec) -> list[dict[str, Any]]:
         {
             "part": part,
             "processes": len(found),
-            "rss_mb": sum(_memory(p.pid, "Rss") for p in found),
-            "pss_mb": sum(_memory(p.pid, "Pss") for p in found),
-            "cpu_percent": 100 * (sum(_cpu(p.pid) for p in found) - before[part]) / span,
+            "rss_mb": sum(memory(p.pid, "Rss") for p in found),
+            "pss_mb": sum(memory(p.pid, "Pss") for p in found),
+            "cpu_percent": 100 * (sum(cpu(p.pid) for p in found) - before[part]) / span,
         }
         for part, found in processes.items()
     ]
 
 
-def _cpu(pid: int) -> float:
+def cpu(pid: int) -> float:
     """Seconds on a CPU of all threads, by the scheduler's own count (nanoseconds; ticks would be too coarse)."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
@@ -249,7 +249,7 @@ def _cpu(pid: int) -> float:
     return total / SECOND
 
 
-def _memory(pid: int, what: str) -> float:
+def memory(pid: int, what: str) -> float:
     """Megabytes (10**6 bytes) resident, or the proportional share."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         for line in file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import SECOND, Duration, Instant, format_duration
+from ...units import Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
 from .router import Other, Router
@@ -17,9 +17,6 @@ from .states import Cause
 
 if TYPE_CHECKING:
     from .node import RouterNode
-
-NOTED_EVERY: Duration = 600 * SECOND
-"""The same about the same stranger is written down so often at most."""
 
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
@@ -50,17 +47,7 @@ def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> 
     """Something for our VRID was not taken: who sent it is named, seldom."""
     r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
     text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
-    seldom(node, r, f"{event.source} {event.why}", text, Level.WARNING, now)
-
-
-def seldom(node: RouterNode, r: Router, key: str, text: str, level: Level, now: Instant) -> None:
-    """Note it, unless it was noted lately."""
-    if now < r.noted.get(key, 0):
-        return
-    if len(r.noted) > 4 * MOST_OTHERS:
-        r.noted.clear()
-    r.noted[key] = now + NOTED_EVERY
-    node.note(f"{r.name}: {text}", level, r.name)
+    node.seldom(r, f"{event.source} {event.why}", text, Level.WARNING, now)
 
 
 def _who(source: str, mac: str) -> str:
@@ -115,7 +102,7 @@ def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now:
     r.count("rivals")
     announcing.contest(node, r, now)
     text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
-    seldom(node, r, f"rival {mac} {address}", text, Level.ERROR, now)
+    node.seldom(r, f"rival {mac} {address}", text, Level.ERROR, now)
 
 
 # As a backup (RFC 9568 section 6.4.2)
@@ -163,7 +150,7 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
     r.master, r.master_priority, r.master_until = event.source, advert.priority, event.arrival + 3 * r.spec.interval
     text = f"{_who(event.source, event.mac)} is master with priority {advert.priority}, and ours is {r.priority}"
     then = f"{text}: it is taken over from in {format_duration(max(0, r.down_at - now))}"
-    seldom(node, r, f"lower {event.source}", then, Level.INFO, now)
+    node.seldom(r, f"lower {event.source}", then, Level.INFO, now)
 
 
 def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
@@ -183,7 +170,7 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     node.touch(r)
     if better:
         text = f"the master {event.source} says goodbye; {better[0]} is better than we are and may go first"
-        seldom(node, r, f"goodbye {better[0]}", text, Level.INFO, now)
+        node.seldom(r, f"goodbye {better[0]}", text, Level.INFO, now)
 
 
 # As the master (RFC 9568 section 6.4.3)
@@ -240,8 +227,7 @@ def _contested(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
     text = (
         f"{_who(event.source, event.mac)} is master as well, with priority {advert.priority}, and ours is {r.priority}"
     )
-    seldom(
-        node,
+    node.seldom(
         r,
         f"contest {event.source}",
         f"{text}: it is told, and the addresses are announced again",

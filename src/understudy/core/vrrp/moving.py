@@ -133,6 +133,7 @@ def late(node: RouterNode, r: Router, now: Instant) -> None:
 def unsent(node: RouterNode, r: Router, why: str, now: Instant) -> None:
     """Our newest advertisement has not left: nobody has heard it, so it gives no right."""
     r.count("unsent")
+    node.seldom(r, "unsent", f"an advertisement has not left this machine: {why}", Level.ERROR, now)
     if not r.master_here:
         return
     r.advert_right = r.right_before

@@ -45,6 +45,11 @@ from .router import Router
 GO_AFTER: Duration = SECOND
 """A clean stop waits so long at most for addresses to be taken away."""
 
+NOTED_EVERY: Duration = 600 * SECOND
+"""The same about the same stranger is written down so often at most."""
+
+MOST_NOTED = 64
+
 
 class RouterNode:
     """The virtual routers of ``files`` on the machine ``me``. The first event must be ``Started``."""
@@ -106,6 +111,15 @@ class RouterNode:
 
     def note(self, why: str, level: Level = Level.INFO, group: str = "") -> None:
         self.emit(Note(why, level, group, self.me))
+
+    def seldom(self, r: Router, key: str, text: str, level: Level, now: Instant) -> None:
+        """Note it, unless the same was noted lately."""
+        if now < r.noted.get(key, 0):
+            return
+        if len(r.noted) >= MOST_NOTED:
+            r.noted.clear()
+        r.noted[key] = now + NOTED_EVERY
+        self.note(f"{r.name}: {text}", level, r.name)
 
     def next_op(self) -> int:
         self._op += 1

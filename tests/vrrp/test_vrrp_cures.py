@@ -1,0 +1,404 @@
+"""What keepalived's users suffer from, and what is done about it here. Each is off only by a keyword that says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from vrrp_parts import START, VIP, Segment, address, pair, router
+
+from understudy.core.vrrp import timing
+from understudy.effects import KernelLease
+from understudy.events import AddressGone, RivalSeen, Stalled, TimerDue
+from understudy.units import MILLISECOND, SECOND, Duration
+from understudy.vrrp import AdvertRefused, AdvertUnsent, MayServe, PeerLives, SendAdvert
+from understudy.vrrp_files import Announcing
+
+
+def three(**changes: Any) -> Segment:
+    """``a`` (200) is master; ``b`` (150) and ``c`` (100) listen."""
+    found = Segment()
+    for number, (name, priority) in enumerate((("a", 200), ("b", 150), ("c", 100))):
+        found.add(name, f"192.0.2.{11 + number}", replace(router(priority=priority), **changes))
+    found.start()
+    found.run(5 * SECOND)
+    assert found.masters() == "a"
+    return found
+
+
+def announced(segment: Segment, name: str, since: int, span: Duration) -> int:
+    return sum(since <= at < since + span for at, _ in segment.hosts[name].announced)
+
+
+# A goodbye
+
+
+def test_a_goodbye_is_answered_at_once() -> None:
+    segment = pair()
+    before = segment.now
+    segment.stop("a")
+    segment.run(2 * MILLISECOND)
+    assert segment.masters() == "b"
+    assert segment.sent("b")[0][0] - before < MILLISECOND
+
+
+def test_of_two_backups_only_the_best_known_goes_at_once() -> None:
+    segment = three()
+    segment.stop("b")
+    segment.start("b")
+    segment.run(5 * SECOND)
+    segment.hear("c", segment.hosts["a"].sent[0][2], "192.0.2.11")
+    # Both have heard each other once: b was master for a while, and so was c.
+    for name in ("b", "c"):
+        for other, source in (("b", "192.0.2.12"), ("c", "192.0.2.13")):
+            if name != other:
+                priority = segment.hosts[other].files.routers[0].priority
+                advert = replace(segment.hosts["a"].sent[0][2], priority=priority)
+                segment.node(name).by_name["VI_1"].others.clear()
+                segment.hear(name, advert, source)
+    segment.run(SECOND)
+    before = segment.now
+    segment.stop("a")
+    segment.run(2 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.sent("c", before), "the worse one kept its skew, and so it said nothing"
+
+
+def test_a_better_one_that_does_not_go_costs_the_skew_once() -> None:
+    segment = three()
+    advert = replace(segment.hosts["a"].sent[0][2], priority=150)
+    segment.hear("c", advert, "192.0.2.12")
+    segment.crash("b")
+    segment.run(SECOND)
+    before = segment.now
+    segment.stop("a")
+    segment.run(600 * MILLISECOND)
+    assert segment.masters() == ""
+    segment.run(20 * MILLISECOND)
+    assert segment.masters() == "c"
+    assert segment.sent("c", before)[0][0] - before > 600 * MILLISECOND
+    assert "192.0.2.12" not in segment.node("c").by_name["VI_1"].others
+
+
+def test_the_goodbye_of_another_one_is_not_the_master_s() -> None:
+    """RFC 9568 would start Skew_Time, which ends before the master's next advertisement."""
+    segment = three()
+    advert = replace(segment.hosts["a"].sent[0][2], priority=0)
+    segment.hear("c", advert, "192.0.2.12")
+    segment.run(5 * SECOND)
+    assert segment.masters() == "a"
+    assert not segment.sent("c")
+
+
+def test_a_lost_goodbye_has_a_copy() -> None:
+    segment = pair()
+    before = segment.now
+    segment.stop("a")
+    assert [priority for _, priority in segment.sent("a", before)] == [0, 0]
+
+
+# Contests
+
+
+@pytest.mark.parametrize("heard", ["winner", "loser", "both"])
+def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(heard: str) -> None:
+    """A split heals; who hears whom first is chance. The loser's last advertisement tells a winner that heard nothing."""
+    segment = pair()
+    segment.part("a", "b")
+    segment.run(8 * SECOND)
+    assert segment.masters() == "a+b"
+    segment.cut = {"both": set(), "winner": {("a", "b")}, "loser": {("b", "a")}}[heard]
+    before = segment.now
+    segment.run(10 * MILLISECOND)
+    segment.join()
+    assert segment.run_until(lambda: segment.masters() == "a", 2 * SECOND)
+    healed = segment.now
+    segment.run(SECOND)
+    assert announced(segment, "a", before, healed - before + SECOND) >= 5
+    assert not [at for at, _ in segment.hosts["b"].announced if at > healed]
+    segment.run(10 * SECOND)
+    assert segment.masters() == "a"
+
+
+def test_one_answer_to_many_claims() -> None:
+    """Two machines that answer each other's announcements must not flood the network."""
+    segment = pair()
+    segment.run(5 * SECOND)
+    before = segment.now
+    for _ in range(100):
+        segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
+    segment.run(10 * MILLISECOND)
+    assert announced(segment, "a", before, 10 * MILLISECOND) == 1
+    segment.run(SECOND)
+    assert announced(segment, "a", before, SECOND) >= 5
+
+
+def test_garp_lower_prio_repeat_0_switches_it_off() -> None:
+    quiet = Announcing(lower_repeat=0)
+    segment = pair(announcing=quiet)
+    segment.run(5 * SECOND)
+    before = segment.now
+    segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
+    segment.run(SECOND)
+    assert announced(segment, "a", before, SECOND) == 0
+
+
+def test_a_rival_is_named_with_mac_and_address() -> None:
+    segment = pair()
+    advert = segment.hosts["a"].sent[0][2]
+    segment.hear("a", replace(advert, priority=50), "192.0.2.77", "02:00:00:00:00:77")
+    segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
+    segment.tell("b", AdvertRefused("VI_1", "its password is wrong", "192.0.2.78", segment.now, "02:00:00:00:00:78"))
+    notes = "\n".join(segment.hosts["a"].notes + segment.hosts["b"].notes)
+    assert "192.0.2.77 (02:00:00:00:00:77)" in notes
+    assert "02:00:00:00:00:99 on eth0 claims 192.0.2.100" in notes
+    assert "192.0.2.78 (02:00:00:00:00:78) was not taken: its password is wrong" in notes
+    count = len(segment.hosts["a"].notes)
+    for _ in range(10):
+        segment.run(SECOND)
+        segment.hear("a", replace(advert, priority=50), "192.0.2.77", "02:00:00:00:00:77")
+    assert len(segment.hosts["a"].notes) == count, "once, and then seldom"
+
+
+# The kernel's lease
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("interval", [10 * MILLISECOND, 100 * MILLISECOND, SECOND, 40_950 * MILLISECOND])
+@pytest.mark.parametrize("adverts", [1, 3, 10])
+def test_our_right_ends_before_anybody_s_master_down(version: int, interval: Duration, adverts: int) -> None:
+    """Also when two clocks differ by one part in a thousand."""
+    if version == 2 and interval < SECOND:
+        return
+    spec = router(version=version, interval=interval, down_adverts=adverts)
+    earliest = min(timing.master_down(spec, priority, interval) for priority in range(1, 256))
+    assert timing.right(spec) * 1001 < earliest * 1000
+    assert timing.right(spec) > adverts * interval * 9 // 10
+
+
+def test_the_lease_is_renewed_with_every_advertisement_and_never_alone() -> None:
+    segment = pair()
+    effects = segment.hosts["a"].effects
+    for index, (at, effect) in enumerate(effects):
+        if isinstance(effect, KernelLease) and effect.until is not None:
+            assert isinstance(effects[index - 1][1], SendAdvert)
+            assert effect.until == at + timing.right(segment.hosts["a"].files.routers[0])
+
+
+@pytest.mark.parametrize("how", ["freeze", "kill"])
+def test_a_frozen_or_killed_daemon_does_not_serve_beside_another(how: str) -> None:
+    segment = pair()
+    if how == "freeze":
+        segment.freeze("a", 20 * SECOND)
+    else:
+        segment.kill("a")
+    segment.run(10 * SECOND)
+    assert segment.masters() == "b"
+    assert segment.hosts["a"].addresses, "nobody has removed them, and yet they are not served"
+    assert not segment.doubles
+
+
+def test_a_daemon_that_is_started_again_in_time_goes_on() -> None:
+    segment = pair()
+    segment.kill("a")
+    segment.run(SECOND)
+    left = segment.hosts["a"].leases["VI_1"] - segment.now
+    told = len(segment.hosts["b"].told)
+    segment.start("a", kernel_leases=(("VI_1", left),))
+    assert segment.state("a") == "MASTER"
+    segment.run(5 * SECOND)
+    assert segment.masters() == "a"
+    assert len(segment.hosts["b"].told) == told, "the other one has seen nothing"
+
+
+def test_what_an_earlier_run_left_is_removed_at_the_start() -> None:
+    segment = pair()
+    segment.kill("a")
+    segment.run(10 * SECOND)
+    segment.start("a")
+    assert not segment.hosts["a"].addresses
+
+
+def test_advertisements_that_do_not_leave_give_no_right() -> None:
+    segment = pair()
+    before = segment.hosts["a"].leases["VI_1"]
+
+    def refuse(name: str) -> None:
+        segment.tell(name, AdvertUnsent("VI_1", "operation not permitted"))
+
+    segment.taps.append(
+        lambda host, effect: refuse("a") if isinstance(effect, SendAdvert) and host.name == "a" else None
+    )
+    segment.cut.add(("a", "b"))
+    segment.run(4 * SECOND)
+    assert segment.state("a") == "BACKUP"
+    assert segment.hosts["a"].leases["VI_1"] <= before
+    assert segment.masters() == "b"
+    assert any("operation not permitted" in note for note in segment.hosts["a"].notes)
+
+
+# Being late
+
+
+def test_a_router_that_was_late_dethrones_nobody() -> None:
+    segment = pair()
+    segment.freeze("b", 10 * SECOND)
+    segment.run(9900 * MILLISECOND)
+    segment.hosts["b"].waiting.clear()  # even if nothing was kept for it
+    segment.run(SECOND)
+    assert segment.masters() == "a"
+    assert not segment.sent("b")
+
+
+def test_late_by_itself_is_noticed_without_being_told() -> None:
+    """The loop may not have called it a stall: Master_Down ended more than an interval ago, and only now is it looked at."""
+    segment = pair()
+    segment.stall_limit = 100 * SECOND
+    segment.freeze("b", 10 * SECOND)
+    segment.run(9900 * MILLISECOND)
+    segment.hosts["b"].waiting.clear()
+    segment.run(SECOND)
+    assert not segment.sent("b")
+
+
+def test_being_late_is_no_excuse_for_ever() -> None:
+    """A starved machine takes over from a dead one in the end: the sockets were drained each time."""
+    segment = pair()
+    segment.crash("a")
+    for _ in range(12):
+        segment.run(3 * SECOND)
+        segment.tell("b", Stalled(100 * MILLISECOND))
+        segment.tell("b", TimerDue())
+    assert segment.masters() == "b"
+
+
+def test_a_master_that_slept_listens_first_and_dethrones_no_healthy_one() -> None:
+    segment = pair()
+    segment.freeze("a", 10 * SECOND)
+    segment.run(10 * SECOND)
+    woke = segment.now
+    segment.run(SECOND)
+    assert segment.masters() == "b"
+    assert segment.state("a") == "BACKUP"
+    segment.run(5 * SECOND)
+    assert segment.masters() == "a"
+    assert segment.sent("a", woke)[0][0] - woke >= 3 * SECOND, "no sooner than a router that starts"
+
+
+def test_a_master_that_slept_alone_serves_again_after_listening() -> None:
+    segment = pair()
+    segment.crash("b")
+    segment.freeze("a", 4 * SECOND)
+    segment.run(4 * SECOND + 10 * MILLISECOND)
+    assert segment.masters() == ""
+    segment.run(1500 * MILLISECOND)
+    assert segment.masters() == "a"
+
+
+# A second path
+
+
+def test_silence_of_the_interface_alone_is_no_death() -> None:
+    segment = pair()
+    segment.cut.add(("a", "b"))
+    for _ in range(20):
+        segment.tell("b", PeerLives("VI_1", 150, segment.now + 3 * SECOND))
+        segment.run(SECOND)
+    assert segment.masters() == "a"
+    assert any("by another path the master says that it lives" in note for note in segment.hosts["b"].notes)
+    assert any("silent" in text for text in segment.snapshot("b").warnings)
+    segment.crash("a")
+    segment.run(4 * SECOND)
+    assert segment.masters() == "b", "when that path is silent, too, it is"
+
+
+def test_a_second_path_does_not_keep_a_worse_master_that_is_heard() -> None:
+    segment = pair(100, 150, start=False)
+    segment.start("a")
+    segment.run(5 * SECOND)
+    segment.start("b")
+    for _ in range(6):
+        segment.tell("b", PeerLives("VI_1", 100, segment.now + 3 * SECOND))
+        segment.run(SECOND)
+    assert segment.masters() == "b"
+
+
+def test_a_goodbye_counts_more_than_the_second_path() -> None:
+    segment = pair()
+    segment.tell("b", PeerLives("VI_1", 150, segment.now + 30 * SECOND))
+    segment.stop("a")
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "b"
+
+
+def test_two_masters_that_are_cut_find_out_by_the_second_path() -> None:
+    segment = pair()
+    segment.part("a", "b")
+    segment.run(5 * SECOND)
+    assert segment.masters() == "a+b"
+    segment.tell("b", PeerLives("VI_1", 150, segment.now + 3 * SECOND))
+    assert segment.masters() == "a"
+
+
+# A group of the cluster
+
+
+def test_who_follows_a_lease_is_master_only_while_it_may() -> None:
+    segment = pair(lease_group="site")
+    segment.run(5 * SECOND)
+    assert segment.masters() == ""
+    segment.tell("b", MayServe("VI_1", segment.now + 2 * SECOND, "holds site"))
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "b", "also the one with the lower priority"
+    segment.tell("b", MayServe("VI_1", segment.now + 2 * SECOND, "holds site"))
+    segment.run(1990 * MILLISECOND)
+    assert segment.masters() == "b"
+    segment.run(20 * MILLISECOND)
+    assert segment.masters() == ""
+    assert segment.state("b") == "BACKUP"
+
+
+def test_a_lease_that_moves_takes_the_mastership_along() -> None:
+    segment = pair(lease_group="site")
+    segment.tell("a", MayServe("VI_1", segment.now + 60 * SECOND, "holds site"))
+    segment.run(5 * SECOND)
+    assert segment.masters() == "a"
+    segment.tell("a", MayServe("VI_1", None, "site has moved"))
+    assert segment.sent("a")[-1][1] == 0
+    segment.tell("b", MayServe("VI_1", segment.now + 60 * SECOND, "holds site"))
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "b"
+    assert not segment.doubles
+
+
+# Addresses
+
+
+def test_an_address_that_was_deleted_is_put_back_at_once_without_an_election() -> None:
+    segment = pair()
+    segment.run(5 * SECOND)
+    host = segment.hosts["a"]
+    host.addresses.discard(VIP)
+    before, told = segment.now, len(host.told)
+    segment.tell("a", AddressGone(VIP))
+    assert VIP in host.addresses
+    segment.run(SECOND)
+    assert announced(segment, "a", before, SECOND) >= 3
+    assert len(host.told) == told
+    assert segment.masters() == "a"
+
+
+def test_an_address_that_is_not_tracked_is_left_alone() -> None:
+    segment = pair(addresses=(address(tracked=False),))
+    segment.hosts["a"].addresses.discard(VIP)
+    segment.tell("a", AddressGone(VIP))
+    assert VIP not in segment.hosts["a"].addresses
+
+
+def test_startup_delay_holds_the_down_timer_at_the_start_only() -> None:
+    segment = pair(start=False, startup_delay=10 * SECOND)
+    segment.start("a")
+    segment.run_until(lambda: segment.masters() == "a", 60 * SECOND)
+    assert segment.now - START >= 13 * SECOND
+    assert segment.now - START < 14 * SECOND

@@ -1,0 +1,129 @@
+"""Two scenarios of administrators, with their files as published: httpd with a check script, and two networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from router_world import Steps
+
+from understudy.lab import kernel
+from understudy.lab.netns import Machine
+from understudy.lab.old_pair import APACHE
+from understudy.lab.scene import Interface, Player, Scene, Watcher
+from understudy.lab.site import DIRECTORY
+from understudy.lab.vrrp_pair import NODES, OLD, RouterRoom
+from understudy.units import MILLISECOND
+
+FILES = Path(__file__).resolve().parent / "scenarios"
+ADDRESS, INNER_ADDRESS = "192.168.224.100", "192.168.198.100"
+OUTER, INNER = 51, 52
+
+CHECK = f"""\
+#!/bin/sh
+# Is httpd there? If not, start it; fail when that does not help.
+alive() {{ kill -0 "$(cat {DIRECTORY}/httpd.pid)" 2>/dev/null; }}
+alive && exit 0
+rm -f {DIRECTORY}/httpd.pid
+{APACHE} -f {DIRECTORY}/httpd.conf -k start
+for i in 1 2 3 4 5 6 7 8 9 10; do alive && exit 0; sleep 0.05; done
+exit 1
+"""
+GROUP = "vrrp_sync_group both {\n    group {\n        VI_1\n        VI_2\n    }\n}\n"
+
+
+def prepare(machine: Machine) -> None:
+    """The check script where the file wants it."""
+    words = "mount -t tmpfs none /usr/local && cat > /usr/local/httpd.sh && chmod 755 /usr/local/httpd.sh"
+    machine.run(["sh", "-c", words], CHECK)
+
+
+def room(folder: str, program: str, more: str = "") -> RouterRoom:
+    places = (("ens33", "outer", "192.168.224"), ("ens37", "inner", "192.168.198"))
+    players = tuple(
+        Player(
+            name,
+            "node",
+            tuple(Interface(device, network, (f"{prefix}.{last}/24",)) for device, network, prefix in places),
+        )
+        for name, last in NODES.items()
+    )
+    client = Watcher("outer", "192.168.224.200/24", asks=ADDRESS, page=f"http://{ADDRESS}/node.html")
+    scene = Scene(folder, ("outer", "inner"), players, {}, {}, client, Watcher("outer", "192.168.224.201/24"))
+    texts = [(FILES / folder / file).read_text("utf-8") for file in ("master.conf", "backup.conf")]
+    if program == OLD:
+        # It ends at once where the kernel has no IPVS; nothing here balances.
+        texts = ["\n".join(line for line in text.splitlines() if "lvs_sync" not in line) + "\n" for text in texts]
+    files = {name: text + more for name, text in zip(NODES, texts, strict=True)}
+    return RouterRoom(files, dict.fromkeys(NODES, program), scene, 2 * MILLISECOND, prepare)
+
+
+def httpd(program: str) -> int:
+    """What the author tried, in his order. ``outage_ms`` of the address, ``page_ms`` of the page, ``two``: both answered."""
+    world = room("vrrp-httpd", program)
+    steps, watchers = Steps(world), world.stage.watchers
+    begun = world.start()
+
+    def served(name: str) -> None:
+        world.wait(f"{name} serves", lambda: (world.serves(), watchers.who_gives_pages()) == (name, name), 40.0)
+
+    def ended(step: str, start: int) -> None:
+        since = kernel.now()
+        world.wait("a little later", lambda: kernel.now() > since + 400 * MILLISECOND)
+        seen = watchers.seen(start, kernel.now())
+        assert seen.address is not None
+        assert seen.page is not None
+        outage, page = (gap.length / MILLISECOND for gap in (seen.address, seen.page))
+        steps.told[step] = {
+            "before": seen.before,
+            "after": seen.after,
+            "outage_ms": outage,
+            "page_ms": page,
+            "two": seen.two,
+        }
+
+    served("ha01")
+    steps.take("both", {OUTER: "ha01"})
+    start = kernel.now()
+    world.shell("ha01", f"kill $(cat {DIRECTORY}/httpd.pid)")
+    world.wait("the page is gone", lambda: watchers.who_gives_pages() == "", 10.0)
+    served("ha01")
+    ended("httpd stopped", start)
+    start = world.power_off("ha01")
+    served("ha02")
+    ended("power off", start)
+    world.power_on("ha01")
+    back = world.start("ha01")
+    served("ha01")
+    ended("power on", back)
+    steps.take("both again", {OUTER: "ha01"})
+    start = world.stop("ha01")
+    served("ha02")
+    ended("stopped", start)
+    world.wait("it has ended", lambda: not world.programs["ha01"].everything(), 20.0)
+    back = world.start("ha01")
+    served("ha01")
+    ended("started", back)
+    steps.take("both for the third time", {OUTER: "ha01"})
+    start = kernel.now()
+    world.shell("ha01", f"ip address del {ADDRESS}/24 dev ens33")
+    served("ha01")
+    ended("address deleted", start)
+    announced = world.wire.since(start, "arp", "ha01")
+    return steps.tell(announced=len(announced), watched_ms=(kernel.now() - begun) / MILLISECOND)
+
+
+def two_nics(program: str, together: str) -> int:
+    """The inner network's cable is pulled at ha01. ``together`` "yes": both virtual routers are one sync group."""
+    world = room("vrrp-two-nics", program, GROUP if together == "yes" else "")
+    steps = Steps(world)
+    world.start("ha01")
+    first = {OUTER: "ha01", INNER: "ha01"}
+    steps.take("ha01 alone", first, 30.0)
+    world.start("ha02")
+    steps.until(lambda: len(world.programs["ha02"].everything()) > 1, 20.0)
+    steps.until(lambda: False, 5.0)
+    steps.take("both", first, 30.0)
+    world.stage.do("cable ha01 ens37 out")
+    moved = {OUTER: "ha02" if together == "yes" else "ha01", INNER: "ha02"}
+    steps.take("the inner cable is out", moved, 20.0)
+    return steps.tell()
