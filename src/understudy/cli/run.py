@@ -206,6 +206,7 @@ class _Accepted:
 def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
+    from ..config.keepalived_cluster import named
     from ..config.load import examine
     from ..supervisor.notify import log
     from .run_heartbeat import is_folder, take
@@ -215,7 +216,7 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
         cluster, text, name, problems = take(config, node)
     else:
         cluster, problems = examine(config)
-        cluster = _named(cluster, node)
+        cluster = named(cluster, node or "")
     for problem in problems:
         _tell(str(problem))
     kept = None
@@ -234,19 +235,6 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     else:
         log(said)
     return _Accepted(kept, False, node=name)
-
-
-def _named(cluster: Cluster | None, node: str | None) -> Cluster | None:
-    """A machine with virtual routers alone has the name that it is given; no other machine has to know it."""
-    from dataclasses import replace
-
-    from ..config.digest import digest
-    from ..config.render import is_alone
-
-    if cluster is None or node is None or not is_alone(cluster) or cluster.names == (node,):
-        return cluster
-    named = replace(cluster, members=(replace(cluster.members[0], name=node),))
-    return replace(named, digest=digest(named))
 
 
 def _refusal(problems: tuple[Problem, ...]) -> int:
