@@ -112,8 +112,8 @@ class TrackSaid:
     ``kind``: "script", "file" or "process". What has not said anything yet is unknown: a router that tracks it waits in INIT
     for what has no weight (keepalived does), unless the object says that it begins as failed.
 
-    ``counts`` False: it can't be asked on this machine (its program is missing, or may not be run); it is as if nobody tracked it,
-    as in keepalived. ``text`` says why.
+    ``counts`` False: it can't be asked on this machine (its program is missing, or may not be run); it is as if nobody tracked
+    it, as in keepalived. ``text`` says why.
     """
 
     kind: str

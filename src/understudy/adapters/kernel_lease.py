@@ -92,14 +92,22 @@ class _Template:
         return bytes(self.data)
 
 
-def _template(steps: str, table: str, group: Group) -> _Template:
+def own_set(group: str, family: Family) -> tuple[str, bytes]:
+    """Each group has a set of its own, in which the EtherType is the only key."""
+    return held_set(group), ETHER_TYPE[family]
+
+
+Place = Callable[[str, Family], tuple[str, bytes]]
+"""In which set the lease of a group stands, and under which key."""
+
+
+def _template(steps: str, table: str, group: Group, place: Place) -> _Template:
     """``steps``: "a" adds, "d" deletes, in this order in every table of the group."""
     marker = 0x1122334455667788
     parts: list[bytes] = []
-    name = held_set(group.name)
     for family in families(group):
+        name, key = place(group.name, family)
         for step in steps:
-            key = ETHER_TYPE[family]
             if step == "a":
                 parts.append(nftables.new_element(family, table, name, key, timeout=marker))
             else:
@@ -123,21 +131,22 @@ class _Prepared:
 class KernelLeases:
     """The leases of ``cluster``'s groups in nf_tables sets.
 
-    ``set_up`` makes the tables again when they are gone (``kernel_lease_setup.setup``). Raises OSError when the kernel offers no
-    NETLINK_NETFILTER.
+    ``set_up`` makes the tables again when they are gone (``kernel_lease_setup.setup``). ``place``: where each lease stands.
+    Raises OSError when the kernel offers no NETLINK_NETFILTER.
     """
 
-    def __init__(self, cluster: Cluster, set_up: Callable[[Cluster], str | None]) -> None:
+    def __init__(self, cluster: Cluster, set_up: Callable[[Cluster], str | None], place: Place = own_set) -> None:
         self.repairs = 0
         self._cluster = cluster
         self._set_up = set_up
+        self._place = place
         self._table = table_name(cluster)
         self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
         self._groups = {
             group.name: _Prepared(
-                _template("da", self._table, group),
-                _template("ada", self._table, group),
-                _template("ad", self._table, group),
+                _template("da", self._table, group, place),
+                _template("ada", self._table, group, place),
+                _template("ad", self._table, group, place),
                 families(group),
             )
             for group in cluster.groups
@@ -175,20 +184,26 @@ class KernelLeases:
     def read(self) -> tuple[tuple[str, Duration], ...]:
         """What runs in the kernel now, also from an earlier process. A lease counts only if it runs in all its tables."""
         found: list[tuple[str, Duration]] = []
+        known: dict[tuple[str, Family], dict[bytes, int] | None] = {}
         for group, prepared in self._groups.items():
-            left = min(self._left(group, family) for family in prepared.families)
+            left = min(self._left(group, family, known) for family in prepared.families)
             if left > 0:
                 prepared.running = True
                 found.append((group, left))
         return tuple(found)
 
-    def _left(self, group: str, family: Family) -> Duration:
-        request = nftables.set_request(family, self._table, held_set(group))
-        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), request)
+    def _left(self, group: str, family: Family, known: dict[tuple[str, Family], dict[bytes, int] | None]) -> Duration:
+        name, key = self._place(group, family)
+        if (name, family) not in known:
+            known[name, family] = self._listed(name, family)
+        return (known[name, family] or {}).get(key, 0) * MILLISECOND
+
+    def _listed(self, name: str, family: Family) -> dict[bytes, int] | None:
+        """Milliseconds left of each key of a set; None when there is no such set."""
+        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), nftables.set_request(family, self._table, name))
         if isinstance(found, Failure):
-            return 0
-        left = (nftables.expiration(item.payload, ETHER_TYPE[family]) for item in found)
-        return max(left, default=0) * MILLISECOND
+            return None
+        return {key: left for item in found for key, left in nftables.expirations(item.payload)}
 
     def _insist(self, batch: bytes) -> str | None:
         """Send a transaction; once more when an element expired under its hands or the tables are gone. Returns the failure."""
@@ -205,9 +220,9 @@ class KernelLeases:
 
     def _tables_exist(self) -> bool:
         """Whether every set that we need is there."""
-        for group, prepared in self._groups.items():
-            for family in prepared.families:
-                request = nftables.set_request(family, self._table, held_set(group))
-                if isinstance(self._socket.dump(nftables.kind(nftables.GETSETELEM), request), Failure):
-                    return False
-        return True
+        sets = {
+            (self._place(group, family)[0], family)
+            for group, prepared in self._groups.items()
+            for family in prepared.families
+        }
+        return all(self._listed(name, family) is not None for name, family in sets)

@@ -37,20 +37,20 @@ from .kernel_lease import families, held_set, identifier, table_name
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family, KeyType, Verdict
 
-_PRIORITY = -300
-_PREROUTING, _INPUT, _OUTPUT = 0, 1, 3
-_ARP_OUTPUT = 1
-_ROUTE_LOCAL = struct.pack("=I", 2)
-_ICMPV6 = b"\x3a"
-_ADVERTISEMENT = b"\x88"
+PRIORITY = -300
+PREROUTING, INPUT, OUTPUT = 0, 1, 3
+ARP_OUTPUT = 1
+ROUTE_LOCAL = struct.pack("=I", 2)
+ICMPV6 = b"\x3a"
+ADVERTISEMENT = b"\x88"
 _OWNERS, _ARRIVALS = "owners", "arrivals"
-_KEYS = {
+KEYS = {
     Family.IP: (KeyType.IPV4_ADDRESS, 4),
     Family.ARP: (KeyType.IPV4_ADDRESS, 4),
     Family.IP6: (KeyType.IPV6_ADDRESS, 16),
 }
-_PLACES = {Family.IP: (12, 16), Family.IP6: (8, 24)}
-_ARP_SENDER = 14
+PLACES = {Family.IP: (12, 16), Family.IP6: (8, 24)}
+ARP_SENDER = 14
 
 
 def setup(cluster: Cluster) -> str | None:
@@ -58,7 +58,7 @@ def setup(cluster: Cluster) -> str | None:
     try:
         socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
     except OSError as error:
-        return _no_netfilter(error)
+        return no_netfilter(error)
     try:
         return _setup(socket, cluster)
     finally:
@@ -73,8 +73,8 @@ def teardown(cluster: Cluster) -> str | None:
         return None
     try:
         table = table_name(cluster)
-        parts = [nftables.delete_table(family, table) for family in _existing(socket, table)]
-        return _send(socket, parts) if parts else None
+        parts = [nftables.delete_table(family, table) for family in existing(socket, table)]
+        return transact(socket, parts) if parts else None
     finally:
         socket.close()
 
@@ -84,34 +84,36 @@ def available(cluster: Cluster) -> str | None:
     try:
         socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
     except OSError as error:
-        return _no_netfilter(error)
+        return no_netfilter(error)
     try:
-        return _send(socket, _everything(cluster, with_routes=False), commit=False)
+        return transact(socket, _everything(cluster, with_routes=False), commit=False)
     finally:
         socket.close()
 
 
-def _no_netfilter(error: OSError) -> str:
+def no_netfilter(error: OSError) -> str:
+    """Why nothing can be set up."""
     return f"this kernel has no nf_tables ({error.strerror})"
 
 
 def _setup(socket: NetlinkSocket, cluster: Cluster) -> str | None:
     table = table_name(cluster)
-    existing = _existing(socket, table)
+    there = existing(socket, table)
     wanted = _families(cluster)
-    update = [part for family in existing if family in wanted for part in _clear(socket, family, table, cluster)]
-    update += [nftables.delete_table(family, table) for family in existing if family not in wanted]
-    replace = [nftables.delete_table(family, table) for family in existing]
+    update = [part for family in there if family in wanted for part in _clear(socket, family, table, cluster)]
+    update += [nftables.delete_table(family, table) for family in there if family not in wanted]
+    replace = [nftables.delete_table(family, table) for family in there]
     text: str | None = None
-    for before in (update, replace) if existing else ([],):
+    for before in (update, replace) if there else ([],):
         for with_routes in (True, False):
-            text = _send(socket, [*before, *_everything(cluster, with_routes)])
+            text = transact(socket, [*before, *_everything(cluster, with_routes)])
             if text is None:
                 return None
     return text
 
 
-def _send(socket: NetlinkSocket, parts: list[bytes], commit: bool = True) -> str | None:
+def transact(socket: NetlinkSocket, parts: list[bytes], commit: bool = True) -> str | None:
+    """All of it, or nothing. Returns what went wrong, or None."""
     parts[-1] = netlink.with_acknowledgement(parts[-1])
     failures = socket.request(nftables.batch(*parts, commit=commit))
     if not failures:
@@ -121,7 +123,7 @@ def _send(socket: NetlinkSocket, parts: list[bytes], commit: bool = True) -> str
     return "the kernel refused the lease tables: " + "; ".join(dict.fromkeys(str(failure) for failure in failures))
 
 
-def _existing(socket: NetlinkSocket, table: str) -> list[Family]:
+def existing(socket: NetlinkSocket, table: str) -> list[Family]:
     """In which families our table is there."""
     found = []
     for family in Family:
@@ -175,7 +177,7 @@ def _families(cluster: Cluster) -> list[Family]:
 
 def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> list[bytes]:
     """One family's table from the beginning; what is there already stays."""
-    key, length = _KEYS[family]
+    key, length = KEYS[family]
     groups = [group for group in cluster.groups if family in families(group)]
     parts = [nftables.new_table(family, table)]
     parts.append(nftables.new_set(family, table, _OWNERS, key, length, nftables.SET_IS_MAP, 1))
@@ -210,26 +212,26 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
 
 def _if_local(family: Family, table: str, chain: str, then: str) -> bytes:
     """A rule of ``chain`` that goes to ``then`` when the routing table says that the destination is this machine."""
-    destination = (nftables.load_destination_type(), nftables.equals(_ROUTE_LOCAL))
+    destination = (nftables.load_destination_type(), nftables.equals(ROUTE_LOCAL))
     return nftables.new_rule(family, table, chain, *destination, nftables.decide(Verdict.GOTO, then))
 
 
 def _arp_hooks(table: str) -> list[bytes]:
     family = Family.ARP
     return [
-        nftables.new_base_chain(family, table, "leaving", _ARP_OUTPUT, _PRIORITY),
-        nftables.new_rule(family, table, "leaving", nftables.load_network(_ARP_SENDER, 4), nftables.decide_by(_OWNERS)),
+        nftables.new_base_chain(family, table, "leaving", ARP_OUTPUT, PRIORITY),
+        nftables.new_rule(family, table, "leaving", nftables.load_network(ARP_SENDER, 4), nftables.decide_by(_OWNERS)),
     ]
 
 
 def _ip_hooks(family: Family, table: str, with_routes: bool) -> list[bytes]:
-    length = _KEYS[family][1]
-    source, destination = (nftables.load_network(place, length) for place in _PLACES[family])
+    length = KEYS[family][1]
+    source, destination = (nftables.load_network(place, length) for place in PLACES[family])
     by_owner = nftables.decide_by(_OWNERS)
     parts = [
-        nftables.new_base_chain(family, table, "delivered", _INPUT, _PRIORITY),
+        nftables.new_base_chain(family, table, "delivered", INPUT, PRIORITY),
         nftables.new_rule(family, table, "delivered", destination, by_owner),
-        nftables.new_base_chain(family, table, "leaving", _OUTPUT, _PRIORITY),
+        nftables.new_base_chain(family, table, "leaving", OUTPUT, PRIORITY),
         nftables.new_rule(family, table, "leaving", source, by_owner),
     ]
     if family is Family.IP6:
@@ -240,16 +242,16 @@ def _ip_hooks(family: Family, table: str, with_routes: bool) -> list[bytes]:
                 table,
                 "leaving",
                 nftables.load_transport_protocol(),
-                nftables.equals(_ICMPV6),
+                nftables.equals(ICMPV6),
                 nftables.load_transport(0, 1),
-                nftables.equals(_ADVERTISEMENT),
+                nftables.equals(ADVERTISEMENT),
                 target,
                 by_owner,
             )
         )
     if with_routes:
         parts += [
-            nftables.new_base_chain(family, table, "arriving", _PREROUTING, _PRIORITY),
+            nftables.new_base_chain(family, table, "arriving", PREROUTING, PRIORITY),
             nftables.new_rule(family, table, "arriving", destination, nftables.decide_by(_ARRIVALS)),
         ]
     return parts

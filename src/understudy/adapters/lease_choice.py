@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model import Cluster
-from . import kernel_lease_setup
+from . import kernel_lease_flat, kernel_lease_setup
 from .address_lifetime import AddressLifetimeLeases, too_coarse
 from .addresses import AddressBook
 from .kernel_lease import KernelLeases, Leases
@@ -14,10 +14,12 @@ def open_leases(cluster: Cluster, book: AddressBook) -> tuple[Leases, tuple[str,
 
     Takes a few milliseconds; call it before the loop starts.
     """
-    reason = kernel_lease_setup.setup(cluster)
+    flat = cluster.routers is not None
+    reason = kernel_lease_flat.setup(cluster) if flat else kernel_lease_setup.setup(cluster)
     if reason is None:
         try:
-            return KernelLeases(cluster, kernel_lease_setup.setup), ()
+            leases = kernel_lease_flat.flat_leases(cluster) if flat else KernelLeases(cluster, kernel_lease_setup.setup)
+            return leases, ()
         except OSError as error:
             reason = f"cannot open a netlink socket: {error.strerror}"
     warnings = [f"the lease is kept by address lifetimes only, because {reason}"]

@@ -42,8 +42,9 @@ _ERROR_TEXT = 1
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
-_SO_RCVBUFFORCE = 33
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _RECEIVE_BUFFER = 1 << 20
+_SEND_BUFFER = 1 << 24
 _RECEIVE_SIZE = 1 << 16
 _DUMP_ATTEMPTS = 5
 
@@ -127,6 +128,7 @@ class NetlinkSocket:
             self._socket.setblocking(False)
             self._socket.bind((0, 0))
             enlarge_receive_buffer(self._socket)
+            self._enlarge_send_buffer()
             for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
                 try:
                     self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -135,6 +137,13 @@ class NetlinkSocket:
         except OSError:
             self._socket.close()
             raise
+
+    def _enlarge_send_buffer(self) -> None:
+        """A transaction is one message to the socket, and tables for hundreds of groups are some megabytes."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
+        except OSError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
     @property
     def port(self) -> int:

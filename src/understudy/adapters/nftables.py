@@ -8,6 +8,7 @@ Layouts are those of ``linux/netfilter/nf_tables.h``; numbers inside attributes 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from . import netlink
@@ -62,6 +63,7 @@ class KeyType(IntEnum):
     IPV4_ADDRESS = 7
     IPV6_ADDRESS = 8
     ETHER_TYPE = 10
+    MARK = 19
 
 
 SET_IS_MAP = 0x08
@@ -142,6 +144,22 @@ def new_set(family: Family, table: str, name: str, key: KeyType, key_length: int
     return _message(NEWSET, CREATE, family, *parts, _number(10, number))
 
 
+def new_number_map(family: Family, table: str, name: str, key: KeyType, key_length: int, number: int) -> bytes:
+    """A map to numbers of 4 bytes."""
+    parts = [_text(1, table), _text(2, name), _number(3, SET_IS_MAP), _number(4, key), _number(5, key_length)]
+    parts += [_number(6, KeyType.MARK), _number(7, 4)]
+    return _message(NEWSET, CREATE, family, *parts, _number(10, number))
+
+
+def new_numbers(family: Family, table: str, name: str, pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Put keys with their numbers into such a map; some hundreds at most, for a list of attributes ends at 64 KiB."""
+    elements = (
+        nested(_LIST_ELEMENT, nested(1, attribute(_DATA_VALUE, key)), nested(2, attribute(_DATA_VALUE, value)))
+        for key, value in pairs
+    )
+    return _message(NEWSETELEM, CREATE, family, _text(1, table), _text(2, name), nested(3, *elements))
+
+
 def delete_set(family: Family, table: str, name: str) -> bytes:
     return _message(DELSET, 0, family, _text(1, table), _text(2, name))
 
@@ -172,17 +190,21 @@ def set_request(family: Family, table: str, name: str) -> bytes:
     return head(family) + _text(1, table) + _text(2, name)
 
 
-def expiration(payload: bytes, key: bytes) -> int:
-    """Milliseconds left of ``key`` in one message of a set's dump; 0 when it is not there or has no end."""
+def expirations(payload: bytes) -> Iterator[tuple[bytes, int]]:
+    """(key, milliseconds left) of those in one message of a set's dump that have an end."""
     for kind_, value in netlink.attributes(payload[_NFGENMSG.size :]):
         if kind_ != 3:
             continue
         for _, element in netlink.attributes(value):
             parts = dict(netlink.attributes(element))
             data = dict(netlink.attributes(parts.get(1, b"")))
-            if data.get(_DATA_VALUE) == key and len(parts.get(5, b"")) == 8:
-                return int.from_bytes(parts[5], "big")
-    return 0
+            if _DATA_VALUE in data and len(parts.get(5, b"")) == 8:
+                yield data[_DATA_VALUE], int.from_bytes(parts[5], "big")
+
+
+def expiration(payload: bytes, key: bytes) -> int:
+    """Milliseconds left of ``key`` in one message of a set's dump; 0 when it is not there or has no end."""
+    return next((left for found, left in expirations(payload) if found == key), 0)
 
 
 def _verdict(verdict: Verdict, chain: str = "") -> bytes:
@@ -214,15 +236,25 @@ def load_transport(offset: int, length: int) -> bytes:
     return _expression("payload", _number(1, _REGISTER), _number(2, 2), _number(3, offset), _number(4, length))
 
 
-def load_destination_type() -> bytes:
+def load_destination_type(register: int = _REGISTER) -> bytes:
     """Load what the destination address is to this machine: RTN_LOCAL, ... (4 bytes, host byte order)."""
     result_address_type, flag_destination = 3, 2
-    return _expression("fib", _number(1, _REGISTER), _number(2, result_address_type), _number(3, flag_destination))
+    return _expression("fib", _number(1, register), _number(2, result_address_type), _number(3, flag_destination))
 
 
-def equals(value: bytes) -> bytes:
+def equals(value: bytes, register: int = _REGISTER) -> bytes:
     """Go on only when what was loaded is ``value``."""
-    return _expression("cmp", _number(1, _REGISTER), _number(2, 0), nested(3, attribute(_DATA_VALUE, value)))
+    return _expression("cmp", _number(1, register), _number(2, 0), nested(3, attribute(_DATA_VALUE, value)))
+
+
+def look_up(name: str) -> bytes:
+    """Load the number that the map has for what was loaded; go on only when it has one."""
+    return _expression("lookup", _text(1, name), _number(2, _REGISTER), _number(3, _REGISTER))
+
+
+def is_not_in(name: str) -> bytes:
+    """Go on only when what was loaded is not in the set."""
+    return _expression("lookup", _text(1, name), _number(2, _REGISTER), _number(5, 1))
 
 
 def is_in(name: str) -> bytes:

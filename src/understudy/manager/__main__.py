@@ -23,6 +23,7 @@ from .old_names import tell_names
 from .old_pair import active, environment
 from .old_reload import OldReloads
 from .respawn import Respawns
+from .router_dump import DATA, STATISTICS
 from .service import Manager
 
 BEAT_INTERVAL = 2.0
@@ -68,6 +69,8 @@ async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Nam
         respawns = Respawns(copy.files.respawn, folder, given, manager.say)
         manager.background(respawns.run(lambda: active(manager.status, arguments.node)))
     loop.add_signal_handler(signal.SIGHUP, lambda: manager.background(manager.reloads.by_signal()))
+    for number, name in ((signal.SIGUSR1, DATA), (signal.SIGUSR2, STATISTICS)):
+        loop.add_signal_handler(number, lambda name=name: manager.background(manager.routers.dump(name)))  # type: ignore[misc]
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
         await manager.run(stop)
@@ -101,7 +104,7 @@ def main() -> int:
     """Exit codes: 0 told to stop, 2 wrong configuration, 75 another manager holds the lock, 1 anything else."""
     # A parent may have blocked signals for its own waiting; programs that we start would inherit that and never end. A wish to
     # reload, though, waits until there is somebody to hear it.
-    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP])
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
     arguments = _arguments()
     show("manager")
     try:

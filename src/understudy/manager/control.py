@@ -355,7 +355,7 @@ class Control:
         return answer(200, await (self._leader.abandon() if asked.verb == "abandon" else self._leader.go(by)))
 
     async def _dump(self, asked: Asked) -> web.Response:
-        return answer(200, {"ok": True, "file": await self._manager.dump()})
+        return answer(200, {"ok": True, "file": await self._manager.dumps.dump()})
 
 
 def _last(response: web.Response) -> web.Response:

@@ -87,6 +87,11 @@ class PulseLink:
         if peer.lost:
             self._lost.set()
 
+    def read_now(self) -> None:
+        """What has arrived and was not looked at yet; the last words of a pulse that is gone."""
+        if self._peer is not None:
+            self._readable(self._peer)
+
     def send(self, packet: Packet, over: Peer | None = None) -> bool:
         """Send now or queue; ``over`` demands that very connection, so that an answer never reaches another pulse."""
         peer = self._peer

@@ -84,13 +84,16 @@ class Respawns:
         say: Say,
         pace: Pace | None = None,
         reboot: Sequence[str] = REBOOT,
+        title: str = "",
     ) -> None:
+        """``title``: what people call them, when they are none of ha.cf."""
         self._programs = tuple(programs)
         self._folder = folder
         self._environment = dict(environment)
         self._say = say
         self._pace = pace or Pace()
         self._reboot = tuple(reboot)
+        self._title = title
         self._lives: dict[int, _Life] = {}
         self._stopping = False
 
@@ -116,11 +119,14 @@ class Respawns:
             for task in tasks:
                 task.cancel()
 
-    async def stop(self) -> None:
-        """Everything ends, the last of the file first."""
+    async def stop(self, grace: Duration = 0) -> None:
+        """Everything ends, the last of the file first. ``grace``: how long each may take to end by itself before it is told."""
         self._stopping = True
         for number in sorted(self._lives, reverse=True):
             who = self._lives[number].who
+            if grace and await process_end(who.pid, grace):
+                await kill_group(who)
+                continue
             signal_group(who, signal.SIGTERM)
             if not await process_end(who.pid, STOP_LIMIT):
                 self._say(Level.WARNING, f"{self._name(number)} did not end, and was killed")
@@ -136,7 +142,7 @@ class Respawns:
 
     def _name(self, number: int) -> str:
         program = self._programs[number]
-        return f"{'failfast' if program.failfast else 'respawn'} {program.program}"
+        return f"{self._title or ('failfast' if program.failfast else 'respawn')} {program.program}"
 
     async def _tend(self, number: int) -> None:
         short_lives = 0

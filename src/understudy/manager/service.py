@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.agents import Agents
 from ..adapters.channel import Packet, Peer
-from ..adapters.safe_file import write_file
 from ..changes import together
 from ..effects import Action, FenceAction, Level, Mark
-from ..errors import NotRunning, TimedOut, UnderstudyError
+from ..errors import NotRunning, TimedOut
 from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from . import descriptors
 from .drift import Drift
+from .dumps import Dumps
 from .entry import Entry, read_stamp
 from .fencing import Fencer
 from .history import History
@@ -39,6 +39,7 @@ from .pulse_link import PulseLink
 from .reasons import Reasons
 from .refused import RefusedLately
 from .reload import Reloads
+from .router_desk import RouterDesk
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
 from .tallies import Tallies
@@ -59,7 +60,6 @@ _SAVE_LIMIT: float = 2.0
 _ADMIN_LIMIT: Duration = 10 * SECOND
 _FENCE_LIMIT: Duration = 600 * SECOND
 """Every level of devices may take its time; the operator is told before that when all have failed."""
-_DUMP_LIMIT: Duration = 10 * SECOND
 # What a pulse may ask for at most, whatever the packet says: a day.
 _LONGEST_LIMIT: Duration = 24 * 3600 * SECOND
 
@@ -108,8 +108,9 @@ class Manager:
         self.reloads = Reloads(self, runtime_dir, state_dir)
         self.keys = KeyRing(self, runtime_dir)
         self.upgrades = Upgrades(self, runtime_dir, state_dir)
+        self.routers = RouterDesk(self, runtime_dir)
         self.ending = asyncio.Event()
-        self._dumps: dict[int, list[str]] = {}
+        self.dumps = Dumps(self, runtime_dir)
         self._was_connected, self._standby_told = False, 0
         self.control: Control | None = None
         self.access: Any = None  # () -> old_access.Access
@@ -129,6 +130,7 @@ class Manager:
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
         self.background(self.agents.tend_logs())
+        self.background(self.routers.follow(self.cluster.routers))
         self.background(self._look_around())
         self.background(self.hours.run())
         self._ping()
@@ -142,10 +144,12 @@ class Manager:
             done, _ = await asyncio.wait({stopping, link}, return_when=asyncio.FIRST_COMPLETED)
             if link in done:
                 link.result()
+            self.link.read_now()  # what the pulse has said last: it ended before we were told to
         finally:
             for task in (stopping, link, *self._tasks):
                 task.cancel()
             await self.probes.close()
+            await self.routers.close()
             await control.stop()
             self.say(Level.INFO, "manager stopped; the programs go on")
             for kept in (self.standby, self.draining, self.wishes, self.generations):
@@ -182,6 +186,7 @@ class Manager:
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self.probes.follow(cluster)
         self.hours.follow(cluster)
+        await self.routers.follow(cluster.routers)
         if before.fences != cluster.fences:
             self.fencer.follow(cluster)
             self._look_at_devices()
@@ -249,6 +254,7 @@ class Manager:
             self.background(self.reloads.again())
             self.background(self.keys.learn())
             self.upgrades.connected()
+            self.routers.connected()
             self.hours.again()
         self._was_connected = True
 
@@ -274,7 +280,9 @@ class Manager:
         elif kind == "save_wishes":
             self.wishes.want(str(packet.get("text", "")))
         elif kind == "dump_part":
-            self._dump_part(packet)
+            self.dumps.part(packet)
+        elif kind == "router_tell":
+            self.routers.tell(packet)
         elif kind == "inquiry" and packet.get("topic") in TOPICS:
             self.background(self.keys.answer(packet))
         elif kind == "inquiry" and packet.get("topic") in UPGRADE:
@@ -420,7 +428,7 @@ class Manager:
         warnings = [text for text in (file.warning() for file in (self.standby, self.draining, self.wishes)) if text]
         warnings += [*self._drift.warnings, *self.history.warnings(), *self.refused.warnings(time.monotonic_ns())]
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings(), *self.keys.warnings()]
-        warnings += self.upgrades.warnings()
+        warnings += [*self.upgrades.warnings(), *self.routers.warnings()]
         warnings += descriptors.warnings(self.cluster, self.me)
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
@@ -472,29 +480,3 @@ class Manager:
             await asyncio.wait_for(asyncio.wrap_future(kept.tried()), _SAVE_LIMIT)
         warning = kept.warning()
         return f"; but {warning}" if warning else ""
-
-    async def dump(self) -> str:
-        """Have what the pulse's recorder holds written to a file, replacing an earlier dump; returns its path.
-
-        Raises NotRunning or TimedOut when the pulse does not deliver, UnderstudyError when the file cannot be written.
-        """
-        number = self.next_number()
-        self._dumps[number] = []
-        try:
-            await self.link.ask({"t": "dump", "id": number}, "dump", number, _DUMP_LIMIT)
-            lines = self._dumps[number]
-        finally:
-            del self._dumps[number]
-        path = os.path.join(self._runtime_dir, "dump.jsonl")
-        try:
-            data = "".join(f"{line}\n" for line in lines).encode()
-            await asyncio.get_running_loop().run_in_executor(None, write_file, path, data, 0o600, True)
-        except OSError as error:
-            raise UnderstudyError(f"cannot write {path}: {error.strerror}") from None
-        return path
-
-    def _dump_part(self, packet: Packet) -> None:
-        lines = packet.get("lines")
-        wanted = self._dumps.get(packet.get("id", -1))
-        if wanted is not None and isinstance(lines, list):
-            wanted.extend(str(line) for line in lines)

@@ -24,6 +24,8 @@ class Tallies:
         """History entries by level."""
         self.requests: Counter[str] = Counter()
         """Answers of the API by HTTP status."""
+        self.router_changes: Counter[tuple[str, str, str]] = Counter()
+        """INSTANCE or GROUP, name, state: what was told of virtual routers."""
         self.pulse_losses = 0
 
     def agent_ran(self, group: str, resource: str, action: Action, outcome: Outcome, spent: Duration) -> None:

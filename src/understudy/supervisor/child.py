@@ -58,8 +58,12 @@ def _spawn(argv: tuple[str, ...], descriptors: dict[int, int]) -> int:
         {name: value for name, value in os.environ.items() if name not in _NOT_FOR_CHILDREN},
         file_actions=actions,
         setsid=True,
-        setsigmask=(signal.SIGHUP,),  # until whoever understands it says so: it must end nobody who is still starting
-        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+        setsigmask=(
+            signal.SIGHUP,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        ),  # until whoever understands it says so: it must end nobody who is still starting
+        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
     )
 
 

@@ -93,7 +93,7 @@ class Supervisor:
     def _watch_signals(self) -> None:
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, lambda received, _frame: self.signals.append(received))
 
     def _begin(self) -> None:
@@ -308,6 +308,9 @@ class Supervisor:
     def _signalled(self, number: int) -> None:
         if number == signal.SIGHUP:
             self._reload()
+        elif number in (signal.SIGUSR1, signal.SIGUSR2):
+            # The dumps that keepalived's administrators know. The manager says where they are.
+            self.manager.signal(signal.Signals(number))
         elif not self._stopping:
             self._stop()
         elif not self._forced:

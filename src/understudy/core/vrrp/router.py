@@ -148,7 +148,7 @@ class Router:
         found = min(self.down_at, self.advert_at, self.holding.again_at)
         if self.master_here:
             found = min(found, self.right_until)
-        return min(found, self.bursts[0]) if self.bursts else found
+        return min(found, self.bursts[0]) if self.bursts and self.holding.on else found
 
     def count(self, what: str) -> None:
         self.counters[what] = self.counters.get(what, 0) + 1

@@ -1,0 +1,146 @@
+"""Notify scripts of virtual routers: in order, one after the other, and waited for.
+
+keepalived forks all of them at once, so that the script of an earlier state may end after that of a later one. Here those of one
+router keep the order of its states, each waited for; those of different routers run beside each other. keepalived has no time
+limit; here a script that is not done after ``LIMIT`` is ended, since the next state's script waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..adapters.agent_log import ResourceLog
+from ..adapters.track_run import PATIENCE, RunEnd, environment_of, run, start
+from ..adapters.track_users import Program, examine, user_of
+from ..effects import Level
+from ..units import SECOND, Duration
+from ..vrrp_files import RouterFiles, RouterGlobals
+from .router_told import Call, Told, calls, notified_of
+
+LIMIT: Duration = 60 * SECOND
+"""A notify script may start a database; but who waits for its router's next state waits for this as well."""
+
+LONGEST_QUEUE = 100
+"""States of one router that wait for their scripts; of more the oldest are dropped, and that is said."""
+
+Say: TypeAlias = Callable[[Level, str, str], None]
+"""Level, sentence, router."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """What one router or sync group has before it."""
+
+    waiting: deque[tuple[Told, Call]] = field(default_factory=deque)
+    task: asyncio.Task[None] | None = None
+    now: str = ""
+
+
+class Notifier:
+    """All of one node. ``folder``: for the output of the scripts."""
+
+    def __init__(
+        self, files: RouterFiles, folder: str, say: Say, limit: Duration = LIMIT, patience: Duration = PATIENCE
+    ) -> None:
+        self.files = files
+        self._folder = folder
+        self._say = say
+        self._limit = limit
+        self._patience = patience
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._remarked: set[str] = set()
+        self._leaving = False
+
+    def tell(self, told: Told, former: RouterFiles | None = None) -> None:
+        """Queue what is to be run for it. ``former``: where the scripts of a router stand that was just deleted."""
+        notified = notified_of(self.files, told.what, told.name)
+        if notified is None and former is not None:
+            notified = notified_of(former, told.what, told.name)
+        found = () if notified is None else calls(notified, told)
+        if not found:
+            return
+        line = self._lines.setdefault((told.what, told.name), _Line())
+        line.waiting.extend((told, call) for call in found)
+        while len(line.waiting) > LONGEST_QUEUE:
+            lost, _ = line.waiting.popleft()
+            self._say(
+                Level.ERROR,
+                f"{told.name}: its script for {lost.state} is left out: {LONGEST_QUEUE} later ones wait"
+                + (f" for {line.now}" if line.now else ""),
+                told.name,
+            )
+        if line.task is None:
+            line.task = asyncio.get_running_loop().create_task(self._work(line))
+
+    def warnings(self) -> list[str]:
+        """Where scripts wait for another one."""
+        return [
+            f"{name}: {len(line.waiting)} notify scripts wait for {line.now}"
+            for (_, name), line in self._lines.items()
+            if len(line.waiting) > 2 and line.now
+        ]
+
+    async def drain(self, limit: Duration) -> None:
+        """The daemon ends: wait for what is queued, at most for ``limit``. What has not begun then is begun, all of it in order,
+        and nothing is waited for any more; what runs goes on.
+        """
+        tasks = [line.task for line in self._lines.values() if line.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=limit / SECOND)
+        self._leaving = True
+        for line in self._lines.values():
+            if line.task is None:
+                continue
+            line.task.cancel()
+            text = f"{line.now or 'a notify script'} is not waited for any more: the daemon ends"
+            self._say(Level.WARNING, text, "")
+            for told, call in line.waiting:
+                program = judge(call, self.files.settings)
+                if isinstance(program, Program):
+                    start(program, environment_of(program, told.environment), self._log(told))
+
+    async def _work(self, line: _Line) -> None:
+        loop = asyncio.get_running_loop()
+        while line.waiting:
+            first = line.waiting[0]
+            told, call = first
+            line.now = call.argv[0]
+            program = await loop.run_in_executor(None, judge, call, self.files.settings)
+            if line.waiting[0] is not first:  # so many came that this one was left out
+                continue
+            line.waiting.popleft()
+            await self._one(told, call, program)
+        line.task, line.now = None, ""
+
+    async def _one(self, told: Told, call: Call, program: Program | str) -> None:
+        what = f"{told.name}: the script for {told.state}, {call.argv[0]},"
+        if isinstance(program, str):
+            self._say(Level.ERROR, f"{what} is not run: {program}", told.name)
+            return
+        if program.remark and program.remark not in self._remarked:
+            self._remarked.add(program.remark)
+            self._say(Level.WARNING, program.remark, told.name)
+
+        def answered(end: RunEnd) -> None:
+            if end.late:
+                text = f"{what} is ended: {end.text} (keepalived would let it run on, and later ones beside it)"
+                self._say(Level.ERROR, text, told.name)
+            elif not end.good:
+                self._say(Level.WARNING, f"{what} failed: {end.text}", told.name)
+
+        given = environment_of(program, told.environment)
+        log = self._log(told)
+        await run(program, given, self._limit, log, answered, self._patience, lambda: self._leaving)
+
+    def _log(self, told: Told) -> ResourceLog:
+        return ResourceLog(self._folder, f"notify-{told.name}")
+
+
+def judge(call: Call, settings: RouterGlobals) -> Program | str:
+    """The script as it can be run now, or why it can't. Asks the name service and the disk."""
+    security = settings.script_security
+    return examine(call.argv, user_of(call.user, settings.script_user, security), security)
