@@ -61,6 +61,8 @@ def test_after_a_double_mastership_the_client_is_not_left_with_nobody(figures: T
     assert ours["mended"]
     assert ours["outage_ms"] < theirs["outage_ms"] / 4
     assert ours["announced"] > 0
+    storm = ours["announced_while_two"] / ours["double_ms"] * 1000
+    assert storm < 100, "gratuitous ARPs in a second: each must not call forth the next"
 
 
 @both("killed", seconds=3.0)

@@ -22,8 +22,8 @@ from ..units import MILLISECOND, SECOND, Duration, Instant
 from . import inside, kernel
 from .netns import LabError
 from .trial import ADDRESS
-from .vrrp_pair import NO_REAL_TIME, NODES, UNDERSTUDY, RouterRoom, definitions, instance
-from .vrrp_wire import ADVERT, Wire, runs_of
+from .vrrp_pair import NO_REAL_TIME, NODES, UNDERSTUDY, RouterRoom, at_once, definitions, instance
+from .vrrp_wire import ADVERT, ARP, Wire, runs_of
 
 VRID = 51
 PRIORITIES = {"ha01": 150, "ha02": 100}
@@ -83,13 +83,18 @@ class VrrpTrial:
         since = max(start - SECOND, kernel.now() - max(3 * self.spec.interval, SECOND // 2))
         return {frame.machine for frame in self.room.wire.since(since)} == {"ha01"}
 
-    def result(self, start: Instant, **more: Any) -> dict[str, Any]:
-        """``outage_ms``: the longest time without an answer since then; ``two_ms``: sampled ms in which two machines answered."""
+    def result(self, start: Instant, before: str = "ha01", **more: Any) -> dict[str, Any]:
+        """``outage_ms``: the longest time without an answer since then; ``two_ms``: sampled ms in which two machines answered.
+
+        Raises LabError when not ``before`` (if given) had served until then.
+        """
         time.sleep(_SETTLE / SECOND)
         end = kernel.now()
         seen = self.room.stage.watchers.seen(start, end)
         if seen.address is None:
             raise LabError("the client asked nothing: its process must have died")
+        if before and seen.before != before:
+            raise LabError("\n".join([f"before the fault {seen.before or 'nobody'} served", *self.room.said()]))
         two = self.room.two(start, end - 20 * MILLISECOND)
         return {
             "outage_ms": seen.address.length / MILLISECOND,
@@ -145,14 +150,23 @@ def all_addresses(count: int) -> list[str]:
 
 
 def power_off(spec: VrrpSpec) -> list[dict[str, Any]]:
-    """``late_ms``: from the end of the backup's Master_Down until the client is answered; ``whole_ms``: from the last advert."""
+    """``late_ms``: from the end of the backup's Master_Down until the client is answered; ``whole_ms``: from the last advert.
+
+    ``advert_ms``, ``arp_ms``: until its first advert and gratuitous ARP.
+    """
     trial = VrrpTrial(spec)
     trial.start()
     _, off = trial.room.power_off_after_an_advert("ha01")
     trial.served_by("ha02")
     result = trial.result(off)
-    whole = trial.end_of_outage(off) - trial.last_advert(off)
-    return [{**result, "whole_ms": whole / MILLISECOND, "late_ms": (whole - spec.down) / MILLISECOND}]
+    last = trial.last_advert(off)
+    whole = trial.end_of_outage(off) - last
+    steps = {
+        f"{kind}_ms": (frames[0].at - last - spec.down) / MILLISECOND if frames else None
+        for kind in (ADVERT, ARP)
+        for frames in [trial.room.wire.since(off, kind, "ha02")]
+    }
+    return [{**result, "whole_ms": whole / MILLISECOND, "late_ms": (whole - spec.down) / MILLISECOND, **steps}]
 
 
 def stop(spec: VrrpSpec) -> list[dict[str, Any]]:
@@ -183,7 +197,7 @@ def deleted(spec: VrrpSpec) -> list[dict[str, Any]]:
 
 
 def double(spec: VrrpSpec) -> list[dict[str, Any]]:
-    """Protocol 112 is lost on the way until ha02 has been master for 0.1 s, then it passes again.
+    """Adverts (and nothing else) are lost on the way until ha02 has been master for 0.1 s, then they pass again.
 
     It heals just after an advert of ha02, so that ha01's comes next: the master that was there all the time may hear nothing of
     its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
@@ -191,20 +205,25 @@ def double(spec: VrrpSpec) -> list[dict[str, Any]]:
     trial = VrrpTrial(spec)
     trial.start()
     room = trial.room
-    muted = room.mute()
-    first = room.wire.next("ha02", muted)
-    room.wire.next("ha02", first.at + 90 * MILLISECOND)
-    healed = kernel.now()
-    room.mute(False)
+    with at_once():
+        muted = room.multicast(False)
+        first = room.wire.next("ha02", muted)
+        room.wire.next("ha02", first.at + 90 * MILLISECOND)
+        healed = room.multicast(True)
     end = healed + round(spec.seconds * SECOND)
     room.wait("it is watched long enough", lambda: kernel.now() > end, spec.seconds + 5)
-    result = trial.result(healed)
+    result = trial.result(healed, before="")
     later = room.wire.since(healed)
     loser = [frame.at for frame in later if frame.machine == "ha02" and frame.priority]
     double_ = (loser[-1] if loser else healed) - first.at
     heard = any(frame.priority for frame in later if frame.machine == "ha02")
-    announced = [frame.at for frame in room.wire.since(healed, "arp", "ha01")]
-    return [{**result, "double_ms": double_ / MILLISECOND, "rival_heard": heard, "announced": len(announced)}]
+    announced = [frame.at for frame in room.wire.since(first.at, ARP, "ha01")]
+    more = {
+        "rival_heard": heard,
+        "announced": sum(at >= healed for at in announced),
+        "announced_while_two": sum(at < first.at + double_ for at in announced),
+    }
+    return [{**result, "double_ms": double_ / MILLISECOND, **more}]
 
 
 def frozen(spec: VrrpSpec, number: signal.Signals = signal.SIGSTOP) -> list[dict[str, Any]]:
