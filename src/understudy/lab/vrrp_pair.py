@@ -233,7 +233,7 @@ class RouterRoom:
         return kernel.now()
 
     def multicast(self, passes: bool) -> Instant:
-        """Whether the switch passes multicast, which adverts are and ARP is not. Returns when; unlike ``mute`` in microseconds."""
+        """Whether the switch passes multicast, as adverts are and ARP is not. Returns when; unlike ``mute`` in microseconds."""
         for name in self.names:
             for cable in self.machine(name).cables.values():
                 with open(f"{_SYS}/class/net/{cable.port}/brport/multicast_flood", "w", encoding="ascii") as file:

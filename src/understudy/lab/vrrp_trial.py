@@ -29,6 +29,9 @@ VRID = 51
 PRIORITIES = {"ha01": 150, "ha02": 100}
 _SETTLE = 300 * MILLISECOND
 _UP_WITHIN = 60.0
+_START_ANNOUNCED = 6 * SECOND
+"""keepalived sends a second round of gratuitous ARPs after ``garp_master_delay``, 5 s."""
+
 _OWN_GRACE = 2 * MILLISECOND
 """Two machines count as both answering when it lasts longer: one question may hit the one before and the other after a change."""
 
@@ -199,12 +202,14 @@ def deleted(spec: VrrpSpec) -> list[dict[str, Any]]:
 def double(spec: VrrpSpec) -> list[dict[str, Any]]:
     """Adverts (and nothing else) are lost on the way until ha02 has been master for 0.1 s, then they pass again.
 
-    It heals just after an advert of ha02, so that ha01's comes next: the master that was there all the time may hear nothing of
+    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's comes next: the master that was there all the time may hear nothing of
     its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
     """
     trial = VrrpTrial(spec)
     trial.start()
     room = trial.room
+    quiet = room.wire.since(0, ARP, "ha01")[0].at + _START_ANNOUNCED
+    room.wait("it was announced for the last time", lambda: kernel.now() > quiet)
     with at_once():
         muted = room.multicast(False)
         first = room.wire.next("ha02", muted)
