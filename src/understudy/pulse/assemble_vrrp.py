@@ -84,7 +84,10 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
         loop.performer.results += kernel.sources()
         return _started(kernel)
 
-    return live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.cluster), begin)
+    code = live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.cluster), begin)
+    if code == 0:
+        kernel.leave()
+    return code
 
 
 def on_this_machine(cluster: Cluster) -> Cluster:
