@@ -46,7 +46,7 @@ class RouterDesk:
         self.tracks = Tracks(self._logs, manager.say, manager.link.send)
         self.notifier = Notifier(self._files, self._logs, self._say)
         self.fifos = Fifos(os.path.join(runtime_dir, "fifo_scripts"), manager.say)
-        self.mailer = Mailer(manager.say)
+        self.mailer = Mailer(manager.say, counted=manager.tallies.router_mails)
 
     def _say(self, level: Level, text: str, router: str) -> None:
         self._manager.say(level, text, router)
