@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from vrrp_parts import Segment, address, router
+from vrrp_parts import Segment, address, files, router
 
 from understudy.events import LinkChanged
 from understudy.units import MILLISECOND, SECOND, Duration
+from understudy.vrrp import MayServe
+from understudy.vrrp_files import SyncGroup
 
 SEEDS = range(60)
 
@@ -182,3 +184,76 @@ def test_without_loss_and_cuts_no_two_serve_longer_than_a_message_takes(seed: in
         segment.run(segment.rng.randrange(MILLISECOND, 5 * shape.interval))
     contests = sum(state == "MASTER" for host in segment.hosts.values() for *_, state in host.told)
     assert sum(segment.doubles.values()) <= contests * segment.delay[1] * 2, segment.doubles
+
+
+class Arbiter:
+    """A cluster that holds the group ``site`` on one machine at a time, and says so every 200 ms for one second ahead."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment, self.holder, self.until = segment, "", 0
+        self.renew()
+
+    def renew(self) -> None:
+        segment, now = self.segment, self.segment.now
+        holder = segment.hosts.get(self.holder)
+        if holder is not None and holder.node is not None and holder.quit_at is None:
+            if now >= holder.frozen_until:
+                self.until = now + SECOND
+                segment.tell(self.holder, MayServe("VI_1", self.until, "site is held here"))
+            elif now >= self.until:
+                self.holder = ""
+        elif now >= self.until:
+            self.holder = ""
+        if not self.holder:
+            alive = [name for name, host in segment.hosts.items() if host.node is not None and host.quit_at is None]
+            self.holder = segment.rng.choice(alive) if alive else ""
+        segment.at(now + 200 * MILLISECOND, self.renew)
+
+    def move(self) -> None:
+        if self.holder and self.segment.now >= self.segment.hosts[self.holder].frozen_until:
+            self.segment.tell(self.holder, MayServe("VI_1", None, "site has moved"))
+            self.holder, self.until = "", self.segment.now
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_who_follows_a_lease_never_serves_beside_another_even_when_they_are_cut(seed: int) -> None:
+    shape = shape_of(seed)
+    segment = world(seed, shape)
+    segment.strict = True
+    for host in segment.hosts.values():
+        host.files = files(replace(host.files.routers[0], lease_group="site"))
+    segment.start()
+    arbiter = Arbiter(segment)
+    segment.run(5 * shape.interval)
+    trouble = Trouble(segment, shape)
+    for _ in range(40):
+        segment.rng.choice((trouble.strike, trouble.strike, arbiter.move))()
+        segment.run(segment.rng.randrange(MILLISECOND, 5 * shape.interval))
+    assert not segment.doubles
+    trouble.end()
+    segment.run(20 * shape.interval + 3 * SECOND)
+    assert segment.masters() == arbiter.holder != ""
+    assert not segment.doubles
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_sync_group_is_in_one_place_after_the_trouble(seed: int) -> None:
+    shape = replace(shape_of(seed), version=3)
+    segment = world(seed, shape)
+    for host in segment.hosts.values():
+        one = host.files.routers[0]
+        other = replace(one, name="VI_2", vrid=52, addresses=(address("192.0.2.110"),))
+        host.files = files(one, other, groups=(SyncGroup("VG", ("VI_1", "VI_2")),))
+    segment.start()
+    segment.run(5 * shape.interval)
+    trouble = Trouble(segment, shape)
+    for _ in range(30):
+        trouble.strike()
+        segment.run(segment.rng.randrange(MILLISECOND, 5 * shape.interval))
+    trouble.end()
+    segment.run(30 * shape.interval + SECOND)
+    assert len(segment.masters("VI_1")) == 1
+    assert segment.masters("VI_1") == segment.masters("VI_2")
+    before = {name: len(host.told) for name, host in segment.hosts.items()}
+    segment.run(30 * shape.interval)
+    assert {name: len(host.told) for name, host in segment.hosts.items()} == before

@@ -92,6 +92,8 @@ class Segment:
         self.taps: list[Callable[[Host, RouterEffect], None]] = []
         self.doubles: dict[tuple[str, str, str], Duration] = {}
         """(virtual router, one, other): for how long both served it although they could hear each other."""
+        self.strict = False
+        """Also those that are cut from each other must not serve both."""
         self.stall_limit: Duration = 50 * MILLISECOND
         self.address_time: Duration = 0
         self.last: dict[tuple[str, str], Instant] = {}
@@ -204,7 +206,8 @@ class Segment:
         hosts = [host for host in self.hosts.values() if host.addresses]
         for index, one in enumerate(hosts):
             for other in hosts[index + 1 :]:
-                if (one.name, other.name) in self.cut or (other.name, one.name) in self.cut:
+                parted = (one.name, other.name) in self.cut or (other.name, one.name) in self.cut
+                if parted and not self.strict:
                     continue
                 for spec in one.files.routers:
                     ends = min(one.leases.get(spec.name, 0), other.leases.get(spec.name, 0), then)

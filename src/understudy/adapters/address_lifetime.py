@@ -14,6 +14,8 @@ What this does not handle: a group without addresses leaves no trace in the kern
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..model import Cluster
 from ..units import MILLISECOND, SECOND, Duration, format_duration
 from .addresses import AddressBook
@@ -61,6 +63,11 @@ class AddressLifetimeLeases:
         self._book.lifetimes.update((item.address, seconds) for item in addresses)
         placed = [item for item in addresses if item.address in self._book.placed]
         return _first_text(self._book.add(placed))
+
+    def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
+        """One after the other. Returns what went wrong, by group."""
+        found = ((group, self.hold(group, left)) for group, left in lefts)
+        return {group: text for group, text in found if text is not None}
 
     def end(self, group: str) -> str | None:
         """Remove the group's addresses now. Gone already is success."""

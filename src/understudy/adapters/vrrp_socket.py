@@ -191,7 +191,7 @@ class RouterSockets:
 
     # -- moving bytes --------------------------------------------------------------------------------------------
 
-    def send(self, device: str, data: bytes, destination: str, source: str = "", hops: int = _HOPS) -> bool:
+    def send(self, device: str, data: bytes | bytearray, destination: str, source: str = "", hops: int = _HOPS) -> bool:
         """One packet now. IPv4 (``source`` ""): ``data`` begins with its header. IPv6: from ``source``, with this hop limit.
 
         False, and counted, when the kernel does not take it.

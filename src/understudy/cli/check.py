@@ -48,7 +48,8 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, he
     itself does not ask them.
 
     A folder, such as /etc/ha.d, is read as the files of Heartbeat: ha.cf, haresources and authkeys. What Heartbeat refused is an
-    error; what it let through, though it bites, is a warning.
+    error; what it let through, though it bites, is a warning. A keepalived.conf, or a folder that has one, is read as keepalived
+    2.2.7 reads it: what makes keepalived exit is an error, what it forgives a warning (docs/keepalived.md).
 
     \b
     Exit codes:
@@ -61,8 +62,11 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, he
       understudy check /etc/understudy/cluster.toml
       understudy check --json cluster.toml | jq .files[0].problems
       understudy check /etc/ha.d
+      understudy check /etc/keepalived
     """
-    old = {path: examine_folder(path, here) for path in paths if os.path.isdir(path)}
+    from ..config.load import is_keepalived
+
+    old = {path: examine_folder(path, here) for path in paths if os.path.isdir(path) and not is_keepalived(path)}
     reports = [(path, None, old[path].problems) if path in old else (path, *_examine(path)) for path in paths]
     if as_json:
         files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
@@ -139,6 +143,10 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], 
                 for network, ends in _networks(cluster).items()
             },
         }
+        if cluster.routers is not None:
+            from .check_routers import as_json as routers_json
+
+            answer["routers"] = routers_json(cluster.routers)
         answer["advice"] = list(advice(cluster))
         me, missing = _here(cluster, node)
         answer["here"] = None if me is None else {"member": me, "warnings": list(missing)}
@@ -215,7 +223,11 @@ def _show_problem(problem: Problem) -> None:
 
 def _summary(cluster: Cluster) -> list[str]:
     from ..units import format_duration
+    from .check_routers import summary as routers_summary
 
+    routers = [] if cluster.routers is None else routers_summary(cluster.routers)
+    if cluster.routers is not None and not cluster.key_file:
+        return [f"virtual routers of {cluster.names[0]}, digest {cluster.digest}", *routers]
     lines = [
         f"cluster {cluster.name}, digest {cluster.digest}",
         f"heartbeat every {format_duration(cluster.heartbeat)}, dead time {format_duration(cluster.dead_time)}",
@@ -233,7 +245,7 @@ def _summary(cluster: Cluster) -> list[str]:
         runs = ", ".join(resource.id for resource in group.resources) or "nothing"
         probes = f"; probes: {', '.join(probe.name for probe in group.probes)}" if group.probes else ""
         lines.append(f"group {group.name} on {' then '.join(order)}: {runs}{probes}")
-    return lines
+    return lines + routers
 
 
 def _networks(cluster: Cluster) -> dict[str, list[tuple[str, str]]]:

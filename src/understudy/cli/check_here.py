@@ -44,6 +44,10 @@ from ..probes import CommandCheck, HttpCheck, Probe
 def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
     """Sentences about what member ``me`` would miss on this machine; () when nothing is. Raises KeyError for no member."""
     member = cluster.member(me)
+    if cluster.routers is not None and not cluster.key_file:
+        from .check_routers import look_here as look_for_routers
+
+        return tuple(dict.fromkeys((*look_for_routers(cluster.routers), *_kernel(cluster))))
     found = [sentence for link in member.links for sentence in _link(link)]
     if member.role is Role.NODE:
         for group in cluster.groups:

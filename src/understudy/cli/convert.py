@@ -1,4 +1,4 @@
-"""``understudy convert``: Heartbeat's files as a native configuration."""
+"""``understudy convert``: Heartbeat's files, or a keepalived.conf, as a native configuration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from ..errors import Problem
 
 _HELP = """\
-Print the native form of Heartbeat's configuration.
+Print the native form of Heartbeat's configuration, or of a keepalived.conf.
 
 PATH is a folder with ha.cf, haresources and authkeys, such as /etc/ha.d. What has no equivalent stands in comments at the top
 of what is printed; what should be known is told on standard error. Nothing is changed.
+
+Or PATH is a keepalived.conf, or a folder that has one. The native form means the same; passwords are in it, so keep it to root.
 
 On a node of ha.cf this machine is looked at: addresses of its interfaces, /etc/hosts, the scripts and units that haresources
 names. What is still not known is asked for: the other machine's address, the interface of a virtual address.
@@ -27,11 +29,12 @@ Exit codes:
 \b
 Examples:
   understudy convert /etc/ha.d > /etc/understudy/cluster.toml
+  understudy convert /etc/keepalived > /etc/understudy/routers.toml
   understudy convert ha.d --address ha01=10.0.0.1 --address ha02=10.0.0.2 --virtual 192.168.58.100/24/eth0
 """
 
 
-@click.command(help=_HELP, short_help="Print the native form of Heartbeat's configuration.")
+@click.command(help=_HELP, short_help="Print the native form of Heartbeat's files or a keepalived.conf.")
 @click.argument("path", metavar="PATH", type=click.Path())
 @click.option(
     "--address",
@@ -48,7 +51,19 @@ Examples:
 )
 @click.option("--name", default="", metavar="NAME", help="The cluster's name. Default: ha.cf's, or linux-ha.")
 @click.option("--mounts", is_flag=True, help="Mounts of our own kind in place of the agent heartbeat:Filesystem.")
-def command(path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], name: str, mounts: bool) -> None:
+@click.option(
+    "--config-id", default="", metavar="ID", help="For @ID lines of a keepalived.conf. Default: the host name."
+)
+def command(
+    path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], name: str, mounts: bool, config_id: str
+) -> None:
+    from ..config.load import is_keepalived
+
+    if is_keepalived(path):
+        if addresses or virtual or name or mounts:
+            raise click.UsageError("a keepalived.conf says all of this itself: only --config-id goes with it")
+        _convert_keepalived(path, config_id)
+        return
     from ..config.heartbeat import read_heartbeat
     from ..config.heartbeat_native import Wanted, convert
     from ..config.load import heartbeat_folder
@@ -68,6 +83,17 @@ def command(path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], nam
         if _plain(text) not in used:
             raise click.BadParameter(f"haresources has no address {_plain(text)}", param_hint="--virtual")
     made = convert(reading, texts.cf.path, wanted, own)
+    _tell(made.problems)
+    if made.text is None:
+        raise SystemExit(1)
+    click.echo(made.text, nl=False)
+
+
+def _convert_keepalived(path: str, config_id: str) -> None:
+    from ..config.keepalived_native import convert
+    from ..config.load import examine_keepalived
+
+    made = convert(examine_keepalived(path, config_id), path)
     _tell(made.problems)
     if made.text is None:
         raise SystemExit(1)

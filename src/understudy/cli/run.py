@@ -34,6 +34,10 @@ processes run:
 and on a node with a dead time of at most 600 ms a spare pulse waits, so that a
 dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
+FILE may be a keepalived.conf, or a folder that has one: then this machine is
+the VRRP routers that it names, beside keepalived or other routers. What
+virtual_server blocks say is checked and kept, and not served yet.
+
 FILE may be a folder with Heartbeat's files, such as /etc/ha.d: then this node
 speaks the protocol of Heartbeat 3 with the other one (docs/heartbeat.md). What
 they say is copied as well; edited files count from the next start. When the
@@ -63,6 +67,7 @@ Examples:
   understudy run --config /etc/understudy/cluster.toml
   understudy run --config site.toml --node arbiter
   understudy run --config /etc/ha.d
+  understudy run --config /etc/keepalived/keepalived.conf
 """
 
 
@@ -72,7 +77,7 @@ Examples:
     required=True,
     metavar="FILE",
     type=click.Path(),
-    help="The cluster's configuration, the same on every machine; or a folder with Heartbeat's files.",
+    help="The cluster's configuration, the same on every machine; or a keepalived.conf, or a folder with Heartbeat's files.",
 )
 @click.option(
     "--node",
@@ -119,6 +124,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     from ..adapters import running
     from ..config.advice import advice
     from ..config.groups import stop_time
+    from ..config.render import is_alone
     from ..config.validate import CLEAN_STOP
     from ..logline import VARIABLE
     from ..model import Role
@@ -145,19 +151,29 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
             _tell(f"understudy: {text}")
-    for sentence in () if cluster.heartbeat3 else advice(cluster):
+    alone = is_alone(cluster)
+    for sentence in () if cluster.heartbeat3 or alone else advice(cluster):
         _tell(f"understudy: {sentence}")
     sys.stderr.flush()
     os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
     arguments = ["--config", running.configuration(runtime_dir), "--node", name, "--lock-fd", str(lock)]
     arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir]
-    if cluster.member(name).role is Role.WITNESS or cluster.dead_time > SPARE_BELOW:
+    if cluster.member(name).role is Role.WITNESS or _patience(cluster) > SPARE_BELOW:
         arguments.append("--no-spare")  # it runs nothing, or a restart from scratch is fast enough
     python = sys.executable
     os.execv(
         python,
         [python, "-P", "-s", "-m", "understudy.supervisor", *arguments, "--stop-limit", f"{limit / SECOND:.3f}"],
     )
+
+
+def _patience(cluster: Cluster) -> int:
+    """How long others wait for this machine at least before they take over: nanoseconds."""
+    from ..config.render import is_alone
+
+    if cluster.routers is None or not is_alone(cluster):
+        return cluster.dead_time
+    return min((each.down_adverts * each.interval for each in cluster.routers.routers), default=cluster.dead_time)
 
 
 def _tell(text: str) -> None:
@@ -190,6 +206,7 @@ class _Accepted:
 def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
+    from ..config.keepalived_cluster import named
     from ..config.load import examine
     from ..supervisor.notify import log
     from .run_heartbeat import is_folder, take
@@ -199,6 +216,7 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
         cluster, text, name, problems = take(config, node)
     else:
         cluster, problems = examine(config)
+        cluster = named(cluster, node or "")
     for problem in problems:
         _tell(str(problem))
     kept = None
@@ -259,17 +277,18 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
 
     from ..adapters import running, upgrading
     from ..config.load import load, load_key_text
-    from ..config.render import render
+    from ..config.render import is_alone, render
     from ..errors import ConfigError, check
     from ..supervisor.notify import log
 
     cluster = accepted.cluster
     try:
-        keys = "" if cluster.heartbeat3 else load_key_text(cluster)
-        text = accepted.text or render(replace(cluster, key_file=running.KEYS))
+        alone = is_alone(cluster)
+        keys = "" if cluster.heartbeat3 or alone else load_key_text(cluster)
+        text = accepted.text or render(cluster if alone else replace(cluster, key_file=running.KEYS))
         upgrading.begin_afresh(runtime_dir)
         running.keep(runtime_dir, text, keys, cluster.source)
-        if cluster.heartbeat3:  # nobody votes there, so no change of the voters can be under way
+        if cluster.heartbeat3 or alone:  # nobody votes there, so no change of the voters can be under way
             running.end_change(runtime_dir)
         elif not _under_way(cluster, runtime_dir, state_dir):
             running.end_change(runtime_dir)

@@ -17,10 +17,14 @@ from ..model import (
 )
 from ..units import format_duration
 from .lookups import looked_up
+from .router_advice import router_advice
 
 
 def advice(cluster: Cluster) -> tuple[str, ...]:
     """Sentences for ``understudy check`` and the log: safety first, then speed."""
+    routers = () if cluster.routers is None else router_advice(cluster.routers)
+    if cluster.routers is not None and not cluster.key_file:
+        return routers
     policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
     safety = policies[cluster.quorum](cluster)
     twice = (_twice(group) for group in cluster.groups)
@@ -32,6 +36,7 @@ def advice(cluster: Cluster) -> tuple[str, ...]:
         _planned(cluster),
         _frozen(cluster),
         *_names(cluster),
+        *routers,
     )
 
 

@@ -70,8 +70,8 @@ def _routers(report: Report, tree: list[Statement], tracked: Tracked, defaults: 
             continue
         name = block.words[1]
         if len(block.words) != 2:
-            text = f"vrrp_instance takes one name, and has {len(block.words) - 1}"
-            report.error(name.place, text, "keepalived does not start. Put a name with blanks between double quotes.")
+            text = f"vrrp_instance takes one name, and has {len(block.words) - 1}; keepalived leaves the instance out"
+            report.warning(name.place, text, "Put a name with blanks between double quotes.")
             continue
         if name.text in names:
             text = f"the instance {name.text} is there already; keepalived ignores the second"

@@ -66,12 +66,7 @@ class _Judge:
         vmac = self._virtual_mac(draft.vrid)
         addresses = self._addresses(device if vmac is None else vmac.name)
         group = draft.group or defaults.groups[self._family]
-        down = draft.down_adverts or defaults.down_adverts
-        if self._strict and down != 3:
-            report.warning(draft.at("down_timer_adverts"), f"{draft.name} is strict: three intervals are death", "")
-            down = 3
-        if draft.flags & {"tracks_source"} and draft.source is None:
-            report.warning(draft.at("track_src_ip"), "track_src_ip without a source address does not count", "")
+        down = self._down_adverts()
         return VirtualRouter(
             name=draft.name,
             device=device,
@@ -112,6 +107,16 @@ class _Judge:
         )
 
     # -- what is corrected --------------------------------------------------------------------------------------------
+
+    def _down_adverts(self) -> int:
+        draft, report = self._draft, self._report
+        if "tracks_source" in draft.flags and draft.source is None:
+            report.warning(draft.at("track_src_ip"), "track_src_ip without a source address does not count", "")
+        down = draft.down_adverts or self._defaults.down_adverts
+        if self._strict and down != 3:
+            report.warning(draft.at("down_timer_adverts"), f"{draft.name} is strict: three intervals are death", "")
+            return 3
+        return down
 
     def _interval(self) -> Duration:
         given = SECOND if self._draft.interval is None else self._draft.interval

@@ -20,7 +20,7 @@ _LINKBEAT = "the kernel tells of every carrier"
 
 TOP: Words = {
     "global_defs": Keyword(opens="global_defs"),
-    "vrrp_instance": Keyword(opens="vrrp_instance", needs=1),
+    "vrrp_instance": Keyword(opens="vrrp_instance", needs=1, forgiven=True),
     "vrrp_sync_group": Keyword(opens="vrrp_sync_group", needs=1, forgiven=True),
     "vrrp_script": Keyword(opens="vrrp_script", needs=1),
     "vrrp_track_process": Keyword(opens="vrrp_track_process", needs=1),
@@ -151,7 +151,7 @@ INSTANCE: Words = {
     **without("vrf", "put the interface into the VRF by the system's own network files", needs=1),
     **without("kernel_rx_buf_size", _BUFFERS),
     **without("debug", "`understudy history` has every decision", needs=1),
-    **values("lvs_sync_daemon_interface", "kept; the IPVS synchronisation is not started yet"),
+    **without("lvs_sync_daemon_interface", "it is kept, and connections are not synchronised yet", needs=1),
 }
 
 SYNC_GROUP: Words = {

@@ -72,7 +72,7 @@ def _live(arguments: Arguments, guards: Guards, trial: bool) -> int:
         from .assemble_old import run  # only here: the native protocol needs none of it
 
         return run(arguments, cluster, guards)
-    if cluster.routers is not None:
+    if cluster.routers is not None and not cluster.key_file:
         from .assemble_vrrp import run as run_routers
 
         return run_routers(arguments, cluster, guards)

@@ -178,6 +178,9 @@ class KernelSide:
     def hold(self, group: str, left: Duration) -> str | None:
         return self._leases.hold(group, left) if self._leases is not None else None
 
+    def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
+        return self._leases.hold_all(lefts) if self._leases is not None else {}
+
     def end(self, group: str) -> str | None:
         return self._leases.end(group) if self._leases is not None else None
 

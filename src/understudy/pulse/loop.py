@@ -316,6 +316,7 @@ class Loop:
         self.performer.said = self.performer.mouth.counter  # a note belongs before all that its turn has sent
         for effect in effects:
             self.performer.perform(effect, now)
+        self.performer.flush(now)
 
     def _settle(self, now: Instant) -> None:
         """Tell what ended at once, and what ended at once because of that; bounded, the rest is the next turn's."""

@@ -7,6 +7,7 @@ anything lower for a recording; after a boot the router hears the others first, 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from ..effects import Send
 from ..model import AddressResource
 from ..old_pair import SendOld
 from ..units import NEVER, SECOND, Instant
-from ..vrrp import AnnounceSource, SendAdvert
+from ..vrrp import Advertisement, AnnounceSource, SendAdvert
 from ..vrrp_files import VirtualRouter
 from ..wire.vrrp import Encoder
 from ..wire.vrrp_packet import GROUPS
@@ -25,6 +26,7 @@ _STEP = 4
 """Version 2 alone has AH, with one advert a second at most; the rest is for answers to rivals."""
 
 _SEQUENCES = 1 << 32
+_IDENTIFICATION = 4
 
 
 @dataclass(slots=True)
@@ -36,6 +38,9 @@ class _Speaker:
     source: str = ""
     number: int = 0
     sequence: int = 0
+    signed: bool = False
+    written: dict[tuple[str, str], tuple[Advertisement, bytearray]] = field(default_factory=dict)
+    """The newest packet over IPv4 for each (source, destination): the next one has another identification and no more."""
 
 
 @dataclass(slots=True)
@@ -53,6 +58,7 @@ class RouterMouth:
         for router, device in routers:
             to = tuple(peer.address for peer in router.peers) or (router.group or GROUPS[router.family],)
             made = _Speaker(router, device, Encoder(router), to, sequence=self.clock() * _STEP // SECOND)
+            made.signed = router.auth == "AH"
             former = before.get(router.name)
             if former is not None:
                 made.source, made.number, made.sequence = former.source, former.number, former.sequence
@@ -78,7 +84,7 @@ class RouterMouth:
         speaker.sequence = (max(speaker.sequence + 1, effect.sequence)) % _SEQUENCES
         taken = False
         for destination in speaker.destinations:
-            data = speaker.encoder.packet(effect.advert, speaker.source, destination, speaker.number, speaker.sequence)
+            data = _packet(speaker, effect.advert, destination)
             if speaker.router.family == 4:
                 taken |= self.sockets.send(speaker.device, data, destination)
             else:
@@ -100,3 +106,17 @@ class RouterMouth:
 
     def next_deadline(self) -> Instant:
         return NEVER
+
+
+def _packet(speaker: _Speaker, advert: Advertisement, destination: str) -> bytes | bytearray:
+    """The kernel reckons the checksum of the IPv4 header of every raw packet, so a written one may be given another number."""
+    way = (speaker.source, destination)
+    known = speaker.written.get(way)
+    if known is not None and known[0] == advert:
+        struct.pack_into("!H", known[1], _IDENTIFICATION, speaker.number)
+        return known[1]
+    data = speaker.encoder.packet(advert, speaker.source, destination, speaker.number, speaker.sequence)
+    if speaker.router.family == 4 and not speaker.signed:
+        speaker.written = {key: kept for key, kept in speaker.written.items() if key[0] == speaker.source}
+        speaker.written[way] = (advert, bytearray(data))
+    return data

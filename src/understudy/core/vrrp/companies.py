@@ -27,9 +27,9 @@ class Company:
 
     @property
     def joint(self) -> RouterState:
-        """The state of the whole: that of the member that is worst off."""
+        """The state of the whole: that of the member that is worst off, as far as they have begun."""
         states = {each.state for each in self.members}
-        order = (RouterState.STOP, RouterState.FAULT, RouterState.INIT, RouterState.BACKUP, RouterState.MASTER)
+        order = (RouterState.STOP, RouterState.FAULT, RouterState.BACKUP, RouterState.MASTER)
         return next((state for state in order if state in states), RouterState.INIT)
 
 

@@ -77,12 +77,13 @@ def _refusal(r: Router, event: AdvertHeard) -> str:
 
 def _other_addresses(r: Router, event: AdvertHeard) -> str:
     """keepalived's rule: as many as ours, and each of ours is among them, in any order."""
-    spec, theirs = r.spec, event.advert.addresses
-    if spec.skip_check_addresses and r.checked == (event.source, theirs):
+    ours, theirs = r.advertised, event.advert.addresses
+    if ours == theirs or (r.spec.skip_check_addresses and r.checked == (event.source, theirs)):
+        r.checked = (event.source, theirs)
         return ""
-    if len(theirs) != len(spec.advertised):
-        return f"it names {len(theirs)} addresses, and ours are {len(spec.advertised)}"
-    missing = sorted(set(spec.advertised) - set(theirs))
+    if len(theirs) != len(ours):
+        return f"it names {len(theirs)} addresses, and ours are {len(ours)}"
+    missing = sorted(set(ours) - set(theirs))
     if missing:
         return f"it does not name {missing[0]}"
     r.checked = (event.source, theirs)

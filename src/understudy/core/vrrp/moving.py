@@ -24,6 +24,9 @@ EXCUSES = 3
 ASSERT_AGAIN: Duration = 20 * MILLISECOND
 """A master that is taken over from is told again after so long."""
 
+PHASES = 32
+"""So many moments over which the advertisements of many virtual routers are spread."""
+
 GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
 
@@ -101,6 +104,9 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
     if contested and r.spec.interval > 2 * ASSERT_AGAIN:
         # If this one is lost, two are master until the next.
         r.advert_at = now + ASSERT_AGAIN
+    elif len(node.by_name) > PHASES:
+        # Many that began at the same moment: their advertisements are not to leave, and arrive, in one burst for ever.
+        r.advert_at -= r.spec.interval * (r.index % PHASES) // (4 * PHASES)
     holdings.want(node, r, True, why, now)
     announcing.begin(r, contested)
     _move(node, r, cause, why, now)

@@ -103,6 +103,8 @@ class Router:
     noted: dict[str, Instant] = field(default_factory=dict)
     checked: tuple[str, tuple[str, ...]] = ("", ())
     resources: tuple[AddressResource, ...] = ()
+    advertised: tuple[str, ...] = ()
+    said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
     contest_at: Instant | None = None
@@ -117,7 +119,8 @@ class Router:
 
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
-        self.spec = spec
+        self.spec, self.said = spec, None
+        self.advertised = spec.advertised
         self.resources = tuple(
             AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses
         )
@@ -148,7 +151,7 @@ class Router:
         found = min(self.down_at, self.advert_at, self.holding.again_at)
         if self.master_here:
             found = min(found, self.right_until)
-        return min(found, self.bursts[0]) if self.bursts else found
+        return min(found, self.bursts[0]) if self.bursts and self.holding.on else found
 
     def count(self, what: str) -> None:
         self.counters[what] = self.counters.get(what, 0) + 1
@@ -160,14 +163,12 @@ class Router:
         return bool(self.source) and _number(source) > _number(self.source or "")
 
     def advert(self, priority: int) -> Advertisement:
-        """What it says with this priority."""
-        return advert(self.spec, priority)
-
-
-def advert(spec: VirtualRouter, priority: int) -> Advertisement:
-    """An advertisement of this virtual router."""
-    auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
-    return Advertisement(spec.version, spec.vrid, priority, spec.advertised, spec.interval, auth)
+        """What it says with this priority; the same as before is not made anew."""
+        if self.said is None or self.said.priority != priority:
+            spec = self.spec
+            auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
+            self.said = Advertisement(spec.version, spec.vrid, priority, self.advertised, spec.interval, auth)
+        return self.said
 
 
 def _number(address: str) -> int:
