@@ -128,6 +128,22 @@ def test_a_change_is_told_to_scripts_and_fifo_and_the_last_one_is_not_lost(world
     assert not (world.folder / "fifo").exists()
 
 
+def test_what_is_told_before_the_fifo_is_open_waits_for_it(world: World) -> None:
+    """A pulse speaks as soon as it is connected, while the name service is still asked who may read the FIFO."""
+
+    def prepare(manager: Manager) -> None:
+        manager.routers.tell(told("BACKUP"))
+
+    manager = RunningManager(world.cluster, world.folder / "run", world.folder / "state", prepare)
+    until(world.words, "the script has run")
+    world.pulse.send(told("MASTER"))
+    reader = os.open(world.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    until(lambda: len(world.words()) == 2, "the other one, too")
+    assert os.read(reader, 4096) == b'INSTANCE "VI_1" BACKUP 150\nINSTANCE "VI_1" MASTER 150\n'
+    os.close(reader)
+    manager.stop()
+
+
 def test_mail_that_cannot_leave_is_a_warning(world: World) -> None:
     manager = world.start()
     world.pulse.wait_for("track", name="chk")
