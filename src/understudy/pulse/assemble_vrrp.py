@@ -6,6 +6,7 @@ import pickle
 import time
 from dataclasses import replace
 
+from ..adapters.advert_macs import AdvertMacs
 from ..adapters.channel import Listener
 from ..adapters.udp import boot_clock
 from ..adapters.vrrp_socket import RouterSockets
@@ -48,14 +49,17 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     sockets = RouterSockets(vrrp_places.ways(whole.routers or files))
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     mouth = RouterMouth(sockets, kernel.announce)
-    ear = RouterEar(names_unknown=files.settings.log_unknown)
+    macs = AdvertMacs()
+    macs.follow(vrrp_places.parents(whole.routers or files))
+    ear = RouterEar(macs.mac_of, files.settings.log_unknown)
+    ear.again = macs.refresh
     kernel.found, kernel.moved = mouth.source, sockets.mend
     for part in (mouth, ear):
         part.follow(vrrp_places.speakers(whole.routers or files))
     guard = guards.take(cluster, arguments.node, arguments.runtime_dir)
     core = RouterNode(vrrp_places.without_secrets(begun), arguments.node)
     groups = {item.address: group.name for group in known for item in group.addresses}
-    reloader = RouterReloader(cluster, former, arguments.runtime_dir, kernel, (sockets, mouth, ear))
+    reloader = RouterReloader(cluster, former, arguments.runtime_dir, kernel, (sockets, mouth, ear, macs))
     loop = Loop(
         core=core,
         links=sockets,

@@ -78,6 +78,11 @@ def source_places(files: RouterFiles) -> tuple[Place, ...]:
     return tuple(dict.fromkeys((router.device, router.family) for router in files.routers))
 
 
+def parents(files: RouterFiles) -> tuple[str, ...]:
+    """Where strangers are heard: never a device of our own making."""
+    return tuple(dict.fromkeys(router.device for router in files.routers))
+
+
 def virtual_addresses(files: RouterFiles) -> frozenset[str]:
     return frozenset(item.address for router in files.routers for item in router.addresses)
 
