@@ -90,6 +90,15 @@ def resume(node: RouterNode, r: Router, now: Instant) -> bool:
     return True
 
 
+def clear_left(node: RouterNode, r: Router, why: str, now: Instant) -> None:
+    """What an earlier run left is not taken up any more."""
+    if r.left_here:
+        r.left_here, r.right_until = False, 0
+        node.emit(KernelLease(r.name, None, why))
+        holdings.want(node, r, False, why, now)
+        node.touch(r)
+
+
 def rearm(node: RouterNode, r: Router, since: Instant) -> None:
     """Master_Down begins anew."""
     r.down_at = since + r.down_interval
@@ -243,11 +252,9 @@ def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> 
     r.since, r.why = now, why
     r.count(f"became_{r.state.value.lower()}")
     node.touch(r)
-    if r.left_here:
+    if r.left_here and r.master_here:
         r.left_here = False
-        if not r.master_here:
-            node.emit(KernelLease(r.name, None, why))
-            holdings.want(node, r, False, why, now)
+    clear_left(node, r, why, now)
     bad = r.state is RouterState.FAULT or cause in (Cause.LATE, Cause.REVOKED)
     node.note(f"{r.name}: {before.value} to {r.state.value}: {why}", Level.WARNING if bad else Level.INFO, r.name)
     first = before is RouterState.INIT

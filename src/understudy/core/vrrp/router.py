@@ -151,7 +151,7 @@ class Router:
     def due(self) -> Instant:
         """The earliest moment at which something is to be done for it."""
         found = min(self.down_at, self.advert_at, self.holding.again_at)
-        if self.master_here:
+        if self.master_here or self.left_here:
             found = min(found, self.right_until)
         return min(found, self.bursts[0]) if self.bursts and self.holding.on else found
 
