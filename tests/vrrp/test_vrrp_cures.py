@@ -121,6 +121,21 @@ def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(heard
     assert segment.masters() == "a"
 
 
+def test_a_better_router_asserts_itself_twice() -> None:
+    """If the first advertisement of a take-over is lost, two serve until the next; that is not a whole interval."""
+    segment = pair(100, 150, start=False)
+    segment.start("a")
+    segment.run(5 * SECOND)
+    segment.start("b")
+    segment.cut.add(("b", "a"))
+    assert segment.run_until(lambda: segment.state("b") == "MASTER", 5 * SECOND)
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "a+b"
+    segment.join()
+    segment.run(11 * MILLISECOND)
+    assert segment.masters() == "b"
+
+
 def test_one_answer_to_many_claims() -> None:
     """Two machines that answer each other's announcements must not flood the network."""
     segment = pair()
@@ -370,6 +385,25 @@ def test_a_lease_that_moves_takes_the_mastership_along() -> None:
     segment.run(10 * MILLISECOND)
     assert segment.masters() == "b"
     assert not segment.doubles
+
+
+@pytest.mark.parametrize("told", ["in time", "not", "late"])
+def test_a_daemon_that_follows_a_lease_goes_on_when_it_is_told_in_time(told: str) -> None:
+    segment = pair(lease_group="site")
+    segment.tell("a", MayServe("VI_1", segment.now + 60 * SECOND, "holds site"))
+    segment.run(5 * SECOND)
+    segment.kill("a")
+    segment.run(SECOND)
+    left = segment.hosts["a"].leases["VI_1"] - segment.now
+    segment.start("a", kernel_leases=(("VI_1", left),))
+    assert segment.state("a") == "INIT"
+    assert segment.masters() == "a"
+    segment.run(500 * MILLISECOND if told == "in time" else left)
+    if told != "not":
+        segment.tell("a", MayServe("VI_1", None if told == "not" else segment.now + 60 * SECOND, "holds site"))
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == ("a" if told == "in time" else "")
+    assert (VIP in segment.hosts["a"].addresses) == (told == "in time")
 
 
 # Addresses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from vrrp_parts import START, Segment, address, files, router
@@ -87,3 +88,16 @@ def test_the_heap_does_not_grow_with_what_is_heard() -> None:
         while node.next_deadline() <= now:
             node.handle(TimerDue(), now)
     assert len(node.heap) < 30 * COUNT
+
+
+def test_advertisements_of_many_are_spread() -> None:
+    """Five hundred that became master at the same moment would leave, and arrive, in one burst for ever."""
+    segment = Segment()
+    segment.add("a", "192.0.2.11", *specs())
+    segment.start()
+    segment.run(8 * SECOND)
+    begun = segment.now
+    segment.run(SECOND)
+    moments = Counter(at for at, _, _ in segment.hosts["a"].sent if at > begun)
+    assert max(moments.values()) <= COUNT // 30 + 1
+    assert max(at for at in moments) - min(at for at in moments) >= 200 * MILLISECOND

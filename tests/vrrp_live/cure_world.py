@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 from understudy.lab import kernel
 from understudy.lab.cluster import Daemon
-from understudy.lab.trial import ADDRESS
+from understudy.lab.trial import ADDRESS, player, two_networks
 from understudy.lab.vrrp_pair import NODES, OLD, RouterRoom, definitions, instance
-from understudy.lab.vrrp_trial import KINDS, PRIORITIES, VRID, VrrpSpec, VrrpTrial
+from understudy.lab.vrrp_trial import KINDS, PRIORITIES, VRID, VrrpSpec, VrrpTrial, longest
 from understudy.lab.vrrp_wire import runs_of
 from understudy.units import MILLISECOND, SECOND
 
@@ -110,6 +110,37 @@ def reloaded(program: str) -> int:
     rivals = [frame for frame in room.wire.since(start, machine="ha02") if frame.priority]
     print(json.dumps({**world.result(start), "lost": seen.lost, "rivals": len(rivals)}))
     return 0
+
+
+def three(program: str) -> int:
+    """The master of three stops cleanly, and the other two have never heard of each other: backups are silent."""
+    nodes = {"ha01": (101, 150), "ha02": (102, 100), "ha03": (103, 50)}
+    files = {
+        name: definitions() + instance("site", VRID, priority, [f"{ADDRESS}/24 dev eth0"], "advert_int 0.1")
+        for name, (_, priority) in nodes.items()
+    }
+    scene = two_networks("three", (player(name, last) for name, (last, _) in nodes.items()), {}, {})
+    world = RouterRoom(files, dict.fromkeys(nodes, program), scene)
+    world.start("ha01")
+    world.wait("ha01 serves", lambda: world.serves() == "ha01")
+    started = world.start("ha02", "ha03") + 2 * SECOND
+    world.wait("all listen", lambda: kernel.now() > started and world.wire.speaking() == {VRID: ("ha01",)})
+    asked = world.stop("ha01")
+    world.wait("ha02 serves", lambda: world.serves() == "ha02")
+    end = kernel.now() + SECOND
+    world.wait("it had time", lambda: kernel.now() > end)
+    seen = world.stage.watchers.seen(asked, end)
+    assert seen.address is not None
+    told = {
+        "outage_ms": seen.address.length / MILLISECOND,
+        "after": seen.after,
+        "longest_two_ms": longest(world.two(asked, end)),
+        "masters": list(world.wire.speaking().get(VRID, ())),
+        "holders": [name for name in nodes if ADDRESS in world.addresses(name)],
+        "order": [f"{frame.machine} {frame.priority}" for frame in world.wire.since(asked)[:8]],
+        "interval_ms": 100,
+    }
+    return ended(world, told)
 
 
 def alone(

@@ -44,7 +44,8 @@ def figures(theirs: World, ours: World) -> Told:
 @both("stop", advert="0.1")
 def test_a_clean_stop_is_answered_without_the_skew(figures: Told) -> None:
     theirs, ours = figures
-    assert theirs["goodbyes"] == ours["goodbyes"] == 1
+    assert theirs["goodbyes"] == 1
+    assert ours["goodbyes"] >= 1
     assert theirs["answer_ms"] > 55
     assert ours["answer_ms"] < theirs["answer_ms"] / 2
     assert ours["outage_ms"] < theirs["outage_ms"]
@@ -60,6 +61,8 @@ def test_after_a_double_mastership_the_client_is_not_left_with_nobody(figures: T
     assert ours["mended"]
     assert ours["outage_ms"] < theirs["outage_ms"] / 4
     assert ours["announced"] > 0
+    storm = ours["announced_while_two"] / ours["double_ms"] * 1000
+    assert storm < 100, "gratuitous ARPs in a second: each must not call forth the next"
 
 
 @both("killed", seconds=3.0)
@@ -119,3 +122,14 @@ def test_a_reload_moves_nothing_that_need_not(figures: Told) -> None:
     theirs, ours = figures
     assert ours["rivals"] == theirs["rivals"] == 0
     assert ours["lost"] <= theirs["lost"]
+
+
+@both("three")
+def test_of_three_routers_the_better_one_follows_and_no_two_remain(figures: Told) -> None:
+    theirs, ours = figures
+    for found in figures:
+        assert found["masters"] == ["ha02"]
+        assert found["holders"] == ["ha02"]
+        assert found["after"] == "ha02"
+    assert ours["outage_ms"] < theirs["outage_ms"]
+    assert ours["longest_two_ms"] < ours["interval_ms"]

@@ -130,6 +130,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     from ..model import Role
     from ..supervisor.place import occupy
     from ..units import SECOND, format_duration, parse_duration
+    from .edge_scripts import run_startup, shutdown_arguments
     from .run_upgraded import what_counts
 
     os.environ[VARIABLE] = log_form
@@ -147,6 +148,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
         _keep(accepted, runtime_dir, state_dir)
+        run_startup(cluster, _tell)
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
@@ -157,7 +159,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     sys.stderr.flush()
     os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
     arguments = ["--config", running.configuration(runtime_dir), "--node", name, "--lock-fd", str(lock)]
-    arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir]
+    arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir, *shutdown_arguments(cluster, _tell)]
     if cluster.member(name).role is Role.WITNESS or _patience(cluster) > SPARE_BELOW:
         arguments.append("--no-spare")  # it runs nothing, or a restart from scratch is fast enough
     python = sys.executable
@@ -206,6 +208,7 @@ class _Accepted:
 def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
+    from ..config.keepalived_cluster import named
     from ..config.load import examine
     from ..supervisor.notify import log
     from .run_heartbeat import is_folder, take
@@ -215,7 +218,7 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
         cluster, text, name, problems = take(config, node)
     else:
         cluster, problems = examine(config)
-        cluster = _named(cluster, node)
+        cluster = named(cluster, node or "")
     for problem in problems:
         _tell(str(problem))
     kept = None
@@ -234,19 +237,6 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     else:
         log(said)
     return _Accepted(kept, False, node=name)
-
-
-def _named(cluster: Cluster | None, node: str | None) -> Cluster | None:
-    """A machine with virtual routers alone has the name that it is given; no other machine has to know it."""
-    from dataclasses import replace
-
-    from ..config.digest import digest
-    from ..config.render import is_alone
-
-    if cluster is None or node is None or not is_alone(cluster) or cluster.names == (node,):
-        return cluster
-    named = replace(cluster, members=(replace(cluster.members[0], name=node),))
-    return replace(named, digest=digest(named))
 
 
 def _refusal(problems: tuple[Problem, ...]) -> int:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..changes import restarted, stages, untouched
 from ..model import AddressResource, Cluster, Group, MountResource, Quorum, Resource, SystemdResource
-from .render import render
+from .render import is_alone, render
 
 Tree: TypeAlias = dict[str, Any]
 
@@ -82,6 +82,8 @@ _WATCHDOG = f"the device is opened at the start: {_ONE_BY_ONE}"
 
 def difference(before: Cluster, after: Cluster) -> Difference:
     """From ``before``, with which something runs, to ``after``. Where the files lie is no difference."""
+    if is_alone(before) or is_alone(after):
+        return _of_routers(before, after)
     old, new = _tree(before), _tree(after)
     changes = [*_cluster(old["cluster"], new["cluster"])]
     for section in _SECTIONS:
@@ -100,6 +102,26 @@ def difference(before: Cluster, after: Cluster) -> Difference:
         changes += [Change("groups", f"{text}: {_ONLY_MEMBERS}", How.TWO_STEPS) for text in effects]
         effects = (*_voting(before, after), *effects)
     return Difference(tuple(changes), effects, restarted(before, after))
+
+
+def _of_routers(before: Cluster, after: Cluster) -> Difference:
+    """Where there are virtual routers and nothing else, in one of them at least."""
+    from .router_difference import router_changes, router_effects
+
+    if not (is_alone(before) and is_alone(after)):
+        text = f"virtual routers alone, or a cluster: systemctl restart understudy, with the new file ({after.source})"
+        return Difference((Change("cluster", text, How.RESTART),))
+    found = [Change(where, text) for where, text in router_changes(_rendered(before), _rendered(after))]
+    if before.names != after.names:
+        text = f"this node is {after.names[0]} instead of {before.names[0]}: systemctl restart understudy"
+        found.append(Change("routing", text, How.RESTART))
+    return Difference(tuple(found), tuple(router_effects(before, after)))
+
+
+def _rendered(cluster: Cluster) -> Tree:
+    tree: Tree = tomllib.loads(render(cluster))
+    tree.get("routing", {}).pop("node", None)
+    return tree
 
 
 def _obstacle(before: Cluster, after: Cluster) -> str:

@@ -34,6 +34,14 @@ def cluster_of(files: RouterFiles, source: str, node: str) -> Cluster:
     return replace(cluster, digest=digest(cluster))
 
 
+def named(cluster: Cluster | None, node: str) -> Cluster | None:
+    """A machine with virtual routers alone has the name that it is given ("": keeps it); no other machine has to know it."""
+    if cluster is None or not node or cluster.routers is None or cluster.key_file or cluster.names == (node,):
+        return cluster
+    found = replace(cluster, members=(replace(cluster.members[0], name=node),))
+    return replace(found, digest=digest(found))
+
+
 def router_groups(files: RouterFiles) -> tuple[Group, ...]:
     """A group for each virtual router, with all of its addresses. The id is the address, with the device where two have it."""
     everything = [(item.address, item.device) for router in files.routers for item in router.addresses]

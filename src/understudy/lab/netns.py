@@ -89,6 +89,8 @@ class Machine:
     network_namespace: int = -1
     process_namespace: int = 0
     spawned: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sessions: bool = True
+    """Whether each program gets a session, so also a share of CPU time, of its own (autogroups, sched(7)); else all share one."""
 
     @property
     def powered(self) -> bool:
@@ -105,14 +107,14 @@ class Machine:
         return run(self.command(argv), text)
 
     def spawn(self, argv: Sequence[str], log: str = os.devnull) -> subprocess.Popen[bytes]:
-        """Start a program on the machine, in a session of its own, its output appended to the file ``log``."""
+        """Start a program on the machine (see ``sessions``), its output appended to the file ``log``."""
         with open(log, "ab") as output:
             program = subprocess.Popen(
                 self.command(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=self.sessions,
             )
         self.spawned.append(program)
         return program

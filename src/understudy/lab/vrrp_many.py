@@ -57,7 +57,7 @@ def thousand(spec: VrrpSpec) -> list[dict[str, Any]]:
     )
     more = {"first_ms": min(late), "last_ms": max(late), "answering": int(counted), "announced": len(first)}
     all_ms = (max(first.values(), default=off) - base) / MILLISECOND
-    return [trial.result(off, addresses=len(addresses), all_ms=all_ms, gap_ms=max(gaps, default=0.0), **more)]
+    return [trial.result(off, "ha01", addresses=len(addresses), all_ms=all_ms, gap_ms=max(gaps, default=0.0), **more)]
 
 
 def _columns(addresses: list[str], trial: VrrpTrial) -> list[Samples]:

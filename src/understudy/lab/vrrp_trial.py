@@ -22,13 +22,16 @@ from ..units import MILLISECOND, SECOND, Duration, Instant
 from . import inside, kernel
 from .netns import LabError
 from .trial import ADDRESS
-from .vrrp_pair import NO_REAL_TIME, NODES, UNDERSTUDY, RouterRoom, definitions, instance
-from .vrrp_wire import ADVERT, Wire, runs_of
+from .vrrp_pair import NO_REAL_TIME, NODES, UNDERSTUDY, RouterRoom, at_once, definitions, instance
+from .vrrp_wire import ADVERT, ARP, Wire, runs_of
 
 VRID = 51
 PRIORITIES = {"ha01": 150, "ha02": 100}
 _SETTLE = 300 * MILLISECOND
 _UP_WITHIN = 60.0
+_START_ANNOUNCED = 6 * SECOND
+"""keepalived sends a second round of gratuitous ARPs after ``garp_master_delay``, 5 s."""
+
 _OWN_GRACE = 2 * MILLISECOND
 """Two machines count as both answering when it lasts longer: one question may hit the one before and the other after a change."""
 
@@ -83,13 +86,18 @@ class VrrpTrial:
         since = max(start - SECOND, kernel.now() - max(3 * self.spec.interval, SECOND // 2))
         return {frame.machine for frame in self.room.wire.since(since)} == {"ha01"}
 
-    def result(self, start: Instant, **more: Any) -> dict[str, Any]:
-        """``outage_ms``: the longest time without an answer since then; ``two_ms``: sampled ms in which two machines answered."""
+    def result(self, start: Instant, before: str = "ha01", **more: Any) -> dict[str, Any]:
+        """``outage_ms``: the longest time without an answer since then; ``two_ms``: sampled ms in which two machines answered.
+
+        Raises LabError when not ``before`` (if given) had served until then.
+        """
         time.sleep(_SETTLE / SECOND)
         end = kernel.now()
         seen = self.room.stage.watchers.seen(start, end)
         if seen.address is None:
             raise LabError("the client asked nothing: its process must have died")
+        if before and seen.before != before:
+            raise LabError("\n".join([f"before the fault {seen.before or 'nobody'} served", *self.room.said()]))
         two = self.room.two(start, end - 20 * MILLISECOND)
         return {
             "outage_ms": seen.address.length / MILLISECOND,
@@ -145,14 +153,23 @@ def all_addresses(count: int) -> list[str]:
 
 
 def power_off(spec: VrrpSpec) -> list[dict[str, Any]]:
-    """``late_ms``: from the end of the backup's Master_Down until the client is answered; ``whole_ms``: from the last advert."""
+    """``late_ms``: from the end of the backup's Master_Down until the client is answered; ``whole_ms``: from the last advert.
+
+    ``advert_ms``, ``arp_ms``: until its first advert and gratuitous ARP.
+    """
     trial = VrrpTrial(spec)
     trial.start()
     _, off = trial.room.power_off_after_an_advert("ha01")
     trial.served_by("ha02")
     result = trial.result(off)
-    whole = trial.end_of_outage(off) - trial.last_advert(off)
-    return [{**result, "whole_ms": whole / MILLISECOND, "late_ms": (whole - spec.down) / MILLISECOND}]
+    last = trial.last_advert(off)
+    whole = trial.end_of_outage(off) - last
+    steps = {
+        f"{kind}_ms": (frames[0].at - last - spec.down) / MILLISECOND if frames else None
+        for kind in (ADVERT, ARP)
+        for frames in [trial.room.wire.since(off, kind, "ha02")]
+    }
+    return [{**result, "whole_ms": whole / MILLISECOND, "late_ms": (whole - spec.down) / MILLISECOND, **steps}]
 
 
 def stop(spec: VrrpSpec) -> list[dict[str, Any]]:
@@ -183,28 +200,35 @@ def deleted(spec: VrrpSpec) -> list[dict[str, Any]]:
 
 
 def double(spec: VrrpSpec) -> list[dict[str, Any]]:
-    """Protocol 112 is lost on the way until ha02 has been master for 0.1 s, then it passes again.
+    """Adverts (and nothing else) are lost on the way until ha02 has been master for 0.1 s, then they pass again.
 
-    It heals just after an advert of ha02, so that ha01's comes next: the master that was there all the time may hear nothing of
-    its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
+    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's comes
+    next: the master that was there all the time may hear nothing of its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
     """
     trial = VrrpTrial(spec)
     trial.start()
     room = trial.room
-    muted = room.mute()
-    first = room.wire.next("ha02", muted)
-    room.wire.next("ha02", first.at + 90 * MILLISECOND)
-    healed = kernel.now()
-    room.mute(False)
+    quiet = room.wire.since(0, ARP, "ha01")[0].at + _START_ANNOUNCED
+    room.wait("it was announced for the last time", lambda: kernel.now() > quiet)
+    with at_once():
+        muted = room.multicast(False)
+        first = room.wire.next("ha02", muted)
+        room.wire.next("ha02", first.at + 90 * MILLISECOND)
+        healed = room.multicast(True)
     end = healed + round(spec.seconds * SECOND)
     room.wait("it is watched long enough", lambda: kernel.now() > end, spec.seconds + 5)
-    result = trial.result(healed)
+    result = trial.result(healed, before="")
     later = room.wire.since(healed)
     loser = [frame.at for frame in later if frame.machine == "ha02" and frame.priority]
     double_ = (loser[-1] if loser else healed) - first.at
     heard = any(frame.priority for frame in later if frame.machine == "ha02")
-    announced = [frame.at for frame in room.wire.since(healed, "arp", "ha01")]
-    return [{**result, "double_ms": double_ / MILLISECOND, "rival_heard": heard, "announced": len(announced)}]
+    announced = [frame.at for frame in room.wire.since(first.at, ARP, "ha01")]
+    more = {
+        "rival_heard": heard,
+        "announced": sum(at >= healed for at in announced),
+        "announced_while_two": sum(at < first.at + double_ for at in announced),
+    }
+    return [{**result, "double_ms": double_ / MILLISECOND, **more}]
 
 
 def frozen(spec: VrrpSpec, number: signal.Signals = signal.SIGSTOP) -> list[dict[str, Any]]:
@@ -229,17 +253,18 @@ def killed(spec: VrrpSpec) -> list[dict[str, Any]]:
 
 
 def starved(spec: VrrpSpec) -> list[dict[str, Any]]:
-    """Busy loops, each in a session of its own so that each counts as much as the program, for ``seconds``; no fault.
+    """Busy loops in the program's own session, the worst place for them (each counts as much as it), for ``seconds``; no fault.
 
     ``transitions``: how often ha02 began to say that it is master; ``doubles_ms``: stretches in which both machines answered.
     """
     trial = VrrpTrial(spec)
-    trial.start()
     room = trial.room
+    for name in NODES:
+        room.machine(name).sessions = False
+    trial.start()
     begun = kernel.now()
-    burn = f"end=$(( $(date +%s) + {round(spec.seconds)} )); while [ $(date +%s) -lt $end ]; do "
-    burn += "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done"
-    burners = [room.machine(list(NODES)[index % 2]).spawn(["sh", "-c", burn]) for index in range(spec.burners)]
+    burn = ["timeout", str(spec.seconds), "sh", "-c", "while :; do :; done"]
+    burners = [room.machine(list(NODES)[index % 2]).spawn(burn) for index in range(spec.burners)]
     limit = time.monotonic() + 10 * spec.seconds
     while any(burner.poll() is None for burner in burners):
         if time.monotonic() > limit:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ..adapters import running
 from ..changes import rest, voters
 from ..config.difference import Change, Difference, difference, entering
+from ..config.keepalived_cluster import named
 from ..config.load import examine, key_path, load, load_key_text
-from ..config.render import render
+from ..config.render import is_alone, render
 from ..effects import Level
 from ..errors import ConfigError, NotRunning, Problem, Refused, TimedOut, UnderstudyError, check
 from ..model import Cluster
@@ -74,12 +75,13 @@ class Judged:
 def judge(source: str, before: Cluster) -> Judged:
     """Read the file at ``source`` and compare it with ``before``. Touches the disk."""
     found, problems = examine(source)
+    found = named(found, before.names[0]) if is_alone(before) else found
     sentences = tuple(str(problem) for problem in problems)
     as_before = old_warnings(problems, before)
     if found is None:
         return Judged(source, None, sentences, Difference(()), as_before=as_before)
     try:
-        keys = load_key_text(found) != load_key_text(before)
+        keys = _key_text(found) != _key_text(before)
     except ConfigError as error:
         return Judged(source, None, (*sentences, str(error)), Difference(()), as_before=as_before)
     differs = difference(before, found)
@@ -87,6 +89,11 @@ def judge(source: str, before: Cluster) -> Judged:
         change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
         differs = replace(differs, changes=(*differs.changes, change))
     return Judged(source, found, sentences, differs, keys=keys, as_before=as_before)
+
+
+def _key_text(cluster: Cluster) -> str:
+    """The keys as we write them; virtual routers alone have none. Raises ConfigError."""
+    return "" if is_alone(cluster) else load_key_text(cluster)
 
 
 def old_warnings(problems: tuple[Problem, ...], before: Cluster) -> tuple[str, ...]:
@@ -220,8 +227,8 @@ class Reloads:
         return after
 
     def _copy(self, found: Cluster, before: Cluster) -> None:
-        text = render(replace(found, key_file=running.KEYS))
-        running.keep(self._runtime_dir, text, load_key_text(before), found.source)
+        text = render(found if is_alone(found) else replace(found, key_file=running.KEYS))
+        running.keep(self._runtime_dir, text, _key_text(before), found.source)
 
     def _undo(self, before: Cluster, back: bool) -> None:
         if back:

@@ -24,8 +24,17 @@ EXCUSES = 3
 ASSERT_AGAIN: Duration = 20 * MILLISECOND
 """A master that is taken over from is told again after so long."""
 
+PHASES = 32
+"""So many moments over which the advertisements of many virtual routers are spread."""
+
 GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
+
+
+MANY, SLOTS = 16, 64
+"""With more virtual routers than ``MANY`` each interval has ``SLOTS`` moments for advertisements: some leave together, and the
+machine wakes up so often at most. The first interval of a master is shorter by one of them at most.
+"""
 
 
 def may_serve(r: Router, now: Instant) -> bool:
@@ -41,6 +50,8 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
+    if len(node.routers) > MANY:
+        due -= due % max(1, r.spec.interval // SLOTS)
     r.advert_at = due if now < due <= now + r.spec.interval else now + r.spec.interval
     node.touch(r)
 
@@ -79,6 +90,15 @@ def resume(node: RouterNode, r: Router, now: Instant) -> bool:
     return True
 
 
+def clear_left(node: RouterNode, r: Router, why: str, now: Instant) -> None:
+    """What an earlier run left is not taken up any more."""
+    if r.left_here:
+        r.left_here, r.right_until = False, 0
+        node.emit(KernelLease(r.name, None, why))
+        holdings.want(node, r, False, why, now)
+        node.touch(r)
+
+
 def rearm(node: RouterNode, r: Router, since: Instant) -> None:
     """Master_Down begins anew."""
     r.down_at = since + r.down_interval
@@ -101,6 +121,9 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
     if contested and r.spec.interval > 2 * ASSERT_AGAIN:
         # If this one is lost, two are master until the next.
         r.advert_at = now + ASSERT_AGAIN
+    elif len(node.by_name) > PHASES:
+        # Many that began at the same moment: their advertisements are not to leave, and arrive, in one burst for ever.
+        r.advert_at -= r.spec.interval * (r.index % PHASES) // (4 * PHASES)
     holdings.want(node, r, True, why, now)
     announcing.begin(r, contested)
     _move(node, r, cause, why, now)
@@ -229,11 +252,9 @@ def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> 
     r.since, r.why = now, why
     r.count(f"became_{r.state.value.lower()}")
     node.touch(r)
-    if r.left_here:
+    if r.left_here and r.master_here:
         r.left_here = False
-        if not r.master_here:
-            node.emit(KernelLease(r.name, None, why))
-            holdings.want(node, r, False, why, now)
+    clear_left(node, r, why, now)
     bad = r.state is RouterState.FAULT or cause in (Cause.LATE, Cause.REVOKED)
     node.note(f"{r.name}: {before.value} to {r.state.value}: {why}", Level.WARNING if bad else Level.INFO, r.name)
     first = before is RouterState.INIT

@@ -60,7 +60,8 @@ class Router:
     ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
     ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
     master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
-    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``).
+    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
+    was not taken last, and until when that is worth a warning.
     """
 
     spec: VirtualRouter
@@ -102,7 +103,10 @@ class Router:
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
     checked: tuple[str, tuple[str, ...]] = ("", ())
+    refusal: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
+    advertised: tuple[str, ...] = ()
+    said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
     contest_at: Instant | None = None
@@ -117,7 +121,8 @@ class Router:
 
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
-        self.spec = spec
+        self.spec, self.said = spec, None
+        self.advertised = spec.advertised
         self.resources = tuple(
             AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses
         )
@@ -146,7 +151,7 @@ class Router:
     def due(self) -> Instant:
         """The earliest moment at which something is to be done for it."""
         found = min(self.down_at, self.advert_at, self.holding.again_at)
-        if self.master_here:
+        if self.master_here or self.left_here:
             found = min(found, self.right_until)
         return min(found, self.bursts[0]) if self.bursts and self.holding.on else found
 
@@ -160,14 +165,12 @@ class Router:
         return bool(self.source) and _number(source) > _number(self.source or "")
 
     def advert(self, priority: int) -> Advertisement:
-        """What it says with this priority."""
-        return advert(self.spec, priority)
-
-
-def advert(spec: VirtualRouter, priority: int) -> Advertisement:
-    """An advertisement of this virtual router."""
-    auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
-    return Advertisement(spec.version, spec.vrid, priority, spec.advertised, spec.interval, auth)
+        """What it says with this priority; the same as before is not made anew."""
+        if self.said is None or self.said.priority != priority:
+            spec = self.spec
+            auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
+            self.said = Advertisement(spec.version, spec.vrid, priority, self.advertised, spec.interval, auth)
+        return self.said
 
 
 def _number(address: str) -> int:
