@@ -65,7 +65,8 @@ notified = st.builds(
         lambda found: tuple((word, "nobody") for word in found)
     ),
 )
-scripts = st.builds(TrackedScript, names, argv, seconds, seconds, weights, flags, seconds, seconds, flags, users)
+counts = st.integers(1, 1000)
+scripts = st.builds(TrackedScript, names, argv, seconds, seconds, weights, flags, counts, counts, flags, users)
 files = st.builds(TrackedFile, names, words, weights, flags, st.none() | st.integers(-99, 99), flags)
 processes = st.builds(
     TrackedProcess,
