@@ -112,7 +112,7 @@ def test_what_is_understood(part) -> None:
     cases = MEANINGS[part::5]
     files = {f"{number}.conf": f"vrrp_instance V {{\n{BODY}{text}\n}}\n" for number, text in enumerate(cases)}
     one = (
-        "keepalived -n -l -P -f $i.conf >/run/log 2>&1 & p=$!; "
+        "rm -f /run/log; keepalived -n -l -P -f $i.conf >/run/log 2>&1 & p=$!; "
         "w 'Startup complete' /run/log; kill -USR1 $p; w 'Interfaces >' /tmp/keepalived.data; "
         "cat /tmp/keepalived.data; rm -f /tmp/keepalived*.data; kill $p; wait $p"
     )
@@ -131,7 +131,8 @@ def _theirs(dump: str) -> dict[str, object]:
     text = dump.partition("VRRP Instance = V")[2].partition("VRRP Sockpool")[0]
     found = dict(re.findall(r"^   ([A-Za-z_ ]+?) = (.*)$", text, re.MULTILINE))
     number, unit = found["Advert interval"].split()
-    auth = {"SIMPLE_PASSWORD": "PASS", "IPSEC_AH": "AH"}.get(found["Authentication type"], "")
+    kind = found.get("Authentication type", "")
+    auth = "AH" if "AH" in kind else "PASS" if "PASS" in kind else ""
     return {
         "version": int(found["VRRP Version"]),
         "interval": int(number) * (SECOND if unit == "sec" else SECOND // 1000),
