@@ -202,8 +202,9 @@ def deleted(spec: VrrpSpec) -> list[dict[str, Any]]:
 def double(spec: VrrpSpec) -> list[dict[str, Any]]:
     """Adverts (and nothing else) are lost on the way until ha02 has been master for 0.1 s, then they pass again.
 
-    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's comes
-    next: the master that was there all the time may hear nothing of its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
+    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's is
+    next: the master that was there all the time may hear nothing of its rival's adverts. ``outage_ms``: from the heal on.
+    ``double_ms``: how long both said that they are master.
     """
     trial = VrrpTrial(spec)
     trial.start()
