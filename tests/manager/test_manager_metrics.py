@@ -24,6 +24,7 @@ from understudy.events import Outcome
 from understudy.manager.metrics import GROUP_STATES, METRICS, NODE_STATES
 from understudy.messages import Phase
 from understudy.snapshot import ProbeStatus
+from understudy.vrrp import RouterView
 
 MONITORING = Path(__file__).resolve().parents[2] / "packaging" / "monitoring"
 TABLE = {metric.name: metric for metric in METRICS}
@@ -84,8 +85,12 @@ def busy(pulse: FakePulse, manager: RunningManager) -> RunningManager:
         for state in ("up", "down", "waiting", "unknown")
     )
     groups = tuple(replace(group, up=False, probes=probes) for group in known.groups)
-    pulse.snapshot = replace(known, counters=COUNTERS, nodes=nodes, groups=groups)
+    counted = (("sent", 7), ("heard", 2), ("became_master", 1), ("goodbyes_sent", 3), ("refused_ttl", 4))
+    router = RouterView("VI_1", "MASTER", 1, "so", 51, 4, 2, "eth0", 150, 100, counters=counted)
+    pulse.snapshot = replace(known, counters=COUNTERS, nodes=nodes, groups=groups, virtual_routers=(router,))
     tallies = manager.manager.tallies
+    tallies.router_changes["INSTANCE", "VI_1", "MASTER"] += 1
+    tallies.router_mails["sent"] += 1
     tallies.agent_ran("site", "sleeper", Action.START, Outcome.OK, 1_500_000_000)
     tallies.resource_failures["site", "sleeper"] += 1
     tallies.fenced("b", FenceAction.OFF, Outcome.FAILED)
@@ -166,7 +171,7 @@ def test_the_format_is_the_one_asked_for(busy: RunningManager) -> None:
 def test_names_are_as_prometheus_wants_them() -> None:
     assert len(TABLE) == len(METRICS)
     units = re.compile(
-        r"seconds|ratio|total|info|up|age|held|running|holder|state|quorate|standby|differs|ok|votes|warnings"
+        r"seconds|ratio|total|info|up|age|held|running|holder|state|quorate|standby|differs|ok|votes|warnings|priority|known"
     )
     for metric in METRICS:
         assert re.fullmatch(r"understudy_[a-z_]+", metric.name)

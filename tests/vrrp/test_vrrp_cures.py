@@ -31,6 +31,13 @@ def announced(segment: Segment, name: str, since: int, span: Duration) -> int:
     return sum(since <= at < since + span for at, _ in segment.hosts[name].announced)
 
 
+def after_the_next(segment: Segment, name: str) -> None:
+    """Until just after its next advertisement was heard."""
+    count = len(segment.hosts[name].sent)
+    assert segment.run_until(lambda: len(segment.hosts[name].sent) > count, 5 * SECOND)
+    segment.run(MILLISECOND)
+
+
 # A goodbye
 
 
@@ -85,6 +92,7 @@ def test_the_goodbye_of_another_one_is_not_the_master_s() -> None:
     """RFC 9568 would start Skew_Time, which ends before the master's next advertisement."""
     segment = three()
     advert = replace(segment.hosts["a"].sent[0][2], priority=0)
+    after_the_next(segment, "a")
     segment.hear("c", advert, "192.0.2.12")
     segment.run(5 * SECOND)
     assert segment.masters() == "a"
@@ -101,17 +109,16 @@ def test_a_lost_goodbye_has_a_copy() -> None:
 # Contests
 
 
-@pytest.mark.parametrize("heard", ["winner", "loser", "both"])
-def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(heard: str) -> None:
-    """A split heals; who hears whom first is chance. The loser's last advertisement tells a winner that heard nothing."""
+@pytest.mark.parametrize("first", ["winner", "loser"])
+def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(first: str) -> None:
+    """A split heals; who hears whom first is chance. The loser's last advertisement tells a winner that has heard nothing."""
     segment = pair()
     segment.part("a", "b")
     segment.run(8 * SECOND)
     assert segment.masters() == "a+b"
-    segment.cut = {"both": set(), "winner": {("a", "b")}, "loser": {("b", "a")}}[heard]
-    before = segment.now
-    segment.run(10 * MILLISECOND)
+    after_the_next(segment, "a" if first == "winner" else "b")
     segment.join()
+    before = segment.now
     assert segment.run_until(lambda: segment.masters() == "a", 2 * SECOND)
     healed = segment.now
     segment.run(SECOND)
@@ -121,6 +128,21 @@ def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(heard
     assert segment.masters() == "a"
 
 
+def test_a_better_router_asserts_itself_twice() -> None:
+    """If the first advertisement of a take-over is lost, two serve until the next; that is not a whole interval."""
+    segment = pair(100, 150, start=False)
+    segment.start("a")
+    segment.run(5 * SECOND)
+    segment.start("b")
+    segment.cut.add(("b", "a"))
+    assert segment.run_until(lambda: segment.state("b") == "MASTER", 5 * SECOND)
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "a+b"
+    segment.join()
+    segment.run(11 * MILLISECOND)
+    assert segment.masters() == "b"
+
+
 def test_one_answer_to_many_claims() -> None:
     """Two machines that answer each other's announcements must not flood the network."""
     segment = pair()
@@ -128,10 +150,10 @@ def test_one_answer_to_many_claims() -> None:
     before = segment.now
     for _ in range(100):
         segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
-    segment.run(10 * MILLISECOND)
-    assert announced(segment, "a", before, 10 * MILLISECOND) == 1
+        segment.run(MILLISECOND)
+    assert announced(segment, "a", before, 100 * MILLISECOND) <= 10
     segment.run(SECOND)
-    assert announced(segment, "a", before, SECOND) >= 5
+    assert announced(segment, "a", before, 2 * SECOND) >= 10
 
 
 def test_garp_lower_prio_repeat_0_switches_it_off() -> None:
@@ -370,6 +392,25 @@ def test_a_lease_that_moves_takes_the_mastership_along() -> None:
     segment.run(10 * MILLISECOND)
     assert segment.masters() == "b"
     assert not segment.doubles
+
+
+@pytest.mark.parametrize("told", ["in time", "not", "late"])
+def test_a_daemon_that_follows_a_lease_goes_on_when_it_is_told_in_time(told: str) -> None:
+    segment = pair(lease_group="site")
+    segment.tell("a", MayServe("VI_1", segment.now + 60 * SECOND, "holds site"))
+    segment.run(5 * SECOND)
+    segment.kill("a")
+    segment.run(SECOND)
+    left = segment.hosts["a"].leases["VI_1"] - segment.now
+    segment.start("a", kernel_leases=(("VI_1", left),))
+    assert segment.state("a") == "INIT"
+    assert segment.masters() == "a"
+    segment.run(500 * MILLISECOND if told == "in time" else left)
+    if told != "not":
+        segment.tell("a", MayServe("VI_1", None if told == "not" else segment.now + 60 * SECOND, "holds site"))
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == ("a" if told == "in time" else "")
+    assert (VIP in segment.hosts["a"].addresses) == (told == "in time")
 
 
 # Addresses

@@ -143,6 +143,8 @@ def test_what_is_played_back_does_not_keep_a_dead_master_alive() -> None:
         segment.run(SECOND)
         ah(segment, 7)
         ah(segment, 6)
+    assert dict(segment.hosts["a"].view("VI_1", segment.now).counters)["copies"] == 4
+    assert any("plays it back" in text for text in segment.snapshot("a").warnings)
     assert segment.state("a") == "MASTER"
     assert any("plays it back" in note for note in segment.hosts["a"].notes)
 

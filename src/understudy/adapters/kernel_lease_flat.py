@@ -1,7 +1,7 @@
 """Kernel leases of hundreds of virtual routers: one set for all of them, where ``kernel_lease_setup`` makes one for each group.
 
-Each transaction of nf_tables looks at every chain of all tables. With two chains for each of 500 routers a renewal took 60 µs, and
-the tables 600 ms to make; here it takes 20 µs, and they 30 ms (measured). For a configuration "ha"::
+Each transaction of nf_tables looks at every chain of all tables. With two chains for each of 500 routers a renewal took 60 µs,
+and the tables 600 ms to make; here it takes 20 µs, and they 30 ms (measured). For a configuration "ha"::
 
     table ip understudy_ha                                  table arp, table ip6: as it; ip6 also judges advertisements
       map numbers       address -> the router's number        by their target

@@ -86,6 +86,11 @@ def complete_group(context: click.Context, _parameter: click.Parameter, start: s
     return [name for name in _names(context, "groups") if name.startswith(start)]
 
 
+def complete_group_or_router(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
+    names = dict.fromkeys((*_names(context, "groups"), *_names(context, "virtual_routers")))
+    return [name for name in names if name.startswith(start)]
+
+
 def complete_node(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
     return [name for name in _names(context, "nodes") if name.startswith(start)]
 

@@ -46,16 +46,24 @@ def span(milliseconds: float | None) -> str:
 
 def status_text(status: Mapping[str, Any], paint: Paint) -> str:
     """The whole of ``understudy status``."""
+    from .render_routers import only_routers, router_lines  # it is made of what stands here
+
     parts = [
         headline(status, paint),
-        node_lines(status, paint),
+        "" if only_routers(status) else node_lines(status, paint),
         group_lines(status, paint),
+        router_lines(status, paint),
         warning_lines(status, paint),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def headline(status: Mapping[str, Any], paint: Paint) -> str:
+    """Which cluster, seen by whom, and whether with quorum; of a node with virtual routers and nothing else, how they are."""
+    from .render_routers import headline_of, only_routers
+
+    if only_routers(status):
+        return headline_of(status, paint)
     quorum = status["quorum"]
     default = "partition with quorum" if quorum["quorate"] else "partition WITHOUT quorum"
     word = paint(quorum["text"] or default, "green" if quorum["quorate"] else "red", bold=True)

@@ -130,6 +130,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     from ..model import Role
     from ..supervisor.place import occupy
     from ..units import SECOND, format_duration, parse_duration
+    from .edge_scripts import run_startup, shutdown_arguments
     from .run_upgraded import what_counts
 
     os.environ[VARIABLE] = log_form
@@ -147,6 +148,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
         _keep(accepted, runtime_dir, state_dir)
+        run_startup(cluster, _tell)
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
             text = f"the programs of {group.name} may take {format_duration(stop_time(group))} to stop: --stop-limit is shorter"
@@ -157,7 +159,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     sys.stderr.flush()
     os.set_inheritable(lock, True)  # a lock survives exec as long as its descriptor does
     arguments = ["--config", running.configuration(runtime_dir), "--node", name, "--lock-fd", str(lock)]
-    arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir]
+    arguments += ["--runtime-dir", runtime_dir, "--state-dir", state_dir, *shutdown_arguments(cluster, _tell)]
     if cluster.member(name).role is Role.WITNESS or _patience(cluster) > SPARE_BELOW:
         arguments.append("--no-spare")  # it runs nothing, or a restart from scratch is fast enough
     python = sys.executable

@@ -20,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from ..errors import UnderstudyError
 from .client import Client
+from .render_routers import only_routers, routers_of
 from .render_text import Paint, asked_of, headline, not_up, span
 
 EVENTS = 200
@@ -30,7 +31,9 @@ _COLUMNS = {
     "nodes": ("Node", "Role", "State", "Heard", "Standby", "Notes"),
     "links": ("Link from", "Network", "State", "Age", "Loss"),
     "groups": ("Group", "State", "On", "For", "Lease left", "Notes", "Why"),
+    "routers": ("Virtual router", "State", "For", "Priority", "Master", "Device", "Why"),
 }
+_ROUTER_COLOURS = {"MASTER": "green", "BACKUP": "cyan", "FAULT": "bold red"}
 
 Row = tuple[str, tuple[str | Text, ...]]
 """A key that stays the same from look to look, and the cells."""
@@ -85,6 +88,24 @@ def group_rows(status: dict[str, Any]) -> list[Row]:
             group["why"],
         )
         rows.append((group["name"], cells))
+    return rows
+
+
+def router_rows(status: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = []
+    for router in routers_of(status):
+        master = f"{router['master']} ({router['master_priority']})" if router["master"] else "–"
+        base = "" if router["priority"] == router["base_priority"] else f" of {router['base_priority']}"
+        cells = (
+            router["name"],
+            Text(router["state"], _ROUTER_COLOURS.get(router["state"], "yellow")),
+            span(router["for_ms"]),
+            f"{router['priority']}{base}",
+            "this one" if router["state"] == "MASTER" else master,
+            f"{router['device']} {router['vrid']}",
+            router["why"],
+        )
+        rows.append((router["name"], cells))
     return rows
 
 
@@ -200,6 +221,7 @@ class Top(App[None]):
             for title in titles:
                 self.tables[name].add_column(title, key=title)
         self.tables["links"].can_focus = False
+        self.tables["routers"].display = False  # most clusters have none
         self.events.border_title = "Events"
         self.tables["groups"].focus()
         self.set_interval(self.every, self.look)
@@ -228,8 +250,12 @@ class Top(App[None]):
         self.status = status
         old = status["stale_ms"] is not None
         self.head.update(Text(headline(status, Paint(False)), "bold red" if old else ""))
-        for name, rows in (("nodes", node_rows(status)), ("links", link_rows(status)), ("groups", group_rows(status))):
+        tables = {"nodes": node_rows, "links": link_rows, "groups": group_rows, "routers": router_rows}
+        for name, rows_of in tables.items():
+            rows = rows_of(status)
             _refresh(self.tables[name], rows)
+            if name == "routers" or only_routers(status):
+                self.tables[name].display = bool(rows)
         self.warnings.update(Text("\n".join(f"! {text}" for text in status["warnings"])))
         if entries != self._shown:
             self.events.clear()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import click
 
-from .options import complete_group, json_option, runtime_dir_option
+from .options import complete_group_or_router, json_option, runtime_dir_option
 
 KEYS = ("name", "state", "holder", "since", "for_ms", "why", "not_on", "prospects")
 
 
 @click.command()
-@click.argument("groups", metavar="[GROUP]...", nargs=-1, shell_complete=complete_group)
+@click.argument("groups", metavar="[GROUP|ROUTER]...", nargs=-1, shell_complete=complete_group_or_router)
 @json_option
 @runtime_dir_option
 def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     """Say why each GROUP (all, if none is named) runs where it does and since when, why not on each other node, and what
     would move it: time, a failure, an operator. When it runs nowhere: what it waits for, and what would end the wait.
+
+    Of a virtual ROUTER: why it is in its state, who is master, what makes its priority, and what would change it.
 
     The sentences are those of the node that you ask; it decides with nothing else.
 
@@ -27,28 +29,35 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
       understudy why
       understudy why site
       understudy why site --json
+      understudy why VI_1
     """
     import difflib
 
     from ..errors import UsageError
     from .client import Client
+    from .render_routers import router_why, routers_of
     from .render_text import Paint, why_text
     from .terminal import print_json, say, wants_colour
 
     status = Client(runtime_dir).get("/v1/status")
     known = {group["name"]: group for group in status["groups"]}
+    routers = {router["name"]: router for router in routers_of(status)}
+    everything = list(dict.fromkeys((*known, *routers)))
     for name in groups:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1, 0.5)
+        if name not in everything:
+            close = difflib.get_close_matches(name, everything, 1, 0.5)
             raise UsageError(
-                f"there is no group {name!r}",
-                f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known) or 'none'}",
+                f"there is no group {name!r}" if known or not routers else f"there is no virtual router {name!r}",
+                f"did you mean {close[0]!r}?" if close else f"known: {', '.join(everything) or 'none'}",
             )
-    chosen = [known[name] for name in groups] if groups else list(known.values())
+    names = list(groups) or everything
     if as_json:
-        print_json([{key: group.get(key) for key in KEYS} for group in chosen])
+        forms = [{key: known[name].get(key) for key in KEYS} for name in names if name in known]
+        print_json([*forms, *(routers[name] for name in names if name in routers)])
         return
     paint = Paint(wants_colour())
     for text in status["warnings"][:1] if status["stale_ms"] is not None else ():
         click.echo(text, err=True)
-    say("\n".join(why_text(group, paint) for group in chosen) if chosen else "no groups are configured")
+    texts = [why_text(known[name], paint) for name in names if name in known]
+    texts += [router_why(routers[name], paint) for name in names if name in routers]
+    say("\n".join(texts) if texts else "no groups are configured")

@@ -7,14 +7,18 @@ view: a question about the whole cluster is asked of all its nodes (``max by (gr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .. import __version__
+from ..vrrp import RouterState
+from ..wire.vrrp_packet import VrrpReason
 from .tallies import Tallies
 
 NODE_STATES = ("up", "late", "lost", "unknown")
+ROUTER_STATES = tuple(state.value for state in RouterState)
 GROUP_STATES = ("unknown", "stopped", "starting", "started", "stopping", "failed", "stuck")
 _RUNNING = ("running", "started")
 
@@ -151,6 +155,34 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("understudy_agent_run_seconds_total", "counter", "Time that they took.", ("group", "resource", "action")),
     Metric("understudy_resource_failures_total", "counter", "Programs that died unasked.", ("group", "resource")),
+    Metric(
+        "understudy_router_state", "gauge", "1 for the virtual router's state, 0 for all others.", ("router", "state")
+    ),
+    Metric("understudy_router_state_age_seconds", "gauge", "For how long it has been in its state.", ("router",)),
+    Metric("understudy_router_priority", "gauge", "Its effective priority, from 1 to 255.", ("router",)),
+    Metric("understudy_router_base_priority", "gauge", "Its priority without tracking.", ("router",)),
+    Metric(
+        "understudy_router_master_known",
+        "gauge",
+        "1 when it is master, or hears one; 0: nobody may be serving its addresses.",
+        ("router",),
+    ),
+    Metric("understudy_router_adverts_total", "counter", "Advertisements, sent and received.", ("router", "direction")),
+    Metric(
+        "understudy_router_goodbyes_total",
+        "counter",
+        "Advertisements of priority 0, sent and received.",
+        ("router", "direction"),
+    ),
+    Metric("understudy_router_refused_total", "counter", "Advertisements that were not taken.", ("router", "reason")),
+    Metric("understudy_router_transitions_total", "counter", "Changes into this state.", ("router", "state")),
+    Metric(
+        "understudy_router_notifications_total",
+        "counter",
+        "Changes that scripts and the FIFO were told of, by INSTANCE or GROUP.",
+        ("kind", "name", "state"),
+    ),
+    Metric("understudy_router_mails_total", "counter", "Mails of virtual routers by outcome.", ("outcome",)),
     Metric("understudy_history_entries_total", "counter", "Entries of the history by level.", ("level",)),
     Metric("understudy_history_lost_total", "counter", "Entries that are not on disk."),
     Metric("understudy_api_requests_total", "counter", "Answers of the API by HTTP status.", ("status",)),
@@ -192,6 +224,8 @@ def values(
             yield from _member(member)
         for group in status["groups"]:
             yield from _group(group, status["node"])
+        for router in status["virtual_routers"]:
+            yield from _router(router)
         yield from _counters(status)
     for row in devices:
         if row["ok"] is not None:
@@ -249,6 +283,33 @@ def _group(group: Mapping[str, Any], me: str) -> Iterator[Value]:
         yield "understudy_resource_running", (name, item["id"], item["kind"]), float(item["state"] in _RUNNING)
 
 
+_REASONS = frozenset(reason.value for reason in VrrpReason)
+_DIRECTIONS = {"sent": "sent", "heard": "received"}
+
+
+def _router(router: Mapping[str, Any]) -> Iterator[Value]:
+    name = router["name"]
+    for state in ROUTER_STATES:
+        yield "understudy_router_state", (name, state), float(router["state"] == state)
+    yield "understudy_router_state_age_seconds", (name,), router["for_ms"] / 1000
+    yield "understudy_router_priority", (name,), float(router["priority"])
+    yield "understudy_router_base_priority", (name,), float(router["base_priority"])
+    yield "understudy_router_master_known", (name,), float(router["state"] == "MASTER" or bool(router["master"]))
+    refused: Counter[str] = Counter()
+    for word, count in router["counters"].items():
+        first, _, rest = word.partition("_")
+        if word in _DIRECTIONS:
+            yield "understudy_router_adverts_total", (name, _DIRECTIONS[word]), float(count)
+        elif first == "goodbyes" and rest in _DIRECTIONS:
+            yield "understudy_router_goodbyes_total", (name, _DIRECTIONS[rest]), float(count)
+        elif first == "refused":
+            refused[rest if rest in _REASONS else "other"] += count
+        elif first == "became" and rest.upper() in ROUTER_STATES:
+            yield "understudy_router_transitions_total", (name, rest.upper()), float(count)
+    for reason, count in refused.items():
+        yield "understudy_router_refused_total", (name, reason), float(count)
+
+
 def _counters(status: Mapping[str, Any]) -> Iterator[Value]:
     """What the pulse counts, by the words of ``Snapshot.counters``."""
     for reason, count in status["rejected"].items():
@@ -279,6 +340,10 @@ def _tallied(tallies: Tallies) -> Iterator[Value]:
         yield "understudy_resource_failures_total", resource, float(count)
     for order, count in tallies.fence_actions.items():
         yield "understudy_fence_actions_total", order, float(count)
+    for told, count in tallies.router_changes.items():
+        yield "understudy_router_notifications_total", told, float(count)
+    for outcome, count in tallies.router_mails.items():
+        yield "understudy_router_mails_total", (outcome,), float(count)
     for level, count in tallies.entries.items():
         yield "understudy_history_entries_total", (level,), float(count)
     for code, count in tallies.requests.items():

@@ -43,10 +43,13 @@ class RouterDesk:
         self._files = RouterFiles()
         self._former: RouterFiles | None = None
         self._following = asyncio.Lock()
+        self._ready = False
+        self._early: list[Told] = []
+        """What a pulse said before FIFO and scripts were known."""
         self.tracks = Tracks(self._logs, manager.say, manager.link.send)
         self.notifier = Notifier(self._files, self._logs, self._say)
         self.fifos = Fifos(os.path.join(runtime_dir, "fifo_scripts"), manager.say)
-        self.mailer = Mailer(manager.say)
+        self.mailer = Mailer(manager.say, counted=manager.tallies.router_mails)
 
     def _say(self, level: Level, text: str, router: str) -> None:
         self._manager.say(level, text, router)
@@ -58,6 +61,10 @@ class RouterDesk:
             self._former, self._files, self.notifier.files = self._files, files, files
             os.makedirs(self._logs, mode=0o755, exist_ok=True)
             await self.fifos.follow(files.settings)
+            self._ready = True
+            early, self._early = self._early, []
+            for told in early:
+                self._told(told)
             await self.tracks.follow(files)
 
     def connected(self) -> None:
@@ -69,6 +76,12 @@ class RouterDesk:
         told = Told.of(packet)
         if told is None:
             return
+        if self._ready:
+            self._told(told)
+        else:
+            self._early.append(told)
+
+    def _told(self, told: Told) -> None:
         self._manager.tallies.router_changes[told.what, told.name, told.state] += 1
         self.fifos.write(told.line)
         self.notifier.tell(told, self._former)

@@ -82,8 +82,7 @@ def _router(router: VirtualRouter, view: Mapping[str, Any], files: RouterFiles) 
     found += [
         f"   State = {view.get('state', 'INIT')}",
         f"   Why = {view.get('why', 'the daemon has not said it yet')}",
-        *([f"   Master router = {view['master']}"] if view.get("master") else []),
-        *([f"   Master priority = {view['master_priority']}"] if view.get("master") else []),
+        *_master(view),
         f"   Number of interface and track script faults = {len(view.get('faults', ()))}",
         *(f"     {fault}" for fault in view.get("faults", ())),
         *([f"   Last transition = {view['since']}"] if view.get("since") else []),
@@ -110,6 +109,13 @@ def _router(router: VirtualRouter, view: Mapping[str, Any], files: RouterFiles) 
         *([f"   Authentication type = {_AUTH[router.auth]}"] if router.auth else []),
     ]
     return found + _places(router, view)
+
+
+def _master(view: Mapping[str, Any]) -> list[str]:
+    """Of another machine only."""
+    if not view.get("master") or view["state"] == "MASTER":
+        return []
+    return [f"   Master router = {view['master']}", f"   Master priority = {view['master_priority']}"]
 
 
 _AUTH = {"PASS": "SIMPLE_PASSWORD", "AH": "IPSEC_AH"}

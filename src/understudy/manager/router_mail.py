@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import subprocess
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -97,15 +97,29 @@ def send(mail: Mail, sendmail: str = SENDMAIL, limit: Duration = LIMIT) -> str:
 class Mailer:
     """The queue of one node."""
 
-    def __init__(self, say: Say, sendmail: str = SENDMAIL, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(
+        self,
+        say: Say,
+        sendmail: str = SENDMAIL,
+        pauses: Sequence[float] = PAUSES,
+        counted: Counter[str] | None = None,
+    ) -> None:
+        """``counted``: where "sent" and "lost" are counted."""
         self._say = say
+        self._counted = Counter() if counted is None else counted
         self._sendmail = sendmail
         self._pauses = tuple(pauses)
         self._queue: deque[Mail] = deque()
         self._task: asyncio.Task[None] | None = None
         self._trouble = ""
-        self.sent = 0
-        self.lost = 0
+
+    @property
+    def sent(self) -> int:
+        return self._counted["sent"]
+
+    @property
+    def lost(self) -> int:
+        return self._counted["lost"]
 
     def queue(self, settings: RouterGlobals, subject: str, text: str, node: str) -> None:
         """Have it sent some time soon, if anybody wants mail."""
@@ -113,11 +127,11 @@ class Mailer:
             return
         if not settings.mail_server and not os.access(self._sendmail, os.X_OK):
             self._failed(f"there is no smtp_server, and no {self._sendmail} on this machine")
-            self.lost += 1
+            self._counted["lost"] += 1
             return
         if len(self._queue) >= LONGEST_QUEUE:
             self._queue.popleft()
-            self.lost += 1
+            self._counted["lost"] += 1
         sender = settings.mail_from or f"understudy@{node}"
         self._queue.append(Mail(sender, settings.mails, subject, text, settings.mail_server))
         if self._task is None:
@@ -130,12 +144,12 @@ class Mailer:
             for pause in (*self._pauses, None):
                 trouble = await loop.run_in_executor(None, send, mail, self._sendmail)
                 if not trouble:
-                    self.sent += 1
+                    self._counted["sent"] += 1
                     self._trouble = ""
                     break
                 self._failed(trouble)
                 if pause is None:
-                    self.lost += 1
+                    self._counted["lost"] += 1
                 else:
                     await asyncio.sleep(pause)
         self._task = None

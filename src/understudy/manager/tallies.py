@@ -26,6 +26,8 @@ class Tallies:
         """Answers of the API by HTTP status."""
         self.router_changes: Counter[tuple[str, str, str]] = Counter()
         """INSTANCE or GROUP, name, state: what was told of virtual routers."""
+        self.router_mails: Counter[str] = Counter()
+        """sent or lost."""
         self.pulse_losses = 0
 
     def agent_ran(self, group: str, resource: str, action: Action, outcome: Outcome, spent: Duration) -> None:

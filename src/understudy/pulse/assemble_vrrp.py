@@ -6,6 +6,7 @@ import pickle
 import time
 from dataclasses import replace
 
+from ..adapters.advert_macs import AdvertMacs
 from ..adapters.channel import Listener
 from ..adapters.udp import boot_clock
 from ..adapters.vrrp_socket import RouterSockets
@@ -32,6 +33,9 @@ from .vrrp_kernel import RouterKernel
 from .vrrp_mouth import RouterMouth
 from .vrrp_reload import RouterReloader, joined
 
+MOST_COPIED = 32
+"""A copy of so many virtual routers takes some 3 ms."""
+
 
 def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     """Until a clean stop; returns the exit code. Raises ConfigError for a copy that cannot be read, and OSError."""
@@ -48,14 +52,17 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     sockets = RouterSockets(vrrp_places.ways(whole.routers or files))
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     mouth = RouterMouth(sockets, kernel.announce)
-    ear = RouterEar(names_unknown=files.settings.log_unknown)
+    macs = AdvertMacs()
+    macs.follow(vrrp_places.parents(whole.routers or files))
+    ear = RouterEar(macs.mac_of, files.settings.log_unknown)
+    ear.again = macs.refresh
     kernel.found, kernel.moved = mouth.source, sockets.mend
     for part in (mouth, ear):
         part.follow(vrrp_places.speakers(whole.routers or files))
     guard = guards.take(cluster, arguments.node, arguments.runtime_dir)
     core = RouterNode(vrrp_places.without_secrets(begun), arguments.node)
     groups = {item.address: group.name for group in known for item in group.addresses}
-    reloader = RouterReloader(cluster, former, arguments.runtime_dir, kernel, (sockets, mouth, ear))
+    reloader = RouterReloader(cluster, former, arguments.runtime_dir, kernel, (sockets, mouth, ear, macs))
     loop = Loop(
         core=core,
         links=sockets,
@@ -67,7 +74,7 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
         clock=boot_clock,
         dead_time=vrrp_places.patience(files),
         reloader=reloader,
-        recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
+        recorder=Recorder(arguments.node, lambda: _copy(core)),
     )
 
     def paced(now: RouterFiles) -> None:
@@ -84,7 +91,15 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
         loop.performer.results += kernel.sources()
         return _started(kernel)
 
-    return live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.cluster), begin)
+    code = live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.cluster), begin)
+    if code == 0:
+        kernel.leave()
+    return code
+
+
+def _copy(core: RouterNode) -> bytes:
+    """For replays. With hundreds of virtual routers it would take as long as a short interval, so there is none."""
+    return pickle.dumps(core, 5) if len(core.routers) <= MOST_COPIED else b""
 
 
 def on_this_machine(cluster: Cluster) -> Cluster:

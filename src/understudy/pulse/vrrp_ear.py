@@ -43,6 +43,8 @@ class RouterEar:
     mac_of: Callable[[str, str], str] = lambda _, __: ""
     names_unknown: bool = False
     rejected: dict[str, int] = field(default_factory=dict)
+    again: Callable[[], None] = lambda: None
+    """Called every second."""
     _listeners: dict[tuple[str, int, int], list[_Listener]] = field(default_factory=dict)
     _strangers: dict[tuple[str, int, str], Instant] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class RouterEar:
         self._count(heard)
         source = heard.source or datagram.source
         mac = self.mac_of(datagram.network, source)
-        return (AdvertRefused(listener.name, heard.why, source, datagram.arrival, mac),)
+        return (AdvertRefused(listener.name, heard.why, source, datagram.arrival, mac, str(heard.reason)),)
 
     def _for(self, envelope: Envelope, datagram: Datagram) -> _Listener | None:
         listeners = self._listeners.get((datagram.network, envelope.family, envelope.vrid))
@@ -100,6 +102,7 @@ class RouterEar:
             self._strangers[key] = now
 
     def tidings(self, now: Instant, mouth: Mouth) -> Sequence[RouterEvent]:
+        self.again()
         self._strangers = {key: at for key, at in self._strangers.items() if now - at < _RECENT}
         return ()
 

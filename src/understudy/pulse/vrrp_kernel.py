@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..adapters.source_address import SourceAddresses
+from ..adapters.virtual_mac import VirtualDevices
 from ..events import AddressGone, LinkChanged
 from ..model import Cluster
 from ..vrrp import SourceKnown
@@ -28,11 +29,14 @@ class RouterKernel(KernelSide):
         self._sources = SourceAddresses((), frozenset())
         self._follow_sources(self._files)
         self.devices = vrrp_places.watched(self._files)
+        self._virtual = VirtualDevices()
+        self._virtual.follow(vrrp_places.virtual_devices(self._files))
         super().__init__(cluster)
 
     def follow(self, cluster: Cluster) -> None:
         files = cluster.routers or RouterFiles()
         self.devices = vrrp_places.watched(files)
+        self._virtual.follow(vrrp_places.virtual_devices(files))
         super().follow(cluster)
         self._files = files
         self._follow_sources(files)
@@ -44,6 +48,22 @@ class RouterKernel(KernelSide):
     def close(self) -> None:
         super().close()
         self._sources.close()
+        self._virtual.close()
+
+    def leave(self) -> None:
+        """At a clean end: the devices with virtual MACs go."""
+        self._virtual.remove_all()
+
+    def mend(self) -> None:
+        before = self._virtual.troubles
+        self._virtual.mend()
+        if self._virtual.troubles != before:
+            self.moved()
+        super().mend()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._virtual.troubles, *super().warnings)
 
     def _announcement(self, mac: bytes, address: str, router: bool = False) -> bytes:
         return neighbour.router_announcement(mac, address, router)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..adapters.source_address import Place
+from ..adapters.virtual_mac import VirtualDevice, usual_mac
 from ..adapters.vrrp_socket import Way
 from ..model import AddressResource, Cluster, Group
 from ..units import SECOND, Duration
@@ -77,8 +78,24 @@ def source_places(files: RouterFiles) -> tuple[Place, ...]:
     return tuple(dict.fromkeys((router.device, router.family) for router in files.routers))
 
 
+def parents(files: RouterFiles) -> tuple[str, ...]:
+    """Where strangers are heard: never a device of our own making."""
+    return tuple(dict.fromkeys(router.device for router in files.routers))
+
+
 def virtual_addresses(files: RouterFiles) -> frozenset[str]:
     return frozenset(item.address for router in files.routers for item in router.addresses)
+
+
+def virtual_devices(files: RouterFiles) -> tuple[VirtualDevice, ...]:
+    """The devices with virtual MACs, each once: a router of either family may share one with the other."""
+    found: dict[str, VirtualDevice] = {}
+    for router in files.routers:
+        mac = router.virtual_mac
+        if mac is not None:
+            address = mac.mac or usual_mac(router.vrid, router.family)
+            found.setdefault(mac.name, VirtualDevice(mac.name, router.device, address, mac.ipvlan))
+    return tuple(found.values())
 
 
 def watched(files: RouterFiles) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..adapters.advert_macs import AdvertMacs
 from ..adapters.vrrp_socket import RouterSockets
 from ..changes import either
 from ..config.load import load
@@ -22,7 +23,7 @@ from .vrrp_ear import RouterEar
 from .vrrp_kernel import RouterKernel
 from .vrrp_mouth import RouterMouth
 
-Speech = tuple[RouterSockets, RouterMouth, RouterEar]
+Speech = tuple[RouterSockets, RouterMouth, RouterEar, AdvertMacs]
 
 
 def joined(before: RouterFiles, after: RouterFiles) -> RouterFiles:
@@ -90,8 +91,9 @@ class RouterReloader(AnyReloader[Cluster]):
 
     def _meet(self, cluster: Cluster, groups: tuple[Group, ...], files: RouterFiles, performer: Performer) -> None:
         """These are heard, spoken for and held from now on. Raises OSError."""
-        sockets, mouth, ear = self._speech
+        sockets, mouth, ear, macs = self._speech
         for part in (mouth, ear):
             part.follow(vrrp_places.speakers(files))
         sockets.follow(vrrp_places.ways(files))
+        macs.follow(vrrp_places.parents(files))
         self._follow(groups, replace(cluster, routers=files), performer)

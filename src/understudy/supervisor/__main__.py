@@ -26,6 +26,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--no-spare", action="store_true", help="keep no spare pulse: saves its memory, restarts take longer"
     )
+    parser.add_argument("--last-script", default="", help="what to run when all has ended, as JSON (see last_script)")
     return parser.parse_args()
 
 
@@ -53,13 +54,18 @@ def main() -> int:
     else:
         occupy(given.runtime_dir, given.state_dir)
     raise_priority(0)  # a dead pulse is to be replaced at once on a busy machine, too
-    return Supervisor(
+    code = Supervisor(
         pulse=_child("pulse", "understudy.pulse", given),
         manager=_child("manager", "understudy.manager", given),
         spare=None if given.no_spare else _spare(given),
         stop_limit=given.stop_limit,
         node=given.node,
     ).run()
+    if given.last_script:
+        from .last_script import run_last  # most nodes have none
+
+        run_last(given.last_script)
+    return code
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import Instant, format_duration
+from ...units import MINUTE, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
 from .router import Other, Router
@@ -18,19 +18,25 @@ from .states import Cause
 if TYPE_CHECKING:
     from .node import RouterNode
 
+SHOWN: Duration = MINUTE
+"""What was not taken is a warning of the status for so long."""
+
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
 
 
 def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
     """An advertisement whose form, checksum and password are right."""
+    authenticated = event.sequence and event.advert.auth is AuthType.AH
+    if authenticated and event.sequence == r.sequences.get(event.source):
+        r.count("copies")  # by a second path, or played back: nothing follows from it
+        return
     refusal = _refusal(r, event)
     if refusal:
         refused(node, r, AdvertRefused(r.name, refusal, event.source, event.arrival, event.mac), now)
         return
     r.count("heard")
-    if moving.lapsed(node, r, now):
-        pass  # it hears this as a backup
+    moving.lapsed(node, r, now)  # then it hears this as a backup
     before = r.others.get(event.source)
     if event.advert.priority == GOODBYE:
         r.others.pop(event.source, None)
@@ -47,6 +53,7 @@ def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> 
     """Something for our VRID was not taken: who sent it is named, seldom."""
     r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
     text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
+    r.refusal = (text, now + SHOWN)
     node.seldom(r, f"{event.source} {event.why}", text, Level.WARNING, now)
 
 
@@ -66,11 +73,11 @@ def _refusal(r: Router, event: AdvertHeard) -> str:
     if spec.version == 2 and advert.interval != spec.interval:
         theirs, ours = format_duration(advert.interval), format_duration(spec.interval)
         return f"its interval is {theirs}, and ours {ours}; in version 2 they must be the same"
-    if spec.check_source and spec.peers and event.source not in {peer.address for peer in spec.peers}:
+    if spec.check_source and spec.peers and event.source.partition("%")[0] not in {peer.address for peer in spec.peers}:
         return "its sender is none of our unicast peers"
     if event.sequence and advert.auth is AuthType.AH:
         if event.sequence <= r.sequences.get(event.source, 0):
-            return "its sequence number is not newer than the last one: a copy, or somebody plays it back"
+            return "its sequence number is not newer than the last one: somebody plays it back"
         r.sequences[event.source] = event.sequence
     return _other_addresses(r, event)
 

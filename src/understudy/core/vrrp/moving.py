@@ -31,6 +31,12 @@ GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
 
 
+MANY, SLOTS = 16, 64
+"""With more virtual routers than ``MANY`` each interval has ``SLOTS`` moments for advertisements: some leave together, and the
+machine wakes up so often at most. The first interval of a master is shorter by one of them at most.
+"""
+
+
 def may_serve(r: Router, now: Instant) -> bool:
     """Whether the group of the cluster that it follows, if any, lets it be master."""
     return not r.spec.lease_group or (r.may_until is not None and now < r.may_until)
@@ -44,6 +50,8 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
+    if len(node.routers) > MANY:
+        due -= due % max(1, r.spec.interval // SLOTS)
     r.advert_at = due if now < due <= now + r.spec.interval else now + r.spec.interval
     node.touch(r)
 
@@ -80,6 +88,15 @@ def resume(node: RouterNode, r: Router, now: Instant) -> bool:
         return False
     become_master(node, r, Cause.RESUMED, "the daemon was started again, and its right to serve still runs", now)
     return True
+
+
+def clear_left(node: RouterNode, r: Router, why: str, now: Instant) -> None:
+    """What an earlier run left is not taken up any more."""
+    if r.left_here:
+        r.left_here, r.right_until = False, 0
+        node.emit(KernelLease(r.name, None, why))
+        holdings.want(node, r, False, why, now)
+        node.touch(r)
 
 
 def rearm(node: RouterNode, r: Router, since: Instant) -> None:
@@ -235,11 +252,9 @@ def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> 
     r.since, r.why = now, why
     r.count(f"became_{r.state.value.lower()}")
     node.touch(r)
-    if r.left_here:
+    if r.left_here and r.master_here:
         r.left_here = False
-        if not r.master_here:
-            node.emit(KernelLease(r.name, None, why))
-            holdings.want(node, r, False, why, now)
+    clear_left(node, r, why, now)
     bad = r.state is RouterState.FAULT or cause in (Cause.LATE, Cause.REVOKED)
     node.note(f"{r.name}: {before.value} to {r.state.value}: {why}", Level.WARNING if bad else Level.INFO, r.name)
     first = before is RouterState.INIT

@@ -186,6 +186,7 @@ class RouterNode:
             if r.name in leases and any(item.address in present for item in r.resources):
                 r.right_until = now + leases[r.name]
                 r.left_here = True
+                self.touch(r)
             else:
                 holdings.leftovers(self, r, present)
         tracking.look(self, list(self.routers), now)
@@ -222,6 +223,8 @@ class RouterNode:
             moving.hold(self, r, why)
         elif r.wants and moving.may_serve(r, now):
             r.down_at = now
+        elif r.left_here:
+            tracking.look(self, [r], now)
         self.touch(r)
 
     def _stalled(self, duration: Duration, now: Instant) -> None:
@@ -251,6 +254,9 @@ class RouterNode:
     def _expire(self, r: Router, now: Instant) -> None:
         if r.master_here and not moving.lapsed(self, r, now) and now >= r.advert_at:
             moving.advertise(self, r, now)
+        if r.left_here and now >= r.right_until:
+            moving.clear_left(self, r, "left here by an earlier run, whose right is over", now)
+            tracking.look(self, [r], now)
         if r.backup and now >= r.down_at:
             moving.down(self, r, now)
         if now >= r.holding.again_at:

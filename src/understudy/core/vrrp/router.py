@@ -60,7 +60,8 @@ class Router:
     ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
     ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
     master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
-    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``).
+    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
+    was not taken last, and until when that is worth a warning.
     """
 
     spec: VirtualRouter
@@ -102,6 +103,7 @@ class Router:
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
     checked: tuple[str, tuple[str, ...]] = ("", ())
+    refusal: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
     advertised: tuple[str, ...] = ()
     said: Advertisement | None = None
@@ -149,7 +151,7 @@ class Router:
     def due(self) -> Instant:
         """The earliest moment at which something is to be done for it."""
         found = min(self.down_at, self.advert_at, self.holding.again_at)
-        if self.master_here:
+        if self.master_here or self.left_here:
             found = min(found, self.right_until)
         return min(found, self.bursts[0]) if self.bursts and self.holding.on else found
 

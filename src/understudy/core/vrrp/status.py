@@ -69,6 +69,8 @@ def warnings(node: RouterNode, now: Instant) -> list[str]:
             found.append(f"{r.name} is in FAULT: {'; '.join(r.faults)}")
         elif r.waits:
             found.append(f"{r.name} waits: {'; '.join(r.waits)}")
+        if now < r.refusal[1]:
+            found.append(f"{r.name}: {r.refusal[0]}")
         if r.holding.failed:
             found.append(f"{r.name}: {r.holding.failed}")
         if r.backup and r.wants:

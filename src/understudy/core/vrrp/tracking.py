@@ -177,8 +177,12 @@ def _state(node: RouterNode, r: Router, now: Instant) -> None:
         elif r.why != "; ".join(r.faults):
             r.why = "; ".join(r.faults)
         return
-    if r.state is RouterState.INIT and r.left_here and r.source and moving.resume(node, r, now):
-        return
+    if r.state is RouterState.INIT and r.left_here and r.source:
+        if moving.resume(node, r, now):
+            return
+        if r.spec.lease_group and r.may_until is None and now < r.right_until:
+            r.why = f"whether the group {r.spec.lease_group} is held here is not known yet"
+            return
     if r.waits:
         if r.state is RouterState.INIT:
             r.why = "; ".join(r.waits)

@@ -1,0 +1,60 @@
+"""``startup_script`` and ``shutdown_script`` of virtual routers: before anything of this node runs, and after all has ended.
+
+The first is run, and waited for, by ``understudy run`` before it becomes the supervisor; the other is handed to the supervisor as
+words and numbers, since a configuration is nothing that it reads. So a reload changes neither: both count from the next start.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..adapters.track_users import Program
+    from ..model import Cluster
+    from ..vrrp_files import RouterGlobals
+
+
+def run_startup(cluster: Cluster, tell: Callable[[str], None]) -> None:
+    """Run it, with its limit. Whatever becomes of it the start goes on, as keepalived's does."""
+    from ..adapters.track_run import run_and_wait
+
+    settings = None if cluster.routers is None else cluster.routers.settings
+    if settings is None or not settings.started:
+        return
+    program = _program(settings, settings.started)
+    if isinstance(program, str):
+        tell(f"understudy: startup_script is not run: {program}")
+        return
+    end = run_and_wait(program, settings.script_timeout)
+    if not end.good:
+        tell(f"understudy: startup_script, {program.argv[0]}, failed: {end.text}; the start goes on")
+
+
+def shutdown_arguments(cluster: Cluster, tell: Callable[[str], None]) -> list[str]:
+    """What the supervisor is to run last, as its arguments; none when there is nothing."""
+    from ..units import SECOND
+
+    settings = None if cluster.routers is None else cluster.routers.settings
+    if settings is None or not settings.stopped:
+        return []
+    program = _program(settings, settings.stopped)
+    if isinstance(program, str):
+        tell(f"understudy: shutdown_script will not be run: {program}")
+        return []
+    words = {
+        "argv": program.argv,
+        "uid": program.user.uid,
+        "groups": program.user.groups,
+        "limit": settings.script_timeout / SECOND,
+    }
+    return ["--last-script", json.dumps(words)]
+
+
+def _program(settings: RouterGlobals, argv: tuple[str, ...]) -> Program | str:
+    from ..adapters.track_users import examine, user_of
+
+    security = settings.script_security
+    return examine(argv, user_of("", settings.script_user, security), security)
