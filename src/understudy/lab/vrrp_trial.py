@@ -77,7 +77,9 @@ class VrrpTrial:
         by = NO_REAL_TIME if self.spec.burners and not self.spec.real_time else ()
         self.room.start("ha01", by=by)
         self.room.wait("ha01 serves", lambda: self.room.serves() == "ha01", _UP_WITHIN)
-        begun = self.room.start("ha02", by=by) + self.spec.down + SECOND
+        self.room.start("ha02", by=by)
+        self.room.wait("ha02 listens", self.room.programs["ha02"].listening, _UP_WITHIN)
+        begun = kernel.now() + self.spec.down + SECOND
         self.room.wait("ha01 alone is master", lambda: kernel.now() > begun and self._steady(begun), _UP_WITHIN)
         time.sleep(1.0 + self.random.uniform(0, self.spec.interval / SECOND))
 
