@@ -92,7 +92,7 @@ class Expander:
         for raw in lines_of(source.text, source.path):
             if self._full:
                 return
-            line = without_comment(raw).stripped()
+            line = self._bare(raw)
             if collecting is not None:
                 collecting = self._collect(collecting, line)
                 continue
@@ -110,6 +110,15 @@ class Expander:
                 collecting = self._define(found, kept)
                 continue
             yield from self._repeated(kept, depth=0)
+
+    def _bare(self, line: Text) -> Text:
+        """Without blanks and comment. A password that a comment cuts is told: its owner believes in the rest."""
+        bare = without_comment(line)
+        glued = len(bare.chars) < len(line.chars) and bare.chars[-1:] not in ("", *BLANKS)
+        if glued and bare.chars.split()[0] == "auth_pass":
+            hint = "Put the password between double quotes."
+            self.report.warning(line.place(len(bare.chars)), "the password ends here: this sign begins a comment", hint)
+        return bare.stripped()
 
     # -- conditions and definitions -----------------------------------------------------------------------------------
 
@@ -226,8 +235,9 @@ class Expander:
             self.report.error(line.place(), "the definitions in this line never end", "One of them names itself.")
             return
         self._count(line)
-        if line.stripped().chars:
-            yield line.stripped()
+        line = self._bare(line)  # what a definition put in may be the sign of a comment, and it counts
+        if line.chars:
+            yield line
 
     def _several(self, line: Text, found: re.Match[str], value: list[str], depth: int) -> Iterator[Text]:
         """What stands before goes with the first line of the definition, what stands behind with the last."""

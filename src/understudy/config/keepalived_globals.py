@@ -69,6 +69,8 @@ class _Reader:
 
     def read(self, statement: Statement) -> None:
         name = statement.name
+        if statement.keyword is not None and not statement.keyword.done:
+            return
         for read in (self._instances, self._announce, self._switches, self._texts, self._scripts):
             if read(statement, name):
                 return

@@ -112,6 +112,8 @@ class _Reader:
 
     def read(self, statement: Statement) -> None:
         name, draft = statement.name, self._draft
+        if statement.keyword is not None and not statement.keyword.done and name != "lvs_sync_daemon_interface":
+            return
         if name in _FLAGS:
             flag(self._report, statement)
             draft.flags.add(_FLAGS[name])

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ..units import HOUR, SECOND
 from ..vrrp_files import Track, TrackedFile, TrackedProcess, TrackedScript
+from .addresses import Wrong, read_device
 from .heartbeat_lines import Word
 from .keepalived_text import command_words
 from .keepalived_tree import Statement
@@ -172,6 +173,9 @@ def read_tracks(report: Report, block: Statement, tracked: Tracked, owner: str) 
     found: list[Track] = []
     for line in block.block or ():
         first = line.words[0]
+        if kind == "interface" and isinstance(device := read_device(first.text), Wrong):
+            report.error(first.place, device.text, device.hint)
+            continue
         if kind != "interface" and first.text not in tracked.of(kind):
             hint = suggestion(first.text, tuple(tracked.of(kind)), "There are")
             report.warning(

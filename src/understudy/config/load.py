@@ -178,7 +178,7 @@ def _included(pattern: str, base: str) -> tuple[Source, ...]:
     folder = os.path.dirname(os.path.abspath(base))
     found: dict[str, None] = {}
     for each in braces(pattern):
-        whole = os.path.join(folder, each)
+        whole = os.path.normpath(os.path.join(folder, each))
         names = sorted(glob.glob(whole)) if glob.has_magic(whole) else [whole] * os.path.lexists(whole)
         found |= dict.fromkeys(name for name in names if not os.path.isdir(name))
     return tuple(_source(name) for name in found)

@@ -33,6 +33,9 @@ from .vrrp_kernel import RouterKernel
 from .vrrp_mouth import RouterMouth
 from .vrrp_reload import RouterReloader, joined
 
+MOST_COPIED = 32
+"""A copy of so many virtual routers takes some 3 ms."""
+
 
 def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     """Until a clean stop; returns the exit code. Raises ConfigError for a copy that cannot be read, and OSError."""
@@ -71,7 +74,7 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
         clock=boot_clock,
         dead_time=vrrp_places.patience(files),
         reloader=reloader,
-        recorder=Recorder(arguments.node, lambda: pickle.dumps(core, 5)),
+        recorder=Recorder(arguments.node, lambda: _copy(core)),
     )
 
     def paced(now: RouterFiles) -> None:
@@ -92,6 +95,11 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     if code == 0:
         kernel.leave()
     return code
+
+
+def _copy(core: RouterNode) -> bytes:
+    """For replays. With hundreds of virtual routers it would take as long as a short interval, so there is none."""
+    return pickle.dumps(core, 5) if len(core.routers) <= MOST_COPIED else b""
 
 
 def on_this_machine(cluster: Cluster) -> Cluster:

@@ -31,6 +31,12 @@ GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
 
 
+MANY, SLOTS = 16, 64
+"""With more virtual routers than ``MANY`` each interval has ``SLOTS`` moments for advertisements: some leave together, and the
+machine wakes up so often at most. The first interval of a master is shorter by one of them at most.
+"""
+
+
 def may_serve(r: Router, now: Instant) -> bool:
     """Whether the group of the cluster that it follows, if any, lets it be master."""
     return not r.spec.lease_group or (r.may_until is not None and now < r.may_until)
@@ -44,6 +50,8 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
+    if len(node.routers) > MANY:
+        due -= due % max(1, r.spec.interval // SLOTS)
     r.advert_at = due if now < due <= now + r.spec.interval else now + r.spec.interval
     node.touch(r)
 

@@ -1,0 +1,39 @@
+"""docs/keepalived.md has every keyword as the reader treats it, and docs/configuration.md every word of the native tables."""
+
+from __future__ import annotations
+
+import re
+
+from config_helpers import HERE, REWRITE
+from keepalived_helpers import read_text
+
+from understudy.config.keepalived_page import BEGIN, END, keyword_tables
+from understudy.config.keepalived_words import GLOBALS
+from understudy.config.router_words import OF
+
+DOCS = HERE.parent.parent / "docs"
+PAGE = DOCS / "keepalived.md"
+
+
+def test_the_tables_are_those_of_the_reader() -> None:
+    page = PAGE.read_text("utf-8")
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    made = f"{head}{BEGIN}\n\n{keyword_tables()}\n{END}{tail}"
+    if REWRITE:
+        PAGE.write_text(made, "utf-8")
+    assert PAGE.read_text("utf-8") == made
+
+
+def test_what_has_no_effect_is_warned_of_and_nothing_else() -> None:
+    for word, keyword in GLOBALS.items():
+        value = " 1" if not keyword.opens else " {\na@example.net\n}"
+        said = [item.text for item in read_text(f"global_defs {{\n{word}{value}\n}}\n").problems]
+        assert any(f'"{word}" has no effect: {keyword.note}' == text for text in said) is not keyword.done, word
+
+
+def test_every_word_of_the_native_tables_is_in_the_manual() -> None:
+    manual = (DOCS / "configuration.md").read_text("utf-8").split("## Virtual routers")[1]
+    for settings in OF.values():
+        for setting in settings:
+            assert re.search(rf"`{setting.word}`", manual), setting.word
