@@ -11,13 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from manager_helpers import FakePulse, RunningManager, a_cluster, a_snapshot, ask, until
 from prometheus_client.parser import text_string_to_metric_families
 from router_parts import script
+from router_parts import until as loop_until
 
+from understudy.adapters import channel
 from understudy.adapters.track_run import PATIENCE, run_and_wait
 from understudy.adapters.track_users import Program, ScriptUser, find_user
 from understudy.cli.edge_scripts import run_startup, shutdown_arguments
+from understudy.manager.pulse_link import PulseLink
 from understudy.manager.router_dump import DATA, STATISTICS
 from understudy.manager.service import Manager
 from understudy.model import Cluster
@@ -142,6 +146,29 @@ def test_what_is_told_before_the_fifo_is_open_waits_for_it(world: World) -> None
     assert os.read(reader, 4096) == b'INSTANCE "VI_1" BACKUP 150\nINSTANCE "VI_1" MASTER 150\n'
     os.close(reader)
     manager.stop()
+
+
+def test_the_last_words_of_a_pulse_that_is_gone_are_read(tmp_path: Path) -> None:
+    """The supervisor ends the manager as soon as the pulse has ended, which may be before the event loop has turned once more."""
+    heard: list[object] = []
+    path = str(tmp_path / "pulse.sock")
+    listener = channel.Listener(path)
+
+    async def work() -> None:
+        link = PulseLink(path, lambda packet, _: heard.append(packet["state"]), lambda _: None)
+        running = asyncio.ensure_future(link.run())
+        await loop_until("connected", lambda: link.connected)
+        peer = listener.accept()
+        assert peer is not None
+        peer.send(told("STOP"))
+        peer.close()
+        link.read_now()
+        assert heard == ["STOP"]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    uvloop.run(work())
+    listener.close()
 
 
 def test_mail_that_cannot_leave_is_a_warning(world: World) -> None:

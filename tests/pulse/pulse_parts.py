@@ -119,6 +119,10 @@ class PretendKernel:
         self.done.append(("hold", group, left))
         return self.lease_refusal
 
+    def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
+        self.done.append(("hold all", *lefts))
+        return {} if self.lease_refusal is None else dict.fromkeys((group for group, _ in lefts), self.lease_refusal)
+
     def end(self, group: str) -> str | None:
         self.done.append(("end", group))
         return self.lease_refusal

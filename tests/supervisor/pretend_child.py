@@ -55,7 +55,9 @@ def asked(_number: int, _frame: FrameType | None) -> None:
 signal.signal(signal.SIGTERM, asked)
 if name == "manager":
     signal.signal(signal.SIGHUP, lambda _number, _frame: diary("reload"))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: diary("data"))
+    signal.signal(signal.SIGUSR2, lambda _number, _frame: diary("statistics"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 if "--wait-fd" in flags:
     diary("waits")
     if not os.read(flags["--wait-fd"], 1):

@@ -301,6 +301,17 @@ def test_a_wish_to_reload_goes_to_the_manager_alone(nursery: Nursery) -> None:
     assert nursery.supervisor.poll() is None
 
 
+def test_a_wish_for_a_dump_goes_to_the_manager_alone(nursery: Nursery) -> None:
+    """By default either signal would end whoever gets it."""
+    nursery.start()
+    nursery.wait_working()
+    for number, word in ((signal.SIGUSR1, "manager data"), (signal.SIGUSR2, "manager statistics")):
+        nursery.supervisor.send_signal(number)
+        wait_for(lambda word=word: word in (nursery.directory / "diary").read_text(), "the manager hears of it")
+    assert nursery.supervisor.poll() is None
+    assert "pulse data" not in (nursery.directory / "diary").read_text()
+
+
 @pytest.mark.parametrize("abstract", [False, True])
 def test_systemd_is_told_when_the_pulse_works(nursery: Nursery, abstract: bool) -> None:
     path = f"{nursery.directory}/notify"

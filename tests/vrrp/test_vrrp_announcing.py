@@ -134,3 +134,16 @@ def test_addresses_that_cannot_be_put_there_are_tried_again_and_that_is_said_onc
                 assert any("no such device" in item for item in notes) == (asked == 1)
     assert asked > 4
     assert any("no such device" in text for text in node.snapshot(now).warnings)
+
+
+def test_the_end_of_a_removal_is_not_taken_for_that_of_a_later_addition() -> None:
+    segment = master()
+    segment.run(5 * SECOND)
+    segment.address_time = 5 * SECOND
+    segment.hear("a", replace(segment.hosts["a"].sent[0][2], priority=200), "192.0.2.99")
+    count = len(segment.hosts["a"].announced)
+    assert segment.run_until(lambda: segment.state("a") == "MASTER", 5 * SECOND)
+    segment.run(2 * SECOND)  # the removal has ended meanwhile, the addition has not
+    assert len(segment.hosts["a"].announced) == count
+    segment.run(4 * SECOND)
+    assert len(segment.hosts["a"].announced) > count

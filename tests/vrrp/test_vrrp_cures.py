@@ -31,6 +31,13 @@ def announced(segment: Segment, name: str, since: int, span: Duration) -> int:
     return sum(since <= at < since + span for at, _ in segment.hosts[name].announced)
 
 
+def after_the_next(segment: Segment, name: str) -> None:
+    """Until just after its next advertisement was heard."""
+    count = len(segment.hosts[name].sent)
+    assert segment.run_until(lambda: len(segment.hosts[name].sent) > count, 5 * SECOND)
+    segment.run(MILLISECOND)
+
+
 # A goodbye
 
 
@@ -85,6 +92,7 @@ def test_the_goodbye_of_another_one_is_not_the_master_s() -> None:
     """RFC 9568 would start Skew_Time, which ends before the master's next advertisement."""
     segment = three()
     advert = replace(segment.hosts["a"].sent[0][2], priority=0)
+    after_the_next(segment, "a")
     segment.hear("c", advert, "192.0.2.12")
     segment.run(5 * SECOND)
     assert segment.masters() == "a"
@@ -101,17 +109,16 @@ def test_a_lost_goodbye_has_a_copy() -> None:
 # Contests
 
 
-@pytest.mark.parametrize("heard", ["winner", "loser", "both"])
-def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(heard: str) -> None:
-    """A split heals; who hears whom first is chance. The loser's last advertisement tells a winner that heard nothing."""
+@pytest.mark.parametrize("first", ["winner", "loser"])
+def test_after_a_contest_the_winner_announces_again_and_the_loser_does_not(first: str) -> None:
+    """A split heals; who hears whom first is chance. The loser's last advertisement tells a winner that has heard nothing."""
     segment = pair()
     segment.part("a", "b")
     segment.run(8 * SECOND)
     assert segment.masters() == "a+b"
-    segment.cut = {"both": set(), "winner": {("a", "b")}, "loser": {("b", "a")}}[heard]
-    before = segment.now
-    segment.run(10 * MILLISECOND)
+    after_the_next(segment, "a" if first == "winner" else "b")
     segment.join()
+    before = segment.now
     assert segment.run_until(lambda: segment.masters() == "a", 2 * SECOND)
     healed = segment.now
     segment.run(SECOND)
@@ -143,10 +150,10 @@ def test_one_answer_to_many_claims() -> None:
     before = segment.now
     for _ in range(100):
         segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
-    segment.run(10 * MILLISECOND)
-    assert announced(segment, "a", before, 10 * MILLISECOND) == 1
+        segment.run(MILLISECOND)
+    assert announced(segment, "a", before, 100 * MILLISECOND) <= 10
     segment.run(SECOND)
-    assert announced(segment, "a", before, SECOND) >= 5
+    assert announced(segment, "a", before, 2 * SECOND) >= 10
 
 
 def test_garp_lower_prio_repeat_0_switches_it_off() -> None:

@@ -123,7 +123,9 @@ def three(program: str) -> int:
     world = RouterRoom(files, dict.fromkeys(nodes, program), scene)
     world.start("ha01")
     world.wait("ha01 serves", lambda: world.serves() == "ha01")
-    started = world.start("ha02", "ha03") + 2 * SECOND
+    world.start("ha02", "ha03")
+    world.wait("they listen", lambda: all(world.programs[name].listening() for name in ("ha02", "ha03")))
+    started = kernel.now() + SECOND
     world.wait("all listen", lambda: kernel.now() > started and world.wire.speaking() == {VRID: ("ha01",)})
     asked = world.stop("ha01")
     world.wait("ha02 serves", lambda: world.serves() == "ha02")

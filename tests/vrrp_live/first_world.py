@@ -33,7 +33,7 @@ def alone() -> int:
     steps = Steps(room)
 
     def step(name: str, master: bool, **more: Any) -> None:
-        steps.take(name, {VRID: NODE} if master else {}, **more)
+        steps.take(name, {VRID: NODE} if master else {}, 40.0, **more)
         answers = steps.until(lambda: room.serves() == (NODE if master else ""), 3.0)
         steps.told[name]["answers"] = answers
 
@@ -77,7 +77,7 @@ def own_mac() -> int:
     room = _room(_file(f"{ADDRESS}/24", more=("use_vmac",)))
     steps = Steps(room)
     room.start(NODE)
-    steps.take("alone", {VRID: NODE}, devices=[])
+    steps.take("alone", {VRID: NODE}, 40.0, devices=[])
     told = steps.told["alone"]
     told["answers"] = steps.until(lambda: room.serves() == NODE, 3.0)
     told["devices"] = room.shell(NODE, "ip -brief link show type macvlan").split()

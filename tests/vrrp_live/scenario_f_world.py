@@ -120,7 +120,7 @@ def two_nics(program: str, together: str) -> int:
     first = {OUTER: "ha01", INNER: "ha01"}
     steps.take("ha01 alone", first, 30.0)
     world.start("ha02")
-    steps.until(lambda: len(world.programs["ha02"].everything()) > 1, 20.0)
+    steps.until(world.programs["ha02"].listening, 20.0)
     steps.until(lambda: False, 5.0)
     steps.take("both", first, 30.0)
     world.stage.do("cable ha01 ens37 out")

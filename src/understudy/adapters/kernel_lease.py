@@ -102,13 +102,13 @@ class _Template:
         return nftables.batch(data[: self.last], netlink.with_acknowledgement(data[self.last :]))
 
 
-def own_set(group: str, family: Family) -> tuple[str, bytes]:
+Place = Callable[[str, Family], tuple[str, tuple[bytes, ...]]]
+"""In which set the lease of a group stands, and under which keys."""
+
+
+def own_set(group: str, family: Family) -> tuple[str, tuple[bytes, ...]]:
     """Each group has a set of its own, in which the EtherType is the only key."""
-    return held_set(group), ETHER_TYPE[family]
-
-
-Place = Callable[[str, Family], tuple[str, bytes]]
-"""In which set the lease of a group stands, and under which key."""
+    return held_set(group), (ETHER_TYPE[family],)
 
 
 def _template(steps: str, table: str, group: Group, place: Place) -> _Template:
@@ -116,8 +116,8 @@ def _template(steps: str, table: str, group: Group, place: Place) -> _Template:
     marker = 0x1122334455667788
     parts: list[bytes] = []
     for family in families(group):
-        name, key = place(group.name, family)
-        for step in steps:
+        name, keys = place(group.name, family)
+        for key, step in ((key, step) for key in keys for step in steps):
             if step == "a":
                 parts.append(nftables.new_element(family, table, name, key, timeout=marker))
             else:
@@ -215,10 +215,11 @@ class KernelLeases:
         return tuple(found)
 
     def _left(self, group: str, family: Family, known: dict[tuple[str, Family], dict[bytes, int] | None]) -> Duration:
-        name, key = self._place(group, family)
+        name, keys = self._place(group, family)
         if (name, family) not in known:
             known[name, family] = self._listed(name, family)
-        return (known[name, family] or {}).get(key, 0) * MILLISECOND
+        lefts = known[name, family] or {}
+        return min(lefts.get(key, 0) for key in keys) * MILLISECOND
 
     def _listed(self, name: str, family: Family) -> dict[bytes, int] | None:
         """Milliseconds left of each key of a set; None when there is no such set."""

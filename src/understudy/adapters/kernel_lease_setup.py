@@ -207,7 +207,26 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
             local = identifier("local", group.name)
             parts += [nftables.new_chain(family, table, local), _if_local(family, table, local, chain)]
             parts += [nftables.new_element(family, table, _ARRIVALS, item, goto=local) for item in ours]
-    return parts + (_arp_hooks(table) if family is Family.ARP else _ip_hooks(family, table, with_routes))
+    if family is Family.ARP:
+        return parts + _arp_hooks(table)
+    return parts + _ip_hooks(family, table, with_routes, adverts=cluster.routers is not None)
+
+
+def adverts_pass(family: Family, table: str) -> list[bytes]:
+    """VRRP, and the Authentication Header that version 2 may have around it, leave in any case: from the device's own address,
+    which for the owner of an address (priority 255) is the virtual one. A router whose lease has ended must be able to say so.
+    """
+    return [
+        nftables.new_rule(
+            family,
+            table,
+            "leaving",
+            nftables.load_transport_protocol(),
+            nftables.equals(protocol),
+            nftables.decide(Verdict.ACCEPT),
+        )
+        for protocol in (b"\x70", b"\x33")
+    ]
 
 
 def _if_local(family: Family, table: str, chain: str, then: str) -> bytes:
@@ -224,7 +243,7 @@ def _arp_hooks(table: str) -> list[bytes]:
     ]
 
 
-def _ip_hooks(family: Family, table: str, with_routes: bool) -> list[bytes]:
+def _ip_hooks(family: Family, table: str, with_routes: bool, adverts: bool) -> list[bytes]:
     length = KEYS[family][1]
     source, destination = (nftables.load_network(place, length) for place in PLACES[family])
     by_owner = nftables.decide_by(_OWNERS)
@@ -232,6 +251,7 @@ def _ip_hooks(family: Family, table: str, with_routes: bool) -> list[bytes]:
         nftables.new_base_chain(family, table, "delivered", INPUT, PRIORITY),
         nftables.new_rule(family, table, "delivered", destination, by_owner),
         nftables.new_base_chain(family, table, "leaving", OUTPUT, PRIORITY),
+        *(adverts_pass(family, table) if adverts else ()),
         nftables.new_rule(family, table, "leaving", source, by_owner),
     ]
     if family is Family.IP6:

@@ -14,7 +14,7 @@ def open_leases(cluster: Cluster, book: AddressBook) -> tuple[Leases, tuple[str,
 
     Takes a few milliseconds; call it before the loop starts.
     """
-    flat = cluster.routers is not None
+    flat = cluster.routers is not None and len(cluster.groups) > kernel_lease_flat.MANY
     reason = kernel_lease_flat.setup(cluster) if flat else kernel_lease_setup.setup(cluster)
     if reason is None:
         try:

@@ -63,7 +63,6 @@ class KeyType(IntEnum):
     IPV4_ADDRESS = 7
     IPV6_ADDRESS = 8
     ETHER_TYPE = 10
-    MARK = 19
 
 
 SET_IS_MAP = 0x08
@@ -144,19 +143,9 @@ def new_set(family: Family, table: str, name: str, key: KeyType, key_length: int
     return _message(NEWSET, CREATE, family, *parts, _number(10, number))
 
 
-def new_number_map(family: Family, table: str, name: str, key: KeyType, key_length: int, number: int) -> bytes:
-    """A map to numbers of 4 bytes."""
-    parts = [_text(1, table), _text(2, name), _number(3, SET_IS_MAP), _number(4, key), _number(5, key_length)]
-    parts += [_number(6, KeyType.MARK), _number(7, 4)]
-    return _message(NEWSET, CREATE, family, *parts, _number(10, number))
-
-
-def new_numbers(family: Family, table: str, name: str, pairs: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Put keys with their numbers into such a map; some hundreds at most, for a list of attributes ends at 64 KiB."""
-    elements = (
-        nested(_LIST_ELEMENT, nested(1, attribute(_DATA_VALUE, key)), nested(2, attribute(_DATA_VALUE, value)))
-        for key, value in pairs
-    )
+def new_elements(family: Family, table: str, name: str, keys: Sequence[bytes]) -> bytes:
+    """Put keys into a set; some hundreds at most, for a list of attributes ends at 64 KiB."""
+    elements = (nested(_LIST_ELEMENT, nested(1, attribute(_DATA_VALUE, key))) for key in keys)
     return _message(NEWSETELEM, CREATE, family, _text(1, table), _text(2, name), nested(3, *elements))
 
 
@@ -245,11 +234,6 @@ def load_destination_type(register: int = _REGISTER) -> bytes:
 def equals(value: bytes, register: int = _REGISTER) -> bytes:
     """Go on only when what was loaded is ``value``."""
     return _expression("cmp", _number(1, register), _number(2, 0), nested(3, attribute(_DATA_VALUE, value)))
-
-
-def look_up(name: str) -> bytes:
-    """Load the number that the map has for what was loaded; go on only when it has one."""
-    return _expression("lookup", _text(1, name), _number(2, _REGISTER), _number(3, _REGISTER))
 
 
 def is_not_in(name: str) -> bytes:

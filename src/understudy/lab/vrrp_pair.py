@@ -71,6 +71,9 @@ class Program(Protocol):
     def serving(self) -> Sequence[Process]:
         """Those whose CPU time and memory are the virtual routers' cost."""
 
+    def listening(self) -> bool:
+        """Whether its virtual routers have begun: none is what it was before the first advert could be heard."""
+
     def log_tail(self, lines: int = 15) -> Sequence[str]:
         """What it said."""
 
@@ -109,6 +112,13 @@ class Keepalived:
     def serving(self) -> Sequence[Process]:
         return self.everything()
 
+    def listening(self) -> bool:
+        began = [line.rpartition(": ")[2] for line in self.log_tail(500)]
+        newest = began[
+            max((index for index, text in enumerate(began) if text.startswith("Starting VRRP")), default=0) :
+        ]
+        return any(text.startswith("(") and "Entering " in text for text in newest)
+
     def log_tail(self, lines: int = 15) -> Sequence[str]:
         try:
             with open(self.log_path, encoding="utf-8", errors="replace") as file:
@@ -138,6 +148,10 @@ class Ours(Daemon):
 
     def serving(self) -> Sequence[Process]:
         return self.processes("pulse")
+
+    def listening(self) -> bool:
+        routers = (self.status() or {}).get("virtual_routers", [])
+        return bool(routers) and all(router["state"] != "INIT" for router in routers)
 
 
 class RouterRoom:

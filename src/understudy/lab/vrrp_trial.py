@@ -77,7 +77,9 @@ class VrrpTrial:
         by = NO_REAL_TIME if self.spec.burners and not self.spec.real_time else ()
         self.room.start("ha01", by=by)
         self.room.wait("ha01 serves", lambda: self.room.serves() == "ha01", _UP_WITHIN)
-        begun = self.room.start("ha02", by=by) + self.spec.down + SECOND
+        self.room.start("ha02", by=by)
+        self.room.wait("ha02 listens", self.room.programs["ha02"].listening, _UP_WITHIN)
+        begun = kernel.now() + self.spec.down + SECOND
         self.room.wait("ha01 alone is master", lambda: kernel.now() > begun and self._steady(begun), _UP_WITHIN)
         time.sleep(1.0 + self.random.uniform(0, self.spec.interval / SECOND))
 
@@ -202,8 +204,9 @@ def deleted(spec: VrrpSpec) -> list[dict[str, Any]]:
 def double(spec: VrrpSpec) -> list[dict[str, Any]]:
     """Adverts (and nothing else) are lost on the way until ha02 has been master for 0.1 s, then they pass again.
 
-    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's comes
-    next: the master that was there all the time may hear nothing of its rival's adverts. ``outage_ms``: from the heal on. ``double_ms``: how long both said that they are master.
+    That begins when the announcements of ha01's own start are over, and it heals just after an advert of ha02, so that ha01's is
+    next: the master that was there all the time may hear nothing of its rival's adverts. ``outage_ms``: from the heal on.
+    ``double_ms``: how long both said that they are master.
     """
     trial = VrrpTrial(spec)
     trial.start()

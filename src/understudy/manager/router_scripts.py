@@ -45,7 +45,7 @@ class Counter:
         before = self.good
         if success:
             self.value += 1
-            if self.value == self.rise or before is None:
+            if self.value == self.rise:
                 self.value = self.rise + self.fall - 1
             self.value = min(self.value, self.rise + self.fall - 1)
         else:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from ..adapters.addresses import AddressChange, Outcomes
+from ..adapters.router_routes import Extra, RouterRoutes, understood
 from ..adapters.source_address import SourceAddresses
 from ..adapters.virtual_mac import VirtualDevices
 from ..events import AddressGone, LinkChanged
-from ..model import Cluster
+from ..model import AddressResource, Cluster
 from ..vrrp import SourceKnown
 from ..vrrp_files import RouterFiles, VirtualRouter
 from ..wire import neighbour
 from . import vrrp_places
 from .kernel import KernelSide
+
+
+@dataclass(slots=True)
+class _WithRoutes:
+    """A change of a router's addresses, and of what comes and goes with them. As ``AddressChange``."""
+
+    change: AddressChange
+    put: Sequence[Extra]
+    routes: RouterRoutes
+    refused: Callable[[list[str]], None]
+
+    def step(self) -> bool:
+        done = self.change.step()
+        if done and self.put:
+            self.refused(self.routes.put(self.put))
+        return done
+
+    @property
+    def results(self) -> Outcomes:
+        return self.change.results
 
 
 class RouterKernel(KernelSide):
@@ -29,6 +52,12 @@ class RouterKernel(KernelSide):
         self._sources = SourceAddresses((), frozenset())
         self._follow_sources(self._files)
         self.devices = vrrp_places.watched(self._files)
+        self._routes = RouterRoutes()
+        self._extras: dict[tuple[str, str], list[Extra]] = {}
+        self._put: set[tuple[str, str]] = set()
+        self._unmade: list[str] = []
+        self._refused: list[str] = []
+        self._follow_routes(self._files)
         self._virtual = VirtualDevices()
         self._virtual.follow(vrrp_places.virtual_devices(self._files))
         super().__init__(cluster)
@@ -40,6 +69,7 @@ class RouterKernel(KernelSide):
         super().follow(cluster)
         self._files = files
         self._follow_sources(files)
+        self._follow_routes(files)
 
     def _follow_sources(self, files: RouterFiles) -> None:
         wanted = frozenset(router.source for router in files.routers if router.source)
@@ -49,6 +79,44 @@ class RouterKernel(KernelSide):
         super().close()
         self._sources.close()
         self._virtual.close()
+        self._routes.close()
+
+    # -- addresses, and the routes and rules that come with them --------------------------------------------------
+
+    def _follow_routes(self, files: RouterFiles) -> None:
+        """Of each router what is understood; and by which of its addresses it is known. What is gone is taken away."""
+        before, self._extras = self._extras, {}
+        self._unmade = []
+        for router in files.routers:
+            words = [(item, False) for item in router.routes] + [(item, True) for item in router.rules]
+            read = [understood(item, router.family, is_rule) for item, is_rule in words]
+            self._unmade += [f"{router.name}: {item}" for item in read if isinstance(item, str)]
+            extras = [item for item in read if not isinstance(item, str)]
+            for address in router.addresses[:1] if extras else ():
+                self._extras[address.address, address.device] = extras
+        for key, extras in before.items():
+            gone = [item for item in extras if item not in self._extras.get(key, ())]
+            self._routes.take(gone)
+        self._put &= set(self._extras)
+        for key in self._put:
+            self._refusals(self._routes.put(self._extras[key]))
+
+    def _extras_of(self, addresses: Sequence[AddressResource]) -> list[Extra]:
+        found = [self._extras.get((item.address, item.device), ()) for item in addresses]
+        return [item for extras in found for item in extras]
+
+    def _refusals(self, texts: list[str]) -> None:
+        self._refused = texts
+
+    def begin_add(self, addresses: Sequence[AddressResource]) -> _WithRoutes:  # type: ignore[override]
+        change = super().begin_add(addresses)
+        self._put |= {key for item in addresses if (key := (item.address, item.device)) in self._extras}
+        return _WithRoutes(change, self._extras_of(addresses), self._routes, self._refusals)
+
+    def begin_remove(self, addresses: Sequence[AddressResource]) -> AddressChange:
+        self._routes.take(self._extras_of(addresses))
+        self._put -= {(item.address, item.device) for item in addresses}
+        return super().begin_remove(addresses)
 
     def leave(self) -> None:
         """At a clean end: the devices with virtual MACs go."""
@@ -63,7 +131,7 @@ class RouterKernel(KernelSide):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self._virtual.troubles, *super().warnings)
+        return (*self._unmade, *self._refused, *self._virtual.troubles, *super().warnings)
 
     def _announcement(self, mac: bytes, address: str, router: bool = False) -> bytes:
         return neighbour.router_announcement(mac, address, router)

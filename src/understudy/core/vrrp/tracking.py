@@ -99,9 +99,6 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
         if track.weight == 0:
             found.waits.append(f"{what} has said nothing yet")
         return
-    if not said.counts:
-        found.seen.append((what, "not asked"))
-        return
     if track.kind == "file":
         _judge_file(track, said.value, what, found)
         return
