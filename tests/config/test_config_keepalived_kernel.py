@@ -140,7 +140,7 @@ def _theirs(dump: str) -> dict[str, object]:
         "preempt": found["Preempt"] == "enabled",
         "accept": found["Accept"] == "enabled",
         "auth": auth,
-        "password": found.get("Password", "") if auth else "",
+        "password": found.get("Password", ""),
         "down": int(found["Down timer adverts"]),
         "repeat": int(found["Gratuitous ARP repeat"]),
         "delay": int(found["Gratuitous ARP delay"]) * SECOND,
@@ -162,7 +162,7 @@ def _ours(text: str) -> dict[str, object]:
         "preempt": router.preempt,
         "accept": router.accept,
         "auth": router.auth,
-        "password": router.password,
+        "password": router.password if router.auth == "PASS" else "",  # of AH it tells none
         "down": router.down_adverts,
         "repeat": frames.repeat,
         "delay": frames.delay,
