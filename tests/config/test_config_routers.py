@@ -87,17 +87,8 @@ globals_ = st.builds(
 
 
 @st.composite
-def _routers(draw: st.DrawFn, number: int, tracked: list[tuple[str, str]]) -> VirtualRouter:
-    """One, different from every other by its number."""
-    six = draw(flags)
-    version = draw(st.sampled_from([2, 3]))
-    device, mac = (
-        draw(devices),
-        draw(st.none() | st.builds(VirtualMac, st.just(f"v{number}"), st.just(""), flags, flags)),
-    )
-    where = device if mac is None else mac.name
-    base = f"2001:db8::{number:x}:" if six else f"10.{number}.0."
-    addresses = tuple(
+def _addresses(draw: st.DrawFn, base: str, where: str) -> tuple[RouterAddress, ...]:
+    return tuple(
         RouterAddress(
             f"{base}{each}",
             draw(st.integers(0, 32)),
@@ -109,6 +100,20 @@ def _routers(draw: st.DrawFn, number: int, tracked: list[tuple[str, str]]) -> Vi
         )
         for each in range(1, draw(st.integers(1, 3)) + 1)
     )
+
+
+@st.composite
+def _routers(draw: st.DrawFn, number: int, tracked: list[tuple[str, str]]) -> VirtualRouter:
+    """One, different from every other by its number."""
+    six = draw(flags)
+    version = draw(st.sampled_from([2, 3]))
+    device, mac = (
+        draw(devices),
+        draw(st.none() | st.builds(VirtualMac, st.just(f"v{number}"), st.just(""), flags, flags)),
+    )
+    where = device if mac is None else mac.name
+    base = f"2001:db8::{number:x}:" if six else f"10.{number}.0."
+    addresses = draw(_addresses(base, where))
     strict = draw(flags)
     priority = draw(st.integers(1, 255))
     auth = draw(st.sampled_from(["", "PASS", "AH"])) if version == 2 and not six and not strict else ""

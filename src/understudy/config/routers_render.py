@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from ..vrrp_files import Announcing, Notified, RouterAddress, RouterFiles, SyncGroup, Track, UnicastPeer, VirtualRouter
+from ..vrrp_files import (
+    Announcing,
+    Notified,
+    RouterAddress,
+    RouterFiles,
+    SyncGroup,
+    Track,
+    TrackedScript,
+    UnicastPeer,
+    VirtualRouter,
+)
 from .keepalived_globals import MULTICAST
 from .render import inline, quoted, written_key, written_span, written_texts
 from .router_words import OF, defaults
@@ -27,7 +37,8 @@ def render_routers(files: RouterFiles, node: str = "") -> str:
         ("router_processes", files.processes),
     ):
         for item in items:
-            lines += ["", f"[{section}.{written_key(item.name)}]", *_lines(_words(item))]
+            usual = {"timeout": item.interval} if isinstance(item, TrackedScript) else None
+            lines += ["", f"[{section}.{written_key(item.name)}]", *_lines(_words(item, usual))]
     return "\n".join(lines).strip("\n") + "\n"
 
 
