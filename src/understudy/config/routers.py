@@ -28,10 +28,10 @@ from .keepalived_address import prefix_of
 from .keepalived_globals import MULTICAST
 from .keepalived_values import address_of, family
 from .report import Report, Scope, suggestion
+from .router_tables import TABLES
 from .router_words import ADDRESS, OF, Setting
 from .tree import Array, Place, Table, Value
 
-TABLES = ("routing", "virtual_routers", "router_groups", "router_scripts", "router_files", "router_processes")
 KINDS = ("interface", "script", "file", "process")
 LONGEST_V3 = 40_950 * MILLISECOND
 
@@ -45,13 +45,9 @@ class Routers:
     place: Place
 
 
-def read_routers(report: Report, top: Scope) -> Routers | None:
-    """The tables of virtual routers, None when the file has none of them."""
+def read_routers(report: Report, top: Scope) -> Routers:
+    """The tables of virtual routers; the file has one of them at least."""
     reader = _Reader(report)
-    if not any(word in top for word in TABLES):
-        for word in TABLES:
-            top.value(word)
-        return None
     settings, node, services = reader.routing(top)
     scripts = tuple(reader.named(top, "router_scripts", TrackedScript, ("command",)))
     files = tuple(reader.named(top, "router_files", TrackedFile, ("path",)))

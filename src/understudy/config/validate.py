@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ..errors import Problem
 from ..model import AddressResource, Cluster, Quorum, Role
@@ -16,14 +17,16 @@ from .api import ApiDraft, read_api
 from .digest import digest
 from .fences import DEFAULT_DELAY, check_fences, check_watchdog, check_wishes, read_fences, read_watchdog
 from .groups import GroupDraft, read_groups, stop_time
-from .keepalived_cluster import cluster_of
 from .members import MemberDraft, read_members
 from .pairing import find_networks
 from .reach import read_addresses
 from .report import Report, Scope, suggestion
-from .routers import Routers, read_routers
+from .router_tables import TABLES
 from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
+
+if TYPE_CHECKING:
+    from .routers import Routers
 
 DEFAULT_DEAD_TIME: Duration = SECOND
 CLEAN_STOP: Duration = 300 * SECOND
@@ -101,7 +104,7 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
     """Judge a tree. Problems are in the order of the file, those of the whole file last."""
     report = Report(file)
     top = Scope(report, tree, "the file", WHOLE_FILE)
-    routers = read_routers(report, top)
+    routers = _routers(report, top)
     if routers is not None and not any(word in top for word in _OF_CLUSTERS):
         return _alone(report, top, routers, source, host)
     settings = _cluster(report, top)
@@ -143,8 +146,21 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
     return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
 
 
+def _routers(report: Report, top: Scope) -> Routers | None:
+    """None when the file has none. A pulse that has to be back at once loads nothing that its file does not need."""
+    if not any(word in top for word in TABLES):
+        for word in TABLES:
+            top.value(word)
+        return None
+    from .routers import read_routers
+
+    return read_routers(report, top)
+
+
 def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str) -> Reading:
     """A file with virtual routers and nothing else: this one node, no key."""
+    from .keepalived_cluster import cluster_of
+
     top.finish(later=_LATER)
     _check_leases(report, routers, [])
     cluster = None if report.refused else cluster_of(routers.files, source, routers.node or host)
