@@ -152,7 +152,8 @@ def assert_ends(bench: Bench, address: str, granted: tuple[int, int], left: int)
             assert not answer, f"served {since}"
             when_over += 1
     assert while_on
-    assert when_over
+    if not when_over:  # this machine stood still until after the last poll
+        assert not bench.served(address), "served after the end of its lease"
 
 
 @pytest.mark.parametrize("address", [VIP, VIP6])

@@ -131,8 +131,8 @@ def home() -> Iterator[Path]:
 def ask(check: HttpCheck | TcpCheck, limit: Duration = 10 * SECOND) -> str:
     async def scene() -> str:
         async with asyncio.timeout(30):
-            found = await Question(check, limit, {}).ask()
-        assert not found.ours, found
+            while (found := await Question(check, limit, {}).ask()).ours:
+                pass  # this machine was late itself, which says nothing of the server
         return found.failure
 
     return uvloop.run(scene())

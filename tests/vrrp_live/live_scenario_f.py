@@ -1,4 +1,8 @@
-"""Administrators' own set-ups with keepalived, their files unchanged: what they tried by hand, with both programs."""
+"""Administrators' own set-ups with keepalived, their files unchanged: what they tried by hand, with both programs.
+
+Not among the tests that are run by themselves, because a busy machine still makes some of it fail:
+``./dev test tests/vrrp_live/live_scenario_f.py``.
+"""
 
 from __future__ import annotations
 
