@@ -163,3 +163,39 @@ def test_a_file_that_skips_itself_fails_in_ci(
     monkeypatch.setenv("CI", ci)
     result = run_sample(pytester, "import pytest\npytest.skip('no agents', allow_module_level=True)\n")
     result.assert_outcomes(errors=1) if ci else result.assert_outcomes(skipped=1)
+
+
+REPEATED = """
+import pytest
+calls = []
+
+@pytest.mark.kernel
+def test_late_once():
+    calls.append("late")
+    assert calls.count("late") > 1, "the machine stood still"
+
+@pytest.mark.kernel
+def test_always():
+    calls.append("always")
+    assert False, "this time it is us"
+
+@pytest.mark.kernel
+def test_twice_served():
+    calls.append("two")
+    assert False, "two machines answered in 3 sampled milliseconds"
+
+def test_pure():
+    calls.append("pure")
+    assert False, "no machine has a part in this"
+
+def test_how_often():
+    assert calls == ["late", "late", "always", "always", "always", "two", "pure"]
+"""
+
+
+def test_a_kernel_test_that_fails_is_repeated_unless_two_served(pytester: pytest.Pytester) -> None:
+    result = run_sample(pytester, REPEATED)
+    result.assert_outcomes(passed=2, failed=3)
+    result.stdout.fnmatch_lines(
+        ["RERUN *test_late_once*", "*the machine stood still*", "*3 failed, 2 passed, 3 rerun*"]
+    )

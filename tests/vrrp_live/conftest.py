@@ -27,3 +27,11 @@ def pytest_sessionfinish() -> None:
 def told(world: World) -> dict[str, Any]:
     """What the test's world told, as a JSON object."""
     return WORLDS.told(world)
+
+
+@pytest.fixture(autouse=True)
+def anew(request: pytest.FixtureRequest) -> None:
+    """A test that is repeated is told by worlds of its own: what the first ones told does not change any more."""
+    if getattr(request.node, "execution_count", 1) > 1:
+        for world in _worlds(request.node):
+            WORLDS.forget(world)

@@ -68,6 +68,11 @@ class Worlds:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
+    def forget(self, world: World) -> None:
+        """Whoever asks for it next has it run again."""
+        if (ran := self.begun.get(world)) is not None and ran.done():
+            del self.begun[world]
+
     def close(self) -> None:
         """Nobody asks for results any more: worlds that have not begun never will, and those that run end now."""
         if self.pool is not None:

@@ -30,6 +30,9 @@ def both(function: str, **spec: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("theirs", "ours"), [(world(OLD), world(UNDERSTUDY))], ids=[function])
 
 
+TWO = "two machines answered"
+"""Never repeated: see tests/conftest.py."""
+
 Told = tuple[dict[str, Any], dict[str, Any]]
 
 
@@ -49,7 +52,7 @@ def test_a_clean_stop_is_answered_without_the_skew(figures: Told) -> None:
     assert theirs["answer_ms"] > 55
     assert ours["answer_ms"] < theirs["answer_ms"] / 2
     assert ours["outage_ms"] < theirs["outage_ms"]
-    assert ours["two_ms"] == 0
+    assert ours["two_ms"] == 0, TWO
 
 
 @both("double", advert="0.1")
@@ -69,8 +72,8 @@ def test_after_a_double_mastership_the_client_is_not_left_with_nobody(figures: T
 def test_a_killed_daemon_leaves_no_second_holder(figures: Told) -> None:
     theirs, ours = figures
     assert theirs["two_after_ms"] > 1000
-    assert ours["two_after_ms"] == 0
-    assert ours["two_ms"] == 0
+    assert ours["two_after_ms"] == 0, TWO
+    assert ours["two_ms"] == 0, TWO
     assert ours["after"] == "ha02"
 
 
@@ -78,8 +81,8 @@ def test_a_killed_daemon_leaves_no_second_holder(figures: Told) -> None:
 def test_a_frozen_daemon_leaves_no_second_holder(figures: Told) -> None:
     theirs, ours = figures
     assert theirs["two_after_ms"] > 1000
-    assert ours["two_after_ms"] == 0
-    assert ours["two_ms"] == 0
+    assert ours["two_after_ms"] == 0, TWO
+    assert ours["two_ms"] == 0, TWO
     assert ours["after"] == "ha02"
 
 
@@ -132,4 +135,4 @@ def test_of_three_routers_the_better_one_follows_and_no_two_remain(figures: Told
         assert found["holders"] == ["ha02"]
         assert found["after"] == "ha02"
     assert ours["outage_ms"] < theirs["outage_ms"]
-    assert ours["longest_two_ms"] < ours["interval_ms"]
+    assert ours["longest_two_ms"] < ours["interval_ms"], TWO
