@@ -173,6 +173,8 @@ class FakePulse:
         return found
 
     def die(self) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._thread.join()
         if self._peer is not None:

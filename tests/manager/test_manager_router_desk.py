@@ -7,6 +7,7 @@ import http.client
 import os
 import pwd
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,8 +99,10 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.pulse.die()
 
 
 def test_what_is_tracked_is_told_to_every_pulse(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from understudy.model import Cluster, Link, Member, Quorum, Role
 from understudy.pulse import keys
-from understudy.pulse.reading import Reading
+from understudy.pulse.reading import NAME, Reading
 from understudy.pulse.reload import Reloader
 from understudy.units import SECOND
 
@@ -17,7 +17,7 @@ from understudy.units import SECOND
 def ended() -> None:
     """Wait for the threads that read."""
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
+        if thread.name == NAME:
             thread.join(10)
 
 

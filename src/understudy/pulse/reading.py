@@ -14,6 +14,9 @@ Found = TypeVar("Found")
 SWITCH = 0.0002
 """Seconds after which a thread that reads gives way to the loop."""
 
+NAME = "reads"
+"""Of the thread."""
+
 STACK = 1 << 20
 """Bytes of the thread's stack, which is locked in memory."""
 
@@ -39,7 +42,7 @@ class Reading(Generic[Found]):
         self._found = None
         threading.stack_size(STACK)
         sys.setswitchinterval(SWITCH)
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._work, name=NAME, daemon=True)
         self._thread.start()
         return True
 
