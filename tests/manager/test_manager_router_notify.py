@@ -121,13 +121,13 @@ def test_a_script_that_hangs_is_ended_and_the_next_one_runs(tmp_path: Path) -> N
 
     async def work() -> None:
         ear = Ear()
-        desk = Notifier(asked, str(tmp_path), ear.say, limit=50 * MILLISECOND)
+        desk = Notifier(asked, str(tmp_path), ear.say, limit=2 * SECOND)
         desk.tell(MASTER)
         desk.tell(BACKUP)
         await until("both are over", lambda: len(ear.said) == 2)
         assert (tmp_path / "done").exists()
         assert ear.said[0][0] is Level.ERROR
-        assert ear.told(f"VI_1: the script for MASTER, {hangs}, is ended: not done after 50ms")
+        assert ear.told(f"VI_1: the script for MASTER, {hangs}, is ended: not done after 2s")
         assert ear.told(f"VI_1: the script for BACKUP, {quick}, failed: exit code 3")
 
     uvloop.run(work())

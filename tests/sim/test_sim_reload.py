@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
@@ -23,6 +24,11 @@ from understudy.sim.world import Habits, Observer, World
 from understudy.units import MILLISECOND, SECOND
 
 LIMITS = Limits(start=2 * SECOND, stop=2 * SECOND, monitor=SECOND, interval=0)
+
+
+ROUNDS = 200
+LONG = os.environ.get("UNDERSTUDY_LONG") == "1"
+"""Twice as many: a thousand of each kind."""
 
 
 class Touched(Observer):
@@ -77,19 +83,19 @@ def may_be_stopped(before: Cluster, after: Cluster, moving: set[str]) -> set[tup
     return found
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_two_hundred_valid_edits_move_only_what_they_ask_for(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(5 if LONG else 2))
+def test_valid_edits_move_only_what_they_ask_for(seed: int) -> None:
     edit_and_look(seed, ("n1", "n2"), EDITS, SECOND // 2)
 
 
-@pytest.mark.parametrize("seed", range(5, 10))
-def test_two_hundred_valid_edits_of_what_groups_say_of_each_other(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(5 if LONG else 7, 10))
+def test_valid_edits_of_what_groups_say_of_each_other(seed: int) -> None:
     """``with``, ``apart``, ``after``, ``weight`` and ``capacity``, among all other edits."""
     edit_and_look(seed, ("n1", "n2", "n3"), (*EDITS, *RELATIONS, *RELATIONS), MILLISECOND)
 
 
 def edit_and_look(seed: int, nodes: tuple[str, ...], kinds: tuple[Edit, ...], apart: int) -> None:
-    """200 edits, each taken up by one machine after the other, at most ``apart`` nanoseconds from each other."""
+    """``ROUNDS`` edits, each taken up by one machine after the other, at most ``apart`` nanoseconds from each other."""
     random = Random(seed)
     groups = tuple(
         Group(name, resources(name, 100 + n), ("n1", "n2")[n % 2 :]) for n, name in enumerate(("site", "mail"))
@@ -102,7 +108,7 @@ def edit_and_look(seed: int, nodes: tuple[str, ...], kinds: tuple[Edit, ...], ap
         host.power_on()
     world.run(8 * SECOND)
     moved = other_wishes = 0
-    for _ in range(200):
+    for _ in range(ROUNDS):
         there = holders(world)
         after = edited(random, cluster, random.choice((1, 1, 2)), kinds)
         touched.found.clear()
@@ -126,5 +132,5 @@ def edit_and_look(seed: int, nodes: tuple[str, ...], kinds: tuple[Edit, ...], ap
         assert not safety.findings
         world.cluster = cluster = after
         assert not Liveness(safety, movements).complaints(world)
-    assert moved >= 3, "edits that move nothing would prove nothing"
-    assert other_wishes >= 5, "neither would those that change no wish of a group that stays"
+    assert moved >= ROUNDS // 60, "edits that move nothing would prove nothing"
+    assert other_wishes >= ROUNDS // 40, "neither would those that change no wish of a group that stays"

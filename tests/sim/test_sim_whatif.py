@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -17,7 +18,7 @@ from understudy.sim.run import make_world
 from understudy.sim.shapes import PING_TARGET, SERVICE_DEVICE, draw_shape, relate
 from understudy.sim.world import Habits, World
 
-CLUSTERS = 500
+CLUSTERS = 500 if os.environ.get("UNDERSTUDY_LONG") == "1" else 100
 A_TIME = 50
 
 
