@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import pwd
 import socket
@@ -130,6 +131,25 @@ def test_a_change_is_told_to_scripts_and_fifo_and_the_last_one_is_not_lost(world
     assert os.read(reader, 4096) == b'INSTANCE "VI_1" STOP 150\n'
     os.close(reader)
     assert not (world.folder / "fifo").exists()
+
+
+@pytest.mark.parametrize("state", ["BACKUP", "MASTER"])
+def test_what_a_killed_manager_told_nobody_is_told_by_the_next_one(world: World, state: str) -> None:
+    """The pulse says that VI_1 is MASTER; ``state`` is what its scripts were told last."""
+    record = world.folder / "run" / "router_told.json"
+    record.write_text(json.dumps({"scripts": {"INSTANCE VI_1": state}, "fifos": {"INSTANCE VI_1": "MASTER"}}))
+    manager = world.start()
+    world.pulse.wait_for("track", name="chk")
+    reader = os.open(world.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    if state == "BACKUP":
+        until(world.words, "the script has run")
+    world.pulse.send(told("FAULT"))
+    until(lambda: world.words()[-1:] == ["INSTANCE VI_1 FAULT 150"], "what the pulse says now comes after it")
+    assert world.words()[:-1] == (["INSTANCE VI_1 MASTER 150"] if state == "BACKUP" else [])
+    assert os.read(reader, 4096) == b'INSTANCE "VI_1" FAULT 150\n', "the FIFO was told before"
+    os.close(reader)
+    manager.stop()
+    assert not record.exists()
 
 
 def test_what_is_told_before_the_fifo_is_open_waits_for_it(world: World) -> None:
