@@ -27,6 +27,7 @@ from understudy.manager.router_dump import DATA, STATISTICS
 from understudy.manager.service import Manager
 from understudy.model import Cluster
 from understudy.supervisor.last_script import run_last
+from understudy.supervisor.place import forget_last_script, last_script
 from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp import RouterView
 from understudy.vrrp_files import Notified, RouterFiles, RouterGlobals, Track, TrackedFile, TrackedScript, VirtualRouter
@@ -279,6 +280,31 @@ def test_the_first_and_the_last_script(tmp_path: Path) -> None:
     assert said == []
     run_last("")
     assert shutdown_arguments(a_cluster(), said.append) == []
+
+
+def test_after_a_reload_another_last_script_counts(world: World, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    old, new = (script(tmp_path, name, f"echo {name} >> {tmp_path}/order") for name in ("old", "new"))
+    assert world.cluster.routers is not None
+
+    def stopped_by(*argv: str) -> Cluster:
+        settings = replace(world.cluster.routers.settings, stopped=argv)  # type: ignore[union-attr]
+        return replace(world.cluster, routers=replace(world.cluster.routers, settings=settings))  # type: ignore[type-var]
+
+    given = shutdown_arguments(stopped_by(old), print)[1]
+    forget_last_script(run)
+    assert last_script(run, given) == given, "until a manager has said something else"
+    manager = world.start()
+    before = world.cluster
+    for argv in ((old,), (new, "now"), ()):
+        wanted = stopped_by(*argv)
+        asyncio.run_coroutine_threadsafe(manager.manager.follow(wanted, before), manager._loop).result(20)
+        before = wanted
+        run_last(last_script(run, given))
+    manager.stop()
+    assert (tmp_path / "order").read_text() == "old\nnew\n"
+    forget_last_script(run)
+    assert last_script(run, "") == ""
 
 
 def test_a_first_script_that_fails_hinders_nothing(tmp_path: Path) -> None:

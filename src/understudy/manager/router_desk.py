@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..adapters.addresses import links_and_addresses
 from ..adapters.channel import Packet
 from ..effects import Level
 from ..errors import NotRunning, TimedOut
@@ -19,6 +20,7 @@ from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles
 from .router_dump import DATA, data_text, statistics_text, write_dump
 from .router_fifo import Fifos
+from .router_last import leave_last_words
 from .router_mail import Mailer
 from .router_memory import Memory
 from .router_notify import Notifier
@@ -63,6 +65,9 @@ class RouterDesk:
             self._former, self._files, self.notifier.files = self._files, files, files
             os.makedirs(self._logs, mode=0o755, exist_ok=True)
             await self.fifos.follow(files.settings)
+            loop = asyncio.get_running_loop()
+            if trouble := await loop.run_in_executor(None, leave_last_words, self._runtime_dir, files.settings):
+                self._manager.say(Level.ERROR, trouble)
             self._ready = True
             early, self._early = self._early, []
             for told in early:
@@ -147,12 +152,13 @@ class RouterDesk:
             views = (await manager.status())["virtual_routers"]
         except (NotRunning, TimedOut) as error:
             manager.say(Level.WARNING, f"{name} has only what is configured: {error.text}")
+        loop = asyncio.get_running_loop()
         if name == DATA:
-            text = data_text(self._files, views, self.tracks.states())
+            machine = await loop.run_in_executor(None, links_and_addresses)
+            text = data_text(self._files, views, self.tracks.states(), machine)
         else:
             text = statistics_text((router.name for router in self._files.routers), views)
         paths = [os.path.join(self._runtime_dir, name)] + ([os.path.join(self._place, name)] if self._place else [])
-        loop = asyncio.get_running_loop()
         troubles = [await loop.run_in_executor(None, write_dump, path, text) for path in paths]
         written = [path for path, trouble in zip(paths, troubles, strict=True) if not trouble]
         if written:
