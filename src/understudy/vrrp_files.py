@@ -168,6 +168,12 @@ class VirtualRouter:
         return self.device if self.virtual_mac is None else self.virtual_mac.name
 
     @property
+    def advert_device(self) -> str:
+        """By which device its adverts come and go."""
+        mac = self.virtual_mac
+        return self.device if mac is None or mac.xmit_base or self.peers else mac.name
+
+    @property
     def advertised(self) -> tuple[str, ...]:
         """What its adverts name, in the order of the file."""
         return tuple(item.address for item in self.addresses if item.advertised)

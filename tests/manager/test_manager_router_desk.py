@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import pwd
 import socket
@@ -27,6 +28,7 @@ from understudy.manager.router_dump import DATA, STATISTICS
 from understudy.manager.service import Manager
 from understudy.model import Cluster
 from understudy.supervisor.last_script import run_last
+from understudy.supervisor.place import forget_last_script, last_script
 from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp import RouterView
 from understudy.vrrp_files import Notified, RouterFiles, RouterGlobals, Track, TrackedFile, TrackedScript, VirtualRouter
@@ -133,6 +135,25 @@ def test_a_change_is_told_to_scripts_and_fifo_and_the_last_one_is_not_lost(world
     assert os.read(reader, 4096) == b'INSTANCE "VI_1" STOP 150\n'
     os.close(reader)
     assert not (world.folder / "fifo").exists()
+
+
+@pytest.mark.parametrize("state", ["BACKUP", "MASTER"])
+def test_what_a_killed_manager_told_nobody_is_told_by_the_next_one(world: World, state: str) -> None:
+    """The pulse says that VI_1 is MASTER; ``state`` is what its scripts were told last."""
+    record = world.folder / "run" / "router_told.json"
+    record.write_text(json.dumps({"scripts": {"INSTANCE VI_1": state}, "fifos": {"INSTANCE VI_1": "MASTER"}}))
+    manager = world.start()
+    world.pulse.wait_for("track", name="chk")
+    reader = os.open(world.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    if state == "BACKUP":
+        until(world.words, "the script has run")
+    world.pulse.send(told("FAULT"))
+    until(lambda: world.words()[-1:] == ["INSTANCE VI_1 FAULT 150"], "what the pulse says now comes after it")
+    assert world.words()[:-1] == (["INSTANCE VI_1 MASTER 150"] if state == "BACKUP" else [])
+    assert os.read(reader, 4096) == b'INSTANCE "VI_1" FAULT 150\n', "the FIFO was told before"
+    os.close(reader)
+    manager.stop()
+    assert not record.exists()
 
 
 def test_what_is_told_before_the_fifo_is_open_waits_for_it(world: World) -> None:
@@ -262,6 +283,31 @@ def test_the_first_and_the_last_script(tmp_path: Path) -> None:
     assert said == []
     run_last("")
     assert shutdown_arguments(a_cluster(), said.append) == []
+
+
+def test_after_a_reload_another_last_script_counts(world: World, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    old, new = (script(tmp_path, name, f"echo {name} >> {tmp_path}/order") for name in ("old", "new"))
+    assert world.cluster.routers is not None
+
+    def stopped_by(*argv: str) -> Cluster:
+        settings = replace(world.cluster.routers.settings, stopped=argv)  # type: ignore[union-attr]
+        return replace(world.cluster, routers=replace(world.cluster.routers, settings=settings))  # type: ignore[type-var]
+
+    given = shutdown_arguments(stopped_by(old), print)[1]
+    forget_last_script(run)
+    assert last_script(run, given) == given, "until a manager has said something else"
+    manager = world.start()
+    before = world.cluster
+    for argv in ((old,), (new, "now"), ()):
+        wanted = stopped_by(*argv)
+        asyncio.run_coroutine_threadsafe(manager.manager.follow(wanted, before), manager._loop).result(20)
+        before = wanted
+        run_last(last_script(run, given))
+    manager.stop()
+    assert (tmp_path / "order").read_text() == "old\nnew\n"
+    forget_last_script(run)
+    assert last_script(run, "") == ""
 
 
 def test_a_first_script_that_fails_hinders_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from router_parts import files
 
+from understudy.adapters.addresses import SeenAddress, SeenLink
 from understudy.manager.router_dump import data_text, statistics_text, write_dump
 from understudy.snapshot import router_json
 from understudy.units import SECOND
@@ -105,6 +106,51 @@ def test_the_data_is_what_keepalived_s_readers_look_for() -> None:
     assert " VRRP Sync Group = VG, INIT\n" in text, "not all of its members are known to be in one state"
     assert " Router ID = lb01\n" in text
     assert "secret" not in text
+
+
+LINKS = (SeenLink(1, "lo", True, mtu=65536), SeenLink(4, "eth0", False, mac="02:00:5e:00:00:01", mtu=1500))
+ADDRESSES = (SeenAddress(4, bytes([192, 0, 2, 1]), 24), SeenAddress(4, b"\xfe\x80" + bytes(13) + b"\x01", 64))
+
+
+def test_timers_sockets_and_interfaces_stand_where_keepalived_has_them() -> None:
+    text = data_text(FILES, [VIEW], SAID, (LINKS, ADDRESSES))
+    assert parsed(text)["Master down timer"] == "3589843 usecs", "3 s, and the skew of its priority now: 151/256 s"
+    assert "   Master down timer = 902343 usecs\n" in text, (
+        "3.609375 intervals of 0.25 s, in keepalived's whole numbers"
+    )
+    heads = re.findall(r"^------< (.*) >------$", text, re.MULTILINE)
+    assert heads == [
+        "Global definitions",
+        "VRRP Topology",
+        "VRRP Sockpool",
+        "VRRP Sync groups",
+        "VRRP Scripts",
+        "VRRP Track processes",
+        "VRRP Track files",
+        "Interfaces",
+    ]
+    assert (
+        " Interface = eth0\n   Family = IPv4\n   Protocol = VRRP\n   Type = Multicast and Unicast\n   VRRP instances\n"
+        "     VI_1 vrid 51\n     VI_2 vrid 52\n"
+    ) in text
+    lo, eth0 = text.split("------< Interfaces >------\n Name = ")[1].split(" Name = ")
+    assert lo.splitlines()[1:] == [
+        "   index = 1",
+        "   IPv4 address = (none)",
+        "   IPv6 address = (none)",
+        "   State = UP, RUNNING",
+        "   MTU = 65536",
+    ]
+    assert eth0.splitlines()[2:] == [
+        "   IPv4 address = 192.0.2.1",
+        "   IPv6 address = fe80::1",
+        "   MAC = 02:00:5e:00:00:01",
+        "   State = UP, not RUNNING",
+        "   MTU = 1500",
+        "   Tracking VRRP instances :",
+        "     VI_1, weight 0",
+        "     VI_2, weight 0",
+    ]
 
 
 def test_the_statistics_are_what_keepalived_s_readers_look_for() -> None:

@@ -12,7 +12,11 @@ PLAIN, EQUAL, KEPT, DELAYED, FAULTY, LOWERED, RAISED, OUTER, INNER = range(1, 10
 """VRIDs. KEPT: nopreempt. FAULTY, LOWERED, RAISED: a script without weight, with a negative and a positive one.
 OUTER and INNER are one sync group on two devices."""
 
-DELAY = 3.0
+INTERVAL = SECOND // 2
+"""Of adverts: a busy machine makes masters late by more than the Master_Down of shorter ones."""
+
+DELAY = 5.0
+"""Longer than Master_Down: what takes over sooner has not waited for it."""
 SCRIPT = """\
 vrrp_script here {
     script "/usr/bin/test ! -e /run/fails"
@@ -66,18 +70,22 @@ def room(programs: tuple[str, ...]) -> RouterRoom:
             if vrid == RAISED and index:
                 more = ()
             shown = [f"{address}/24 dev {device}" for address in addresses(vrid)]
-            text += instance(f"r{vrid}", vrid, priorities[index], shown, "advert_int 0.1", *more, device=device)
+            advert = f"advert_int {INTERVAL / SECOND:g}"
+            text += instance(f"r{vrid}", vrid, priorities[index], shown, advert, *more, device=device)
         files[node] = text
     return RouterRoom(files, dict(zip(NODES, programs, strict=True)), interval=20 * MILLISECOND)
 
 
 def conditions(*programs: str) -> int:
-    """Through ``STEPS``. Tells also how long the delayed one waited, and which priorities ha01 said while its script failed."""
+    """Through ``STEPS``. Tells also how long the delayed one waited, and which priorities ha01 said before and while its
+    script failed.
+    """
     world = room(programs)
     steps = Steps(world)
 
     def step(name: str) -> None:
-        steps.take(name, STEPS[name], 20.0)
+        held = {address: master for vrid, master in STEPS[name].items() for address in addresses(vrid)}
+        steps.take(name, STEPS[name], held=held)
 
     world.start("ha01")
     step("ha01 alone")
@@ -86,10 +94,10 @@ def conditions(*programs: str) -> int:
     delayed = world.wire.since(joined, machine="ha02", vrid=DELAYED)
     muted = world.mute()
     both = {vrid: tuple(NODES) for vrid in PRIORITIES}
-    split = steps.until(lambda: world.wire.speaking() == both, 15.0)
+    split = steps.until(lambda: world.wire.speaking() == both, 60.0)
     world.mute(False)
     step("a split healed")
-    failed = kernel.now()
+    failed = kernel.now() - 2 * INTERVAL
     world.shell("ha01", "touch /run/fails")
     step("the script fails")
     spoken = {

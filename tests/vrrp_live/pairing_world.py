@@ -10,9 +10,12 @@ from router_world import Steps
 from understudy.lab import kernel
 from understudy.lab.scene import Interface, Player
 from understudy.lab.vrrp_pair import NODES, RouterRoom, definitions, instance, pair_scene
-from understudy.units import MILLISECOND, Instant
+from understudy.units import MILLISECOND, SECOND, Duration, Instant
 
 PREFERRED, OTHER = 150, 100
+
+INTERVALS: dict[int, Duration] = {2: SECOND, 3: SECOND // 2}
+"""Of adverts, by version. As long as the steps bear: at 0.1 s a busy machine makes masters late by Master_Down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Pairing:
         own, other = (f"192.168.58.{NODES[name]}" for name in (node, _other(node)))
         if self.family == 6:
             own, other = (f"fd58::{NODES[name]}" for name in (node, _other(node)))
-        more = [f"version {self.version}", f"advert_int {'1' if self.version == 2 else '0.1'}"]
+        more = [f"version {self.version}", f"advert_int {INTERVALS[self.version] / SECOND:g}"]
         if self.auth:
             more.append(f"authentication {{\n        auth_type {self.auth}\n        auth_pass pw{vrid}\n    }}")
         if self.unicast:
@@ -105,13 +108,19 @@ def pairings(*programs: str) -> int:
     goodbyes: dict[str, dict[int, float]] = {}
 
     def step(name: str) -> None:
-        steps.take(name, STEPS[name], 30.0)
+        held = {
+            address: STEPS[name][vrid]
+            for pairing in PAIRINGS
+            for vrid in pairing.vrids
+            for address in pairing.addresses(vrid)
+        }
+        steps.take(name, STEPS[name], held=held)
 
     def stop_and_start(name: str) -> None:
         asked = world.stop(name)
         step(f"{name} stops")
         goodbyes[name] = _answers(world, asked, name)
-        steps.until(lambda: not world.programs[name].everything(), 20.0)
+        world.wait(f"{name}'s program has ended", lambda: not world.programs[name].everything(), 60.0)
         world.start(name)
         step(f"{name} starts again")
 

@@ -12,13 +12,15 @@ from understudy.lab import kernel
 from understudy.lab.vrrp_pair import RouterRoom
 from understudy.units import SECOND
 
-STILL = 0.4
+STILL = 0.5
 """Seconds for which what was waited for must last."""
 
-AFTER_A_FAILURE = 6.0
+AFTER_A_FAILURE = 10.0
 """Seconds that later steps get: enough for what still works."""
 
 Masters = Mapping[int, str]
+Holders = Mapping[str, str]
+"""Address to the one machine that has it."""
 
 
 class Steps:
@@ -29,33 +31,49 @@ class Steps:
         self.told: dict[str, Any] = {}
         self.failed = False
 
-    def take(self, step: str, expected: Masters, limit: float = 15.0, **more: Any) -> bool:
-        """Wait until each virtual router has its master, alone, and remains so; then tell, whether it came to that or not.
+    def take(self, step: str, expected: Masters, limit: float = 60.0, held: Holders | None = None, **more: Any) -> bool:
+        """Wait until each virtual router has its master, alone, each address its holder, and it remains so; then tell, whether
+        it came to that or not. What comes and goes again (a busy machine, an election on the way) is waited for again.
 
         Not an assertion: other tests may want the steps behind this one.
         """
         if self.failed:
             limit = min(limit, AFTER_A_FAILURE)
-        begun = kernel.now()
+        begun, end = kernel.now(), time.monotonic() + limit
         wanted = {vrid: (name,) for vrid, name in expected.items()}
-        came = self.until(lambda: self.room.wire.speaking() == wanted, limit) and self._lasts(wanted)
+        came, tries = False, 0
+        while not came and (left := end - time.monotonic()) > 0:
+            tries += 1
+            came = self.until(lambda: self.room.wire.speaking() == wanted, left)
+            came = came and self._lasts(wanted) and self._held(held or {})
         took = (kernel.now() - begun) / SECOND
+        speaking = wanted if came else self.room.wire.speaking()
         self.told[step] = {
-            "masters": {str(vrid): list(names) for vrid, names in self.room.wire.speaking().items()},
-            "addresses": {
-                name: sorted(self.room.addresses(name)) for name in self.room.names if self.room.machine(name).powered
-            },
+            "masters": {str(vrid): list(names) for vrid, names in speaking.items()},
+            "addresses": {name: sorted(found) for name, found in self._addresses().items()},
             **more,
         }
-        print(f"{step}: {'as expected' if came else 'NOT as expected'}, {took:.2f} s", file=sys.stderr)
+        word = "as expected" if came else "NOT as expected"
+        print(f"{step}: {word}, {took:.2f} s" + (f", {tries} tries" if tries > 1 else ""), file=sys.stderr)
         if not came and not self.failed:
             self.failed = True
-            wrong = {vrid: names for vrid, names in self.room.wire.speaking().items() if wanted.get(vrid) != names}
+            wrong = {vrid: names for vrid, names in speaking.items() if wanted.get(vrid) != names}
+            wrong |= {vrid: () for vrid in wanted if vrid not in speaking}
             print(f"  wrong: {wrong}", *self.room.said(20), sep="\n  ", file=sys.stderr)
         return came
 
     def _lasts(self, wanted: Mapping[int, tuple[str, ...]]) -> bool:
         return not self.until(lambda: self.room.wire.speaking() != wanted, STILL)
+
+    def _addresses(self) -> dict[str, set[str]]:
+        return {name: self.room.addresses(name) for name in self.room.names if self.room.machine(name).powered}
+
+    def _held(self, held: Holders) -> bool:
+        found = self._addresses() if held else {}
+        return all(
+            [name for name, addresses in found.items() if address in addresses] == [holder]
+            for address, holder in held.items()
+        )
 
     def until(self, happened: Callable[[], bool], limit: float) -> bool:
         """Whether it happened within so many seconds."""

@@ -26,6 +26,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ _IFINFOMSG = struct.Struct("=BxHiII")
 _CACHE_INFO = struct.Struct("=IIII")
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _IFA_F_NODAD = 0x02
-_IFLA_IFNAME = 3
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
 _UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
 _FOREVER = 0xFFFFFFFF
 _SLICE = 64
@@ -65,11 +66,17 @@ class SeenAddress:
 
 @dataclass(frozen=True, slots=True)
 class SeenLink:
-    """One device. ``carrier``: up, cable in, and ready to carry packets (RFC 2863 operational state up or unknown)."""
+    """One device. ``carrier``: up, cable in, and ready to carry packets (RFC 2863 operational state up or unknown).
+
+    ``up``: as its administrator wants it. ``mac`` "" and ``mtu`` 0 where it has none.
+    """
 
     index: int
     name: str
     carrier: bool
+    up: bool = True
+    mac: str = ""
+    mtu: int = 0
 
 
 def pack(address: str) -> bytes:
@@ -101,11 +108,13 @@ def read_link(item: Incoming) -> SeenLink | None:
     family, _, index, flags, _ = _IFINFOMSG.unpack_from(item.payload)
     if family != socket.AF_UNSPEC:
         return None
-    for kind, value in netlink.attributes(item.payload[_IFINFOMSG.size :]):
-        if kind == _IFLA_IFNAME:
-            wanted = _UP | _RUNNING | _LOWER_UP
-            return SeenLink(index, value.rstrip(b"\0").decode("utf-8", "replace"), flags & wanted == wanted)
-    return None
+    found = dict(netlink.attributes(item.payload[_IFINFOMSG.size :]))
+    if _IFLA_IFNAME not in found:
+        return None
+    name = found[_IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "replace")
+    wanted = _UP | _RUNNING | _LOWER_UP
+    mac, mtu = found.get(_IFLA_ADDRESS, b"").hex(":"), int.from_bytes(found.get(_IFLA_MTU, b""), sys.byteorder)
+    return SeenLink(index, name, flags & wanted == wanted, flags & _UP != 0, mac, mtu)
 
 
 def list_addresses(route: NetlinkSocket) -> tuple[SeenAddress, ...] | Failure:

@@ -93,8 +93,11 @@ async def run(
     answered: Callable[[RunEnd], None],
     patience: Duration = PATIENCE,
     leaves: Callable[[], bool] = lambda: False,
+    begun: Callable[[Identity | None], None] = lambda _: None,
 ) -> None:
     """One run. ``answered`` is called once, at the end or at the limit; this returns when nothing of it is waited for any more.
+
+    ``begun`` is called with the process, once it lives, or with None when it cannot be started.
 
     Cancelled, it ends the group: SIGTERM, and soon SIGKILL; or leaves it alone where ``leaves`` says so. Never raises for what
     the script does.
@@ -102,9 +105,11 @@ async def run(
     offset = log.size()
     process = start(program, environment, log)
     if isinstance(process, str):
+        begun(None)
         answered(RunEnd(False, process))
         return
     leader = identify(process.pid) or Identity(process.pid, 0, "")
+    begun(leader)
     try:
         if await process_end(process.pid, limit):
             answered(_end(process.wait(), log, offset))

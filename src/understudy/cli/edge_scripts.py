@@ -1,7 +1,7 @@
 """``startup_script`` and ``shutdown_script`` of virtual routers: before anything of this node runs, and after all has ended.
 
 The first is run, and waited for, by ``understudy run`` before it becomes the supervisor; the other is handed to the supervisor as
-words and numbers, since a configuration is nothing that it reads. So a reload changes neither: both count from the next start.
+words and numbers, since a configuration is nothing that it reads. After a reload the manager hands it another (``router_last``).
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..adapters.track_users import Program
     from ..model import Cluster
-    from ..vrrp_files import RouterGlobals
 
 
 def run_startup(cluster: Cluster, tell: Callable[[str], None]) -> None:
     """Run it, with its limit. Whatever becomes of it the start goes on, as keepalived's does."""
     from ..adapters.track_run import run_and_wait
+    from ..manager.router_last import edge_program
 
     settings = None if cluster.routers is None else cluster.routers.settings
     if settings is None or not settings.started:
         return
-    program = _program(settings, settings.started)
+    program = edge_program(settings, settings.started)
     if isinstance(program, str):
         tell(f"understudy: startup_script is not run: {program}")
         return
@@ -35,26 +34,12 @@ def run_startup(cluster: Cluster, tell: Callable[[str], None]) -> None:
 
 def shutdown_arguments(cluster: Cluster, tell: Callable[[str], None]) -> list[str]:
     """What the supervisor is to run last, as its arguments; none when there is nothing."""
-    from ..units import SECOND
+    from ..manager.router_last import last_words
 
     settings = None if cluster.routers is None else cluster.routers.settings
     if settings is None or not settings.stopped:
         return []
-    program = _program(settings, settings.stopped)
-    if isinstance(program, str):
-        tell(f"understudy: shutdown_script will not be run: {program}")
-        return []
-    words = {
-        "argv": program.argv,
-        "uid": program.user.uid,
-        "groups": program.user.groups,
-        "limit": settings.script_timeout / SECOND,
-    }
-    return ["--last-script", json.dumps(words)]
-
-
-def _program(settings: RouterGlobals, argv: tuple[str, ...]) -> Program | str:
-    from ..adapters.track_users import examine, user_of
-
-    security = settings.script_security
-    return examine(argv, user_of("", settings.script_user, security), security)
+    words, trouble = last_words(settings)
+    if trouble:
+        tell(f"understudy: {trouble}")
+    return ["--last-script", json.dumps(words)] if words else []

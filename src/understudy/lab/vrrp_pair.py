@@ -114,8 +114,9 @@ class Keepalived:
 
     def listening(self) -> bool:
         began = [line.rpartition(": ")[2] for line in self.log_tail(500)]
+        # Not "Starting VRRP child process": a child with real-time priority speaks before its parent says that.
         newest = began[
-            max((index for index, text in enumerate(began) if text.startswith("Starting VRRP")), default=0) :
+            max((index for index, text in enumerate(began) if text.startswith("Starting Keepalived")), default=0) :
         ]
         return any(text.startswith("(") and "Entering " in text for text in newest)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..adapters.addresses import links_and_addresses
 from ..adapters.channel import Packet
 from ..effects import Level
 from ..errors import NotRunning, TimedOut
@@ -19,7 +20,9 @@ from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles
 from .router_dump import DATA, data_text, statistics_text, write_dump
 from .router_fifo import Fifos
+from .router_last import leave_last_words
 from .router_mail import Mailer
+from .router_memory import Memory
 from .router_notify import Notifier
 from .router_told import MAILED, Told, body, notified_of, subject
 from .router_tracks import Tracks
@@ -43,11 +46,12 @@ class RouterDesk:
         self._files = RouterFiles()
         self._former: RouterFiles | None = None
         self._following = asyncio.Lock()
-        self._ready = False
+        self._ready = self._connected = False
+        self._memory = Memory(os.path.join(runtime_dir, "router_told.json"))
         self._early: list[Told] = []
         """What a pulse said before FIFO and scripts were known."""
         self.tracks = Tracks(self._logs, manager.say, manager.link.send)
-        self.notifier = Notifier(self._files, self._logs, self._say)
+        self.notifier = Notifier(self._files, self._logs, self._say, memory=self._memory)
         self.fifos = Fifos(os.path.join(runtime_dir, "fifo_scripts"), manager.say)
         self.mailer = Mailer(manager.say, counted=manager.tallies.router_mails)
 
@@ -61,15 +65,40 @@ class RouterDesk:
             self._former, self._files, self.notifier.files = self._files, files, files
             os.makedirs(self._logs, mode=0o755, exist_ok=True)
             await self.fifos.follow(files.settings)
+            loop = asyncio.get_running_loop()
+            if trouble := await loop.run_in_executor(None, leave_last_words, self._runtime_dir, files.settings):
+                self._manager.say(Level.ERROR, trouble)
             self._ready = True
             early, self._early = self._early, []
             for told in early:
                 self._told(told)
+            self._look_back()
             await self.tracks.follow(files)
 
     def connected(self) -> None:
         """A new pulse: it is told everything again."""
         self.tracks.again()
+        self._connected = True
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """Once: what an earlier manager, which was killed, has told nobody."""
+        if self._ready and self._connected and self._memory.found:
+            self._memory.found = False
+            self._manager.background(self._tell_what_was_lost())
+
+    async def _tell_what_was_lost(self) -> None:
+        try:
+            views = (await self._manager.status())["virtual_routers"]
+        except (NotRunning, TimedOut):
+            self._memory.found = True  # at the next connection
+            return
+        for told, fifo, script in self._memory.untold(self._files, views):
+            if fifo:
+                self.fifos.write(told.line)
+                self._memory.written(told)
+            if script:
+                self.notifier.tell(told)
 
     def tell(self, packet: Packet) -> None:
         """A state has changed: FIFO first, which cannot wait, then scripts, then mail."""
@@ -83,7 +112,9 @@ class RouterDesk:
 
     def _told(self, told: Told) -> None:
         self._manager.tallies.router_changes[told.what, told.name, told.state] += 1
+        self._memory.heard(told)
         self.fifos.write(told.line)
+        self._memory.written(told)
         self.notifier.tell(told, self._former)
         notified = notified_of(self._files, told.what, told.name)
         if notified is not None and notified.mail and told.state in MAILED:
@@ -106,6 +137,7 @@ class RouterDesk:
         await asyncio.gather(
             self.notifier.drain(LAST), self.tracks.close(), self.mailer.drain(LAST), self.fifos.close()
         )
+        self._memory.close()
 
     # -- dumps -------------------------------------------------------------------------------------------------------
 
@@ -120,12 +152,13 @@ class RouterDesk:
             views = (await manager.status())["virtual_routers"]
         except (NotRunning, TimedOut) as error:
             manager.say(Level.WARNING, f"{name} has only what is configured: {error.text}")
+        loop = asyncio.get_running_loop()
         if name == DATA:
-            text = data_text(self._files, views, self.tracks.states())
+            machine = await loop.run_in_executor(None, links_and_addresses)
+            text = data_text(self._files, views, self.tracks.states(), machine)
         else:
             text = statistics_text((router.name for router in self._files.routers), views)
         paths = [os.path.join(self._runtime_dir, name)] + ([os.path.join(self._place, name)] if self._place else [])
-        loop = asyncio.get_running_loop()
         troubles = [await loop.run_in_executor(None, write_dump, path, text) for path in paths]
         written = [path for path, trouble in zip(paths, troubles, strict=True) if not trouble]
         if written:

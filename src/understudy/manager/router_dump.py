@@ -7,16 +7,22 @@ not is left out; passwords are never written. Plain functions but for ``write_du
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from ..units import SECOND, Duration
+from ..adapters.addresses import SeenAddress, SeenLink
+from ..core.vrrp.timing import master_down
+from ..units import MICROSECOND, SECOND, Duration
 from ..vrrp_files import RouterAddress, RouterFiles, SyncGroup, TrackedScript, VirtualRouter
 from ..wire.vrrp_packet import VrrpReason
 
 DATA = "keepalived.data"
 STATISTICS = "keepalived.stats"
+
+Machine: TypeAlias = tuple[tuple[SeenLink, ...], tuple[SeenAddress, ...]]
+"""Devices and addresses, as ``adapters.addresses.links_and_addresses`` tells them."""
 
 States = Mapping[tuple[str, str], tuple[bool, int, str]]
 """What each tracked object has said last: ``router_tracks.Tracks.states``."""
@@ -42,17 +48,21 @@ def _seconds(span: Duration) -> str:
     return f"{span / SECOND:g}"
 
 
-def data_text(files: RouterFiles, views: Iterable[Mapping[str, Any]], states: States) -> str:
+def data_text(
+    files: RouterFiles, views: Iterable[Mapping[str, Any]], states: States, machine: Machine = ((), ())
+) -> str:
     """The data: what is configured, and how it is now. ``views``: ``virtual_routers`` of the status."""
     known = {view["name"]: view for view in views}
     lines = ["------< Global definitions >------", *_globals(files), "------< VRRP Topology >------"]
     for router in files.routers:
         lines += _router(router, known.get(router.name, {}), files)
+    lines += _pool(files)
     if files.sync_groups:
         lines.append("------< VRRP Sync groups >------")
         for group in files.sync_groups:
             lines += _group(group, known)
     lines += _tracked(files, states)
+    lines += _interfaces(files, *machine)
     return "\n".join(lines) + "\n"
 
 
@@ -86,6 +96,7 @@ def _router(router: VirtualRouter, view: Mapping[str, Any], files: RouterFiles) 
         f"   Number of interface and track script faults = {len(view.get('faults', ()))}",
         *(f"     {fault}" for fault in view.get("faults", ())),
         *([f"   Last transition = {view['since']}"] if view.get("since") else []),
+        f"   Master down timer = {_master_down(router, view)} usecs",
         f"   Interface = {router.device}",
         *([f"   Using src_ip = {router.source}"] if router.source else []),
         *([f"   Multicast address {router.group}"] if router.group and not router.peers else []),
@@ -116,6 +127,11 @@ def _master(view: Mapping[str, Any]) -> list[str]:
     if not view.get("master") or view["state"] == "MASTER":
         return []
     return [f"   Master router = {view['master']}", f"   Master priority = {view['master_priority']}"]
+
+
+def _master_down(router: VirtualRouter, view: Mapping[str, Any]) -> int:
+    """Of our own interval and priority; a backup of version 3 waits by its master's interval, which is to be the same."""
+    return master_down(router, view.get("priority", router.priority), router.interval) // MICROSECOND
 
 
 _AUTH = {"PASS": "SIMPLE_PASSWORD", "AH": "IPSEC_AH"}
@@ -161,6 +177,51 @@ def _address(item: RouterAddress) -> str:
     words = [f"{item.address}/{item.prefix}", *(["peer", item.peer] if item.peer else []), f"dev {item.device}"]
     words.append(f"scope {item.scope or 'global'}")
     return " ".join(words + ([f"label {item.label}"] if item.label else []))
+
+
+def _pool(files: RouterFiles) -> Iterator[str]:
+    """Virtual routers that share their sockets."""
+    pool: dict[tuple[str, int, bool], list[VirtualRouter]] = {}
+    for router in files.routers:
+        pool.setdefault((router.advert_device, router.family, router.auth == "AH"), []).append(router)
+    if pool:
+        yield "------< VRRP Sockpool >------"
+    for (device, family, signed), routers in pool.items():
+        yield f" Interface = {device}"
+        yield f"   Family = IPv{family}"
+        yield f"   Protocol = {'AH' if signed else 'VRRP'}"
+        kinds = ["Unicast" if router.peers else "Multicast" for router in routers]
+        yield f"   Type = {' and '.join(dict.fromkeys(sorted(kinds)))}"
+        yield "   VRRP instances"
+        yield from (f"     {router.name} vrid {router.vrid}" for router in routers)
+
+
+def _interfaces(files: RouterFiles, links: Iterable[SeenLink], addresses: Iterable[SeenAddress]) -> Iterator[str]:
+    """All of the machine, and who tracks them; a virtual router tracks its own unless it says otherwise."""
+    own: dict[int, list[bytes]] = {}
+    for address in addresses:
+        own.setdefault(address.index, []).append(address.packed)
+    for number, link in enumerate(links):
+        if number == 0:
+            yield "------< Interfaces >------"
+        yield f" Name = {link.name}"
+        yield f"   index = {link.index}"
+        for family, size, title in ((socket.AF_INET, 4, "IPv4"), (socket.AF_INET6, 16, "IPv6")):
+            texts = [socket.inet_ntop(family, packed) for packed in own.get(link.index, ()) if len(packed) == size]
+            yield from (f"   {title} address = {text}" for text in texts or ["(none)"])
+        yield from [f"   MAC = {link.mac}"] if link.mac else []
+        yield f"   State = {'UP' if link.up else 'not UP'}, {'RUNNING' if link.carrier else 'not RUNNING'}"
+        yield f"   MTU = {link.mtu}"
+        found = [
+            (router, track.weight)
+            for router in files.routers
+            for track in router.tracks
+            if (track.kind, track.name) == ("interface", link.name)
+        ]
+        found += [(router, 0) for router in files.routers if router.tracks_device and router.device == link.name]
+        if found:
+            yield "   Tracking VRRP instances :"
+        yield from (f"     {router.name}, weight {weight}" for router, weight in found)
 
 
 def _group(group: SyncGroup, known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

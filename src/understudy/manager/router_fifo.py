@@ -3,7 +3,7 @@
 As keepalived does it: the FIFO is made when it is missing, for its reader alone, and taken away at the end if we have made it;
 it is open for reading as well, so what is written before somebody reads waits in it (64 KiB). Writing never waits: when it is
 full, lines are lost, and that is said once. Its script gets the FIFO's path as last argument, is started again when it ends, and
-has to end when the daemon ends; a manager that is started again finds it.
+has to end when the daemon ends; a manager that is started again finds it, and the FIFOs that an earlier one has made.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import contextlib
 import os
 import shlex
 import stat
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
+from ..adapters.agent_proc import file_stem, read_record, remove_record, write_record
 from ..adapters.track_users import Program, examine, find_user, user_of
 from ..effects import Level
 from ..heartbeat_files import Respawn
@@ -28,16 +29,20 @@ MODE = 0o600
 GRACE: Duration = SECOND // 2
 """What a script has for reading what is left in its FIFO at the end, before it is told to end."""
 
+_MADE = "made-"
+"""Begins the names of records of FIFOs; those of their scripts begin with a number."""
+
 Say: TypeAlias = Callable[[Level, str], None]
 
 
 class NotifyFifo:
-    """One FIFO. ``user``: (uid, gid) that it is made for."""
+    """One FIFO. ``user``: (uid, gid) that it is made for. ``record``: where it is noted that we have made it, "" nowhere."""
 
-    def __init__(self, path: str, user: tuple[int, int], say: Say) -> None:
+    def __init__(self, path: str, user: tuple[int, int], say: Say, record: str = "") -> None:
         self.path = path
         self._user = user
         self._say = say
+        self._record = record
         self._descriptor = -1
         self._made = False
         self._trouble = ""
@@ -48,9 +53,10 @@ class NotifyFifo:
             try:
                 os.mkfifo(self.path, MODE)
                 self._made = True
-                os.chown(self.path, *self._user, follow_symlinks=False)
+                if self._record:
+                    write_record(self._record, {"path": self.path, **_identity(self.path)})
             except FileExistsError:
-                pass
+                self._made = _was_made(read_record(self._record))
             descriptor = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             self._say_once(f"cannot be used: {error.strerror}")
@@ -60,6 +66,14 @@ class NotifyFifo:
             self._say_once("is no FIFO: move it away")
             return
         self._descriptor = descriptor
+        if self._made:
+            self._give_away()
+
+    def _give_away(self) -> None:
+        try:
+            os.fchown(self._descriptor, *self._user)
+        except OSError as error:
+            self._say_once(f"cannot be given to its reader: {error.strerror}")
 
     def write(self, line: bytes) -> bool:
         """Write a line, or lose it. Never waits."""
@@ -106,6 +120,24 @@ class NotifyFifo:
         if self._made:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+        remove_record(self._record)
+
+
+def _identity(path: str) -> dict[str, object]:
+    found = os.lstat(path)
+    return {"device": found.st_dev, "inode": found.st_ino}
+
+
+def _was_made(record: Mapping[str, Any] | None) -> bool:
+    """Whether what has the name is still the FIFO that an earlier manager has made."""
+    if record is None or not isinstance(record.get("path"), str):
+        return False
+    try:
+        found = os.lstat(record["path"])
+    except OSError:
+        return False
+    same = (record.get("device"), record.get("inode")) == (found.st_dev, found.st_ino)
+    return same and stat.S_ISFIFO(found.st_mode)
 
 
 class Fifos:
@@ -127,13 +159,16 @@ class Fifos:
         if before is not None and all(getattr(before, name) == getattr(settings, name) for name in same):
             return
         await self.close()
+        if settings.fifos:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        self._forget_former([path for path, _ in settings.fifos])
         programs = await asyncio.get_running_loop().run_in_executor(None, _programs, settings)
         commands = []
         for path, command in settings.fifos:
             program = programs[path]
             owner = program.user if isinstance(program, Program) else None
             user = (owner.uid, owner.groups[0]) if owner is not None else (os.geteuid(), os.getegid())
-            self._fifos[path] = NotifyFifo(path, user, self._say)
+            self._fifos[path] = NotifyFifo(path, user, self._say, self._record(path))
             self._fifos[path].open()
             if isinstance(program, str) and command:
                 self._say(Level.ERROR, f"the script of the notify FIFO {path} is not run: {program}")
@@ -142,6 +177,24 @@ class Fifos:
                 commands.append(Respawn(program.user.name, words[0], words[1:]))
         self._respawns = Respawns(commands, self._folder, {}, self._say, self._pace, title="FIFO script")
         self._running = asyncio.get_running_loop().create_task(self._respawns.run(_at_once))
+
+    def _record(self, path: str) -> str:
+        return os.path.join(self._folder, f"{_MADE}{file_stem(path)}.json")
+
+    def _forget_former(self, wanted: Sequence[str]) -> None:
+        """A manager that was killed left the FIFOs that it had made; who wants them no more takes them away."""
+        try:
+            names = [name for name in os.listdir(self._folder) if name.startswith(_MADE)]
+        except OSError:
+            return
+        for record_path in (os.path.join(self._folder, name) for name in names):
+            record = read_record(record_path)
+            if record is not None and record.get("path") in wanted:
+                continue
+            if _was_made(record):
+                with contextlib.suppress(OSError):
+                    os.unlink(str(record and record["path"]))
+            remove_record(record_path)
 
     def write(self, line: bytes) -> None:
         """Into all of them."""

@@ -2,7 +2,8 @@
 
 keepalived forks all of them at once, so that the script of an earlier state may end after that of a later one. Here those of one
 router keep the order of its states, each waited for; those of different routers run beside each other. keepalived has no time
-limit; here a script that is not done after ``LIMIT`` is ended, since the next state's script waits for it.
+limit; here a script that is not done after ``LIMIT`` is ended, since the next state's script waits for it; also one that an
+earlier manager has left behind.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..adapters.agent_log import ResourceLog
+from ..adapters.agent_proc import Identity, is_alive, kill_group, process_end
 from ..adapters.track_run import PATIENCE, RunEnd, environment_of, run, start
 from ..adapters.track_users import Program, examine, user_of
 from ..effects import Level
 from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles, RouterGlobals
+from .router_memory import Memory
 from .router_told import Call, Told, calls, notified_of
 
 LIMIT: Duration = 60 * SECOND
@@ -35,22 +38,31 @@ Say: TypeAlias = Callable[[Level, str, str], None]
 class _Line:
     """What one router or sync group has before it."""
 
+    what: str
+    name: str
     waiting: deque[tuple[Told, Call]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     now: str = ""
 
 
 class Notifier:
-    """All of one node. ``folder``: for the output of the scripts."""
+    """All of one node. ``folder``: for the output of the scripts. ``memory``: gets what has begun."""
 
     def __init__(
-        self, files: RouterFiles, folder: str, say: Say, limit: Duration = LIMIT, patience: Duration = PATIENCE
+        self,
+        files: RouterFiles,
+        folder: str,
+        say: Say,
+        limit: Duration = LIMIT,
+        patience: Duration = PATIENCE,
+        memory: Memory | None = None,
     ) -> None:
         self.files = files
         self._folder = folder
         self._say = say
         self._limit = limit
         self._patience = patience
+        self._memory = memory
         self._lines: dict[tuple[str, str], _Line] = {}
         self._remarked: set[str] = set()
         self._leaving = False
@@ -63,7 +75,7 @@ class Notifier:
         found = () if notified is None else calls(notified, told)
         if not found:
             return
-        line = self._lines.setdefault((told.what, told.name), _Line())
+        line = self._lines.setdefault((told.what, told.name), _Line(told.what, told.name))
         line.waiting.extend((told, call) for call in found)
         while len(line.waiting) > LONGEST_QUEUE:
             lost, _ = line.waiting.popleft()
@@ -105,6 +117,7 @@ class Notifier:
 
     async def _work(self, line: _Line) -> None:
         loop = asyncio.get_running_loop()
+        await self._former_ends(line)
         while line.waiting:
             first = line.waiting[0]
             told, call = first
@@ -113,12 +126,28 @@ class Notifier:
             if line.waiting[0] is not first:  # so many came that this one was left out
                 continue
             line.waiting.popleft()
-            await self._one(told, call, program)
+            await self._one(told, call, program, not line.waiting or line.waiting[0][0] is not told)
         line.task, line.now = None, ""
 
-    async def _one(self, told: Told, call: Call, program: Program | str) -> None:
+    async def _former_ends(self, line: _Line) -> None:
+        """Wait for the script of an earlier manager, as long as one of our own may take; then it is ended."""
+        former = None if self._memory is None else self._memory.former_script(line.what, line.name)
+        if former is None or not is_alive(former):
+            return
+        line.now = f"process {former.pid}, which an earlier manager has started,"
+        if not await process_end(former.pid, self._limit):
+            self._say(Level.ERROR, f"{line.name}: {line.now} is not done, and is ended", line.name)
+            await kill_group(former)
+
+    async def _one(self, told: Told, call: Call, program: Program | str, last: bool) -> None:
         what = f"{told.name}: the script for {told.state}, {call.argv[0]},"
+
+        def begun(who: Identity | None) -> None:
+            if self._memory is not None:
+                self._memory.begun(told, who, last)
+
         if isinstance(program, str):
+            begun(None)
             self._say(Level.ERROR, f"{what} is not run: {program}", told.name)
             return
         if program.remark and program.remark not in self._remarked:
@@ -134,7 +163,7 @@ class Notifier:
 
         given = environment_of(program, told.environment)
         log = self._log(told)
-        await run(program, given, self._limit, log, answered, self._patience, lambda: self._leaving)
+        await run(program, given, self._limit, log, answered, self._patience, lambda: self._leaving, begun)
 
     def _log(self, told: Told) -> ResourceLog:
         return ResourceLog(self._folder, f"notify-{told.name}")

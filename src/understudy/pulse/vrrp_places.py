@@ -53,20 +53,14 @@ def without_secrets(files: RouterFiles) -> RouterFiles:
     )
 
 
-def device_of(router: VirtualRouter) -> str:
-    """By which device its adverts come and go."""
-    mac = router.virtual_mac
-    return router.device if mac is None or mac.xmit_base or router.peers else mac.name
-
-
 def speakers(files: RouterFiles) -> list[tuple[VirtualRouter, str]]:
     """Each virtual router, and by which device it speaks."""
-    return [(router, device_of(router)) for router in files.routers]
+    return [(router, router.advert_device) for router in files.routers]
 
 
 def way(router: VirtualRouter) -> Way:
     group = "" if router.peers else router.group or GROUPS[router.family]
-    return Way(device_of(router), router.family, group, router.auth == "AH")
+    return Way(router.advert_device, router.family, group, router.auth == "AH")
 
 
 def ways(files: RouterFiles) -> tuple[Way, ...]:

@@ -9,7 +9,7 @@ import sys
 
 from ..adapters.title import show
 from .child import Child, raise_priority
-from .place import occupy
+from .place import forget_last_script, last_script, occupy
 from .service import Supervisor
 
 
@@ -53,6 +53,7 @@ def main() -> int:
         os.set_inheritable(given.lock_fd, False)  # the lock is ours already, from before exec; no child needs it
     else:
         occupy(given.runtime_dir, given.state_dir)
+    forget_last_script(given.runtime_dir)
     raise_priority(0)  # a dead pulse is to be replaced at once on a busy machine, too
     code = Supervisor(
         pulse=_child("pulse", "understudy.pulse", given),
@@ -61,10 +62,10 @@ def main() -> int:
         stop_limit=given.stop_limit,
         node=given.node,
     ).run()
-    if given.last_script:
+    if words := last_script(given.runtime_dir, given.last_script):
         from .last_script import run_last  # most nodes have none
 
-        run_last(given.last_script)
+        run_last(words)
     return code
 
 

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ..adapters import lockfile, own_unit
 from .child import EXIT_BUSY, EXIT_CONFIG
 from .notify import log
+
+LAST_SCRIPT = "last_script.json"
+"""In the runtime directory: what the manager wants to be run last (``manager.router_last``)."""
+
+
+def forget_last_script(runtime_dir: str) -> None:
+    """It was an earlier supervisor's."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(runtime_dir, LAST_SCRIPT))
+
+
+def last_script(runtime_dir: str, given: str) -> str:
+    """What is to be run when all has ended, as JSON: the manager's words, else ``given``, which counted at the start."""
+    try:
+        with open(os.path.join(runtime_dir, LAST_SCRIPT), encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return given
 
 
 def occupy(runtime_dir: str, state_dir: str) -> int:

@@ -1,7 +1,6 @@
 """Administrators' own set-ups with keepalived, their files unchanged: what they tried by hand, with both programs.
 
-Not among the tests that are run by themselves, because a busy machine still makes some of it fail:
-``./dev test tests/vrrp_live/live_scenario_f.py``.
+UNDERSTUDY_LONG=1: with both programs; else with ours.
 """
 
 from __future__ import annotations
@@ -19,11 +18,17 @@ pytestmark = pytest.mark.kernel
 
 
 def httpd(program: str) -> World:
-    return World("scenario_f_world.py", "httpd", (program,), (APACHE,))
+    return World("scenario_f_world.py", "httpd", (program,), (APACHE,), long=program == OLD)
 
 
 def two_nics(program: str, together: bool) -> World:
-    return World("scenario_f_world.py", "two_nics", (program, "yes" if together else "no"), (APACHE,))
+    return World(
+        "scenario_f_world.py",
+        "two_nics",
+        (program, "yes" if together else "no"),
+        (APACHE,),
+        long=program == OLD or not together,
+    )
 
 
 MOVES = (
