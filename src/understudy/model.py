@@ -14,7 +14,7 @@ from .fence_devices import FenceDevice
 from .hours import Hours
 from .probes import Probe, Reach
 from .units import MILLISECOND, MINUTE, SECOND, Duration
-from .vrrp_files import RouterFiles
+from .vrrp_files import AddressForm, RouterAddress, RouterFiles
 
 
 class Role(Enum):
@@ -120,7 +120,10 @@ class Restarts:
 
 @dataclass(frozen=True, slots=True)
 class AddressResource:
-    """A virtual address, IPv4 or IPv6. Its holder announces it by gratuitous ARP or unsolicited NA."""
+    """A virtual address, IPv4 or IPv6. Its holder announces it by gratuitous ARP or unsolicited NA.
+
+    ``form``: of a virtual router's address, as its file has it; None: as ``adapters.addresses`` finds best.
+    """
 
     id: str
     address: str
@@ -129,6 +132,12 @@ class AddressResource:
     exclusive: bool = False
     limits: Limits = field(default_factory=Limits)
     restarts: Restarts = field(default_factory=Restarts)
+    form: AddressForm | None = None
+
+    @classmethod
+    def of_router(cls, item: RouterAddress, id: str = "") -> AddressResource:
+        """The address of a virtual router; ``id``: where the address alone is not one."""
+        return cls(id or item.address, item.address, item.prefix, item.device, form=item.form)
 
 
 @dataclass(frozen=True, slots=True)

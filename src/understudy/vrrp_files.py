@@ -25,10 +25,25 @@ class Checksum(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class AddressForm:
+    """How an address stands on its device, in the words of ``ip address``, "" for what the kernel takes by itself.
+
+    ``scope``: a name or a number to 255. ``broadcast``: an address, "+" or "-". ``options``: words such as ``home``, ``-nodad``,
+    ``noprefixroute``, and ``preferred_lft`` with the word behind it. With a ``peer`` the prefix length is the peer's.
+    """
+
+    label: str = ""
+    scope: str = ""
+    broadcast: str = ""
+    peer: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RouterAddress:
     """A virtual address. ``device``: where it goes (the router's own by default). ``advertised`` False: of the excluded list.
 
-    ``label``, ``scope``, ``broadcast``, ``peer`` as ``ip address`` has them, "" for none. ``tracked``: put back when deleted.
+    ``label``, ``scope``, ``broadcast``, ``peer``, ``options``: as in ``AddressForm``. ``tracked``: put back when deleted.
     """
 
     address: str
@@ -41,7 +56,11 @@ class RouterAddress:
     peer: str = ""
     tracked: bool = True
     options: tuple[str, ...] = ()
-    """Words such as ``home``, ``-nodad``, ``noprefixroute``."""
+
+    @property
+    def form(self) -> AddressForm:
+        """How it is to stand there."""
+        return AddressForm(self.label, self.scope, self.broadcast, self.peer, self.options)
 
 
 @dataclass(frozen=True, slots=True)

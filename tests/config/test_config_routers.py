@@ -87,6 +87,22 @@ globals_ = st.builds(
 
 
 @st.composite
+def _forms(draw: st.DrawFn, six: bool) -> dict[str, object]:
+    """Words that go with an address of that family."""
+    options = draw(st.lists(st.sampled_from(["home", "-nodad", "noprefixroute"]), unique=True))
+    if six:
+        options += draw(st.sampled_from([[], ["preferred_lft", "0"], ["preferred_lft", "forever"]]))
+        return {"peer": draw(st.sampled_from(["", "2001:db8::7"])), "options": tuple(options)}
+    return {
+        "label": draw(st.sampled_from(["", "eth0:vip", "é"])),
+        "scope": draw(st.sampled_from(["", "link", "77"])),
+        "broadcast": draw(st.sampled_from(["", "+", "-", "10.0.0.255"])),
+        "peer": draw(st.sampled_from(["", "10.0.0.7"])),
+        "options": tuple(options),
+    }
+
+
+@st.composite
 def _addresses(draw: st.DrawFn, base: str, where: str) -> tuple[RouterAddress, ...]:
     return tuple(
         RouterAddress(
@@ -94,9 +110,8 @@ def _addresses(draw: st.DrawFn, base: str, where: str) -> tuple[RouterAddress, .
             draw(st.integers(0, 32)),
             draw(st.just(where) | devices),
             draw(flags) if each > 1 else True,
-            *(draw(st.just("") | words) for _ in range(4)),
-            draw(flags),
-            tuple(draw(st.lists(words, max_size=2))),
+            tracked=draw(flags),
+            **draw(_forms(":" in base)),
         )
         for each in range(1, draw(st.integers(1, 3)) + 1)
     )
@@ -259,6 +274,30 @@ def test_refusals(more, told) -> None:
     reading = read(f'[virtual_routers.V]\ndevice = "eth0"\nid = 51\n{more}\naddresses = ["192.0.2.9/24"]\n', "r.toml")
     assert [f"{item.line}:{item.column}: {item.text}" for item in reading.problems] == told
     assert reading.cluster is None
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('address = "192.0.2.9/24", label = "a-label-of-16-xx"', "is longer than 15 characters"),
+        ('address = "192.0.2.9/24", scope = "world"', 'unknown scope "world"'),
+        (
+            'address = "192.0.2.9/24", broadcast = "2001:db8::1"',
+            '"broadcast" is "2001:db8::1", which is no IPv4 address',
+        ),
+        ('address = "192.0.2.9/24", peer = "somebody"', '"peer" is "somebody", which is no IPv4 address'),
+        ('address = "192.0.2.9/24", options = ["preferred_lft", "0"]', 'unknown option "preferred_lft"'),
+        ('address = "2001:db8::9/64", options = ["preferred_lft"]', '"preferred_lft" needs a number of seconds'),
+        ('address = "2001:db8::9/64", options = ["nodad"]', 'unknown option "nodad" of an IPv6 address'),
+        ('address = "2001:db8::9/64", label = "eth0:1"', "label, scope and broadcast are for IPv4 addresses"),
+    ],
+)
+def test_refusals_of_addresses(written, told) -> None:
+    """The kernel's side is given nothing that it could not write into a message."""
+    text = f'[virtual_routers.V]\ndevice = "eth0"\nid = 51\naddresses = [{{ {written} }}]\n'
+    reading = read(text, "r.toml")
+    errors = [item for item in reading.problems if item.severity == "error"]
+    assert [(item.line, told in item.text) for item in errors] == [(4, True)]
 
 
 def test_a_password_shows_nowhere() -> None:

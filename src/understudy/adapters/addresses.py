@@ -16,6 +16,8 @@ Decisions:
 - IPv6: no duplicate address detection (``IFA_F_NODAD``): it would keep the address tentative for a second or more; the core
   probes first where it must. The preferred lifetime is 0: the address answers for ever but is never chosen as the source of
   our own connections, which would break when it moves (RFC 6724 rule 3). IPv6 has no primary address.
+- All of this is for groups. An address with a ``form`` (of a virtual router) stands there exactly as its file has it, prefix
+  length included: who comes from keepalived has routes and rules that count on it (``address_form``). It needs no route of ours.
 - A removal looks afterwards, and removes what is left of the address under another prefix length too: "removed" means gone.
 
 What this does not handle: the same address on another device of this machine (a real server's loopback, say) is not ours.
@@ -31,7 +33,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model import AddressResource
-from . import netlink, subnet_routes
+from ..vrrp_files import AddressForm
+from . import address_form, netlink, subnet_routes
 from .netlink import Failure, Incoming, NetlinkSocket
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
@@ -40,11 +43,11 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 _IFADDRMSG = struct.Struct("=BBBBI")
 _IFINFOMSG = struct.Struct("=BxHiII")
 _CACHE_INFO = struct.Struct("=IIII")
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
-_IFA_F_NODAD = 0x02
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = address_form.ADDRESS, address_form.LOCAL, address_form.CACHE_INFO
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
 _UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
-_FOREVER = 0xFFFFFFFF
+_FOREVER = address_form.FOREVER
+_PLAIN = AddressForm(options=("preferred_lft", "0"))
 _SLICE = 64
 _IPV6_WEIGHT = 4
 _REMOVAL_ATTEMPTS = 4
@@ -173,35 +176,33 @@ def prepare_devices(addresses: Iterable[AddressResource]) -> tuple[str, ...]:
 
 def given_prefix(resource: AddressResource) -> int:
     """The prefix length with which we put the address on its device."""
-    return resource.prefix if ":" in resource.address else subnet_routes.HOST_PREFIX
+    as_written = ":" in resource.address or resource.form is not None
+    return resource.prefix if as_written else subnet_routes.HOST_PREFIX
 
 
-def _build(
-    kind: int, flags: int, resource: AddressResource, prefix: int, index: int, sequence: int, tail: bytes = b""
-) -> bytes:
-    packed = pack(resource.address)
-    family = socket.AF_INET6 if len(packed) == 16 else socket.AF_INET
-    head = _IFADDRMSG.pack(family, prefix, 0, 0, index)
-    body = netlink.attribute(_IFA_LOCAL, packed) + netlink.attribute(_IFA_ADDRESS, packed) + tail
-    return netlink.message(kind, netlink.REQUEST | flags, sequence, head + body)
+def _head(resource: AddressResource, prefix: int, index: int, scope: int = 0) -> bytes:
+    family = socket.AF_INET6 if ":" in resource.address else socket.AF_INET
+    return _IFADDRMSG.pack(family, prefix, 0, scope, index)
 
 
 def addition(resource: AddressResource, index: int, sequence: int, lifetime: int | None = None) -> bytes:
     """RTM_NEWADDR that adds the address or renews it; it ends after ``lifetime`` whole seconds (None: never)."""
-    valid = _FOREVER if lifetime is None else lifetime
-    tail = b""
-    if ":" in resource.address:
-        tail = netlink.attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
-        tail += netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(0, valid, 0, 0))
-    elif lifetime is not None:
-        tail = netlink.attribute(_IFA_CACHEINFO, _CACHE_INFO.pack(valid, valid, 0, 0))
-    flags = netlink.CREATE | netlink.REPLACE
-    return _build(RTM_NEWADDR, flags, resource, given_prefix(resource), index, sequence, tail)
+    prefix = given_prefix(resource)
+    made = address_form.parts(resource.address, prefix, resource.form or _PLAIN, lifetime)
+    flags = netlink.REQUEST | netlink.CREATE | netlink.REPLACE
+    return netlink.message(RTM_NEWADDR, flags, sequence, _head(resource, prefix, index, made.scope) + made.body)
 
 
 def removal(resource: AddressResource, index: int, sequence: int, prefix: int | None = None) -> bytes:
-    """RTM_DELADDR for the address with this prefix length; None: with the one that we gave it."""
-    return _build(RTM_DELADDR, 0, resource, given_prefix(resource) if prefix is None else prefix, index, sequence)
+    """RTM_DELADDR for the address with this prefix length; None: with the one that we gave it.
+
+    Of IPv4 it says only the address, which the kernel finds whatever its peer and prefix length are.
+    """
+    packed = pack(resource.address)
+    body = netlink.attribute(_IFA_LOCAL, packed)
+    body += netlink.attribute(_IFA_ADDRESS, packed) if len(packed) == 16 else b""
+    head = _head(resource, given_prefix(resource) if prefix is None else prefix, index)
+    return netlink.message(RTM_DELADDR, netlink.REQUEST, sequence, head + body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +214,12 @@ class _Prepared:
     route: bytes
 
 
-_Key = tuple[str, int, str]
+_Key = tuple[str, int, str, AddressForm | None]
 
 
 def _key(resource: AddressResource) -> _Key:
-    """What the kernel tells addresses apart by; much cheaper to look up than the whole resource."""
-    return resource.address, resource.prefix, resource.device
+    """What makes one message unlike another; much cheaper to look up than the whole resource."""
+    return resource.address, resource.prefix, resource.device, resource.form
 
 
 class AddressChange:
@@ -411,6 +412,8 @@ class AddressBook:
             if _key(resource) not in self._sequences:
                 self._sequences[_key(resource)] = len(self._sequences) + 1
                 self._addresses = (*self._addresses, resource)
+            # A device that came later than us; the first one of its subnet must not take the others along.
+            prepare_devices([resource] if resource.form is not None else ())
             self._prepare(resource.device, index)
             prepared = self._prepared[_key(resource)]
         return prepared

@@ -215,6 +215,11 @@ def load_transport_protocol() -> bytes:
     return _expression("meta", _number(2, 16), _number(1, _REGISTER))
 
 
+def load_output_name() -> bytes:
+    """Load the name of the device by which the packet leaves (16 bytes, zeros behind it)."""
+    return _expression("meta", _number(2, 7), _number(1, _REGISTER))
+
+
 def load_network(offset: int, length: int) -> bytes:
     """Load bytes of the network header (of the ARP message, in that family)."""
     return _expression("payload", _number(1, _REGISTER), _number(2, 1), _number(3, offset), _number(4, length))
@@ -253,6 +258,14 @@ def decide_by(name: str) -> bytes:
 
 def decide(verdict: Verdict, chain: str = "") -> bytes:
     return _expression("immediate", _number(1, _REGISTER_VERDICT), nested(2, _verdict(verdict, chain)))
+
+
+def duplicate_to(index: int) -> tuple[bytes, bytes]:
+    """Send a copy of the packet by the device of this index to the address that was loaded (modules nft_dup_ipv4, _ipv6)."""
+    second = 2
+    device = nested(2, attribute(_DATA_VALUE, struct.pack("=I", index)))
+    load = _expression("immediate", _number(1, second), device)
+    return load, _expression("dup", _number(1, _REGISTER), _number(2, second))
 
 
 def counter() -> bytes:

@@ -1,11 +1,14 @@
 """Routes and rules that a virtual router brings along (``virtual_routes``, ``virtual_rules``), by netlink.
 
 In the words of ``ip route`` and ``ip rule``, as far as keepalived's users need them: for routes a destination (or ``default``),
-``via``, ``dev``, ``src``, ``metric``, ``table``, ``scope``, ``blackhole``, ``unreachable``, ``prohibit``, ``onlink`` and ``mtu``;
-for rules ``from``, ``to``, ``iif``, ``oif``, ``fwmark``, ``table`` (or ``lookup``) and ``priority``. What is written otherwise is
-said (``understood``) and left alone. They are put there behind the addresses of their router, since the kernel refuses a
-preferred source that it has not, and taken away before them. They carry keepalived's protocol number (18), so that another
-program's route to the same place is neither replaced nor removed. Gone already is success.
+``via`` (or ``gw``), ``dev``, ``src``, ``metric``, ``table``, ``scope``, ``blackhole``, ``unreachable``, ``prohibit``, ``onlink``,
+``tos``, ``mtu``, ``advmss`` and the windows; for rules ``from``, ``to``, ``iif``, ``oif``, ``fwmark``, ``table`` (``lookup``) and
+``priority``. ``inet6``, or an address of it, is IPv6. ``no_track`` is taken: none of them is watched. What is written otherwise
+(``nexthop``, ``or``, tables by name) is said (``understood``) and left alone.
+
+They are put there behind the addresses of their router, since the kernel refuses a preferred source that it has not, and taken
+away before them. They carry keepalived's protocol number (18), so that another program's route to the same place is neither
+replaced nor removed. Gone already is success.
 
 Each is one system call that the kernel answers at once (some 20 µs), so the process that sends adverts makes them itself: they
 come and go with the addresses, whether or not there is a manager.
@@ -29,7 +32,6 @@ _EXCLUSIVE = 0x200
 _HEAD = struct.Struct("=BBBBBBBBI")
 _NUMBER = struct.Struct("=I")
 _R_TO, _R_DEVICE, _R_GATEWAY, _R_METRIC, _R_SOURCE, _R_METRICS, _R_TABLE = 1, 4, 5, 6, 7, 8, 15
-_MTU = 2
 _U_TO, _U_FROM, _U_IIF, _U_PRIORITY, _U_MARK, _U_TABLE, _U_OIF = 1, 2, 3, 6, 10, 15, 17
 _KINDS = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 _SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254}
@@ -61,22 +63,26 @@ def understood(words: Words, family: int, is_rule: bool) -> Extra | str:
     """What the words mean, or a sentence about the one that is not understood."""
     text = " ".join(words)
     what = "rule" if is_rule else "route"
-    rest = list(words)
+    rest = [word for word in words if word not in _WITHOUT_MEANING]
+    if "inet6" in words or any(":" in word for word in rest):
+        family = 6
     kind = rest.pop(0) if not is_rule and rest and rest[0] in _KINDS else "unicast"
     network = ""
-    if not is_rule and rest:
-        network = rest.pop(1) if rest[0] == "to" and len(rest) > 1 else rest[0]
-        rest.pop(0)
-    known = _OF_RULE if is_rule else _OF_ROUTE
+    known, same = (_OF_RULE, _SAME_OF_RULE) if is_rule else (_OF_ROUTE, _SAME_OF_ROUTE)
     options: list[tuple[str, str]] = []
     while rest:
-        word = _SAME.get(rest[0], rest[0])
+        word = same.get(rest[0], rest[0])
         if word == "onlink" and not is_rule:
             options.append((word, "yes"))
             rest.pop(0)
+        elif word == "to" and not is_rule and not network and len(rest) > 1:
+            network = rest[1]
+            del rest[:2]
         elif word in known and len(rest) > 1:
             options.append((word, rest[1]))
             del rest[:2]
+        elif not is_rule and not network and word not in known:
+            network = rest.pop(0)
         else:
             return f'the {what} "{text}" is not made: "{rest[0]}" in it is not understood'
     found = Extra(text, family, is_rule, tuple(options), network, kind)
@@ -87,9 +93,23 @@ def understood(words: Words, family: int, is_rule: bool) -> Extra | str:
     return found
 
 
-_OF_ROUTE = frozenset({"via", "dev", "src", "metric", "table", "scope", "mtu", "proto"})
+_METRICS = {
+    "mtu": 2,
+    "window": 3,
+    "ssthresh": 6,
+    "cwnd": 7,
+    "advmss": 8,
+    "reordering": 9,
+    "hoplimit": 10,
+    "initcwnd": 11,
+    "initrwnd": 14,
+    "quickack": 15,
+}
+_OF_ROUTE = frozenset({"via", "dev", "src", "metric", "table", "scope", "tos", *_METRICS})
 _OF_RULE = frozenset({"from", "to", "iif", "oif", "fwmark", "table", "priority"})
-_SAME = {"lookup": "table", "preference": "metric", "pref": "priority", "order": "priority", "prio": "priority"}
+_SAME_OF_ROUTE = {"gw": "via", "priority": "metric", "preference": "metric", "dsfield": "tos"}
+_SAME_OF_RULE = dict.fromkeys(("preference", "pref", "order", "prio"), "priority") | {"lookup": "table", "dev": "iif"}
+_WITHOUT_MEANING = ("no_track", "inet", "inet6")
 
 
 class RouterRoutes:
@@ -143,7 +163,8 @@ def _message(item: Extra, adding: bool, index_of: Index) -> bytes:
         scope = _SCOPES.get(item.option("scope") or "", 0 if item.option("via") or item.kind != "unicast" else 253)
         scope = 0 if item.family == 6 else scope
         length = network.prefixlen if network else 0
-        head = _HEAD.pack(domain, length, 0, 0, _short(table), _PROTOCOL_KEEPALIVED, scope, _KINDS[item.kind], flags)
+        tos, form = int(item.option("tos") or "0", 0), _KINDS[item.kind]
+        head = _HEAD.pack(domain, length, 0, tos, _short(table), _PROTOCOL_KEEPALIVED, scope, form, flags)
         kind = _NEW_ROUTE if adding else _DELETE_ROUTE
     flags = netlink.REQUEST | netlink.ACK | (netlink.CREATE | _EXCLUSIVE if adding else 0)
     parts.append((_U_TABLE if item.is_rule else _R_TABLE, _NUMBER.pack(table)))
@@ -177,8 +198,10 @@ def _route_parts(item: Extra, index_of: Index) -> Iterator[tuple[int, bytes]]:
         yield _R_DEVICE, _NUMBER.pack(index)
     if item.option("metric"):
         yield _R_METRIC, _NUMBER.pack(int(item.option("metric"), 0))
-    if item.option("mtu"):
-        yield _R_METRICS, netlink.attribute(_MTU, _NUMBER.pack(int(item.option("mtu"))))
+    metrics = ((number, item.option(word)) for word, number in _METRICS.items())
+    given = [netlink.attribute(number, _NUMBER.pack(int(text, 0))) for number, text in metrics if text]
+    if given:
+        yield _R_METRICS, b"".join(given)
 
 
 def _network(text: str, family: int) -> IPv4Network | IPv6Network | None:

@@ -38,8 +38,8 @@ Subnet = tuple[str, bytes, int]
 
 
 def subnet(resource: AddressResource) -> Subnet | None:
-    """The subnet that needs a route for this address; None for IPv6, where the address brings it, and for a host route."""
-    if ":" in resource.address or resource.prefix >= HOST_PREFIX:
+    """The subnet that needs a route for this address; None for a host route, and where the address brings it (IPv6, a form)."""
+    if ":" in resource.address or resource.prefix >= HOST_PREFIX or resource.form is not None:
         return None
     number = int.from_bytes(socket.inet_pton(socket.AF_INET, resource.address), "big")
     host_bits = HOST_PREFIX - resource.prefix

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+from ..adapters.router_routes import understood
 from ..units import format_duration
 from ..vrrp_files import RouterFiles, SyncGroup, VirtualRouter
 
@@ -79,12 +80,21 @@ def look_here(files: RouterFiles) -> Iterator[str]:
                     else "keepalived does not start then"
                 )
                 yield f"{router.name}: there is no network interface {device} ({more})"
+        yield from _not_made(router)
     for name, command in _commands(files):
         path = command[0] if command[0].startswith("/") else shutil.which(command[0])
         if path is None or not os.path.exists(path):
             yield f"{name}: there is no program {command[0]}; keepalived leaves the script out"
         elif not os.access(path, os.X_OK) or os.path.isdir(path):
             yield f"{name}: {command[0]} cannot be run; keepalived leaves the script out"
+
+
+def _not_made(router: VirtualRouter) -> Iterator[str]:
+    for is_rule, lines in ((False, router.routes), (True, router.rules)):
+        for words in lines:
+            found = understood(words, router.family, is_rule)
+            if isinstance(found, str):
+                yield f"{router.name}: {found}"
 
 
 def _commands(files: RouterFiles) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -34,6 +34,7 @@ _SINCE_GROUP: dict[str, object] = {
 _SINCE_FAILBACK: dict[str, object] = {"hours": None}
 _SINCE_FENCE: dict[str, object] = {"parameters_file": "", "resets": False}
 _SINCE_RESTARTS: dict[str, object] = {"on_failure": OnFailure.RESTART, "on_stop": None}
+_SINCE_ADDRESS: dict[str, object] = {"form": None}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
 _OWN_MATTER = ("key_file", "source", "digest", "api")
@@ -64,13 +65,14 @@ def digest(cluster: Cluster) -> str:
         _shorten(group["failback"], _SINCE_FAILBACK)
         for resource in group["resources"]:
             _shorten(resource["restarts"], _SINCE_RESTARTS)
+            _shorten(resource, _SINCE_ADDRESS)
     voters = [cluster.name, cluster.quorum, sorted((member.name, member.role.value) for member in cluster.members)]
     return _hash(voters) + _hash(meaning)
 
 
 def _shorten(words: dict[str, Any], since: Mapping[str, object]) -> None:
     for word, default in since.items():
-        if words[word] == default:
+        if words.get(word, ...) == default:
             del words[word]
 
 

@@ -13,9 +13,12 @@ from .keepalived_values import address_of, family
 from .report import Report
 from .tree import Place
 
-_FLAGS = ("home", "-nodad", "nodad", "mngtmpaddr", "noprefixroute", "autojoin", "optimistic", "use_vmac")
-_VALUED = ("preferred_lft", "track_group")
-_SCOPES = ("host", "link", "global", "site", "nowhere")
+FLAGS = ("home", "-nodad", "mngtmpaddr", "noprefixroute", "autojoin")
+"""Words of ``RouterAddress.options``; ``preferred_lft`` has a second one behind it."""
+SCOPES = ("host", "link", "global", "site", "nowhere")
+LONGEST_LABEL = 15
+LONGEST_WITH_BROADCAST = 30
+"""Of a prefix length."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,7 @@ class AddressDraft:
     words: dict[str, str] = field(default_factory=dict)
     tracked: bool = True
     options: list[str] = field(default_factory=list)
+    left_out: bool = False
 
     def finished(self, device: str) -> RouterAddress:
         words = {name: self.words.get(name, "") for name in ("label", "scope", "broadcast", "peer")}
@@ -43,6 +47,16 @@ class AddressDraft:
             tracked=self.tracked,
             options=tuple(self.options),
         )
+
+
+def good_scope(text: str) -> bool:
+    """A name, or a number of one byte."""
+    return text in SCOPES or bool(re.fullmatch(r"[0-9]{1,3}", text, re.ASCII) and int(text) <= 255)
+
+
+def good_lifetime(text: str) -> bool:
+    """Seconds in 32 bits, or for ever."""
+    return text == "forever" or bool(re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) and int(text) < 2**32 - 1)
 
 
 def prefix_of(length: str, of: int) -> int | None:
@@ -78,18 +92,26 @@ def _address(report: Report, line: Statement, advertised: bool) -> AddressDraft 
             report.warning(first.place, text, "")
     draft = AddressDraft(first.place, str(address), family(address), prefix, advertised)
     _options(report, line, draft)
-    return draft
+    if "peer" in draft.words and (slash or "broadcast" in draft.words):
+        text = f"with a peer an address has no prefix length and no broadcast address; it is /{longest}"
+        report.warning(first.place, text, "")
+        draft.prefix = longest
+        draft.words.pop("broadcast", "")
+    return None if draft.left_out else draft
 
 
 def _options(report: Report, line: Statement, draft: AddressDraft) -> None:
     words = list(line.words[1:])
     while words:
         word = words.pop(0)
-        if word.text in _FLAGS:
+        if word.text in FLAGS:
             draft.options.append(word.text)
         elif word.text == "no_track":
             draft.tracked = False
-        elif word.text in ("dev", "label", "scope", "brd", "broadcast", "peer", *_VALUED):
+        elif word.text == "use_vmac":
+            text = "use_vmac behind an address has no effect: a virtual MAC is made for a whole instance"
+            report.warning(word.place, text, "Write use_vmac into the instance.")
+        elif word.text in ("dev", "label", "scope", "brd", "broadcast", "peer", "preferred_lft", "track_group"):
             if not words:
                 report.error(word.place, f'"{word.text}" lacks its value', "keepalived does not start with it.")
                 return
@@ -108,32 +130,64 @@ def _valued(report: Report, word: Word, value: Word, draft: AddressDraft) -> Non
             report.error(value.place, device.text, device.hint)
         else:
             draft.device = device
-    elif name == "scope" and value.text not in _SCOPES and not value.text.isdecimal():
-        report.warning(
-            value.place, f'unknown scope "{value.text}"; it does not count', f"It may be {', '.join(_SCOPES)}."
-        )
-    elif name == "label" and len(value.text.encode()) > 15:
-        report.warning(value.place, f'the label "{value.text}" is longer than 15 characters', "It does not count.")
+    elif name == "track_group":
+        report.warning(word.place, "track_group is for static addresses; it does not count", "")
     elif name == "peer":
         _peer(report, value, draft)
-    elif name in _VALUED:
-        draft.options += [name, value.text]
-    elif name == "broadcast" and value.text not in ("+", "-") and address_of(value.text) is None:
-        report.warning(value.place, f'"{value.text}" is not a broadcast address; it does not count', "")
+    elif name == "broadcast":
+        _broadcast(report, value, draft)
+    elif name == "label" and len(value.text.encode()) > LONGEST_LABEL:
+        text = f'the label "{value.text}" is longer than {LONGEST_LABEL} characters; keepalived leaves the address out'
+        _leave_out(report, value, draft, text)
+    elif draft.family == 6 and name in ("label", "scope"):
+        report.warning(word.place, f"IPv6 addresses have no {name}; it does not count", "")
+    elif name == "scope" and not good_scope(value.text):
+        report.warning(
+            value.place, f'unknown scope "{value.text}"; it does not count', f"It may be {', '.join(SCOPES)}."
+        )
+    elif name == "preferred_lft":
+        _lifetime(report, value, draft)
     else:
         draft.words[name] = value.text
 
 
+def _leave_out(report: Report, value: Word, draft: AddressDraft, text: str) -> None:
+    draft.left_out = True
+    report.warning(value.place, text, "")
+
+
+def _lifetime(report: Report, value: Word, draft: AddressDraft) -> None:
+    if draft.family == 4:
+        report.warning(value.place, "preferred_lft is for IPv6 addresses; it does not count", "")
+    elif good_lifetime(value.text):
+        draft.options += ["preferred_lft", value.text]
+    else:
+        number = re.fullmatch(r"-?[0-9]+", value.text, re.ASCII)
+        what = "it does not count" if number else "0 is taken: the address is no source of connections"
+        report.warning(value.place, f'preferred_lft "{value.text}" is no number of seconds; {what}', "")
+        draft.options += [] if number else ["preferred_lft", "0"]
+
+
+def _broadcast(report: Report, value: Word, draft: AddressDraft) -> None:
+    """keepalived leaves the address out where it is of no use; with a prefix length that leaves no room, the broadcast."""
+    given = address_of(value.text)
+    if draft.family == 6 or (value.text not in ("+", "-") and (given is None or family(given) != 4)):
+        text = f'"{value.text}" is no broadcast address of {draft.address}; keepalived leaves the address out'
+        _leave_out(report, value, draft, text)
+    elif value.text in ("+", "-") and draft.prefix > LONGEST_WITH_BROADCAST:
+        text = f"a prefix length of {draft.prefix} has no broadcast address; it does not count"
+        report.warning(value.place, text, "")
+    else:
+        draft.words["broadcast"] = value.text if given is None else str(given)
+
+
 def _peer(report: Report, value: Word, draft: AddressDraft) -> None:
-    body, slash, length = value.text.partition("/")
-    address = address_of(body)
+    address = address_of(value.text)
     if address is None or family(address) != draft.family:
-        report.warning(value.place, f'the peer "{value.text}" is not an address of this family; it does not count', "")
+        text = f'the peer "{value.text}" is not an address of this family; it does not count'
+        report.warning(value.place, text, "It has no prefix length." if "/" in value.text else "")
         return
     draft.words["peer"] = str(address)
-    longest = 32 if draft.family == 4 else 128
-    if slash and re.fullmatch(r"[0-9]{1,3}", length, re.ASCII) and int(length) <= longest:
-        draft.prefix = int(length)
 
 
 def read_peers(report: Report, block: Statement, of: int | None) -> tuple[list[tuple[UnicastPeer, Place]], bool]:

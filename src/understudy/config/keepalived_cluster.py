@@ -51,11 +51,6 @@ def router_groups(files: RouterFiles) -> tuple[Group, ...]:
 
 def _resources(router: VirtualRouter, twice: set[str]) -> tuple[AddressResource, ...]:
     return tuple(
-        AddressResource(
-            f"{item.address}%{item.device}" if item.address in twice else item.address,
-            item.address,
-            item.prefix,
-            item.device,
-        )
+        AddressResource.of_router(item, f"{item.address}%{item.device}" if item.address in twice else "")
         for item in router.addresses
     )

@@ -139,7 +139,7 @@ def _priorities(files: RouterFiles) -> Iterator[str]:
             f"nopreempt ({_names(waiting)}): who is master stays it. A priority that rises or falls by tracking changes nothing "
             "then before the master is gone."
         )
-    strict = [router for router in files.routers if not router.accept]
+    strict = [router for router in files.routers if not router.accept and router.priority != 255]
     if strict:
         yield (
             f"The addresses of {_names(strict)} do not answer here, not even to ping: strict mode and no_accept say so. Only "

@@ -28,6 +28,7 @@ from .keepalived_address import prefix_of
 from .keepalived_globals import MULTICAST
 from .keepalived_values import address_of, family
 from .report import Report, Scope, suggestion
+from .router_address import wrong_word
 from .router_tables import TABLES
 from .router_words import ADDRESS, OF, Setting
 from .tree import Array, Place, Table, Value
@@ -306,7 +307,11 @@ class _Reader:
                 hint = 'Write "10.0.0.5/24", or { address = "10.0.0.5/24", device = "eth0" }.'
                 self._report.error(item.place, "this is no address with a prefix length", hint)
                 continue
-            found.append(RouterAddress(str(address), prefix, **{"device": device, **said}))
+            made = RouterAddress(str(address), prefix, **{"device": device, **said})
+            text, hint = wrong_word(made)
+            if text:
+                self._report.error(item.place, text, hint)
+            found.append(made)
         return tuple(found)
 
     def _peers(self, scope: Scope) -> tuple[UnicastPeer, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..adapters import router_filter
 from ..adapters.addresses import AddressChange, Outcomes
 from ..adapters.router_routes import Extra, RouterRoutes, understood
 from ..adapters.source_address import SourceAddresses
@@ -60,6 +61,8 @@ class RouterKernel(KernelSide):
         self._follow_routes(self._files)
         self._virtual = VirtualDevices()
         self._virtual.follow(vrrp_places.virtual_devices(self._files))
+        self._cluster = cluster
+        self._unfiltered = self._filter()
         super().__init__(cluster)
 
     def follow(self, cluster: Cluster) -> None:
@@ -67,9 +70,18 @@ class RouterKernel(KernelSide):
         self.devices = vrrp_places.watched(files)
         self._virtual.follow(vrrp_places.virtual_devices(files))
         super().follow(cluster)
-        self._files = files
+        self._files, self._cluster = files, cluster
+        self._unfiltered = self._filter()
         self._follow_sources(files)
         self._follow_routes(files)
+
+    def _filter(self) -> tuple[str, ...]:
+        """Make the rules of what does not answer; a sentence where the kernel has none."""
+        self._beneath = router_filter.beneath(self._cluster.routers or RouterFiles())
+        text = router_filter.setup(self._cluster)
+        if text is None:
+            return ()
+        return (f"addresses of virtual routers that must not answer (no_accept, strict) do answer: {text}",)
 
     def _follow_sources(self, files: RouterFiles) -> None:
         wanted = frozenset(router.source for router in files.routers if router.source)
@@ -119,19 +131,24 @@ class RouterKernel(KernelSide):
         return super().begin_remove(addresses)
 
     def leave(self) -> None:
-        """At a clean end: the devices with virtual MACs go."""
+        """At a clean end: the devices with virtual MACs go, and the rules."""
         self._virtual.remove_all()
+        router_filter.teardown(self._cluster)
 
     def mend(self) -> None:
         before = self._virtual.troubles
         self._virtual.mend()
         if self._virtual.troubles != before:
             self.moved()
+        repairs = self._repairs
         super().mend()
+        # Who flushed the leases flushed these rules, too; and a device that was made again has another index.
+        if self._repairs != repairs or router_filter.beneath(self._files) != self._beneath:
+            self._unfiltered = self._filter()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (*self._unmade, *self._refused, *self._virtual.troubles, *super().warnings)
+        return (*self._unmade, *self._refused, *self._unfiltered, *self._virtual.troubles, *super().warnings)
 
     def _announcement(self, mac: bytes, address: str, router: bool = False) -> bytes:
         return neighbour.router_announcement(mac, address, router)

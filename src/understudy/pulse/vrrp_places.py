@@ -108,7 +108,7 @@ def groups(files: RouterFiles) -> tuple[Group, ...]:
 
 
 def _resources(addresses: Iterable[RouterAddress]) -> tuple[AddressResource, ...]:
-    return tuple(AddressResource(item.address, item.address, item.prefix, item.device) for item in addresses)
+    return tuple(map(AddressResource.of_router, addresses))
 
 
 def patience(files: RouterFiles) -> Duration:

@@ -123,9 +123,7 @@ class Router:
         """Another configuration of the same virtual router."""
         self.spec, self.said = spec, None
         self.advertised = spec.advertised
-        self.resources = tuple(
-            AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses
-        )
+        self.resources = tuple(map(AddressResource.of_router, spec.addresses))
 
     @property
     def name(self) -> str:
