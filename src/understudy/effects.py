@@ -61,12 +61,16 @@ class KernelLease:
 
 @dataclass(frozen=True, slots=True)
 class AddAddresses:
-    """Put addresses on their devices, in one batch. Already there is success."""
+    """Put addresses on their devices, in one batch. Already there is success.
+
+    ``announce``: each is announced as soon as it is there, and not only when the last one is.
+    """
 
     op: int
     group: str
     addresses: tuple[AddressResource, ...]
     why: str
+    announce: bool = False
 
 
 @dataclass(frozen=True, slots=True)

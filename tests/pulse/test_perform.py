@@ -146,6 +146,18 @@ def test_big_batches_go_in_slices_and_keep_their_order(parts: Rig, clock: HandCl
     assert [entry[0] for entry in parts.kernel.done] == ["add"] * 5 + ["announce"] * 2 + ["remove"]
 
 
+def test_each_slice_of_addresses_is_announced_before_the_next_one_is_added(parts: Rig, clock: HandClock) -> None:
+    performer = parts.loop.performer
+    parts.kernel.refusals = {"192.0.2.2": "there is no device eth0 on this machine"}
+    some = tuple(address(number) for number in range(1, 6))
+    performer.perform(AddAddresses(1, "web", some, "take over", announce=True), clock.now)
+    while performer.changing:
+        performer.work(clock.now)
+    kinds = [entry[0] for entry in parts.kernel.done]
+    assert kinds == ["add", "add", "announce", "add", "add", "announce", "add", "announce"]
+    assert [entry[1] for entry in parts.kernel.done if entry[0] == "announce"] == [1, 2, 1]
+
+
 def test_what_the_kernel_refuses_is_told_with_its_words(parts: Rig, clock: HandClock) -> None:
     parts.kernel.refusals = {"192.0.2.2": "there is no device eth0 on this machine"}
     parts.loop.performer.perform(AddAddresses(4, "web", (address(1), address(2)), "take over"), clock.now)

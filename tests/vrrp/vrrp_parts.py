@@ -225,9 +225,15 @@ class Segment:
                 self._send(host, advert)
             case KernelLease(group, until, _):
                 host.leases[group] = until or 0
-            case AddAddresses(op, _, items, _):
+            case AddAddresses(op, group, items, _, along):
                 host.addresses |= {item.address for item in items}
-                self.at(self.now + self.address_time, lambda: self.tell(host.name, Finished(op, Outcome.OK)))
+
+                def there() -> None:
+                    if along and host.leases.get(group, 0) > self.now:
+                        host.announced += [(self.now, item.address) for item in items]
+                    self.tell(host.name, Finished(op, Outcome.OK))
+
+                self.at(self.now + self.address_time, there)
             case RemoveAddresses(op, _, items, _):
                 host.addresses -= {item.address for item in items}
                 self.at(self.now + self.address_time, lambda: self.tell(host.name, Finished(op, Outcome.OK)))

@@ -64,6 +64,11 @@ MOST_IDLE_TIMERS = 10_000
 READ_INTERVAL: Duration = 2 * MILLISECOND
 """How often a loop with nothing else to do looks whether a new configuration, or a key file, has been read."""
 
+OWN_NEWS: Duration = 20 * MILLISECOND
+"""While we change addresses ourselves, what the kernel says of it is read so often at most: a thousand take it as long to read
+as to make.
+"""
+
 EXIT_BUG = 70
 
 
@@ -135,6 +140,7 @@ class Loop:
     _wakeup: int = -1
     _signals: list[int] = field(default_factory=list)
     armed: Instant = 0
+    _facts_due: Instant = 0
     _mend_due: Instant = 0
     _idle_timers: int = 0
 
@@ -265,8 +271,10 @@ class Loop:
                 return False, now, stalled
 
     def _hear_kernel(self, now: Instant) -> None:
-        for fact in self.news.facts():
-            self._tell(fact, now)
+        if now >= self._facts_due or not self.performer.changing:
+            self._facts_due = now + OWN_NEWS
+            for fact in self.news.facts():
+                self._tell(fact, now)
         for rival, asks in self.news.claims():
             self.performer.claimed(rival.address, rival.device, rival.mac)
             if asks:

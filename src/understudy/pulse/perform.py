@@ -100,11 +100,20 @@ class Adverts(Protocol):
 
 @dataclass(slots=True)
 class _Changing:
+    """``announce``: what announces the addresses of each slice behind it; None: somebody else does."""
+
     op: int
     change: Change
+    announce: Callable[[Sequence[AddressResource]], None] | None = None
+    announced: int = 0
 
     def step(self) -> bool:
-        return self.change.step()
+        done = self.change.step()
+        if self.announce is not None:
+            fresh = self.change.results[self.announced :]
+            self.announced += len(fresh)
+            self.announce([item for item, refusal in fresh if refusal is None])
+        return done
 
     def result(self) -> Finished:
         failures = [text for _, text in self.change.results if text is not None]
@@ -172,6 +181,11 @@ class Performer:
         """Whether the next turn has work without waiting for anything."""
         return bool(self._batches or self.results)
 
+    @property
+    def changing(self) -> bool:
+        """Whether addresses are being put on their devices, or taken off."""
+        return any(isinstance(batch, _Changing) for batch in self._batches)
+
     def next_deadline(self) -> Instant:
         """When ``work`` is due for a probe, or the links have something left to send."""
         probes = min((probe.shots[0] if probe.shots else probe.end for probe in self._probes), default=NEVER)
@@ -193,7 +207,8 @@ class Performer:
             case KernelLease():
                 self._lease(effect, now)
             case AddAddresses():
-                self._batch(_Changing(effect.op, self.kernel.begin_add(effect.addresses)))
+                along = self._announce if effect.announce else None
+                self._batch(_Changing(effect.op, self.kernel.begin_add(effect.addresses), along))
             case RemoveAddresses():
                 self._batch(_Changing(effect.op, self.kernel.begin_remove(effect.addresses)))
             case Announce():

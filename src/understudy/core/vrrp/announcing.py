@@ -1,8 +1,9 @@
 """Gratuitous frames: when each virtual router is announced, and in which portions.
 
 keepalived sends all repetitions in one go, from the thread that must send advertisements: with a thousand addresses its own
-backup takes it for dead. Here a pass over all addresses is cut into slices with a pause in which an advertisement may leave,
-and the passes are spread over the first second, because what is lost once is often lost again a moment later.
+backup takes it for dead. Here the first pass goes along with the addresses, so that each one serves as soon as it is there
+(``AddAddresses.announce``). A later pass is cut into slices with a pause in which an advertisement may leave, and the passes are
+spread over the first second, because what is lost once is often lost again a moment later.
 
 The winner of a contest announces again, several times: two machines have just announced the same address, and whose frame
 came last is chance. A contest that we never heard of (the other one heard us first, and left) is healed by the slow refresh.
@@ -67,16 +68,27 @@ def begin(r: Router, contested: bool) -> None:
     r.contested = contested
 
 
+def along(r: Router) -> bool:
+    """Whether the first pass goes along with the addresses, each frame as soon as its address is there."""
+    return r.spec.announcing.repeat > 0 and not _gap(r)
+
+
+def _gap(r: Router) -> Duration:
+    """Between two frames, as configured."""
+    how = r.spec.announcing
+    return how.na_interval if r.spec.family == 6 else how.arp_interval
+
+
 def addresses_there(r: Router, now: Instant) -> None:
     """Its addresses were put on their devices."""
     if r.bursts:
         return
     how = r.spec.announcing
-    passes = [now + (SPREAD[n] if n < len(SPREAD) else (n - 4) * SECOND) for n in range(how.repeat)]
+    passes = [now + (SPREAD[n] if n < len(SPREAD) else (n - 4) * SECOND) for n in range(along(r), how.repeat)]
     if how.delay:
         passes += [now + how.delay + n * BLOCK for n in range(how.repeat)]
     if r.contested:
-        passes += [now + after for after in CONTEST]
+        passes += [now + after for after in CONTEST[along(r) :]]
     r.bursts = sorted(passes)
     r.contest_at = None
     _refresh(r, now)
@@ -144,10 +156,9 @@ def pump(node: RouterNode, now: Instant) -> None:
     lanes, budget = node.lanes, SLICE
     for device, queue in lanes.queues.items():
         while queue and budget > 0 and lanes.next_at.get(device, 0) <= now:
-            how = queue[0].router.spec
-            gap = how.announcing.na_interval if how.family == 6 else how.announcing.arp_interval
-            size = min(budget, max(1, PAUSE // gap) if gap else SLICE)
             item = queue[0]
+            gap = _gap(item.router)
+            size = min(budget, max(1, PAUSE // gap) if gap else SLICE)
             portion, item.left = item.left[:size], item.left[size:]
             node.emit(Announce(portion, item.why))
             budget -= len(portion)

@@ -27,9 +27,10 @@ def want(node: RouterNode, r: Router, wanted: bool, why: str, now: Instant) -> N
 def _change(node: RouterNode, r: Router, items: tuple[AddressResource, ...], add: bool, why: str) -> None:
     r.holding.op = op = node.next_op()
     node.ops[op] = r
-    effect = AddAddresses if add else RemoveAddresses
-    if items:
-        node.emit(effect(op, r.name, items, why))
+    if items and add:
+        node.emit(AddAddresses(op, r.name, items, why, announcing.along(r)))
+    elif items:
+        node.emit(RemoveAddresses(op, r.name, items, why))
     else:
         finished(node, op, Outcome.OK, "", 0)
 

@@ -141,6 +141,6 @@ def _exchange(node: RouterNode, r: Router, before: tuple[AddressResource, ...], 
     if new:
         r.holding.op = op = node.next_op()
         node.ops[op] = r
-        node.emit(AddAddresses(op, r.name, new, "new in the configuration"))
+        node.emit(AddAddresses(op, r.name, new, "new in the configuration", announcing.along(r)))
         r.bursts = []
         announcing.begin(r, contested=False)
