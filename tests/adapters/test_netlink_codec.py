@@ -57,7 +57,7 @@ def test_an_addition_with_an_end() -> None:
 
 @little
 def test_a_removal_with_an_acknowledgement() -> None:
-    expected = "28000000 1500 0500 07000000 00000000  02 20 00 00 030000000800 0200 c0a83a64  0800 0100 c0a83a64"
+    expected = "20000000 1500 0500 07000000 00000000  02 20 00 00 030000000800 0200 c0a83a64"
     assert netlink.with_acknowledgement(removal(VIP, 3, 7)) == as_hex(expected)
     assert removal(VIP, 3, 7, 24)[16:20] == as_hex("02 18 00 00"), "somebody else's prefix length"
 
