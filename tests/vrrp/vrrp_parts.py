@@ -66,6 +66,11 @@ class Host:
     waiting: list[RouterEvent] = field(default_factory=list)
     quit_at: Instant | None = None
     busy: bool = False
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of virtual routers that speak from another address than ``source``: they are on another network."""
+
+    def speaks_from(self, router: str) -> str:
+        return self.sources.get(router, self.source)
 
     def serves(self, spec: VirtualRouter, now: Instant) -> bool:
         there = any(item.address in self.addresses for item in spec.addresses)
@@ -113,7 +118,7 @@ class Segment:
             facts = Started(1, self.rng.randrange(1 << 30), WALL, addresses=tuple(sorted(host.addresses)))
             self.tell(name, replace(facts, **started))  # type: ignore[arg-type]
             for spec in host.files.routers:
-                self.tell(name, SourceKnown(spec.name, host.source))
+                self.tell(name, SourceKnown(spec.name, host.speaks_from(spec.name)))
 
     def crash(self, name: str) -> None:
         """Power off."""
@@ -222,7 +227,7 @@ class Segment:
         match effect:
             case SendAdvert(name, advert):
                 host.sent.append((self.now, name, advert))
-                self._send(host, advert)
+                self._send(host, advert, host.speaks_from(name))
             case KernelLease(group, until, _):
                 host.leases[group] = until or 0
             case AddAddresses(op, _, items, _):
@@ -244,14 +249,14 @@ class Segment:
         for tap in self.taps:
             tap(host, effect)
 
-    def _send(self, host: Host, advert: Advertisement) -> None:
+    def _send(self, host: Host, advert: Advertisement, source: str) -> None:
         for other in self.hosts.values():
             if other is host or (host.name, other.name) in self.cut or self.rng.random() < self.loss:
                 continue
             # A segment does not change the order of one sender's frames.
             then = max(self.now + self.rng.randrange(*self.delay), self.last.get((host.name, other.name), 0) + 1)
             self.last[(host.name, other.name)] = then
-            self.at(then, lambda other=other: self.hear(other.name, advert, host.source))  # type: ignore[misc]
+            self.at(then, lambda other=other: self.hear(other.name, advert, source))  # type: ignore[misc]
 
     def hear(self, name: str, advert: Advertisement, source: str, mac: str = "") -> None:
         """``advert`` arrives at ``name`` now, for each of its virtual routers with this VRID and family."""

@@ -172,7 +172,7 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
     wait = r.skew if better or r.spec.strict else 0
-    r.down_at = min(r.down_at, max(now, event.arrival + wait))
+    r.down_at = min(r.down_at, max(now, event.arrival + wait, r.hold_until))
     r.goodbye = True
     r.listening = False
     node.touch(r)
@@ -189,10 +189,12 @@ def _as_master(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
     if advert.priority == GOODBYE:
         moving.advertise(node, r, now)
         announcing.contest(node, r, now)
-    elif r.below(advert.priority, event.source):
-        _beaten(node, r, event, now)
-    else:
+    elif not r.below(advert.priority, event.source):
         _contested(node, r, event, now)
+    elif companies.first_decides(r, event, now):
+        r.count("ties_left")
+    else:
+        _beaten(node, r, event, now)
 
 
 def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:

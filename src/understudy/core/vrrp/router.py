@@ -56,12 +56,13 @@ class Router:
     serve, by ``advert_right``, until when our newest advertisement keeps everybody else from taking over (``right_before``: the
     one before it), and by the lease of the group that it follows. ``left_here``: an earlier run left addresses and a lease.
 
-    ``hold_until``: the end of ``startup_delay``. ``master``: who was heard as master; ``master_until``: when that is out of date.
-    ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
-    ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
-    master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
-    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
-    was not taken last, and until when that is worth a warning.
+    ``hold_until``: the end of ``startup_delay``, or of the wait of a sync group that was parted. ``tied``: since when, and when
+    last, a master of the same priority was left to the first member of the sync group. ``master``: who was heard as master;
+    ``master_until``: when that is out of date. ``lower_since``: the first of the lower advertisements that ``preempt_delay``
+    counts from; ``lower_at``: the newest one. ``goodbye``: the master has left. ``listening``: it was late as master, and hears
+    first whether somebody else has become master. ``wants``: Master_Down is over, and it waits for its sync group or its lease.
+    ``excused``: how often in a row it began anew because we were late. ``checked``: whose addresses were found right
+    (``skip_check_addresses``). ``refusal``: what was not taken last, and until when that is worth a warning.
     """
 
     spec: VirtualRouter
@@ -109,6 +110,7 @@ class Router:
     said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
+    tied: tuple[Instant, Instant] = (0, 0)
     contest_at: Instant | None = None
     company: Company | None = None
     deadline: Instant = NEVER
