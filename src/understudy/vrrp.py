@@ -59,7 +59,8 @@ class Advertisement:
 class AdvertHeard:
     """An advertisement whose form, checksum and password are right came for this virtual router. ``mac``: "" when not known.
 
-    ``sequence``: of AH, which must grow; 0 without AH. ``arrival``: the kernel's receive time, at most now.
+    ``sequence``: of AH, which must grow; 0 without AH. ``arrival``: the kernel's receive time, at most now. ``differs``: in what
+    its sender is configured otherwise, a clause, "" for nothing.
     """
 
     router: str
@@ -68,6 +69,7 @@ class AdvertHeard:
     arrival: Instant
     mac: str = ""
     sequence: int = 0
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,3 +163,46 @@ def test_a_reload_while_leaving_changes_nothing() -> None:
     segment.run(2 * SECOND)
     assert segment.hosts["a"].quit_at is not None
     assert segment.states("a")[-1] == "STOP"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"addresses": (address(), address("192.0.2.101"))},
+        {"addresses": (address(),), "skip_check_addresses": True},
+        {"interval": 2 * SECOND},
+        {"interval": 5 * SECOND},
+    ],
+)
+@pytest.mark.parametrize("first_one", ["a", "b"])
+def test_a_rolling_reload_makes_no_second_master(changes: dict[str, Any], first_one: str) -> None:
+    """One machine has the new file half a minute before the other. Each says that the other one is configured otherwise."""
+    segment = pair(addresses=(address(), address("192.0.2.102")))
+    changed = {name: replace(first(segment, name), **changes) for name in "ab"}
+    reload(segment, first_one, changed[first_one])
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    assert any("is configured otherwise for VRID 51" in text for text in segment.snapshot("b").warnings)
+    reload(segment, "b" if first_one == "a" else "a", changed["b" if first_one == "a" else "a"])
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    assert not segment.doubles
+    assert segment.states("b") == ["BACKUP"]
+    segment.freeze("a", 60 * SECOND)
+    segment.run(30 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.doubles
+
+
+@pytest.mark.parametrize(("one", "other"), [(SECOND, 5 * SECOND), (5 * SECOND, SECOND)])
+def test_a_master_with_another_interval_that_freezes_has_stopped_before_the_other_serves(one: int, other: int) -> None:
+    """Of version 2: Master_Down is no shorter than the right of a master that is heard with a longer interval."""
+    segment = pair()
+    for name, interval in (("a", one), ("b", other)):
+        reload(segment, name, replace(first(segment, name), interval=interval))
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    segment.freeze("a", 60 * SECOND)
+    segment.run(30 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.doubles

@@ -20,6 +20,7 @@ from understudy.units import MILLISECOND, NEVER, SECOND, Duration, Instant
 from understudy.vrrp import (
     AdvertHeard,
     Advertisement,
+    AdvertRefused,
     RouterEffect,
     RouterEvent,
     RouterView,
@@ -263,7 +264,17 @@ class Segment:
         for spec in self.hosts[name].files.routers:
             family = 6 if ":" in advert.addresses[0] else 4
             if spec.vrid == advert.vrid and spec.family == family:
-                self.tell(name, AdvertHeard(spec.name, advert, source, self.now, mac))
+                self._taken(name, spec, AdvertHeard(spec.name, advert, source, self.now, mac))
+
+    def _taken(self, name: str, spec: VirtualRouter, event: AdvertHeard) -> None:
+        """As the wire judges: another version is refused, and so is another list without any of our addresses."""
+        advert = event.advert
+        slow = spec.version == 2 and advert.interval != spec.interval
+        other = set(advert.addresses) != set(spec.advertised)
+        if advert.version != spec.version or ((slow or other) and not set(advert.addresses) & set(spec.advertised)):
+            self.tell(name, AdvertRefused(event.router, "it is none of ours", event.source, event.arrival, event.mac))
+        else:
+            self.tell(name, replace(event, differs="its addresses or interval are others" if slow or other else ""))
 
     # What tests ask
 

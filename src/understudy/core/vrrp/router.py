@@ -61,8 +61,8 @@ class Router:
     ``master_until``: when that is out of date. ``lower_since``: the first of the lower advertisements that ``preempt_delay``
     counts from; ``lower_at``: the newest one. ``goodbye``: the master has left. ``listening``: it was late as master, and hears
     first whether somebody else has become master. ``wants``: Master_Down is over, and it waits for its sync group or its lease.
-    ``excused``: how often in a row it began anew because we were late. ``checked``: whose addresses were found right
-    (``skip_check_addresses``). ``refusal``: what was not taken last, and until when that is worth a warning.
+    ``excused``: how often in a row it began anew because we were late. ``refusal``: what was not taken last, or was configured
+    otherwise, and until when that is worth a warning.
     """
 
     spec: VirtualRouter
@@ -103,10 +103,8 @@ class Router:
     holding: Holding = field(default_factory=Holding)
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
-    checked: tuple[str, tuple[str, ...]] = ("", ())
     refusal: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
-    advertised: tuple[str, ...] = ()
     said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
@@ -124,7 +122,6 @@ class Router:
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
         self.spec, self.said = spec, None
-        self.advertised = spec.advertised
         self.resources = tuple(
             AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses
         )
@@ -171,7 +168,7 @@ class Router:
         if self.said is None or self.said.priority != priority:
             spec = self.spec
             auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
-            self.said = Advertisement(spec.version, spec.vrid, priority, self.advertised, spec.interval, auth)
+            self.said = Advertisement(spec.version, spec.vrid, priority, spec.advertised, spec.interval, auth)
         return self.said
 
 
