@@ -443,3 +443,38 @@ def test_startup_delay_holds_the_down_timer_at_the_start_only() -> None:
     segment.run_until(lambda: segment.masters() == "a", 60 * SECOND)
     assert segment.now - START >= 13 * SECOND
     assert segment.now - START < 14 * SECOND
+
+
+def test_startup_delay_holds_an_owner_and_the_answer_to_a_goodbye() -> None:
+    segment = Segment()
+    segment.add("a", "192.0.2.11", router(priority=255, begins_as_master=True, startup_delay=60 * SECOND))
+    segment.add("b", "192.0.2.12", router(priority=100, startup_delay=60 * SECOND))
+    segment.start()
+    segment.run(2 * SECOND)
+    segment.hear("b", replace(segment.node("b").by_name["VI_1"].advert(0), priority=0), "192.0.2.13")
+    segment.run(57 * SECOND)
+    assert segment.masters() == ""
+    segment.run(6 * SECOND)
+    assert segment.masters() == "a"
+
+
+def test_a_goodbye_is_not_answered_before_an_interval_was_listened_to() -> None:
+    """A router that has just started hears the loser of a contest leave; the winner speaks only every second."""
+    segment = three()
+    segment.stop("c")
+    segment.run(SECOND)
+    after_the_next(segment, "a")
+    segment.start("c")
+    segment.run(10 * MILLISECOND)
+    before = segment.now
+    segment.hear("c", replace(segment.hosts["a"].sent[0][2], priority=0), "192.0.2.12")
+    segment.run(5 * SECOND)
+    assert not segment.sent("c", before)
+    segment.crash("a")
+    segment.crash("b")
+    segment.stop("c")
+    segment.run(SECOND)
+    segment.start("c")
+    segment.hear("c", replace(segment.hosts["a"].sent[0][2], priority=0), "192.0.2.12")
+    segment.run(1700 * MILLISECOND)
+    assert segment.masters() == "c", "and after that it is answered"

@@ -201,3 +201,15 @@ def test_where_the_first_member_hears_nothing_the_others_decide_a_tie_by_themsel
         segment.hear("a", Advertisement(2, 52, 100, (SECOND_ADDRESS,)), "198.51.100.12")
         segment.run(SECOND)
     assert both(segment) == ("", "")
+
+
+def test_a_group_whose_right_is_over_says_no_goodbye() -> None:
+    """Another machine is master by then, and whoever listens would take it for the end of that one."""
+    segment = world()
+    before = segment.now
+    segment.freeze("a", 10 * SECOND)
+    segment.run(11 * SECOND)
+    assert both(segment) == ("b", "b")
+    assert not [
+        priority for _, priority in segment.sent("a", before) + segment.sent("a", before, "VI_2") if not priority
+    ]

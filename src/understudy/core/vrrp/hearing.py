@@ -153,15 +153,17 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
 def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
     """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
 
-    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
+    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard. Unless it is the master
+    that we know, not before a whole interval was listened to: another one may live that has not spoken yet.
     """
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other
+    heard_all = event.arrival if r.master == event.source else r.since + r.spec.interval + r.skew
     r.master, r.master_priority, r.master_until = "", 0, 0
     r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
     wait = r.skew if better or r.spec.strict else 0
-    r.down_at = min(r.down_at, max(now, event.arrival + wait, r.hold_until))
+    r.down_at = min(r.down_at, max(now, event.arrival + wait, heard_all, r.hold_until))
     r.goodbye = True
     r.listening = False
     node.touch(r)

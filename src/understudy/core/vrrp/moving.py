@@ -73,7 +73,8 @@ def say_goodbye(node: RouterNode, r: Router) -> None:
 
 def ready(node: RouterNode, r: Router, now: Instant, why: str) -> None:
     """Out of INIT or FAULT: the owner is master at once (RFC 9568 section 6.4.1), everybody else listens first."""
-    if r.base == OWNER and r.spec.begins_as_master and r.company is None and may_serve(r, now):
+    owner = r.base == OWNER and r.spec.begins_as_master and r.company is None
+    if owner and may_serve(r, now) and now >= r.hold_until:
         become_master(node, r, Cause.OWNER, f"{why}, and it owns the addresses", now)
         return
     rearm(node, r, max(now, r.hold_until))
@@ -130,7 +131,8 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
 
 
 def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant, goodbye: bool) -> None:
-    """Not master any more. ``goodbye``: the others are told; not when another one is master already."""
+    """Not master any more. ``goodbye``: the others are told; not when another one is master already, or may be by now."""
+    goodbye = goodbye and now < r.advert_right
     r.advert_at, r.right_until, r.advert_right, r.right_before = NEVER, 0, 0, 0
     announcing.stop(node, r)
     node.emit(KernelLease(r.name, None, why))
