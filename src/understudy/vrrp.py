@@ -92,11 +92,12 @@ class AdvertRefused:
 class AdvertUnsent:
     """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
 
-    Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    ``number``: of that ``SendAdvert``; one turn may have had several. Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
     """
 
     router: str
     why: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +163,13 @@ class SendAdvert:
     """Send this now, to the multicast group or to every unicast peer, from ``SourceKnown``'s address.
 
     Its identification and AH sequence are the performer's; ``sequence`` (when not 0) is the least that AH must use from now on.
+    ``number``: for ``AdvertUnsent``; 0 for those that give no right to serve.
     """
 
     router: str
     advert: Advertisement
     sequence: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

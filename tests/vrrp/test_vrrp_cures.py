@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vrrp_parts import START, VIP, Segment, address, pair, router
+from vrrp_parts import START, VIP, Host, Segment, address, pair, router
 
 from understudy.core.vrrp import timing
 from understudy.effects import KernelLease
 from understudy.events import AddressGone, RivalSeen, Stalled, TimerDue
 from understudy.units import MILLISECOND, SECOND, Duration
-from understudy.vrrp import AdvertRefused, AdvertUnsent, MayServe, PeerLives, SendAdvert
+from understudy.vrrp import AdvertHeard, AdvertRefused, AdvertUnsent, MayServe, PeerLives, RouterEffect, SendAdvert
 from understudy.vrrp_files import Announcing
 
 
@@ -221,6 +221,27 @@ def test_a_frozen_or_killed_daemon_does_not_serve_beside_another(how: str) -> No
     assert not segment.doubles
 
 
+@pytest.mark.parametrize("apart", [0, MILLISECOND])
+def test_several_advertisements_of_one_turn_that_do_not_leave_give_no_right(apart: Duration) -> None:
+    """Answers to two lower masters: whether they left is told at the end of the turn."""
+    segment = pair()
+    segment.crash("b")
+    node, r, now = segment.node("a"), segment.node("a").by_name["VI_1"], segment.now
+    good = r.right_until
+    for _ in range(8):
+        effects: list[RouterEffect] = []
+        for priority in (100, 90):
+            advert = replace(r.advert(priority), priority=priority)
+            effects += node.handle(AdvertHeard("VI_1", advert, f"192.0.2.{priority}", now), now)
+            now += apart
+        sent = [effect for effect in effects if isinstance(effect, SendAdvert)]
+        for effect in sent:
+            effects += node.handle(AdvertUnsent("VI_1", "operation not permitted", effect.number), now)
+        assert r.right_until <= good
+        now += SECOND // 2
+    assert r.state.value == "BACKUP"
+
+
 def test_a_daemon_that_is_started_again_in_time_goes_on() -> None:
     segment = pair()
     segment.kill("a")
@@ -246,12 +267,11 @@ def test_advertisements_that_do_not_leave_give_no_right() -> None:
     segment = pair()
     before = segment.hosts["a"].leases["VI_1"]
 
-    def refuse(name: str) -> None:
-        segment.tell(name, AdvertUnsent("VI_1", "operation not permitted"))
+    def refuse(host: Host, effect: RouterEffect) -> None:
+        if isinstance(effect, SendAdvert) and host.name == "a":
+            segment.tell("a", AdvertUnsent("VI_1", "operation not permitted", effect.number))
 
-    segment.taps.append(
-        lambda host, effect: refuse("a") if isinstance(effect, SendAdvert) and host.name == "a" else None
-    )
+    segment.taps.append(refuse)
     segment.cut.add(("a", "b"))
     segment.run(4 * SECOND)
     assert segment.state("a") == "BACKUP"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...effects import KernelLease, Level
 from ...units import MILLISECOND, NEVER, Duration, Instant, format_duration
-from ...vrrp import GOODBYE, OWNER, RouterState, SendAdvert, Tell
+from ...vrrp import GOODBYE, OWNER, AdvertUnsent, RouterState, SendAdvert, Tell
 from . import announcing, companies, holdings, timing
 from .router import Router
 from .states import Cause, after
@@ -30,6 +30,8 @@ PHASES = 32
 GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
 
+RIGHTS = 64
+"""So many advertisements are remembered that may turn out not to have left."""
 
 MANY, SLOTS = 16, 64
 """With more virtual routers than ``MANY`` each interval has ``SLOTS`` moments for advertisements: some leave together, and the
@@ -44,10 +46,12 @@ def may_serve(r: Router, now: Instant) -> bool:
 
 def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     """Say that we are master, and let the kernel serve for as long as that keeps everybody else from taking over."""
-    node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence))
+    r.number += 1
+    node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence, r.number))
     r.sequence = 0
     r.count("sent")
-    r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
+    r.advert_right = now + timing.right(r.spec)
+    r.rights = [*(kept for kept in r.rights[-RIGHTS:] if kept[1] > now), (r.number, r.advert_right)]
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
     if len(node.routers) > MANY:
@@ -133,7 +137,8 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
 def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant, goodbye: bool) -> None:
     """Not master any more. ``goodbye``: the others are told; not when another one is master already, or may be by now."""
     goodbye = goodbye and now < r.advert_right
-    r.advert_at, r.right_until, r.advert_right, r.right_before = NEVER, 0, 0, 0
+    r.advert_at, r.right_until, r.advert_right = NEVER, 0, 0
+    r.rights.clear()
     announcing.stop(node, r)
     node.emit(KernelLease(r.name, None, why))
     if goodbye:
@@ -155,13 +160,15 @@ def late(node: RouterNode, r: Router, now: Instant) -> None:
     companies.left_master(node, r, now, f"{r.name} was late")
 
 
-def unsent(node: RouterNode, r: Router, why: str, now: Instant) -> None:
-    """Our newest advertisement has not left: nobody has heard it, so it gives no right."""
+def unsent(node: RouterNode, r: Router, event: AdvertUnsent, now: Instant) -> None:
+    """An advertisement has not left: nobody has heard it, so it gives no right."""
+    why = event.why
     r.count("unsent")
     node.seldom(r, "unsent", f"an advertisement has not left this machine: {why}", Level.ERROR, now)
-    if not r.master_here:
+    if not r.master_here or not event.number:
         return
-    r.advert_right = r.right_before
+    r.rights = [kept for kept in r.rights if kept[0] != event.number]
+    r.advert_right = r.rights[-1][1] if r.rights else 0
     hold(node, r, why)
     if now >= r.right_until:
         text = f"its advertisements do not leave this machine: {why}"
