@@ -338,6 +338,28 @@ def test_a_master_that_slept_alone_serves_again_after_listening() -> None:
     assert segment.masters() == "a"
 
 
+def test_a_master_that_slept_does_not_take_the_pause_of_a_slower_one_for_silence() -> None:
+    """In version 3 each router has an interval of its own, and what came while this one slept may be lost."""
+    segment = Segment()
+    segment.add("a", "192.0.2.11", router(priority=100, version=3, preempt=False))
+    segment.add("b", "192.0.2.12", router(priority=90, version=3, interval=2500 * MILLISECOND, preempt=False))
+    segment.start("a")
+    segment.run(6 * SECOND)
+    segment.start("b")
+    segment.run(5 * SECOND)
+    segment.freeze("a", 60 * SECOND)
+    segment.run(8 * SECOND)
+    assert segment.masters() == "b"
+    after_the_next(segment, "b")
+    segment.hosts["a"].waiting.clear()
+    segment.hosts["a"].frozen_until = 0
+    segment.tell("a", Stalled(9 * SECOND))
+    woke = segment.now
+    segment.run(10 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.sent("a", woke)
+
+
 # A second path
 
 

@@ -151,10 +151,13 @@ def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Insta
 
 
 def late(node: RouterNode, r: Router, now: Instant) -> None:
-    """Our right is over: somebody may have become master. Listen for as long as that one cannot be silent."""
+    """Our right is over: somebody may have become master. Listen for as long as that one cannot be silent.
+
+    In version 2 all have one interval; in version 3 the new master's is not known, so we wait as long as at a start.
+    """
     why = "no advertisement has left this machine for so long that another one may be master: it listens first"
     leave_master(node, r, Cause.LATE, why, now, goodbye=False)
-    r.down_at = now + r.spec.interval + r.skew
+    r.down_at = now + (r.spec.interval + r.skew if r.spec.version == 2 else r.down_interval)
     r.listening = True
     node.touch(r)
     companies.left_master(node, r, now, f"{r.name} was late")
