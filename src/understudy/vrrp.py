@@ -59,7 +59,8 @@ class Advertisement:
 class AdvertHeard:
     """An advertisement whose form, checksum and password are right came for this virtual router. ``mac``: "" when not known.
 
-    ``sequence``: of AH, which must grow; 0 without AH. ``arrival``: the kernel's receive time, at most now.
+    ``sequence``: of AH, which must grow; 0 without AH. ``arrival``: the kernel's receive time, at most now. ``differs``: in what
+    its sender is configured otherwise, a clause, "" for nothing.
     """
 
     router: str
@@ -68,6 +69,7 @@ class AdvertHeard:
     arrival: Instant
     mac: str = ""
     sequence: int = 0
+    differs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,12 @@ class AdvertRefused:
 class AdvertUnsent:
     """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
 
-    Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    ``number``: of that ``SendAdvert``; one turn may have had several. Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
     """
 
     router: str
     why: str
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +163,13 @@ class SendAdvert:
     """Send this now, to the multicast group or to every unicast peer, from ``SourceKnown``'s address.
 
     Its identification and AH sequence are the performer's; ``sequence`` (when not 0) is the least that AH must use from now on.
+    ``number``: for ``AdvertUnsent``; 0 for those that give no right to serve.
     """
 
     router: str
     advert: Advertisement
     sequence: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

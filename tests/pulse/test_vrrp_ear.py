@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from understudy.adapters.vrrp_socket import RouterPacket
 from understudy.pulse.vrrp_ear import UNKNOWN, RouterEar
 from understudy.units import SECOND
@@ -77,3 +79,17 @@ def test_nonsense_is_counted() -> None:
     made = ear(router())
     assert made.hear(RouterPacket("eth0", b"\x45nonsense", 1, THERE), 9 * SECOND) == ()
     assert sum(made.rejected.values()) == 1
+
+
+def test_who_is_configured_otherwise_counts_and_is_compared_again() -> None:
+    ours = replace(router(), skip_check_addresses=True)
+    both = (*router().addresses, RouterAddress("192.0.2.101", 24, "eth0"))
+    made = ear(ours)
+    for _ in range(2):
+        (heard,) = made.hear(packet(replace(router(), addresses=both)), 9 * SECOND)
+        assert isinstance(heard, AdvertHeard)
+        assert heard.differs == "it names 2 addresses; here there are 1 address in the configuration"
+    made.hear(packet(router()), 9 * SECOND)
+    (heard,) = made.hear(packet(replace(router(), addresses=both)), 9 * SECOND)
+    assert isinstance(heard, AdvertHeard)
+    assert not heard.differs, "vrrp_skip_check_adv_addr: a known master may have another list"

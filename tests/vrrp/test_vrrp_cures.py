@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vrrp_parts import START, VIP, Segment, address, pair, router
+from vrrp_parts import START, VIP, Host, Segment, address, pair, router
 
 from understudy.core.vrrp import timing
 from understudy.effects import KernelLease
 from understudy.events import AddressGone, RivalSeen, Stalled, TimerDue
 from understudy.units import MILLISECOND, SECOND, Duration
-from understudy.vrrp import AdvertRefused, AdvertUnsent, MayServe, PeerLives, SendAdvert
+from understudy.vrrp import AdvertHeard, AdvertRefused, AdvertUnsent, MayServe, PeerLives, RouterEffect, SendAdvert
 from understudy.vrrp_files import Announcing
 
 
@@ -221,6 +221,27 @@ def test_a_frozen_or_killed_daemon_does_not_serve_beside_another(how: str) -> No
     assert not segment.doubles
 
 
+@pytest.mark.parametrize("apart", [0, MILLISECOND])
+def test_several_advertisements_of_one_turn_that_do_not_leave_give_no_right(apart: Duration) -> None:
+    """Answers to two lower masters: whether they left is told at the end of the turn."""
+    segment = pair()
+    segment.crash("b")
+    node, r, now = segment.node("a"), segment.node("a").by_name["VI_1"], segment.now
+    good = r.right_until
+    for _ in range(8):
+        effects: list[RouterEffect] = []
+        for priority in (100, 90):
+            advert = replace(r.advert(priority), priority=priority)
+            effects += node.handle(AdvertHeard("VI_1", advert, f"192.0.2.{priority}", now), now)
+            now += apart
+        sent = [effect for effect in effects if isinstance(effect, SendAdvert)]
+        for effect in sent:
+            effects += node.handle(AdvertUnsent("VI_1", "operation not permitted", effect.number), now)
+        assert r.right_until <= good
+        now += SECOND // 2
+    assert r.state.value == "BACKUP"
+
+
 def test_a_daemon_that_is_started_again_in_time_goes_on() -> None:
     segment = pair()
     segment.kill("a")
@@ -246,12 +267,11 @@ def test_advertisements_that_do_not_leave_give_no_right() -> None:
     segment = pair()
     before = segment.hosts["a"].leases["VI_1"]
 
-    def refuse(name: str) -> None:
-        segment.tell(name, AdvertUnsent("VI_1", "operation not permitted"))
+    def refuse(host: Host, effect: RouterEffect) -> None:
+        if isinstance(effect, SendAdvert) and host.name == "a":
+            segment.tell("a", AdvertUnsent("VI_1", "operation not permitted", effect.number))
 
-    segment.taps.append(
-        lambda host, effect: refuse("a") if isinstance(effect, SendAdvert) and host.name == "a" else None
-    )
+    segment.taps.append(refuse)
     segment.cut.add(("a", "b"))
     segment.run(4 * SECOND)
     assert segment.state("a") == "BACKUP"
@@ -316,6 +336,28 @@ def test_a_master_that_slept_alone_serves_again_after_listening() -> None:
     assert segment.masters() == ""
     segment.run(1500 * MILLISECOND)
     assert segment.masters() == "a"
+
+
+def test_a_master_that_slept_does_not_take_the_pause_of_a_slower_one_for_silence() -> None:
+    """In version 3 each router has an interval of its own, and what came while this one slept may be lost."""
+    segment = Segment()
+    segment.add("a", "192.0.2.11", router(priority=100, version=3, preempt=False))
+    segment.add("b", "192.0.2.12", router(priority=90, version=3, interval=2500 * MILLISECOND, preempt=False))
+    segment.start("a")
+    segment.run(6 * SECOND)
+    segment.start("b")
+    segment.run(5 * SECOND)
+    segment.freeze("a", 60 * SECOND)
+    segment.run(8 * SECOND)
+    assert segment.masters() == "b"
+    after_the_next(segment, "b")
+    segment.hosts["a"].waiting.clear()
+    segment.hosts["a"].frozen_until = 0
+    segment.tell("a", Stalled(9 * SECOND))
+    woke = segment.now
+    segment.run(10 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.sent("a", woke)
 
 
 # A second path
@@ -443,3 +485,38 @@ def test_startup_delay_holds_the_down_timer_at_the_start_only() -> None:
     segment.run_until(lambda: segment.masters() == "a", 60 * SECOND)
     assert segment.now - START >= 13 * SECOND
     assert segment.now - START < 14 * SECOND
+
+
+def test_startup_delay_holds_an_owner_and_the_answer_to_a_goodbye() -> None:
+    segment = Segment()
+    segment.add("a", "192.0.2.11", router(priority=255, begins_as_master=True, startup_delay=60 * SECOND))
+    segment.add("b", "192.0.2.12", router(priority=100, startup_delay=60 * SECOND))
+    segment.start()
+    segment.run(2 * SECOND)
+    segment.hear("b", replace(segment.node("b").by_name["VI_1"].advert(0), priority=0), "192.0.2.13")
+    segment.run(57 * SECOND)
+    assert segment.masters() == ""
+    segment.run(6 * SECOND)
+    assert segment.masters() == "a"
+
+
+def test_a_goodbye_is_not_answered_before_an_interval_was_listened_to() -> None:
+    """A router that has just started hears the loser of a contest leave; the winner speaks only every second."""
+    segment = three()
+    segment.stop("c")
+    segment.run(SECOND)
+    after_the_next(segment, "a")
+    segment.start("c")
+    segment.run(10 * MILLISECOND)
+    before = segment.now
+    segment.hear("c", replace(segment.hosts["a"].sent[0][2], priority=0), "192.0.2.12")
+    segment.run(5 * SECOND)
+    assert not segment.sent("c", before)
+    segment.crash("a")
+    segment.crash("b")
+    segment.stop("c")
+    segment.run(SECOND)
+    segment.start("c")
+    segment.hear("c", replace(segment.hosts["a"].sent[0][2], priority=0), "192.0.2.12")
+    segment.run(1700 * MILLISECOND)
+    assert segment.masters() == "c", "and after that it is answered"

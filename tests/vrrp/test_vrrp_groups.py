@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from vrrp_parts import Segment, address, router
 
 from understudy.events import LinkChanged
@@ -115,3 +116,100 @@ def test_who_is_told_and_in_which_order() -> None:
     segment.stop("a")
     told = [(what, name, state) for _, what, name, state in segment.hosts["a"].told[6:]]
     assert told == [("INSTANCE", "VI_1", "STOP"), ("INSTANCE", "VI_2", "STOP"), ("GROUP", "VG1", "STOP")]
+
+
+# Two machines that could beat each other for ever
+
+
+def crossed(priorities: dict[str, tuple[int, int]], addresses: dict[str, tuple[int, int]], seed: int = 1) -> Segment:
+    """Of each machine, for VI_1 and VI_2: the priority, and the last number of the address that it speaks from."""
+    found = Segment(seed)
+    for name, (one, other) in priorities.items():
+        first = router("VI_1", one)
+        second = replace(router("VI_2", other), vrid=52, device="eth1", addresses=(address(SECOND_ADDRESS, "eth1"),))
+        host = found.add(name, f"192.0.2.{addresses[name][0]}", first, second, groups=(GROUP,))
+        host.sources["VI_2"] = f"198.51.100.{addresses[name][1]}"
+    return found
+
+
+def one_has_both(segment: Segment) -> bool:
+    first, second = both(segment)
+    return len(first) == 1 and first == second
+
+
+SAME = {"a": (100, 100), "b": (100, 100)}
+TURNED = {"a": (11, 12), "b": (12, 11)}
+
+
+@pytest.mark.parametrize("after", [0, 1, 10, 100, 500, 1500])
+@pytest.mark.parametrize(
+    ("priorities", "addresses"),
+    [(SAME, TURNED), ({"a": (150, 100), "b": (100, 150)}, {"a": (11, 11), "b": (12, 12)})],
+    ids=["addresses", "priorities"],
+)
+def test_crossed_ranks_do_not_beat_each_other_for_ever(
+    after: int, priorities: dict[str, tuple[int, int]], addresses: dict[str, tuple[int, int]]
+) -> None:
+    """One is better on the first network, the other on the second, and they start within Master_Down of each other."""
+    segment = crossed(priorities, addresses)
+    segment.start("a")
+    segment.run(after * MILLISECOND)
+    segment.start("b")
+    segment.run(15 * SECOND)
+    assert one_has_both(segment)
+    before = {name: len(host.told) for name, host in segment.hosts.items()}
+    segment.run(20 * SECOND)
+    assert {name: len(host.told) for name, host in segment.hosts.items()} == before, "something still moves"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_crossed_successors_of_a_clean_stop_come_to_an_end(seed: int) -> None:
+    priorities, addresses = (
+        {"a": (200, 200), "b": (150, 100), "c": (100, 150)},
+        {"a": (11, 11), "b": (12, 13), "c": (13, 12)},
+    )
+    for ranks in (priorities, {"a": (200, 200), "b": (100, 100), "c": (100, 100)}):
+        segment = crossed(ranks, addresses, seed)
+        segment.start()
+        segment.run(6 * SECOND)
+        assert both(segment) == ("a", "a")
+        segment.stop("a")
+        segment.run(12 * SECOND)
+        assert one_has_both(segment)
+
+
+def test_a_tie_is_decided_by_the_first_member() -> None:
+    """Machines of equal rank that were cut from each other: one stays as it is, and the other one leaves both."""
+    segment = crossed(SAME, TURNED)
+    segment.start()
+    segment.run(15 * SECOND)
+    segment.part("a", "b")
+    segment.run(10 * SECOND)
+    assert both(segment) == ("a+b", "a+b")
+    segment.join()
+    joined = segment.now
+    segment.run(2 * SECOND)
+    assert both(segment) == ("b", "b")
+    assert "BACKUP" not in segment.states("b", since=joined) + segment.states("b", "VI_2", joined)
+
+
+def test_where_the_first_member_hears_nothing_the_others_decide_a_tie_by_themselves() -> None:
+    segment = crossed(SAME, {"a": (11, 11), "b": (12, 12)})
+    segment.start("a")
+    segment.run(5 * SECOND)
+    for _ in range(4):
+        segment.hear("a", Advertisement(2, 52, 100, (SECOND_ADDRESS,)), "198.51.100.12")
+        segment.run(SECOND)
+    assert both(segment) == ("", "")
+
+
+def test_a_group_whose_right_is_over_says_no_goodbye() -> None:
+    """Another machine is master by then, and whoever listens would take it for the end of that one."""
+    segment = world()
+    before = segment.now
+    segment.freeze("a", 10 * SECOND)
+    segment.run(11 * SECOND)
+    assert both(segment) == ("b", "b")
+    assert not [
+        priority for _, priority in segment.sent("a", before) + segment.sent("a", before, "VI_2") if not priority
+    ]

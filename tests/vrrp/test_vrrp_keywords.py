@@ -46,30 +46,6 @@ def test_the_loser_has_a_last_word_that_a_keepalived_answers_with_announcements(
         assert segment.state("a") == "BACKUP"
 
 
-def test_skip_check_adv_addr_looks_at_the_addresses_of_the_first_only() -> None:
-    """The same list from the same source again is not compared; another one is."""
-    segment = alone(seconds=0, skip_check_addresses=True)
-    segment.hear("a", replace(ADVERT, priority=200), BELOW)
-    spec = segment.node("a").by_name["VI_1"]
-    spec.follow(replace(spec.spec, addresses=(address("192.0.2.101"),)))
-    segment.run(3 * SECOND)
-    segment.hear("a", replace(ADVERT, priority=200), BELOW)
-    segment.run(3 * SECOND)
-    assert segment.state("a") == "BACKUP"
-    segment.hear("a", replace(ADVERT, priority=200, addresses=("192.0.2.102",)), BELOW)
-    segment.run(SECOND)
-    assert segment.state("a") == "MASTER"
-
-
-def test_check_unicast_src() -> None:
-    for check, taken in ((True, False), (False, True)):
-        segment = alone(seconds=0, peers=(UnicastPeer("192.0.2.12"),), check_source=check)
-        segment.run(3 * SECOND)
-        segment.hear("a", replace(ADVERT, priority=200), BELOW)
-        segment.run(SECOND)
-        assert (segment.state("a") == "BACKUP") == taken
-
-
 def test_unicast_announces_its_own_source() -> None:
     segment = alone(peers=(UnicastPeer("192.0.2.12"),))
     assert any(isinstance(effect, AnnounceSource) for _, effect in segment.hosts["a"].effects)

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from vrrp_parts import VIP, Segment, address, files, pair, router
 
+from understudy.changes import either
 from understudy.effects import AddAddresses, RemoveAddresses
 from understudy.events import AddressGone
+from understudy.model import Cluster, Quorum
+from understudy.pulse import vrrp_places
+from understudy.pulse.vrrp_reload import each_once
 from understudy.units import MILLISECOND, SECOND
-from understudy.vrrp import RoutersChanged, SourceKnown, TrackSaid
+from understudy.vrrp import Advertisement, RoutersChanged, SourceKnown, TrackSaid
 from understudy.vrrp_files import Announcing, Notified, RouterFiles, SyncGroup, Track, TrackedScript, VirtualRouter
 
 
@@ -163,3 +167,87 @@ def test_a_reload_while_leaving_changes_nothing() -> None:
     segment.run(2 * SECOND)
     assert segment.hosts["a"].quit_at is not None
     assert segment.states("a")[-1] == "STOP"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"addresses": (address(), address("192.0.2.101"))},
+        {"addresses": (address(),), "skip_check_addresses": True},
+        {"interval": 2 * SECOND},
+        {"interval": 5 * SECOND},
+    ],
+)
+@pytest.mark.parametrize("first_one", ["a", "b"])
+def test_a_rolling_reload_makes_no_second_master(changes: dict[str, Any], first_one: str) -> None:
+    """One machine has the new file half a minute before the other. Each says that the other one is configured otherwise."""
+    segment = pair(addresses=(address(), address("192.0.2.102")))
+    changed = {name: replace(first(segment, name), **changes) for name in "ab"}
+    reload(segment, first_one, changed[first_one])
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    assert any("is configured otherwise for VRID 51" in text for text in segment.snapshot("b").warnings)
+    reload(segment, "b" if first_one == "a" else "a", changed["b" if first_one == "a" else "a"])
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    assert not segment.doubles
+    assert segment.states("b") == ["BACKUP"]
+    segment.freeze("a", 60 * SECOND)
+    segment.run(30 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.doubles
+
+
+@pytest.mark.parametrize(("one", "other"), [(SECOND, 5 * SECOND), (5 * SECOND, SECOND)])
+def test_a_master_with_another_interval_that_freezes_has_stopped_before_the_other_serves(one: int, other: int) -> None:
+    """Of version 2: Master_Down is no shorter than the right of a master that is heard with a longer interval."""
+    segment = pair()
+    for name, interval in (("a", one), ("b", other)):
+        reload(segment, name, replace(first(segment, name), interval=interval))
+    segment.run(30 * SECOND)
+    assert segment.masters() == "a"
+    segment.freeze("a", 60 * SECOND)
+    segment.run(30 * SECOND)
+    assert segment.masters() == "b"
+    assert not segment.doubles
+
+
+MOVED = "192.0.2.200"
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+@pytest.mark.parametrize("other_is_master", [True, False])
+def test_an_address_goes_from_one_virtual_router_to_another(last_first: bool, other_is_master: bool) -> None:
+    """In whichever order they stand in the file; and it does not stay where its new router is no master."""
+    segment = Segment()
+    one = router("VI_1", 150, addresses=(address(), address(MOVED)))
+    other = router("VI_2", 150, vrid=52, addresses=(address("192.0.2.101"),))
+    segment.add("a", "192.0.2.11", *((other, one) if last_first else (one, other)))
+    segment.start()
+    if not other_is_master:
+        for _ in range(6):
+            segment.run(SECOND)
+            segment.hear("a", Advertisement(2, 52, 200, ("192.0.2.101",)), "192.0.2.99")
+    else:
+        segment.run(6 * SECOND)
+    one = replace(one, addresses=(address(),))
+    other = replace(other, addresses=(address("192.0.2.101"), address(MOVED)))
+    host = segment.hosts["a"]
+    host.effects.clear()
+    reload(segment, "a", *((other, one) if last_first else (one, other)))
+    assert (MOVED in host.addresses) == other_is_master
+    removed = [effect for _, effect in host.effects if isinstance(effect, RemoveAddresses)]
+    assert bool(removed) is not other_is_master, "what stays on this machine is not even taken off for a moment"
+
+
+def test_in_between_the_kernel_s_lease_has_one_owner_for_an_address_that_moves() -> None:
+    one = router("VI_1", addresses=(address(), address(MOVED)))
+    other = router("VI_2", vrid=52, addresses=(address("192.0.2.101"),))
+    before = vrrp_places.groups(files(one, other))
+    after = vrrp_places.groups(files(replace(one, addresses=(address(),)), replace(other, addresses=(address(MOVED),))))
+    empty = Cluster("vrrp", "", SECOND, SECOND, Quorum.MAJORITY, (), ())
+    known = each_once(either(replace(empty, groups=before), replace(empty, groups=after)), replace(empty, groups=after))
+    assert {group.name: {item.address for item in group.addresses} for group in known} == {
+        "VI_1": {VIP},
+        "VI_2": {MOVED, "192.0.2.101"},
+    }

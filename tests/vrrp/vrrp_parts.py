@@ -20,6 +20,7 @@ from understudy.units import MILLISECOND, NEVER, SECOND, Duration, Instant
 from understudy.vrrp import (
     AdvertHeard,
     Advertisement,
+    AdvertRefused,
     RouterEffect,
     RouterEvent,
     RouterView,
@@ -66,6 +67,11 @@ class Host:
     waiting: list[RouterEvent] = field(default_factory=list)
     quit_at: Instant | None = None
     busy: bool = False
+    sources: dict[str, str] = field(default_factory=dict)
+    """Of virtual routers that speak from another address than ``source``: they are on another network."""
+
+    def speaks_from(self, router: str) -> str:
+        return self.sources.get(router, self.source)
 
     def serves(self, spec: VirtualRouter, now: Instant) -> bool:
         there = any(item.address in self.addresses for item in spec.addresses)
@@ -113,7 +119,7 @@ class Segment:
             facts = Started(1, self.rng.randrange(1 << 30), WALL, addresses=tuple(sorted(host.addresses)))
             self.tell(name, replace(facts, **started))  # type: ignore[arg-type]
             for spec in host.files.routers:
-                self.tell(name, SourceKnown(spec.name, host.source))
+                self.tell(name, SourceKnown(spec.name, host.speaks_from(spec.name)))
 
     def crash(self, name: str) -> None:
         """Power off."""
@@ -222,7 +228,7 @@ class Segment:
         match effect:
             case SendAdvert(name, advert):
                 host.sent.append((self.now, name, advert))
-                self._send(host, advert)
+                self._send(host, advert, host.speaks_from(name))
             case KernelLease(group, until, _):
                 host.leases[group] = until or 0
             case AddAddresses(op, group, items, _, along):
@@ -250,21 +256,31 @@ class Segment:
         for tap in self.taps:
             tap(host, effect)
 
-    def _send(self, host: Host, advert: Advertisement) -> None:
+    def _send(self, host: Host, advert: Advertisement, source: str) -> None:
         for other in self.hosts.values():
             if other is host or (host.name, other.name) in self.cut or self.rng.random() < self.loss:
                 continue
             # A segment does not change the order of one sender's frames.
             then = max(self.now + self.rng.randrange(*self.delay), self.last.get((host.name, other.name), 0) + 1)
             self.last[(host.name, other.name)] = then
-            self.at(then, lambda other=other: self.hear(other.name, advert, host.source))  # type: ignore[misc]
+            self.at(then, lambda other=other: self.hear(other.name, advert, source))  # type: ignore[misc]
 
     def hear(self, name: str, advert: Advertisement, source: str, mac: str = "") -> None:
         """``advert`` arrives at ``name`` now, for each of its virtual routers with this VRID and family."""
         for spec in self.hosts[name].files.routers:
             family = 6 if ":" in advert.addresses[0] else 4
             if spec.vrid == advert.vrid and spec.family == family:
-                self.tell(name, AdvertHeard(spec.name, advert, source, self.now, mac))
+                self._taken(name, spec, AdvertHeard(spec.name, advert, source, self.now, mac))
+
+    def _taken(self, name: str, spec: VirtualRouter, event: AdvertHeard) -> None:
+        """As the wire judges: another version is refused, and so is another list without any of our addresses."""
+        advert = event.advert
+        slow = spec.version == 2 and advert.interval != spec.interval
+        other = set(advert.addresses) != set(spec.advertised)
+        if advert.version != spec.version or ((slow or other) and not set(advert.addresses) & set(spec.advertised)):
+            self.tell(name, AdvertRefused(event.router, "it is none of ours", event.source, event.arrival, event.mac))
+        else:
+            self.tell(name, replace(event, differs="its addresses or interval are others" if slow or other else ""))
 
     # What tests ask
 

@@ -119,7 +119,7 @@ def test_with_an_spi_that_is_not_the_source() -> None:
 
 def test_with_another_interval() -> None:
     """RFC 3768 section 7.1 for version 2; in version 3 it is learnt (RFC 9568 section 6.4.2), but never 0."""
-    sent = router(interval=3 * SECOND)
+    sent = router(("192.0.2.7",), interval=3 * SECOND)
     assert refused(envelope_of(sent), router()) == ("interval", "it says an interval of 3s; 1s is configured here")
     third = router(version=3)
     assert taken(envelope_of(third, interval=250 * MILLISECOND), third).advert.interval == 250 * MILLISECOND
@@ -133,7 +133,7 @@ def test_of_another_type() -> None:
 
 
 def test_with_another_number_of_addresses() -> None:
-    sent = envelope_of(router(("192.0.2.100",)))
+    sent = envelope_of(router(("192.0.2.7",)))
     assert refused(sent, router()) == ("count", "it names 1 address; here there are 2 addresses in the configuration")
 
 
@@ -181,20 +181,40 @@ def test_of_an_unknown_peer() -> None:
 
 def test_with_other_addresses() -> None:
     """RFC 3768 section 7.1 leaves it to the implementation; keepalived wants all of its own, in any order."""
-    other = router(("192.0.2.100", "192.0.2.102"))
-    why = "it does not name 192.0.2.101, which is configured here"
+    other = router(("192.0.2.7", "192.0.2.102"))
+    why = "it does not name 192.0.2.100, which is configured here"
     assert refused(envelope_of(other), router()) == ("addresses", why)
     turned = taken(envelope_of(router(VIPS[::-1])), router())
     assert turned.advert.addresses == VIPS[::-1]
 
 
+@pytest.mark.parametrize(
+    ("sent", "differs"),
+    [
+        (router(interval=3 * SECOND), "it says an interval of 3s; 1s is configured here"),
+        (router(("192.0.2.100",)), "it names 1 address; here there are 2 addresses in the configuration"),
+        (router(("192.0.2.100", "192.0.2.102")), "it does not name 192.0.2.101, which is configured here"),
+    ],
+)
+def test_who_serves_one_of_our_addresses_counts_although_it_is_configured_otherwise(
+    sent: VirtualRouter, differs: str
+) -> None:
+    """keepalived refuses these, and both routers are master, until the second one has the same file."""
+    envelope = envelope_of(sent)
+    assert taken(envelope, router()).differs == differs
+    assert taken(envelope_of(router()), router()).differs == ""
+    assert refused(replace(envelope, ttl=1), router())[0] == "ttl"
+    broken = replace(envelope, body=envelope.body[:6] + b"\0\0" + envelope.body[8:])
+    assert isinstance(open_packet(broken, Expected(router())), VrrpRefusal)
+
+
 def test_a_known_master_s_addresses_are_not_compared_again_where_that_is_configured() -> None:
     skipping = router(skip_check_addresses=True)
     for other in (router(("192.0.2.100", "192.0.2.102")), router(("192.0.2.100",))):
-        taken(envelope_of(other), skipping, known=PEER)
-        assert refused(envelope_of(other), skipping, known=US)
-        assert refused(envelope_of(other), skipping)
-        assert refused(envelope_of(other), router(), known=PEER)
+        assert not taken(envelope_of(other), skipping, known=PEER).differs
+        assert taken(envelope_of(other), skipping, known=US).differs
+        assert taken(envelope_of(other), skipping).differs
+        assert taken(envelope_of(other), router(), known=PEER).differs
 
 
 def test_a_packet_that_was_taken_is_no_pass_for_others() -> None:
@@ -225,8 +245,10 @@ def test_a_packet_that_was_taken_is_no_pass_for_others() -> None:
 def test_trust_in_a_known_master_ends_with_it() -> None:
     skipping = router(skip_check_addresses=True)
     expected, envelope = Expected(skipping), envelope_of(router(("192.0.2.100",)))
-    assert isinstance(open_packet(envelope, expected, PEER), Heard)
-    assert isinstance(open_packet(envelope, expected, US), VrrpRefusal)
+    trusted, doubted = open_packet(envelope, expected, PEER), open_packet(envelope, expected, US)
+    assert isinstance(trusted, Heard)
+    assert isinstance(doubted, Heard)
+    assert (trusted.differs == "", doubted.differs == "") == (True, False)
 
 
 def test_a_signed_packet_is_judged_each_time() -> None:

@@ -83,8 +83,8 @@ def _intervals(files: RouterFiles) -> Iterator[str]:
     if two:
         spans = _listed(sorted({format_duration(interval) for interval, _ in two}))
         yield (
-            f"Version 2: every router of a virtual router must have the same advert_int ({spans} here). One with another "
-            "interval does not count as heard, and both would be master."
+            f"Version 2: every router of a virtual router must have the same advert_int ({spans} here). A keepalived refuses "
+            "one with another interval, and both would be master."
         )
     versions = {router.version for router in files.routers}
     if len(versions) > 1:

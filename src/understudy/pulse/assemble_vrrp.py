@@ -31,7 +31,7 @@ from .timer import Timer
 from .vrrp_ear import RouterEar
 from .vrrp_kernel import RouterKernel
 from .vrrp_mouth import RouterMouth
-from .vrrp_reload import RouterReloader, joined
+from .vrrp_reload import RouterReloader, each_once, joined
 
 MOST_COPIED = 32
 """A copy of so many virtual routers takes some 3 ms."""
@@ -46,7 +46,7 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     former = former_copy(arguments.runtime_dir, lambda path: on_this_machine(load(path)))
     files = cluster.routers or RouterFiles()
     begun = files if former is None or former.routers is None else former.routers
-    known = cluster.groups if former is None else either(former, cluster)
+    known = cluster.groups if former is None else each_once(either(former, cluster), cluster)
     whole = replace(cluster, groups=known, routers=joined(begun, files))
     kernel = RouterKernel(whole)
     sockets = RouterSockets(vrrp_places.ways(whole.routers or files))

@@ -294,7 +294,7 @@ class Performer:
             self._unsent.discard(effect.router)
             return
         self._unsent.add(effect.router)
-        self.results.append(AdvertUnsent(effect.router, why))
+        self.results.append(AdvertUnsent(effect.router, why, effect.number))
 
     def _lease(self, effect: KernelLease, now: Instant) -> None:
         if effect.until is None:

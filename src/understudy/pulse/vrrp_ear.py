@@ -26,7 +26,7 @@ _MOST_STRANGERS = 64
 
 @dataclass(slots=True)
 class _Listener:
-    """``known``: the source of the last advert that was taken."""
+    """``known``: the source of the last advert that was taken and differed in nothing."""
 
     name: str
     expected: Expected
@@ -74,9 +74,11 @@ class RouterEar:
             return ()
         heard = open_packet(found, listener.expected, listener.known)
         if isinstance(heard, Heard):
-            listener.known = heard.source
+            if not heard.differs:
+                listener.known = heard.source
             mac = self.mac_of(datagram.network, heard.source)
-            return (AdvertHeard(listener.name, heard.advert, heard.source, datagram.arrival, mac, heard.sequence),)
+            ends = heard.source, datagram.arrival, mac
+            return (AdvertHeard(listener.name, heard.advert, *ends, heard.sequence, heard.differs),)
         self._count(heard)
         source = heard.source or datagram.source
         mac = self.mac_of(datagram.network, source)

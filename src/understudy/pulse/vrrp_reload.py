@@ -33,6 +33,17 @@ def joined(before: RouterFiles, after: RouterFiles) -> RouterFiles:
     return replace(after, routers=after.routers + gone)
 
 
+def each_once(groups: tuple[Group, ...], after: Cluster) -> tuple[Group, ...]:
+    """An address that goes from one virtual router to another is the new one's: the kernel's lease has one owner for it."""
+    owners = {item.address: group.name for group in after.groups for item in group.addresses}
+
+    def own(group: Group) -> Group:
+        kept = tuple(item for item in group.addresses if owners.get(item.address, group.name) == group.name)
+        return replace(group, resources=kept)
+
+    return tuple(map(own, groups))
+
+
 def read_copy(path: str) -> Cluster:
     """What the copy says, with the addresses where they stand. Raises ConfigError."""
     cluster = load(path)
@@ -72,7 +83,8 @@ class RouterReloader(AnyReloader[Cluster]):
             manager.reloaded(self._asked, False, "another name of this node needs a restart of the daemon")
             return None
         try:
-            self._meet(found, either(before, found), joined(self.files, found.routers or RouterFiles()), performer)
+            known = each_once(either(before, found), found)
+            self._meet(found, known, joined(self.files, found.routers or RouterFiles()), performer)
         except OSError as error:
             manager.reloaded(self._asked, False, f"the kernel does not take it: {error.strerror}")
             return None

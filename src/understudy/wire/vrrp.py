@@ -154,7 +154,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An advert that this router may act on. ``sequence``: of AH, else 0. ``checksum``: the reading under which it is right."""
+    """An advert that this router may act on. ``sequence``: of AH, else 0. ``checksum``: the reading under which it is right.
+
+    ``differs``: in what its sender is configured otherwise, a clause, "" for nothing. keepalived refuses such an advert; here it
+    counts all the same, as long as it names one of our addresses: that router serves it.
+    """
 
     advert: Advertisement
     source: str
@@ -162,6 +166,7 @@ class Heard:
     ttl: int
     checksum: Variant
     mac: str
+    differs: str = ""
 
 
 class Expected:
@@ -258,23 +263,22 @@ def open_packet(envelope: Envelope, expected: Expected, known: str = "") -> Hear
     if isinstance(seen, VrrpRefusal):
         return seen
     trusted = expected.skip_repeated and known != "" and packed(known) == envelope.source
-    refused = (
-        _outside_refused(envelope, seen, expected)
-        or _secret_refused(envelope, seen, expected)
-        or _inside_refused(envelope, seen, expected, trusted)
-    )
-    if refused:
-        return VrrpRefusal(refused[0], refused[1], envelope.sender)
-    right = found(seen.version, envelope.body, envelope.source, envelope.destination)
-    if right is None:
-        return VrrpRefusal(VrrpReason.CHECKSUM, "its checksum is wrong", envelope.sender)
-    refused = _path_refused(envelope, expected) or _addresses_refused(seen, expected, trusted)
-    if refused:
-        return VrrpRefusal(refused[0], refused[1], envelope.sender)
+    refused = _outside_refused(envelope, seen, expected) or _secret_refused(envelope, seen, expected)
+    differs = _inside_differs(seen, expected, trusted) if refused is None else None
+    refused = refused or _inside_refused(envelope, seen)
+    right = None if refused else found(seen.version, envelope.body, envelope.source, envelope.destination)
+    if refused is None:
+        wrong = None if right else (VrrpReason.CHECKSUM, "its checksum is wrong")
+        refused = wrong or _path_refused(envelope, expected)
+        differs = differs or (None if refused else _addresses_differ(seen, expected, trusted))
+    if differs and (refused or not _shares(seen, expected)):
+        refused = differs
+    if refused or right is None:
+        return VrrpRefusal(*(refused or (VrrpReason.CHECKSUM, "its checksum is wrong")), envelope.sender)
     addresses = expected.addresses if seen.block == expected.block else seen.addresses()
     advert = Advertisement(seen.version, seen.vrid, seen.priority, addresses, seen.interval, AuthType(seen.auth))
     sequence = int.from_bytes(envelope.ah[8:12], "big")
-    heard = Heard(advert, envelope.sender, sequence, envelope.ttl, right, envelope.mac)
+    heard = Heard(advert, envelope.sender, sequence, envelope.ttl, right, envelope.mac, differs[1] if differs else "")
     if not envelope.ah:
         expected.keep(envelope, known, heard)
     return heard
@@ -324,7 +328,7 @@ def signed(envelope: Envelope, secret: bytes) -> bool:
     return auth.same(right, envelope.ah[auth.ICV_LENGTH : auth.AH_LENGTH])
 
 
-def _inside_refused(envelope: Envelope, seen: Seen, expected: Expected, trusted: bool) -> _Refused:
+def _inside_differs(seen: Seen, expected: Expected, trusted: bool) -> _Refused:
     """RFC 3768 section 7.1: in version 2 the interval must be ours, in version 3 it is learnt (RFC 9568 section 6.4.2)."""
     if seen.version == 2 and seen.interval != expected.interval:
         here = format_duration(expected.interval)
@@ -332,16 +336,25 @@ def _inside_refused(envelope: Envelope, seen: Seen, expected: Expected, trusted:
             VrrpReason.INTERVAL,
             f"it says an interval of {format_duration(seen.interval)}; {here} is configured here",
         )
+    if not trusted and seen.count != len(expected.addresses):
+        configured = _addresses(len(expected.addresses))
+        return VrrpReason.COUNT, f"it names {_addresses(seen.count)}; here there are {configured} in the configuration"
+    return None
+
+
+def _inside_refused(envelope: Envelope, seen: Seen) -> _Refused:
     if seen.interval == 0:
         return VrrpReason.INTERVAL, "it says an interval of 0"
     if seen.kind != ADVERTISEMENT:
         return VrrpReason.TYPE, f"it is of type {seen.kind}, no advertisement"
-    if not trusted and seen.count != len(expected.addresses):
-        configured = _addresses(len(expected.addresses))
-        return VrrpReason.COUNT, f"it names {_addresses(seen.count)}; here there are {configured} in the configuration"
     if envelope.total and envelope.total != envelope.length:
         return VrrpReason.TOTAL_LENGTH, f"its IP header says {envelope.total} bytes, and {envelope.length} came"
     return None
+
+
+def _shares(seen: Seen, expected: Expected) -> bool:
+    """Whether one of our addresses is among its own: then it is no other virtual router with our number."""
+    return not set(seen.addresses()).isdisjoint(map(written, expected.packed_addresses))
 
 
 def _addresses(count: int) -> str:
@@ -376,7 +389,7 @@ def _peer_refused(envelope: Envelope, expected: Expected) -> _Refused:
     return None
 
 
-def _addresses_refused(seen: Seen, expected: Expected, trusted: bool) -> _Refused:
+def _addresses_differ(seen: Seen, expected: Expected, trusted: bool) -> _Refused:
     """RFC 3768 section 7.1 leaves it to us; order does not matter."""
     if trusted or seen.block == expected.block:
         return None

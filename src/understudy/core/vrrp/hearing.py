@@ -36,6 +36,8 @@ def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None
         refused(node, r, AdvertRefused(r.name, refusal, event.source, event.arrival, event.mac), now)
         return
     r.count("heard")
+    if event.differs:
+        _differs(node, r, event, now)
     moving.lapsed(node, r, now)  # then it hears this as a backup
     before = r.others.get(event.source)
     if event.advert.priority == GOODBYE:
@@ -62,39 +64,23 @@ def _who(source: str, mac: str) -> str:
 
 
 def _refusal(r: Router, event: AdvertHeard) -> str:
-    """Why this advertisement is none for us, or "" (RFC 9568 section 7.1, RFC 3768 section 7.1)."""
-    spec, advert = r.spec, event.advert
+    """Why this advertisement is none for us, or "". What can be seen in the packet alone was judged before (``wire.vrrp``)."""
     if event.source == r.source:
         return "it has our own address"
-    if advert.version != spec.version:
-        return f"it is of version {advert.version}, and ours of version {spec.version}"
-    if advert.vrid != spec.vrid:
-        return f"it is for VRID {advert.vrid}"
-    if spec.version == 2 and advert.interval != spec.interval:
-        theirs, ours = format_duration(advert.interval), format_duration(spec.interval)
-        return f"its interval is {theirs}, and ours {ours}; in version 2 they must be the same"
-    if spec.check_source and spec.peers and event.source.partition("%")[0] not in {peer.address for peer in spec.peers}:
-        return "its sender is none of our unicast peers"
-    if event.sequence and advert.auth is AuthType.AH:
+    if event.sequence and event.advert.auth is AuthType.AH:
         if event.sequence <= r.sequences.get(event.source, 0):
             return "its sequence number is not newer than the last one: somebody plays it back"
         r.sequences[event.source] = event.sequence
-    return _other_addresses(r, event)
-
-
-def _other_addresses(r: Router, event: AdvertHeard) -> str:
-    """keepalived's rule: as many as ours, and each of ours is among them, in any order."""
-    ours, theirs = r.advertised, event.advert.addresses
-    if ours == theirs or (r.spec.skip_check_addresses and r.checked == (event.source, theirs)):
-        r.checked = (event.source, theirs)
-        return ""
-    if len(theirs) != len(ours):
-        return f"it names {len(theirs)} addresses, and ours are {len(ours)}"
-    missing = sorted(set(ours) - set(theirs))
-    if missing:
-        return f"it does not name {missing[0]}"
-    r.checked = (event.source, theirs)
     return ""
+
+
+def _differs(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
+    """Its sender serves one of our addresses, so it counts, as a living or better master, too; somebody has to hear of it."""
+    r.count("differing")
+    who = f"{_who(event.source, event.mac)} is configured otherwise for VRID {r.spec.vrid}"
+    text = f"{who}: {event.differs}. It counts here as heard; a keepalived would refuse it, and both would be master"
+    r.refusal = (text, now + SHOWN)
+    node.seldom(r, f"{event.source} {event.differs}", text, Level.WARNING, now)
 
 
 def _remember(r: Router, event: AdvertHeard, before: Other | None) -> None:
@@ -137,6 +123,9 @@ def _honour(node: RouterNode, r: Router, event: AdvertHeard) -> None:
     r.master, r.master_priority = event.source, advert.priority
     if r.spec.version == 3 and advert.interval > 0:
         r.master_interval = advert.interval
+    elif r.spec.version == 2:
+        # Configured otherwise: no shorter than its own right to serve lasts.
+        r.master_interval = max(r.spec.interval, advert.interval)
     moving.rearm(node, r, max(event.arrival, r.hold_until))
     r.master_until = r.down_at
     r.excused = 0
@@ -164,15 +153,17 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
 def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
     """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
 
-    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
+    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard. Unless it is the master
+    that we know, not before a whole interval was listened to: another one may live that has not spoken yet.
     """
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other
+    heard_all = event.arrival if r.master == event.source else r.since + r.spec.interval + r.skew
     r.master, r.master_priority, r.master_until = "", 0, 0
     r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
     wait = r.skew if better or r.spec.strict else 0
-    r.down_at = min(r.down_at, max(now, event.arrival + wait))
+    r.down_at = min(r.down_at, max(now, event.arrival + wait, heard_all, r.hold_until))
     r.goodbye = True
     r.listening = False
     node.touch(r)
@@ -189,10 +180,12 @@ def _as_master(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
     if advert.priority == GOODBYE:
         moving.advertise(node, r, now)
         announcing.contest(node, r, now)
-    elif r.below(advert.priority, event.source):
-        _beaten(node, r, event, now)
-    else:
+    elif not r.below(advert.priority, event.source):
         _contested(node, r, event, now)
+    elif companies.first_decides(r, event, now):
+        r.count("ties_left")
+    else:
+        _beaten(node, r, event, now)
 
 
 def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:

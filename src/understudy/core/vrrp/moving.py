@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...effects import KernelLease, Level
 from ...units import MILLISECOND, NEVER, Duration, Instant, format_duration
-from ...vrrp import GOODBYE, OWNER, RouterState, SendAdvert, Tell
+from ...vrrp import GOODBYE, OWNER, AdvertUnsent, RouterState, SendAdvert, Tell
 from . import announcing, companies, holdings, timing
 from .router import Router
 from .states import Cause, after
@@ -30,6 +30,8 @@ PHASES = 32
 GOODBYES = 2
 """A goodbye that is lost costs three intervals, and a second one costs nothing."""
 
+RIGHTS = 64
+"""So many advertisements are remembered that may turn out not to have left."""
 
 MANY, SLOTS = 16, 64
 """With more virtual routers than ``MANY`` each interval has ``SLOTS`` moments for advertisements: some leave together, and the
@@ -44,10 +46,12 @@ def may_serve(r: Router, now: Instant) -> bool:
 
 def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     """Say that we are master, and let the kernel serve for as long as that keeps everybody else from taking over."""
-    node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence))
+    r.number += 1
+    node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence, r.number))
     r.sequence = 0
     r.count("sent")
-    r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
+    r.advert_right = now + timing.right(r.spec)
+    r.rights = [*(kept for kept in r.rights[-RIGHTS:] if kept[1] > now), (r.number, r.advert_right)]
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
     if len(node.routers) > MANY:
@@ -73,7 +77,8 @@ def say_goodbye(node: RouterNode, r: Router) -> None:
 
 def ready(node: RouterNode, r: Router, now: Instant, why: str) -> None:
     """Out of INIT or FAULT: the owner is master at once (RFC 9568 section 6.4.1), everybody else listens first."""
-    if r.base == OWNER and r.spec.begins_as_master and r.company is None and may_serve(r, now):
+    owner = r.base == OWNER and r.spec.begins_as_master and r.company is None
+    if owner and may_serve(r, now) and now >= r.hold_until:
         become_master(node, r, Cause.OWNER, f"{why}, and it owns the addresses", now)
         return
     rearm(node, r, max(now, r.hold_until))
@@ -130,8 +135,10 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
 
 
 def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant, goodbye: bool) -> None:
-    """Not master any more. ``goodbye``: the others are told; not when another one is master already."""
-    r.advert_at, r.right_until, r.advert_right, r.right_before = NEVER, 0, 0, 0
+    """Not master any more. ``goodbye``: the others are told; not when another one is master already, or may be by now."""
+    goodbye = goodbye and now < r.advert_right
+    r.advert_at, r.right_until, r.advert_right = NEVER, 0, 0
+    r.rights.clear()
     announcing.stop(node, r)
     node.emit(KernelLease(r.name, None, why))
     if goodbye:
@@ -144,22 +151,27 @@ def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Insta
 
 
 def late(node: RouterNode, r: Router, now: Instant) -> None:
-    """Our right is over: somebody may have become master. Listen for as long as that one cannot be silent."""
+    """Our right is over: somebody may have become master. Listen for as long as that one cannot be silent.
+
+    In version 2 all have one interval; in version 3 the new master's is not known, so we wait as long as at a start.
+    """
     why = "no advertisement has left this machine for so long that another one may be master: it listens first"
     leave_master(node, r, Cause.LATE, why, now, goodbye=False)
-    r.down_at = now + r.spec.interval + r.skew
+    r.down_at = now + (r.spec.interval + r.skew if r.spec.version == 2 else r.down_interval)
     r.listening = True
     node.touch(r)
     companies.left_master(node, r, now, f"{r.name} was late")
 
 
-def unsent(node: RouterNode, r: Router, why: str, now: Instant) -> None:
-    """Our newest advertisement has not left: nobody has heard it, so it gives no right."""
+def unsent(node: RouterNode, r: Router, event: AdvertUnsent, now: Instant) -> None:
+    """An advertisement has not left: nobody has heard it, so it gives no right."""
+    why = event.why
     r.count("unsent")
     node.seldom(r, "unsent", f"an advertisement has not left this machine: {why}", Level.ERROR, now)
-    if not r.master_here:
+    if not r.master_here or not event.number:
         return
-    r.advert_right = r.right_before
+    r.rights = [kept for kept in r.rights if kept[0] != event.number]
+    r.advert_right = r.rights[-1][1] if r.rights else 0
     hold(node, r, why)
     if now >= r.right_until:
         text = f"its advertisements do not leave this machine: {why}"

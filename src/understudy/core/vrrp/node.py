@@ -139,8 +139,8 @@ class RouterNode:
                 hearing.heard(self, self.by_name[router], event, now)
             case AdvertRefused(router) if router in self.by_name:
                 hearing.refused(self, self.by_name[router], event, now)
-            case AdvertUnsent(router, why) if router in self.by_name:
-                moving.unsent(self, self.by_name[router], why, now)
+            case AdvertUnsent(router) if router in self.by_name:
+                moving.unsent(self, self.by_name[router], event, now)
             case SourceKnown(router, address) if router in self.by_name:
                 self._source(self.by_name[router], address, now)
             case LinkChanged(device, carrier):

@@ -73,14 +73,7 @@ def changed(node: RouterNode, event: RoutersChanged, now: Instant) -> None:
         r.gone = True
         moving.stop(node, r, "it is not in the configuration any more", now, told="DELETED")
     node.known.carriers.update(event.carriers)
-    for spec in event.files.routers:
-        known = node.by_name.get(spec.name)
-        if known is None:
-            known = _new(node, spec)
-            known.since = now
-            holdings.leftovers(node, known, frozenset(event.addresses))
-        elif known.spec != spec:
-            _follow(node, known, spec, now)
+    _follow_all(node, event, now)
     for key, said in tracking.first_values(event.files).items():
         node.known.said.setdefault(key, said)
     index(node, event.files)
@@ -90,6 +83,30 @@ def changed(node: RouterNode, event: RoutersChanged, now: Instant) -> None:
             last = next(each for each in company.members if not each.master_here)
             companies.left_master(node, last, now, f"{last.name} is not master")
     node.note(f"{node.me} runs with another configuration from now on")
+
+
+def _follow_all(node: RouterNode, event: RoutersChanged, now: Instant) -> None:
+    """First what leaves its device, then what comes: an address may go from one virtual router to another."""
+    before = {r.name: r.resources for r in node.by_name.values()}
+    masters = [spec for spec in event.files.routers if _stays_master(node, spec)]
+    wanted = {(item.address, item.device): spec.name for spec in masters for item in spec.addresses}
+    for spec in event.files.routers:
+        known = node.by_name.get(spec.name)
+        if known is None:
+            known = _new(node, spec)
+            known.since = now
+            holdings.leftovers(node, known, frozenset(event.addresses) - {address for address, _ in wanted})
+        elif known.spec != spec:
+            _follow(node, known, spec, now)
+            if known.master_here:
+                _take_away(node, known, before[known.name], wanted)
+    for spec in masters:
+        _put_there(node, node.by_name[spec.name], before[spec.name])
+
+
+def _stays_master(node: RouterNode, spec: VirtualRouter) -> bool:
+    r = node.by_name.get(spec.name)
+    return r is not None and r.master_here and _identity(r.spec) == _identity(spec)
 
 
 def _identity(spec: VirtualRouter) -> tuple[object, ...]:
@@ -102,12 +119,10 @@ def _follow(node: RouterNode, r: Router, spec: VirtualRouter, now: Instant) -> N
     if _identity(former) != _identity(spec):
         _anew(node, r, spec, now)
         return
-    before = r.resources
     lowered = r.base != former.priority and spec.priority == former.priority
     r.follow(spec)
     r.base = r.base if lowered else spec.priority
     if r.master_here:
-        _exchange(node, r, before, now)
         if former.interval != spec.interval:
             r.advert_at = min(r.advert_at, now + spec.interval)
     elif spec.version == 2 or not r.master:
@@ -132,12 +147,20 @@ def _anew(node: RouterNode, r: Router, spec: VirtualRouter, now: Instant) -> Non
     node.touch(r)
 
 
-def _exchange(node: RouterNode, r: Router, before: tuple[AddressResource, ...], now: Instant) -> None:
-    """The addresses of a master: what is gone is taken away, what is new is put there; the others are not touched."""
+Places = dict[tuple[str, str], str]
+"""(address, device), and which virtual router is to have it."""
+
+
+def _take_away(node: RouterNode, r: Router, before: tuple[AddressResource, ...], wanted: Places) -> None:
+    """Of a master what is gone, unless another master here has it from now on. What stays is not touched."""
     gone = tuple(item for item in before if item not in r.resources)
-    new = tuple(item for item in r.resources if item not in before)
+    gone = tuple(item for item in gone if wanted.get((item.address, item.device), r.name) == r.name)
     if gone:
         node.emit(RemoveAddresses(node.next_op(), r.name, gone, "not in the configuration any more"))
+
+
+def _put_there(node: RouterNode, r: Router, before: tuple[AddressResource, ...]) -> None:
+    new = tuple(item for item in r.resources if item not in before)
     if new:
         r.holding.op = op = node.next_op()
         node.ops[op] = r

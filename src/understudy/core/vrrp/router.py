@@ -53,15 +53,17 @@ class Router:
     """``index``: its place in the node's list. ``waits``: what has said nothing yet. ``seen``: what it tracks, in words.
 
     ``down_at``: when Master_Down ends. ``advert_at``: when the next advertisement is due. ``right_until``: until when it may
-    serve, by ``advert_right``, until when our newest advertisement keeps everybody else from taking over (``right_before``: the
-    one before it), and by the lease of the group that it follows. ``left_here``: an earlier run left addresses and a lease.
+    serve, by ``advert_right``, until when our newest advertisement keeps everybody else from taking over, and by the lease of the
+    group that it follows. ``rights``: the number of each advertisement that may have left, and the right that it gives.
+    ``left_here``: an earlier run left addresses and a lease.
 
-    ``hold_until``: the end of ``startup_delay``. ``master``: who was heard as master; ``master_until``: when that is out of date.
-    ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
-    ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
-    master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
-    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
-    was not taken last, and until when that is worth a warning.
+    ``hold_until``: the end of ``startup_delay``, or of the wait of a sync group that was parted. ``tied``: since when, and when
+    last, a master of the same priority was left to the first member of the sync group. ``master``: who was heard as master;
+    ``master_until``: when that is out of date. ``lower_since``: the first of the lower advertisements that ``preempt_delay``
+    counts from; ``lower_at``: the newest one. ``goodbye``: the master has left. ``listening``: it was late as master, and hears
+    first whether somebody else has become master. ``wants``: Master_Down is over, and it waits for its sync group or its lease.
+    ``excused``: how often in a row it began anew because we were late. ``refusal``: what was not taken last, or was configured
+    otherwise, and until when that is worth a warning.
     """
 
     spec: VirtualRouter
@@ -80,7 +82,8 @@ class Router:
     advert_at: Instant = NEVER
     right_until: Instant = 0
     advert_right: Instant = 0
-    right_before: Instant = 0
+    rights: list[tuple[int, Instant]] = field(default_factory=list)
+    number: int = 0
     left_here: bool = False
     hold_until: Instant = 0
     master: str = ""
@@ -102,13 +105,12 @@ class Router:
     holding: Holding = field(default_factory=Holding)
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
-    checked: tuple[str, tuple[str, ...]] = ("", ())
     refusal: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
-    advertised: tuple[str, ...] = ()
     said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
+    tied: tuple[Instant, Instant] = (0, 0)
     contest_at: Instant | None = None
     company: Company | None = None
     deadline: Instant = NEVER
@@ -122,7 +124,6 @@ class Router:
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
         self.spec, self.said = spec, None
-        self.advertised = spec.advertised
         self.resources = tuple(map(AddressResource.of_router, spec.addresses))
 
     @property
@@ -167,7 +168,7 @@ class Router:
         if self.said is None or self.said.priority != priority:
             spec = self.spec
             auth = {"PASS": AuthType.PASS, "AH": AuthType.AH}.get(spec.auth, AuthType.NONE)
-            self.said = Advertisement(spec.version, spec.vrid, priority, self.advertised, spec.interval, auth)
+            self.said = Advertisement(spec.version, spec.vrid, priority, spec.advertised, spec.interval, auth)
         return self.said
 
 
