@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+from ..adapters.other_daemon import ADVICE, keepalived_here
 from ..units import format_duration
 from ..vrrp_files import RouterFiles, SyncGroup, VirtualRouter
 
@@ -64,8 +65,19 @@ def as_json(files: RouterFiles) -> dict[str, Any]:
     }
 
 
+def beside_keepalived() -> str:
+    """What is to be said of a keepalived that runs here, too; "" when there is none."""
+    process = keepalived_here()
+    if not process:
+        return ""
+    return f"keepalived runs on this machine (process {process}): both would be master, and neither hears the other; {ADVICE}"
+
+
 def look_here(files: RouterFiles) -> Iterator[str]:
-    """Sentences about interfaces and programs that this machine does not have."""
+    """Sentences about interfaces and programs that this machine does not have, and about another daemon that it has."""
+    other = beside_keepalived()
+    if other:
+        yield f"{other}. understudy run does not start before that"
     devices = {name for _, name in socket.if_nameindex()}
     made = {router.virtual_mac.name for router in files.routers if router.virtual_mac is not None}
     for router in files.routers:
