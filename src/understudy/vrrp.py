@@ -200,7 +200,10 @@ RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 
 @dataclass(frozen=True, slots=True)
 class RouterView:
-    """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown."""
+    """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown.
+
+    ``refused``: whose advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
+    """
 
     name: str
     state: str
@@ -218,3 +221,4 @@ class RouterView:
     faults: tuple[str, ...] = ()
     tracks: tuple[tuple[str, str], ...] = ()
     counters: tuple[tuple[str, int], ...] = field(default=())
+    refused: str = ""

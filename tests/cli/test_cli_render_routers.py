@@ -46,6 +46,11 @@ BACKUP = view(
 )
 
 
+def test_why_names_the_router_whose_advertisements_are_not_taken() -> None:
+    text = "an advertisement for VRID 51 from 192.0.2.8 was not taken: its password is wrong (last 3s ago)"
+    assert f"\n  {text}\n" in router_why(view(refused=text), PLAIN)
+
+
 def status(*routers: dict[str, Any]) -> dict[str, Any]:
     quorum = {"policy": "vrrp", "votes": 1, "of": 1, "have": 1, "quorate": True, "text": "", "members": []}
     return {

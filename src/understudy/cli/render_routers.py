@@ -67,6 +67,8 @@ def router_why(router: Mapping[str, Any], paint: Paint) -> str:
     lines.append(f"  {priority_text(router)}")
     if router["state"] != "MASTER":
         lines.append(f"  {master_text(router)}")
+    if router.get("refused"):
+        lines.append(f"  {paint(router['refused'], 'yellow')}")
     if router["faults"]:
         lines.append("  what is missing:")
         lines += [f"    {paint(fault, 'red')}" for fault in router["faults"]]

@@ -9,17 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import MINUTE, Duration, Instant, format_duration
+from ...units import HOUR, MINUTE, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
-from .router import Other, Router
+from .router import Other, Refusal, Router
 from .states import Cause
 
 if TYPE_CHECKING:
     from .node import RouterNode
 
 SHOWN: Duration = MINUTE
-"""What was not taken is a warning of the status for so long."""
+"""What was not taken, or who claims an address of ours, is a warning of the status for so long."""
+
+SHOWN_AS_MASTER: Duration = 24 * HOUR
+"""While we are master what was not taken is one for longer: another master that refuses us falls silent (a keepalived puts its
+own advertisements off with each that it hears), and goes on serving."""
+
+MENDED_BY = {
+    "version": "vrrp_version",
+    "auth-other": "authentication",
+    "auth-unknown": "authentication",
+    "password": "auth_pass",
+    "interval": "advert_int",
+    "count": "virtual_ipaddress",
+    "addresses": "virtual_ipaddress",
+}
+"""By the reason of a refusal: what has to be the same on both routers."""
 
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
@@ -36,6 +51,8 @@ def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None
         refused(node, r, AdvertRefused(r.name, refusal, event.source, event.arrival, event.mac), now)
         return
     r.count("heard")
+    if r.refusal is not None and r.refusal.source == event.source:
+        r.refusal = None
     moving.lapsed(node, r, now)  # then it hears this as a backup
     before = r.others.get(event.source)
     if event.advert.priority == GOODBYE:
@@ -53,7 +70,11 @@ def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> 
     """Something for our VRID was not taken: who sent it is named, seldom."""
     r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
     text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
-    r.refusal = (text, now + SHOWN)
+    wrong = MENDED_BY.get(event.reason)
+    if wrong is not None:
+        text += f"; so both may be master: make {wrong} the same on both"
+    count = r.refusal.count + 1 if r.refusal is not None and r.refusal.source == event.source else 1
+    r.refusal = Refusal(event.source, text, now, count)
     node.seldom(r, f"{event.source} {event.why}", text, Level.WARNING, now)
 
 
@@ -65,7 +86,7 @@ def _refusal(r: Router, event: AdvertHeard) -> str:
     """Why this advertisement is none for us, or "" (RFC 9568 section 7.1, RFC 3768 section 7.1)."""
     spec, advert = r.spec, event.advert
     if event.source == r.source:
-        return "it has our own address"
+        return "it has our own address: another VRRP daemon runs on this machine, or another machine has its address"
     if advert.version != spec.version:
         return f"it is of version {advert.version}, and ours of version {spec.version}"
     if advert.vrid != spec.vrid:
@@ -110,6 +131,7 @@ def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now:
     r.count("rivals")
     announcing.contest(node, r, now)
     text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
+    r.rival = (text, now)
     node.seldom(r, f"rival {mac} {address}", text, Level.ERROR, now)
 
 

@@ -26,6 +26,16 @@ class Other:
 
 
 @dataclass(slots=True)
+class Refusal:
+    """What was not taken last, of whom and why. ``at``: when; ``count``: how often, since something of it was taken."""
+
+    source: str
+    text: str
+    at: Instant
+    count: int = 1
+
+
+@dataclass(slots=True)
 class Holding:
     """The addresses on this machine. ``op``: the change that is under way. ``on``: they are there, as far as we know.
 
@@ -60,8 +70,8 @@ class Router:
     ``lower_since``: the first of the lower advertisements that ``preempt_delay`` counts from; ``lower_at``: the newest one.
     ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
     master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
-    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
-    was not taken last, and until when that is worth a warning.
+    began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``rival``:
+    who claimed one of our addresses last, and when.
     """
 
     spec: VirtualRouter
@@ -103,7 +113,8 @@ class Router:
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
     checked: tuple[str, tuple[str, ...]] = ("", ())
-    refusal: tuple[str, Instant] = ("", 0)
+    refusal: Refusal | None = None
+    rival: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
     advertised: tuple[str, ...] = ()
     said: Advertisement | None = None
@@ -121,7 +132,7 @@ class Router:
 
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
-        self.spec, self.said = spec, None
+        self.spec, self.said, self.refusal = spec, None, None
         self.advertised = spec.advertised
         self.resources = tuple(
             AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses

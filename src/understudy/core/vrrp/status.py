@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...snapshot import QuorumStatus, Snapshot
-from ...units import Instant, format_duration
+from ...units import HOUR, MINUTE, SECOND, Instant, format_duration
 from ...vrrp import RouterView
+from .hearing import SHOWN, SHOWN_AS_MASTER
 from .router import Router
 
 if TYPE_CHECKING:
@@ -58,7 +59,28 @@ def view(r: Router, now: Instant) -> RouterView:
         faults=r.faults,
         tracks=r.seen,
         counters=tuple(sorted(r.counters.items())),
+        refused=refused(r, now),
     )
+
+
+def refused(r: Router, now: Instant) -> str:
+    """What was not taken lately, or since shortly before we became master; "" when there is nothing of that."""
+    found = r.refusal
+    if found is None:
+        return ""
+    lately = now < found.at + SHOWN
+    since_master = r.master_here and found.at > r.since - SHOWN and now < found.at + SHOWN_AS_MASTER
+    if not lately and not since_master:
+        return ""
+    times = f", {found.count} times" if found.count > 1 else ""
+    return f"{found.text} (last {_ago(found.at, now)}{times})"
+
+
+def _ago(at: Instant, now: Instant) -> str:
+    """In whole seconds, minutes or hours."""
+    age = now - at
+    unit = SECOND if age < 2 * MINUTE else MINUTE if age < 2 * HOUR else HOUR
+    return f"{format_duration(age // unit * unit)} ago"
 
 
 def warnings(node: RouterNode, now: Instant) -> list[str]:
@@ -69,8 +91,10 @@ def warnings(node: RouterNode, now: Instant) -> list[str]:
             found.append(f"{r.name} is in FAULT: {'; '.join(r.faults)}")
         elif r.waits:
             found.append(f"{r.name} waits: {'; '.join(r.waits)}")
-        if now < r.refusal[1]:
-            found.append(f"{r.name}: {r.refusal[0]}")
+        if text := refused(r, now):
+            found.append(f"{r.name}: {text}")
+        if r.master_here and r.rival[0] and now < r.rival[1] + SHOWN:
+            found.append(f"{r.name}: {r.rival[0]} (last {_ago(r.rival[1], now)})")
         if r.holding.failed:
             found.append(f"{r.name}: {r.holding.failed}")
         if r.backup and r.wants:
