@@ -69,7 +69,9 @@ def _by_files(runtime_dir: str, root: str) -> str:
         return OLD
     if os.path.basename(source) == "keepalived.conf":
         return ROUTERS
-    enabled = [name for name in (NATIVE, OLD, ROUTERS) if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))]
+    enabled = [
+        name for name in (NATIVE, OLD, ROUTERS) if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))
+    ]
     if len(enabled) == 1:
         return enabled[0]
     return OLD if not enabled and speaks_old(root) else NATIVE

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 from ..adapters.other_daemon import ADVICE, keepalived_here
+from ..adapters.track_users import Program, examine, find_user, user_of
+from ..manager.router_told import every_call
 from ..units import format_duration
-from ..vrrp_files import RouterFiles, SyncGroup, VirtualRouter
+from ..vrrp_files import RouterFiles, RouterGlobals, SyncGroup, VirtualRouter
 
 
 def summary(files: RouterFiles) -> list[str]:
@@ -91,20 +92,25 @@ def look_here(files: RouterFiles) -> Iterator[str]:
                     else "keepalived does not start then"
                 )
                 yield f"{router.name}: there is no network interface {device} ({more})"
-    for name, command in _commands(files):
-        path = command[0] if command[0].startswith("/") else shutil.which(command[0])
-        if path is None or not os.path.exists(path):
-            yield f"{name}: there is no program {command[0]}; keepalived leaves the script out"
-        elif not os.access(path, os.X_OK) or os.path.isdir(path):
-            yield f"{name}: {command[0]} cannot be run; keepalived leaves the script out"
-
-
-def _commands(files: RouterFiles) -> Iterator[tuple[str, tuple[str, ...]]]:
     for script in files.scripts:
-        yield script.name, script.command
+        program = _judged(script.command, script.user, files.settings)
+        if isinstance(program, str):
+            yield f"script {script.name} is not run, and counts for nothing, as in keepalived: {program}"
     owners: tuple[VirtualRouter | SyncGroup, ...] = (*files.routers, *files.sync_groups)
     for item in owners:
-        told = item.notified
-        for command in (told.master, told.backup, told.fault, told.stop, told.deleted, told.lower_priority, told.any):
-            if command:
-                yield item.name, command
+        for call in every_call(item.notified):
+            program = _judged(call.argv, call.user, files.settings)
+            if isinstance(program, str):
+                more = _QUOTE if len(call.argv) == 1 and call.user and program.startswith("there is no") else ""
+                yield f"{item.name}: its notify script {call.argv[0]} cannot be run: {program}{more}"
+
+
+_QUOTE = "; the word behind a script is its user: put the program and its arguments between double quotes"
+
+
+def _judged(argv: tuple[str, ...], user: str, settings: RouterGlobals) -> Program | str:
+    """As the daemon will judge it, which is root, whoever asks here."""
+    security = settings.script_security
+    if os.geteuid() == 0:
+        return examine(argv, user_of(user, settings.script_user, security), security)
+    return examine(argv, find_user(user or settings.script_user or "root"), security)

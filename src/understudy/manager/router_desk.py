@@ -66,6 +66,7 @@ class RouterDesk:
             for told in early:
                 self._told(told)
             await self.tracks.follow(files)
+            await self.notifier.examine()
 
     def connected(self) -> None:
         """A new pulse: it is told everything again."""
