@@ -106,6 +106,13 @@ class SourceKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicesMissing:
+    """All the devices of the configuration that are not there now. They have no carrier either, which is said besides."""
+
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrackSaid:
     """What a tracked script, file or process says. ``good``: a script or process is well. ``value``: the number in a file.
 
@@ -193,7 +200,16 @@ class AnnounceSource:
 
 
 RouterEvent: TypeAlias = (
-    Event | AdvertHeard | AdvertRefused | AdvertUnsent | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
+    Event
+    | AdvertHeard
+    | AdvertRefused
+    | AdvertUnsent
+    | SourceKnown
+    | DevicesMissing
+    | TrackSaid
+    | RoutersChanged
+    | PeerLives
+    | MayServe
 )
 RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 

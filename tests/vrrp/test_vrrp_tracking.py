@@ -10,7 +10,7 @@ from vrrp_parts import Segment, address, files, pair, router
 
 from understudy.events import LinkChanged
 from understudy.units import MILLISECOND, SECOND
-from understudy.vrrp import Advertisement, SourceKnown, TrackSaid
+from understudy.vrrp import Advertisement, DevicesMissing, SourceKnown, TrackSaid
 from understudy.vrrp_files import Notified, SyncGroup, Track, TrackedScript, VirtualMac
 
 CHECK = Track("script", "chk")
@@ -55,6 +55,19 @@ def test_a_weight_moves_the_priority(kind: str, weight: int, reverse: bool, good
         said(segment, good, kind)
     assert segment.state("a") == "BACKUP"
     assert priority(segment) == expected
+
+
+def test_a_device_that_is_not_there_is_no_device_without_carrier() -> None:
+    segment = alone(100, Track("interface", "eth7"))
+    segment.tell("a", LinkChanged("eth7", False))
+    assert segment.hosts["a"].view("VI_1", segment.now).faults == ("eth7 has no carrier",)
+    segment.tell("a", DevicesMissing(("eth7", "eth0")))
+    segment.tell("a", LinkChanged("eth0", False))
+    segment.tell("a", SourceKnown("VI_1", ""))
+    wanted = ("there is no interface eth0", "there is no interface eth7")
+    assert segment.hosts["a"].view("VI_1", segment.now).faults == wanted
+    segment.tell("a", DevicesMissing(()))
+    assert segment.hosts["a"].view("VI_1", segment.now).faults[0] == "eth0 has no carrier"
 
 
 def test_weights_are_added_and_the_sum_is_clamped() -> None:

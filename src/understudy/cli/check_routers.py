@@ -86,12 +86,8 @@ def look_here(files: RouterFiles) -> Iterator[str]:
         wanted += [track.name for track in router.tracks if track.kind == "interface"]
         for device in dict.fromkeys(wanted):
             if device not in devices | made:
-                more = (
-                    "it is waited for in FAULT"
-                    if files.settings.dynamic_interfaces
-                    else "keepalived does not start then"
-                )
-                yield f"{router.name}: there is no network interface {device} ({more})"
+                more = "" if files.settings.dynamic_interfaces else "; keepalived would not start"
+                yield f"{router.name}: there is no network interface {device}: {_until(router, device)} until there is{more}"
     for script in files.scripts:
         program = _judged(script.command, script.user, files.settings)
         if isinstance(program, str):
@@ -103,6 +99,14 @@ def look_here(files: RouterFiles) -> Iterator[str]:
             if isinstance(program, str):
                 more = _QUOTE if len(call.argv) == 1 and call.user and program.startswith("there is no") else ""
                 yield f"{item.name}: its notify script {call.argv[0]} cannot be run: {program}{more}"
+
+
+def _until(router: VirtualRouter, device: str) -> str:
+    """What becomes of the virtual router without that device."""
+    weights = {track.weight for track in router.tracks if (track.kind, track.name) == ("interface", device)}
+    if weights and 0 not in weights and device != router.device:
+        return "its weight counts as for one without carrier"
+    return "it is in FAULT"
 
 
 _QUOTE = "; the word behind a script is its user: put the program and its arguments between double quotes"
