@@ -218,7 +218,8 @@ RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 class RouterView:
     """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown.
 
-    ``refused``: whose advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
+    ``outlook``: of a backup, why it is none but that now, and when it takes over; "" otherwise. ``refused``: whose
+    advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
     """
 
     name: str
@@ -238,3 +239,4 @@ class RouterView:
     tracks: tuple[tuple[str, str], ...] = ()
     counters: tuple[tuple[str, int], ...] = field(default=())
     refused: str = ""
+    outlook: str = ""

@@ -191,7 +191,7 @@ def test_two_masters_that_refuse_each_other_are_named_as_long_as_we_are_one() ->
     def warnings() -> list[str]:
         node = segment.hosts["a"].node
         assert node is not None
-        return node.snapshot(segment.now).warnings  # type: ignore[return-value]
+        return list(node.snapshot(segment.now).warnings)
 
     def refuse() -> None:
         why, mac = "its password is wrong", "02:00:00:00:00:78"

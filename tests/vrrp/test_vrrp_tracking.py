@@ -57,6 +57,44 @@ def test_a_weight_moves_the_priority(kind: str, weight: int, reverse: bool, good
     assert priority(segment) == expected
 
 
+def test_in_fault_who_was_heard_last_is_known() -> None:
+    segment = alone(100, CHECK)
+    said(segment, False)
+    segment.hear("a", Advertisement(2, 51, 90, ("192.0.2.100",)), "192.0.2.77")
+    view = segment.hosts["a"].view("VI_1", segment.now)
+    assert (view.state, view.master, view.master_priority) == ("FAULT", "192.0.2.77", 90)
+    segment.run(10 * SECOND)
+    assert segment.hosts["a"].view("VI_1", segment.now).master == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "theirs", "expected"),
+    [
+        ({}, 150, "192.0.2.77 is master with priority 150, which is higher than our 100"),
+        ({}, 100, "192.0.2.77 is master with priority 100, as ours is, and was there first"),
+        (
+            {"preempt": False},
+            90,
+            "192.0.2.77 is master with priority 90; ours is 100, but it does not preempt (nopreempt)",
+        ),
+        (
+            {"preempt_delay": 3 * SECOND},
+            90,
+            "192.0.2.77 is master with priority 90; ours is 100: it takes over in 6.6s (preempt_delay)",
+        ),
+        ({}, 90, "192.0.2.77 is master with priority 90; ours is 100: it takes over in 2.6s"),
+        ({}, 0, "the master has said goodbye: it takes over in 0s"),
+        ({}, None, "it hears no master, and takes over in 2.6s"),
+    ],
+)
+def test_why_it_is_a_backup_now(changes: dict[str, Any], theirs: int | None, expected: str) -> None:
+    segment = alone(100, **changes)
+    segment.run(SECOND)
+    if theirs is not None:
+        segment.hear("a", Advertisement(2, 51, theirs, ("192.0.2.100",)), "192.0.2.77")
+    assert segment.hosts["a"].view("VI_1", segment.now).outlook == expected
+
+
 def test_a_device_that_is_not_there_is_no_device_without_carrier() -> None:
     segment = alone(100, Track("interface", "eth7"))
     segment.tell("a", LinkChanged("eth7", False))

@@ -237,7 +237,7 @@ def _beaten(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> No
         r.count("sent")
     higher = event.advert.priority > r.priority
     than = f"priority {event.advert.priority}" if higher else f"the same priority {r.priority} and the higher address"
-    why = f"{_who(event.source, event.mac)} is master with {than}"
+    why = f"{_who(event.source, event.mac)} was master with {than}"
     moving.leave_master(node, r, Cause.BEATEN, why, now, goodbye=False)
     _honour(node, r, event)
     companies.left_master(node, r, now, f"{r.name} is master at {event.source}")
