@@ -218,7 +218,7 @@ RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 class RouterView:
     """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown.
 
-    ``outlook``: of a backup, why it is none but that now, and when it takes over; "" otherwise. ``refused``: whose
+    ``group``: its sync group, "" none. ``outlook``: of a backup, why it is none but that now, and when it takes over; "" otherwise. ``refused``: whose
     advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
     """
 
@@ -240,3 +240,4 @@ class RouterView:
     counters: tuple[tuple[str, int], ...] = field(default=())
     refused: str = ""
     outlook: str = ""
+    group: str = ""

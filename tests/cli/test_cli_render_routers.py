@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from understudy.cli.render_routers import priority_text, prospects, router_why
+from understudy.cli.render_routers import groups_of, priority_text, prospects, router_why
 from understudy.cli.render_text import Paint, status_text
 from understudy.cli.top_view import router_rows
 from understudy.snapshot import router_json
@@ -117,6 +117,12 @@ def test_in_fault_a_master_is_only_told_of_when_one_was_heard() -> None:
     assert "master" not in router_why(view(state="FAULT"), PLAIN).lower()
     heard = view(state="FAULT", master="192.0.2.7", master_priority=90)
     assert "master is 192.0.2.7 with priority 90" in router_why(heard, PLAIN)
+
+
+def test_sync_groups_have_a_line() -> None:
+    both = (view(name="LAN", group="GW"), view(name="WAN", group="GW"), view(name="else"))
+    assert "\n  sync group GW: LAN, WAN\n" in status_text(status(*both), PLAIN)
+    assert groups_of(both) == {"GW": "sync group GW: LAN, WAN"}
 
 
 def test_what_would_change_it() -> None:

@@ -317,6 +317,18 @@ def test_a_dead_master_is_not_waited_for() -> None:
     assert segment.state("a") == "MASTER"
 
 
+def test_a_fault_of_a_whole_group_is_told_once_and_with_the_script_s_words() -> None:
+    segment = Segment()
+    members = (router("VI_1"), router("VI_2", vrid=52))
+    segment.add("a", "192.0.2.11", *members, groups=(SyncGroup("VG", ("VI_1", "VI_2"), (CHECK,)),))
+    segment.start()
+    segment.tell("a", TrackSaid("script", "chk", False, text="connection refused"))
+    view = segment.hosts["a"].view("VI_1", segment.now)
+    assert view.faults == ("script chk fails: connection refused",)
+    assert view.tracks == (("script chk", "down: connection refused"),)
+    assert view.group == "VG"
+
+
 def test_a_sync_group_takes_weights_from_its_members() -> None:
     """In a sync group a member's own weights are none (a failure is FAULT), unless ``sync_group_tracking_weight``."""
     for own, expected in ((False, "FAULT"), (True, "BACKUP")):

@@ -53,7 +53,15 @@ def router_lines(status: Mapping[str, Any], paint: Paint) -> str:
         bad = [f"{what} {word}" for what, word in router["tracks"].items() if word not in ("up", "0")]
         if bad:
             lines.append(f"    tracks: {paint(', '.join(bad), 'yellow')}")
+    lines += [f"  {text}" for text in groups_of(routers).values()]
     return "\n".join(lines)
+
+
+def groups_of(routers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A line for each sync group, by its name."""
+    names = dict.fromkeys(router.get("group", "") for router in routers)
+    members = {name: [each["name"] for each in routers if each.get("group", "") == name] for name in names if name}
+    return {name: f"sync group {name}: {', '.join(found)}" for name, found in members.items()}
 
 
 def router_why(router: Mapping[str, Any], paint: Paint) -> str:

@@ -64,6 +64,7 @@ def view(r: Router, now: Instant) -> RouterView:
         counters=tuple(sorted(r.counters.items())),
         refused=refused(r, now),
         outlook=outlook(r, now),
+        group="" if r.company is None else r.company.spec.name,
     )
 
 

@@ -111,11 +111,12 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
         _judge_file(track, said.value, what, found)
         return
     text = f": {said.text}" if said.text else ""
-    _weigh(track, said.good, f"{what} fails{text}", f"{what} is well", found)
+    _weigh(track, said.good, f"{what} fails{text}", f"{what} is well", found, text)
 
 
-def _weigh(track: Track, good: bool, bad_text: str, good_text: str, found: Verdict) -> None:
-    found.seen.append((f"{track.kind} {track.name}", "up" if good else "down"))
+def _weigh(track: Track, good: bool, bad_text: str, good_text: str, found: Verdict, text: str = "") -> None:
+    """``text``: what it says of itself, behind a colon."""
+    found.seen.append((f"{track.kind} {track.name}", "up" if good else f"down{text}"))
     counts = good != track.reverse
     if track.weight == 0:
         if not counts:
@@ -147,7 +148,12 @@ def look(node: RouterNode, routers: list[Router], now: Instant) -> None:
         fellows = [each for each in company.members if each is not r] if company is not None else []
         r.faults = tuple(
             verdict.faults
-            + [f"{each.name} of its sync group: {fault}" for each in fellows for fault in verdicts[each.index].faults]
+            + [
+                f"{each.name} of its sync group: {fault}"
+                for each in fellows
+                for fault in verdicts[each.index].faults
+                if fault not in verdict.faults
+            ]
         )
         r.waits = tuple(verdict.waits)
         r.seen = tuple(verdict.seen)
