@@ -24,7 +24,7 @@ PACKAGING = ROOT / "packaging"
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 
 
-UNITS = ("understudy.service", "understudy-heartbeat.service")
+UNITS = ("understudy.service", "understudy-heartbeat.service", "understudy-keepalived.service")
 
 
 def verify(directory: Path, text: str, name: str = "understudy.service") -> str:
@@ -85,7 +85,7 @@ def test_programs_of_groups_outlive_the_supervisor() -> None:
 
 def test_the_unit_with_heartbeats_files_is_the_same_but_for_what_it_starts() -> None:
     """KillMode and the others matter there as much; who changes one unit must change both."""
-    first, second = ([pair for pair in settings(PACKAGING / name) if pair[0] != "Description"] for name in UNITS)
+    first, second = ([pair for pair in settings(PACKAGING / name) if pair[0] != "Description"] for name in UNITS[:2])
     added = [pair for pair in second if pair not in first]
     assert [name for name, _ in added] == [
         *("Documentation", "ConditionPathExists", "ExecStartPre", "ExecStart", "Alias")
@@ -93,6 +93,20 @@ def test_the_unit_with_heartbeats_files_is_the_same_but_for_what_it_starts() -> 
     starts = [dict(found)["ExecStart"] for found in (first, second)]
     assert starts[1] == starts[0].replace("/etc/understudy/cluster.toml", "/etc/ha.d")
     assert [pair[0] for pair in first if pair not in second] == ["Documentation", "ExecStart"]
+
+
+def test_the_unit_with_keepalived_conf_is_the_same_but_for_what_it_starts_and_leaves() -> None:
+    first, second = (
+        [pair for pair in settings(PACKAGING / name) if pair[0] not in ("Description", "Documentation")]
+        for name in (UNITS[0], UNITS[2])
+    )
+    added = [pair for pair in second if pair not in first]
+    assert [name for name, _ in added] == ["ConditionPathExists", "ExecStart", "ExecStopPost"]
+    assert [pair[0] for pair in first if pair not in second] == ["ExecStart"]
+    native = dict(first)["ExecStart"]
+    assert dict(second)["ExecStart"] == native.replace("understudy/cluster.toml", "keepalived/keepalived.conf")
+    program, word, *options = dict(added)["ExecStopPost"].split()
+    assert (program, word in cli.COMMANDS, options) == ("-/usr/bin/understudy", True, native.split()[4:6])
 
 
 def test_a_start_of_one_unit_does_not_stop_the_other() -> None:

@@ -92,7 +92,9 @@ class AdvertRefused:
 class AdvertUnsent:
     """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
 
-    ``number``: of that ``SendAdvert``; one turn may have had several. Whoever performs ``SendAdvert`` leaves the ``KernelLease`` of this router out that follows it: nobody has heard of us.
+    ``number``: of that ``SendAdvert``; one turn may have had several. Whoever performs ``SendAdvert`` leaves the
+    ``KernelLease`` of
+    this router out that follows it: nobody has heard of us.
     """
 
     router: str
@@ -106,6 +108,13 @@ class SourceKnown:
 
     router: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesMissing:
+    """All the devices of the configuration that are not there now. They have no carrier either, which is said besides."""
+
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +207,28 @@ class AnnounceSource:
 
 
 RouterEvent: TypeAlias = (
-    Event | AdvertHeard | AdvertRefused | AdvertUnsent | SourceKnown | TrackSaid | RoutersChanged | PeerLives | MayServe
+    Event
+    | AdvertHeard
+    | AdvertRefused
+    | AdvertUnsent
+    | SourceKnown
+    | DevicesMissing
+    | TrackSaid
+    | RoutersChanged
+    | PeerLives
+    | MayServe
 )
 RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 
 
 @dataclass(frozen=True, slots=True)
 class RouterView:
-    """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown."""
+    """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown.
+
+    ``group``: its sync group, "" none. ``outlook``: of a backup, why it is none but that now, and when it takes over; ""
+    otherwise. ``refused``: whose
+    advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
+    """
 
     name: str
     state: str
@@ -223,3 +246,6 @@ class RouterView:
     faults: tuple[str, ...] = ()
     tracks: tuple[tuple[str, str], ...] = ()
     counters: tuple[tuple[str, int], ...] = field(default=())
+    refused: str = ""
+    outlook: str = ""
+    group: str = ""

@@ -6,6 +6,7 @@ review the difference.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,18 @@ def test_the_copy_in_the_runtime_directory_is_the_same_cluster(path) -> None:
     again = read(render(cluster), "running.toml", "x").cluster
     assert again == cluster
     assert again.names == ("left.example.net",)
+
+
+def test_another_router_id_is_no_other_table_of_the_kernel() -> None:
+    """Else the former table stays behind a reload, its leases run out, and it drops whatever the addresses are sent."""
+    reading = _read(HERE / "keepalived" / "ipv6")
+    assert reading.files is not None
+    before, after = (
+        cluster_of(replace(reading.files, settings=replace(reading.files.settings, router_id=name)), "x", "left")
+        for name in ("gw9", "gw10")
+    )
+    assert before.name == after.name
+    assert before.digest != after.digest, "a reload takes the name up, for mails"
 
 
 def test_the_condition_decides() -> None:

@@ -10,6 +10,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,42 @@ def test_a_packet_without_sense_is_dropped(packet: dict[str, object]) -> None:
 # -- scripts
 
 
+def test_a_script_that_hangs_is_named_although_nobody_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    hangs = script(tmp_path, "master", f"read x < {tmp_path}/gate")
+
+    async def work() -> None:
+        desk = Notifier(notified(settings=SETTINGS, master=(hangs,)), str(tmp_path), Ear().say, slow=0)
+        desk.tell(MASTER)
+        await until("it is named", lambda: desk.warnings() == [f"VI_1: the notify script {hangs} has run for 0s"])
+        (tmp_path / "gate").open("w").close()
+        await until("it has ended", lambda: len(desk.warnings()) == 1 and "failed" in desk.warnings()[0])
+
+    uvloop.run(work())
+
+
+def test_a_script_that_cannot_be_run_is_named_before_it_is_needed(tmp_path: Path) -> None:
+    """ "notify_master /x/n.sh master" without quotes: the second word is its user."""
+    fine = script(tmp_path, "fine", "exit 0")
+    wrong = replace(notified(settings=SETTINGS).routers[0].notified, master=(fine,), users=(("master", "no-such-9"),))
+    told = notified(settings=SETTINGS)
+    asked = replace(told, routers=(replace(told.routers[0], notified=wrong),))
+
+    async def work() -> None:
+        ear = Ear()
+        desk = Notifier(asked, str(tmp_path), ear.say)
+        await desk.examine()
+        await desk.examine()
+        text = f"VI_1: its notify script {fine} cannot be run: there is no user no-such-9"
+        assert desk.warnings() == [text]
+        assert [said[1] for said in ear.said] == [text], "once"
+        desk.files = notified(settings=SETTINGS, master=(fine,))
+        await desk.examine()
+        assert desk.warnings() == []
+
+    uvloop.run(work())
+
+
 def test_the_scripts_of_one_router_keep_their_order(tmp_path: Path) -> None:
     """The first one is the slowest; keepalived would have it end last."""
     log = tmp_path / "said"
@@ -75,7 +112,8 @@ def test_the_scripts_of_one_router_keep_their_order(tmp_path: Path) -> None:
         desk = Notifier(asked, str(tmp_path), ear.say)
         for told in (MASTER, BACKUP, Told("INSTANCE", "VI_1", "FAULT", 100)):
             desk.tell(told)
-        await until("the first runs", lambda: desk.warnings() == [f"VI_1: 4 notify scripts wait for {slow}"])
+        first = f"VI_1: the notify script {slow} has run for 0s, and 4 wait for it"
+        await until("the first runs", lambda: desk.warnings() == [first])
         assert not log.exists()
         gate = await asyncio.to_thread(os.open, tmp_path / "gate", os.O_WRONLY)
         os.write(gate, b"go\n")

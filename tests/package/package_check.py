@@ -224,7 +224,7 @@ def test_manual_pages_and_completion_are_in_it(package: Path) -> None:
     units = {
         name.rpartition("/")[2] for name in names if name.startswith("usr/lib/systemd/system/") and name[-1] != "/"
     }
-    assert units == {"understudy.service", "understudy-heartbeat.service"}
+    assert units == {f"understudy{name}.service" for name in ("", "-heartbeat", "-keepalived")}
     assert not [name for name in names if name.endswith("/heartbeat.service")]  # Debian's package has that file
     owners = {line.split()[1] for line in listing.splitlines()}
     assert owners == {"root/root"}

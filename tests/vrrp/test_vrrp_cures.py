@@ -183,6 +183,55 @@ def test_a_rival_is_named_with_mac_and_address() -> None:
     assert len(segment.hosts["a"].notes) == count, "once, and then seldom"
 
 
+def test_two_masters_that_refuse_each_other_are_named_as_long_as_we_are_one() -> None:
+    """A keepalived with another password falls silent as soon as it hears us, and goes on serving."""
+    segment = pair()
+    segment.run(SECOND)
+
+    def warnings() -> list[str]:
+        node = segment.hosts["a"].node
+        assert node is not None
+        return list(node.snapshot(segment.now).warnings)
+
+    def refuse() -> None:
+        why, mac = "its password is wrong", "02:00:00:00:00:78"
+        segment.tell("a", AdvertRefused("VI_1", why, "192.0.2.78", segment.now, mac, "password"))
+
+    refuse()
+    refuse()
+    segment.run(10 * 60 * SECOND)
+    (text,) = warnings()
+    assert text.startswith("VI_1: an advertisement for VRID 51 from 192.0.2.78 (02:00:00:00:00:78) was not taken")
+    assert "so both may be master: make auth_pass the same on both" in text
+    assert text.endswith("(last 10m ago, 2 times)")
+    assert segment.hosts["a"].view("VI_1", segment.now).refused in text
+    advert = segment.hosts["a"].sent[0][2]
+    segment.hear("a", replace(advert, priority=50), "192.0.2.78", "02:00:00:00:00:78")
+    assert warnings() == []
+    refuse()
+    segment.hear("a", replace(advert, priority=254), "192.0.2.79", "02:00:00:00:00:79")
+    segment.run(100 * MILLISECOND)
+    assert len(warnings()) == 1
+    for _ in range(65):
+        segment.hear("a", replace(advert, priority=254), "192.0.2.79", "02:00:00:00:00:79")
+        segment.run(SECOND)
+    assert warnings() == [], "another one is master, and it is long ago"
+
+
+def test_who_claims_an_address_is_a_warning_for_a_while() -> None:
+    segment = pair()
+    segment.run(SECOND)
+    node = segment.hosts["a"].node
+    assert node is not None
+    segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
+    segment.run(5 * SECOND)
+    (text,) = node.snapshot(segment.now).warnings
+    assert "02:00:00:00:00:99 on eth0 claims 192.0.2.100" in text
+    assert text.endswith("(last 5s ago)")
+    segment.run(60 * SECOND)
+    assert node.snapshot(segment.now).warnings == ()
+
+
 # The kernel's lease
 
 

@@ -10,7 +10,7 @@ from vrrp_parts import Segment, address, files, pair, router
 
 from understudy.events import LinkChanged
 from understudy.units import MILLISECOND, SECOND
-from understudy.vrrp import Advertisement, SourceKnown, TrackSaid
+from understudy.vrrp import Advertisement, DevicesMissing, SourceKnown, TrackSaid
 from understudy.vrrp_files import Notified, SyncGroup, Track, TrackedScript, VirtualMac
 
 CHECK = Track("script", "chk")
@@ -55,6 +55,57 @@ def test_a_weight_moves_the_priority(kind: str, weight: int, reverse: bool, good
         said(segment, good, kind)
     assert segment.state("a") == "BACKUP"
     assert priority(segment) == expected
+
+
+def test_in_fault_who_was_heard_last_is_known() -> None:
+    segment = alone(100, CHECK)
+    said(segment, False)
+    segment.hear("a", Advertisement(2, 51, 90, ("192.0.2.100",)), "192.0.2.77")
+    view = segment.hosts["a"].view("VI_1", segment.now)
+    assert (view.state, view.master, view.master_priority) == ("FAULT", "192.0.2.77", 90)
+    segment.run(10 * SECOND)
+    assert segment.hosts["a"].view("VI_1", segment.now).master == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "theirs", "expected"),
+    [
+        ({}, 150, "192.0.2.77 is master with priority 150, which is higher than our 100"),
+        ({}, 100, "192.0.2.77 is master with priority 100, as ours is, and was there first"),
+        (
+            {"preempt": False},
+            90,
+            "192.0.2.77 is master with priority 90; ours is 100, but it does not preempt (nopreempt)",
+        ),
+        (
+            {"preempt_delay": 3 * SECOND},
+            90,
+            "192.0.2.77 is master with priority 90; ours is 100: it takes over in 6.6s (preempt_delay)",
+        ),
+        ({}, 90, "192.0.2.77 is master with priority 90; ours is 100: it takes over in 2.6s"),
+        ({}, 0, "the master has said goodbye: it takes over in 0s"),
+        ({}, None, "it hears no master, and takes over in 2.6s"),
+    ],
+)
+def test_why_it_is_a_backup_now(changes: dict[str, Any], theirs: int | None, expected: str) -> None:
+    segment = alone(100, **changes)
+    segment.run(SECOND)
+    if theirs is not None:
+        segment.hear("a", Advertisement(2, 51, theirs, ("192.0.2.100",)), "192.0.2.77")
+    assert segment.hosts["a"].view("VI_1", segment.now).outlook == expected
+
+
+def test_a_device_that_is_not_there_is_no_device_without_carrier() -> None:
+    segment = alone(100, Track("interface", "eth7"))
+    segment.tell("a", LinkChanged("eth7", False))
+    assert segment.hosts["a"].view("VI_1", segment.now).faults == ("eth7 has no carrier",)
+    segment.tell("a", DevicesMissing(("eth7", "eth0")))
+    segment.tell("a", LinkChanged("eth0", False))
+    segment.tell("a", SourceKnown("VI_1", ""))
+    wanted = ("there is no interface eth0", "there is no interface eth7")
+    assert segment.hosts["a"].view("VI_1", segment.now).faults == wanted
+    segment.tell("a", DevicesMissing(()))
+    assert segment.hosts["a"].view("VI_1", segment.now).faults[0] == "eth0 has no carrier"
 
 
 def test_weights_are_added_and_the_sum_is_clamped() -> None:
@@ -264,6 +315,18 @@ def test_a_dead_master_is_not_waited_for() -> None:
     hear(segment, 100)
     segment.run(3415 * MILLISECOND)
     assert segment.state("a") == "MASTER"
+
+
+def test_a_fault_of_a_whole_group_is_told_once_and_with_the_script_s_words() -> None:
+    segment = Segment()
+    members = (router("VI_1"), router("VI_2", vrid=52))
+    segment.add("a", "192.0.2.11", *members, groups=(SyncGroup("VG", ("VI_1", "VI_2"), (CHECK,)),))
+    segment.start()
+    segment.tell("a", TrackSaid("script", "chk", False, text="connection refused"))
+    view = segment.hosts["a"].view("VI_1", segment.now)
+    assert view.faults == ("script chk fails: connection refused",)
+    assert view.tracks == (("script chk", "down: connection refused"),)
+    assert view.group == "VG"
 
 
 def test_a_sync_group_takes_weights_from_its_members() -> None:

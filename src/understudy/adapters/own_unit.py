@@ -1,4 +1,4 @@
-"""Which of our two units of systemd this machine's daemon belongs to: for what people are told to type.
+"""Which of our three units of systemd this machine's daemon belongs to: for what people are told to type.
 
 A machine that runs from Heartbeat's files, or did before ``understudy upgrade``, has ``understudy-heartbeat``: a
 ``systemctl stop understudy`` would do nothing there. Standard library only, and read in a moment: the supervisor asks, too.
@@ -12,6 +12,7 @@ from . import lockfile
 
 NATIVE = "understudy"
 OLD = "understudy-heartbeat"
+ROUTERS = "understudy-keepalived"
 SOURCE = "running.source"
 """As ``running.SOURCE``, which the supervisor does not load."""
 
@@ -36,7 +37,7 @@ def unit_in(text: str) -> str:
     words = [part for line in text.splitlines() for part in line.strip().rpartition(":")[2].split("/")]
     units = [word for word in words if word.endswith(".service") and not word.startswith("user@")]
     name = units[-1].removesuffix(".service") if units else ""
-    return name if name in (NATIVE, OLD) else ""
+    return name if name in (NATIVE, OLD, ROUTERS) else ""
 
 
 def own_unit(runtime_dir: str, root: str = "/") -> str:
@@ -66,7 +67,11 @@ def _by_files(runtime_dir: str, root: str) -> str:
         source = ""
     if source and not source.endswith(".toml") and os.path.isdir(source):
         return OLD
-    enabled = [name for name in (NATIVE, OLD) if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))]
+    if os.path.basename(source) == "keepalived.conf":
+        return ROUTERS
+    enabled = [
+        name for name in (NATIVE, OLD, ROUTERS) if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))
+    ]
     if len(enabled) == 1:
         return enabled[0]
     return OLD if not enabled and speaks_old(root) else NATIVE

@@ -85,6 +85,13 @@ class VirtualDevices:
         if index:
             self._ask(RTM_DELLINK, 0, index, b"")
 
+    def take_away(self, devices: tuple[VirtualDevice, ...]) -> None:
+        """What an earlier run left. A device of that name that is of another kind, or stands on another one, stays."""
+        for device in devices:
+            index, parent = interface_index(device.name), interface_index(device.parent)
+            if index and parent:
+                self._taken_over(device, index, parent)
+
     def close(self) -> None:
         self._route.close()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from typing import Any
 
+from ..adapters.other_daemon import ADVICE, keepalived_here
 from ..adapters.router_routes import understood
+from ..adapters.track_users import Program, examine, find_user, user_of
+from ..manager.router_told import every_call
 from ..units import format_duration
-from ..vrrp_files import RouterFiles, SyncGroup, VirtualRouter
+from ..vrrp_files import RouterFiles, RouterGlobals, SyncGroup, VirtualRouter
 
 
 def summary(files: RouterFiles) -> list[str]:
@@ -65,8 +67,19 @@ def as_json(files: RouterFiles) -> dict[str, Any]:
     }
 
 
+def beside_keepalived() -> str:
+    """What is to be said of a keepalived that runs here, too; "" when there is none."""
+    process = keepalived_here()
+    if not process:
+        return ""
+    return f"keepalived runs on this machine (process {process}): both would be master, and neither hears the other; {ADVICE}"
+
+
 def look_here(files: RouterFiles) -> Iterator[str]:
-    """Sentences about interfaces and programs that this machine does not have."""
+    """Sentences about interfaces and programs that this machine does not have, and about another daemon that it has."""
+    other = beside_keepalived()
+    if other:
+        yield f"{other}. understudy run does not start before that"
     devices = {name for _, name in socket.if_nameindex()}
     made = {router.virtual_mac.name for router in files.routers if router.virtual_mac is not None}
     for router in files.routers:
@@ -74,19 +87,20 @@ def look_here(files: RouterFiles) -> Iterator[str]:
         wanted += [track.name for track in router.tracks if track.kind == "interface"]
         for device in dict.fromkeys(wanted):
             if device not in devices | made:
-                more = (
-                    "it is waited for in FAULT"
-                    if files.settings.dynamic_interfaces
-                    else "keepalived does not start then"
-                )
-                yield f"{router.name}: there is no network interface {device} ({more})"
+                more = "" if files.settings.dynamic_interfaces else "; keepalived would not start"
+                yield f"{router.name}: there is no network interface {device}: {_until(router, device)} until there is{more}"
         yield from _not_made(router)
-    for name, command in _commands(files):
-        path = command[0] if command[0].startswith("/") else shutil.which(command[0])
-        if path is None or not os.path.exists(path):
-            yield f"{name}: there is no program {command[0]}; keepalived leaves the script out"
-        elif not os.access(path, os.X_OK) or os.path.isdir(path):
-            yield f"{name}: {command[0]} cannot be run; keepalived leaves the script out"
+    for script in files.scripts:
+        program = _judged(script.command, script.user, files.settings)
+        if isinstance(program, str):
+            yield f"script {script.name} is not run, and counts for nothing, as in keepalived: {program}"
+    owners: tuple[VirtualRouter | SyncGroup, ...] = (*files.routers, *files.sync_groups)
+    for item in owners:
+        for call in every_call(item.notified):
+            program = _judged(call.argv, call.user, files.settings)
+            if isinstance(program, str):
+                more = _QUOTE if len(call.argv) == 1 and call.user and program.startswith("there is no") else ""
+                yield f"{item.name}: its notify script {call.argv[0]} cannot be run: {program}{more}"
 
 
 def _not_made(router: VirtualRouter) -> Iterator[str]:
@@ -97,12 +111,20 @@ def _not_made(router: VirtualRouter) -> Iterator[str]:
                 yield f"{router.name}: {found}"
 
 
-def _commands(files: RouterFiles) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for script in files.scripts:
-        yield script.name, script.command
-    owners: tuple[VirtualRouter | SyncGroup, ...] = (*files.routers, *files.sync_groups)
-    for item in owners:
-        told = item.notified
-        for command in (told.master, told.backup, told.fault, told.stop, told.deleted, told.lower_priority, told.any):
-            if command:
-                yield item.name, command
+def _until(router: VirtualRouter, device: str) -> str:
+    """What becomes of the virtual router without that device."""
+    weights = {track.weight for track in router.tracks if (track.kind, track.name) == ("interface", device)}
+    if weights and 0 not in weights and device != router.device:
+        return "its weight counts as for one without carrier"
+    return "it is in FAULT"
+
+
+_QUOTE = "; the word behind a script is its user: put the program and its arguments between double quotes"
+
+
+def _judged(argv: tuple[str, ...], user: str, settings: RouterGlobals) -> Program | str:
+    """As the daemon will judge it, which is root, whoever asks here."""
+    security = settings.script_security
+    if os.geteuid() == 0:
+        return examine(argv, user_of(user, settings.script_user, security), security)
+    return examine(argv, find_user(user or settings.script_user or "root"), security)

@@ -80,7 +80,7 @@ def _with_file(path: str, runtime_dir: str) -> dict[str, Any]:
     from ..config.difference import Difference, difference
     from ..config.load import examine
     from ..errors import NotRunning
-    from ..manager.reload import Judged, old_warnings
+    from ..manager.reload import Judged, lacking, old_warnings
 
     before, _ = examine(running.configuration(runtime_dir), with_api_files=False)
     if before is None:
@@ -90,4 +90,5 @@ def _with_file(path: str, runtime_dir: str) -> dict[str, Any]:
     found, problems = examine(path)
     what = Difference(()) if found is None else difference(before, found)
     as_before = old_warnings(problems, before)
-    return Judged(path, found, tuple(map(str, problems)), what, as_before=as_before).answer()
+    remarks = () if found is None else lacking(found)
+    return Judged(path, found, tuple(map(str, problems)), what, remarks, as_before=as_before).answer()

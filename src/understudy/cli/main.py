@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "online": ("online", "Let a node run groups again."),
     "fence": ("fence", "Switch a node off, or test the devices that would."),
     "confirm-off": ("confirm_off", "Say that you have seen a node to be off."),
+    "clear": ("clear", "Take away what a dead daemon left in the kernel."),
     "history": ("history", "Show what happened lately."),
     "lab": ("lab", "Run a whole cluster on this machine, with switches to pull."),
     "sim": ("sim", "Search the core for mistakes under simulated trouble."),

@@ -44,16 +44,24 @@ def router_lines(status: Mapping[str, Any], paint: Paint) -> str:
     for router in routers:
         name = paint(router["name"].ljust(width), "white", bold=True)
         line = f"  {name}  {state_word(router['state'], paint, 6)} {_since(router)}, {priority_text(router)}"
-        if router["state"] != "MASTER":
-            line += f"; {master_text(router)}"
+        if text := master_text(router):
+            line += f"; {text}"
         lines.append(line)
-        if router["why"]:
-            lines.append(f"    why: {router['why']}")
+        if text := reason_text(router):
+            lines.append(f"    {text}")
         lines.append(f"    {place_text(router)}")
         bad = [f"{what} {word}" for what, word in router["tracks"].items() if word not in ("up", "0")]
         if bad:
             lines.append(f"    tracks: {paint(', '.join(bad), 'yellow')}")
+    lines += [f"  {text}" for text in groups_of(routers).values()]
     return "\n".join(lines)
+
+
+def groups_of(routers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A line for each sync group, by its name."""
+    names = dict.fromkeys(router.get("group", "") for router in routers)
+    members = {name: [each["name"] for each in routers if each.get("group", "") == name] for name in names if name}
+    return {name: f"sync group {name}: {', '.join(found)}" for name, found in members.items()}
 
 
 def router_why(router: Mapping[str, Any], paint: Paint) -> str:
@@ -62,11 +70,16 @@ def router_why(router: Mapping[str, Any], paint: Paint) -> str:
     """
     name = paint(router["name"], "white", bold=True)
     start = f"{name} is {state_word(router['state'], paint)} {_since(router)}"
-    lines = [f"{start}: {router['why']}" if router["why"] else start]
+    lines = [f"{start}: {router.get('outlook') or router['why']}".removesuffix(": ")]
+    if router["state"] in ("MASTER", "BACKUP") and router["why"]:
+        lines = [f"{start}: {router['outlook']}" if router.get("outlook") else start]
+        lines.append(f"  it became {router['state']}: {router['why']}")
     lines.append(f"  {place_text(router)}")
     lines.append(f"  {priority_text(router)}")
-    if router["state"] != "MASTER":
-        lines.append(f"  {master_text(router)}")
+    if text := master_text(router):
+        lines.append(f"  {text}")
+    if router.get("refused"):
+        lines.append(f"  {paint(router['refused'], 'yellow')}")
     if router["faults"]:
         lines.append("  what is missing:")
         lines += [f"    {paint(fault, 'red')}" for fault in router["faults"]]
@@ -88,9 +101,21 @@ def priority_text(router: Mapping[str, Any]) -> str:
     return f"priority {now} ({base}, and {change})"
 
 
+def reason_text(router: Mapping[str, Any]) -> str:
+    """Why it is in its state: for a backup as it is now, for the others what made it so."""
+    if router.get("outlook"):
+        return f"why: {router['outlook']}"
+    if not router["why"]:
+        return ""
+    return f"it became MASTER: {router['why']}" if router["state"] == "MASTER" else f"why: {router['why']}"
+
+
 def master_text(router: Mapping[str, Any]) -> str:
+    """Who is master; "" where it is this one, or where nobody can be heard (FAULT)."""
+    if router["state"] == "MASTER":
+        return ""
     if not router["master"]:
-        return "no master is heard"
+        return "no master is heard" if router["state"] == "BACKUP" else ""
     return f"master is {router['master']} with priority {router['master_priority']}"
 
 
@@ -114,13 +139,9 @@ def prospects(router: Mapping[str, Any]) -> list[str]:
     if state != "BACKUP":
         return []
     if not master:
-        return ["it becomes master when it has heard nobody for long enough"]
+        return ["it becomes master when it has heard nobody for long enough"] if not router.get("outlook") else []
     found = [f"it takes over when {master} says goodbye or falls silent"]
-    if router["priority"] > router["master_priority"]:
-        found.append(
-            "its priority is the higher one: it does not preempt (nopreempt), or waits until it may (preempt_delay)"
-        )
-    elif router["priority"] < router["master_priority"]:
+    if router["priority"] < router["master_priority"]:
         found.append(f"or when its own priority is higher than {router['master_priority']}, where it preempts")
     return found
 

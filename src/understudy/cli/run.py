@@ -58,7 +58,8 @@ Exit codes:
   0  clean stop: nothing of this node's groups runs here any more
   1  any other stop (the log names what may still run), or a start that may
      succeed later: no member has this machine's host name, no room for files,
-     an interface or address that Heartbeat's files need is not there yet
+     an interface or address that Heartbeat's files need is not there yet,
+     keepalived runs on this machine beside virtual routers
   2  wrong use, or the configuration is refused: starting again is useless
   75 another supervisor runs with this runtime directory
 
@@ -142,6 +143,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     accepted = _accepted(config, runtime_dir, node)
     cluster = accepted.cluster
     name = _who(config, cluster, accepted.node or node)
+    _alone_here(accepted)
     lock = occupy(runtime_dir, state_dir)
     if accepted.fresh:
         if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
@@ -167,6 +169,17 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
         python,
         [python, "-P", "-s", "-m", "understudy.supervisor", *arguments, "--stop-limit", f"{limit / SECOND:.3f}"],
     )
+
+
+def _alone_here(accepted: _Accepted) -> None:
+    """Ends the process with 1 while a keepalived runs here that would serve the same addresses."""
+    from .check_routers import beside_keepalived
+
+    if accepted.fresh and accepted.cluster.routers is not None:
+        other = beside_keepalived()
+        if other:
+            _tell(f"understudy: {other}")
+            raise SystemExit(1)
 
 
 def _patience(cluster: Cluster) -> int:

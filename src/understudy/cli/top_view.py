@@ -103,7 +103,7 @@ def router_rows(status: dict[str, Any]) -> list[Row]:
             f"{router['priority']}{base}",
             "this one" if router["state"] == "MASTER" else master,
             f"{router['device']} {router['vrid']}",
-            router["why"],
+            router.get("outlook") or router["why"],
         )
         rows.append((router["name"], cells))
     return rows

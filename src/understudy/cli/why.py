@@ -17,7 +17,8 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     """Say why each GROUP (all, if none is named) runs where it does and since when, why not on each other node, and what
     would move it: time, a failure, an operator. When it runs nowhere: what it waits for, and what would end the wait.
 
-    Of a virtual ROUTER: why it is in its state, who is master, what makes its priority, and what would change it.
+    Of a virtual ROUTER, or all of a sync group: why it is in its state, who is master, what makes its priority, and what
+    would change it.
 
     The sentences are those of the node that you ask; it decides with nothing else.
 
@@ -35,14 +36,15 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
 
     from ..errors import UsageError
     from .client import Client
-    from .render_routers import router_why, routers_of
+    from .render_routers import groups_of, router_why, routers_of
     from .render_text import Paint, why_text
     from .terminal import print_json, say, wants_colour
 
     status = Client(runtime_dir).get("/v1/status")
     known = {group["name"]: group for group in status["groups"]}
     routers = {router["name"]: router for router in routers_of(status)}
-    everything = list(dict.fromkeys((*known, *routers)))
+    together = groups_of(tuple(routers.values()))
+    everything = list(dict.fromkeys((*known, *routers, *together)))
     for name in groups:
         if name not in everything:
             close = difflib.get_close_matches(name, everything, 1, 0.5)
@@ -50,7 +52,11 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
                 f"there is no group {name!r}" if known or not routers else f"there is no virtual router {name!r}",
                 f"did you mean {close[0]!r}?" if close else f"known: {', '.join(everything) or 'none'}",
             )
-    names = list(groups) or everything
+    names = list(groups) or [*known, *routers]
+    members = {name: [each["name"] for each in routers.values() if each.get("group") == name] for name in together}
+    heads = [text for name, text in together.items() if name in names and name not in (*known, *routers)]
+    found = [item for name in names for item in ((name,) if name in known or name in routers else members[name])]
+    names = list(dict.fromkeys(found))
     if as_json:
         forms = [{key: known[name].get(key) for key in KEYS} for name in names if name in known]
         print_json([*forms, *(routers[name] for name in names if name in routers)])
@@ -58,6 +64,6 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     paint = Paint(wants_colour())
     for text in status["warnings"][:1] if status["stale_ms"] is not None else ():
         click.echo(text, err=True)
-    texts = [why_text(known[name], paint) for name in names if name in known]
+    texts = heads + [why_text(known[name], paint) for name in names if name in known]
     texts += [router_why(routers[name], paint) for name in names if name in routers]
     say("\n".join(texts) if texts else "no groups are configured")

@@ -13,6 +13,10 @@ from .digest import digest
 _STRANGE = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 
 
+NAME = "vrrp"
+"""The same whatever the files say: the kernel's tables have it, and must be found again by whoever comes next."""
+
+
 def name_of(text: str, otherwise: str) -> str:
     """What may name a member or a cluster, as near to ``text`` as it can be."""
     return _STRANGE.sub("-", text)[:63].lstrip("_.-") or otherwise
@@ -21,7 +25,7 @@ def name_of(text: str, otherwise: str) -> str:
 def cluster_of(files: RouterFiles, source: str, node: str) -> Cluster:
     """What the kernel's side and the manager must know. ``node``: this machine. The times of the cluster mean nothing here."""
     cluster = Cluster(
-        name=name_of(files.settings.router_id, "vrrp"),
+        name=NAME,
         key_file="",
         heartbeat=200 * MILLISECOND,
         dead_time=SECOND,

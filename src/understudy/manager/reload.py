@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,15 @@ def judge(source: str, before: Cluster) -> Judged:
     if keys:
         change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
         differs = replace(differs, changes=(*differs.changes, change))
-    return Judged(source, found, sentences, differs, keys=keys, as_before=as_before)
+    return Judged(source, found, sentences, differs, lacking(found), keys, as_before)
+
+
+def lacking(found: Cluster) -> tuple[str, ...]:
+    """Interfaces of virtual routers that are not there, in sentences: a name that was misspelled ends its service."""
+    routers = () if found.routers is None else found.routers.routers
+    there = {name for _, name in socket.if_nameindex()}
+    wanted = ((router, router.device) for router in routers if router.tracks_device and router.device not in there)
+    return tuple(f"{router.name} would be in FAULT: there is no interface {device}" for router, device in wanted)
 
 
 def _key_text(cluster: Cluster) -> str:

@@ -74,6 +74,7 @@ class RouterDesk:
                 self._told(told)
             self._look_back()
             await self.tracks.follow(files)
+            await self.notifier.examine()
 
     def connected(self) -> None:
         """A new pulse: it is told everything again."""

@@ -9,6 +9,7 @@ earlier manager has left behind.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,16 +20,19 @@ from ..adapters.agent_proc import Identity, is_alive, kill_group, process_end
 from ..adapters.track_run import PATIENCE, RunEnd, environment_of, run, start
 from ..adapters.track_users import Program, examine, user_of
 from ..effects import Level
-from ..units import SECOND, Duration
+from ..units import SECOND, Duration, format_duration
 from ..vrrp_files import RouterFiles, RouterGlobals
 from .router_memory import Memory
-from .router_told import Call, Told, calls, notified_of
+from .router_told import Call, Told, calls, every_call, notified_of
 
 LIMIT: Duration = 60 * SECOND
 """A notify script may start a database; but who waits for its router's next state waits for this as well."""
 
 LONGEST_QUEUE = 100
 """States of one router that wait for their scripts; of more the oldest are dropped, and that is said."""
+
+SLOW: Duration = 10 * SECOND
+"""A script that runs for longer is a warning of the status, whoever waits for it."""
 
 Say: TypeAlias = Callable[[Level, str, str], None]
 """Level, sentence, router."""
@@ -43,6 +47,7 @@ class _Line:
     waiting: deque[tuple[Told, Call]] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
     now: str = ""
+    begun: float = 0.0
 
 
 class Notifier:
@@ -56,6 +61,7 @@ class Notifier:
         limit: Duration = LIMIT,
         patience: Duration = PATIENCE,
         memory: Memory | None = None,
+        slow: Duration = SLOW,
     ) -> None:
         self.files = files
         self._folder = folder
@@ -63,6 +69,9 @@ class Notifier:
         self._limit = limit
         self._patience = patience
         self._memory = memory
+        self._slow = slow
+        self._bad: dict[tuple[str, str, str], str] = {}
+        """By kind, name and field: why its script cannot be run, or failed when it was run last."""
         self._lines: dict[tuple[str, str], _Line] = {}
         self._remarked: set[str] = set()
         self._leaving = False
@@ -88,13 +97,31 @@ class Notifier:
         if line.task is None:
             line.task = asyncio.get_running_loop().create_task(self._work(line))
 
+    async def examine(self) -> None:
+        """Judge every script of the configuration: at the start and after a reload, not only when it is needed."""
+        files, loop = self.files, asyncio.get_running_loop()
+        found: dict[tuple[str, str, str], str] = {}
+        owners = [("INSTANCE", each.name, each.notified) for each in files.routers]
+        owners += [("GROUP", each.name, each.notified) for each in files.sync_groups]
+        for what, name, told in owners:
+            for call in every_call(told):
+                program = await loop.run_in_executor(None, judge, call, files.settings)
+                if isinstance(program, str):
+                    found[what, name, call.field] = f"{name}: its notify script {call.argv[0]} cannot be run: {program}"
+        for text in dict.fromkeys(found.values()):
+            if text not in self._bad.values():
+                self._say(Level.WARNING, text, "")
+        self._bad = found
+
     def warnings(self) -> list[str]:
-        """Where scripts wait for another one."""
-        return [
-            f"{name}: {len(line.waiting)} notify scripts wait for {line.now}"
-            for (_, name), line in self._lines.items()
-            if len(line.waiting) > 2 and line.now
-        ]
+        """What cannot be run or failed, and what others wait for, or will."""
+        found = list(dict.fromkeys(self._bad.values()))
+        for (_, name), line in self._lines.items():
+            spent = int((time.monotonic() - line.begun) * SECOND)
+            if line.now and (spent > self._slow or len(line.waiting) > 2):
+                text = f"{name}: the notify script {line.now} has run for {format_duration(spent // SECOND * SECOND)}"
+                found.append(f"{text}, and {len(line.waiting)} wait for it" if line.waiting else text)
+        return found
 
     async def drain(self, limit: Duration) -> None:
         """The daemon ends: wait for what is queued, at most for ``limit``. What has not begun then is begun, all of it in order,
@@ -121,7 +148,7 @@ class Notifier:
         while line.waiting:
             first = line.waiting[0]
             told, call = first
-            line.now = call.argv[0]
+            line.now, line.begun = call.argv[0], time.monotonic()
             program = await loop.run_in_executor(None, judge, call, self.files.settings)
             if line.waiting[0] is not first:  # so many came that this one was left out
                 continue
@@ -141,6 +168,7 @@ class Notifier:
 
     async def _one(self, told: Told, call: Call, program: Program | str, last: bool) -> None:
         what = f"{told.name}: the script for {told.state}, {call.argv[0]},"
+        place = (told.what, told.name, call.field)
 
         def begun(who: Identity | None) -> None:
             if self._memory is not None:
@@ -148,13 +176,17 @@ class Notifier:
 
         if isinstance(program, str):
             begun(None)
-            self._say(Level.ERROR, f"{what} is not run: {program}", told.name)
+            self._bad[place] = f"{what} is not run: {program}"
+            self._say(Level.ERROR, self._bad[place], told.name)
             return
         if program.remark and program.remark not in self._remarked:
             self._remarked.add(program.remark)
             self._say(Level.WARNING, program.remark, told.name)
 
         def answered(end: RunEnd) -> None:
+            self._bad.pop(place, None)
+            if not end.good:
+                self._bad[place] = f"{what} {'was ended' if end.late else 'failed'}: {end.text}"
             if end.late:
                 text = f"{what} is ended: {end.text} (keepalived would let it run on, and later ones beside it)"
                 self._say(Level.ERROR, text, told.name)

@@ -99,6 +99,13 @@ def calls(notified: Notified, told: Told) -> tuple[Call, ...]:
     return tuple(found)
 
 
+def every_call(notified: Notified) -> tuple[Call, ...]:
+    """All its scripts, whatever happens; without the arguments that ``notify`` gets besides."""
+    users = dict(notified.users)
+    found = ((name, getattr(notified, name)) for name in (*FIELDS.values(), ANY))
+    return tuple(Call(argv, users.get(name, notified.user), name) for name, argv in found if argv)
+
+
 def subject(told: Told, router_id: str) -> str:
     """As keepalived has it, for whoever sorts mail by it."""
     kind = "Group" if told.what == "GROUP" else "Instance"

@@ -9,10 +9,11 @@ from ..adapters import router_filter
 from ..adapters.addresses import AddressChange, Outcomes
 from ..adapters.router_routes import Extra, RouterRoutes, understood
 from ..adapters.source_address import SourceAddresses
+from ..adapters.udp import interface_index
 from ..adapters.virtual_mac import VirtualDevices
 from ..events import AddressGone, LinkChanged
 from ..model import AddressResource, Cluster
-from ..vrrp import SourceKnown
+from ..vrrp import DevicesMissing, SourceKnown
 from ..vrrp_files import RouterFiles, VirtualRouter
 from ..wire import neighbour
 from . import vrrp_places
@@ -50,6 +51,8 @@ class RouterKernel(KernelSide):
         self.moved: Callable[[], None] = lambda: None
         self._files = cluster.routers or RouterFiles()
         self._told: dict[str, str] = {}
+        self._missing: tuple[str, ...] = ()
+        self._missing_told: tuple[str, ...] = ()
         self._sources = SourceAddresses((), frozenset())
         self._follow_sources(self._files)
         self.devices = vrrp_places.watched(self._files)
@@ -138,6 +141,7 @@ class RouterKernel(KernelSide):
     def mend(self) -> None:
         before = self._virtual.troubles
         self._virtual.mend()
+        self._missing = tuple(name for name in self.devices if not interface_index(name))
         if self._virtual.troubles != before:
             self.moved()
         repairs = self._repairs
@@ -162,13 +166,20 @@ class RouterKernel(KernelSide):
         known = dict(super().carriers())
         return tuple((device, known.get(device, False)) for device in self.devices)
 
-    def facts(self) -> list[AddressGone | LinkChanged | SourceKnown]:  # type: ignore[override]
-        found: list[AddressGone | LinkChanged | SourceKnown] = [*super().facts()]
+    def facts(self) -> list[AddressGone | LinkChanged | SourceKnown | DevicesMissing]:  # type: ignore[override]
+        found: list[AddressGone | LinkChanged | SourceKnown | DevicesMissing] = [*super().facts()]
         if any(isinstance(fact, LinkChanged) for fact in found):
             self.moved()
         if self._sources.changed():
             found += self.sources()
-        return found
+        return found + self.missing()
+
+    def missing(self, again: bool = False) -> list[DevicesMissing]:
+        """Which devices are not there, as ``mend`` found them, if they are others than was said last; ``again``: in any case."""
+        if not again and self._missing == self._missing_told:
+            return []
+        self._missing_told = self._missing
+        return [DevicesMissing(self._missing)]
 
     def sources(self, again: bool = False) -> list[SourceKnown]:
         """Of each virtual router whose source is another one than was said last; ``again``: of all."""

@@ -9,17 +9,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import MINUTE, Duration, Instant, format_duration
+from ...units import HOUR, MINUTE, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
-from .router import Other, Router
+from .router import Other, Refusal, Router
 from .states import Cause
 
 if TYPE_CHECKING:
     from .node import RouterNode
 
 SHOWN: Duration = MINUTE
-"""What was not taken is a warning of the status for so long."""
+"""What was not taken, or who claims an address of ours, is a warning of the status for so long."""
+
+SHOWN_AS_MASTER: Duration = 24 * HOUR
+"""While we are master what was not taken is one for longer: another master that refuses us falls silent (a keepalived puts its
+own advertisements off with each that it hears), and goes on serving."""
+
+MENDED_BY = {
+    "version": "vrrp_version",
+    "auth-other": "authentication",
+    "auth-unknown": "authentication",
+    "password": "auth_pass",
+    "interval": "advert_int",
+    "count": "virtual_ipaddress",
+    "addresses": "virtual_ipaddress",
+}
+"""By the reason of a refusal: what has to be the same on both routers."""
 
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
@@ -38,6 +53,8 @@ def heard(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None
     r.count("heard")
     if event.differs:
         _differs(node, r, event, now)
+    elif r.refusal is not None and r.refusal.source == event.source:
+        r.refusal = None
     moving.lapsed(node, r, now)  # then it hears this as a backup
     before = r.others.get(event.source)
     if event.advert.priority == GOODBYE:
@@ -55,8 +72,16 @@ def refused(node: RouterNode, r: Router, event: AdvertRefused, now: Instant) -> 
     """Something for our VRID was not taken: who sent it is named, seldom."""
     r.count(f"refused_{event.reason.replace(' ', '_')}" if event.reason else "refused")
     text = f"an advertisement for VRID {r.spec.vrid} from {_who(event.source, event.mac)} was not taken: {event.why}"
-    r.refusal = (text, now + SHOWN)
+    wrong = MENDED_BY.get(event.reason)
+    if wrong is not None:
+        text += f"; so both may be master: make {wrong} the same on both"
+    _keep(r, event.source, text, now)
     node.seldom(r, f"{event.source} {event.why}", text, Level.WARNING, now)
+
+
+def _keep(r: Router, source: str, text: str, now: Instant) -> None:
+    count = r.refusal.count + 1 if r.refusal is not None and r.refusal.source == source else 1
+    r.refusal = Refusal(source, text, now, count)
 
 
 def _who(source: str, mac: str) -> str:
@@ -66,7 +91,7 @@ def _who(source: str, mac: str) -> str:
 def _refusal(r: Router, event: AdvertHeard) -> str:
     """Why this advertisement is none for us, or "". What can be seen in the packet alone was judged before (``wire.vrrp``)."""
     if event.source == r.source:
-        return "it has our own address"
+        return "it has our own address: another VRRP daemon runs on this machine, or another machine has its address"
     if event.sequence and event.advert.auth is AuthType.AH:
         if event.sequence <= r.sequences.get(event.source, 0):
             return "its sequence number is not newer than the last one: somebody plays it back"
@@ -79,7 +104,7 @@ def _differs(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     r.count("differing")
     who = f"{_who(event.source, event.mac)} is configured otherwise for VRID {r.spec.vrid}"
     text = f"{who}: {event.differs}. It counts here as heard; a keepalived would refuse it, and both would be master"
-    r.refusal = (text, now + SHOWN)
+    _keep(r, event.source, text, now)
     node.seldom(r, f"{event.source} {event.differs}", text, Level.WARNING, now)
 
 
@@ -96,6 +121,7 @@ def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now:
     r.count("rivals")
     announcing.contest(node, r, now)
     text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
+    r.rival = (text, now)
     node.seldom(r, f"rival {mac} {address}", text, Level.ERROR, now)
 
 
@@ -208,7 +234,7 @@ def _beaten(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> No
         r.count("sent")
     higher = event.advert.priority > r.priority
     than = f"priority {event.advert.priority}" if higher else f"the same priority {r.priority} and the higher address"
-    why = f"{_who(event.source, event.mac)} is master with {than}"
+    why = f"{_who(event.source, event.mac)} was master with {than}"
     moving.leave_master(node, r, Cause.BEATEN, why, now, goodbye=False)
     _honour(node, r, event)
     companies.left_master(node, r, now, f"{r.name} is master at {event.source}")

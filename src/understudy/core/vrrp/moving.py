@@ -215,7 +215,7 @@ def down(node: RouterNode, r: Router, now: Instant) -> None:
 
 def _silence(r: Router, now: Instant) -> str:
     if r.lower_at is not None and now < r.lower_at + r.down_interval:
-        return f"{r.master} is master with priority {r.master_priority}, and ours is {r.priority}"
+        return f"{r.master} was master with priority {r.master_priority}, and ours was {r.priority}"
     if r.master:
         return f"{r.master} was not heard for {format_duration(r.down_interval)}"
     return f"no master was heard for {format_duration(r.down_interval)}"

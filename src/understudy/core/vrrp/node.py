@@ -29,6 +29,7 @@ from ...vrrp import (
     AdvertRefused,
     AdvertUnsent,
     AnnounceSource,
+    DevicesMissing,
     MayServe,
     PeerLives,
     RouterEffect,
@@ -145,6 +146,9 @@ class RouterNode:
                 self._source(self.by_name[router], address, now)
             case LinkChanged(device, carrier):
                 self._carrier(device, carrier, now)
+            case DevicesMissing(devices):
+                self.known.missing = frozenset(devices)
+                tracking.look(self, [r for r in self.routers if not r.gone], now)
             case TrackSaid(kind, name):
                 self.known.said[(kind, name)] = event
                 tracking.look(self, self.by_track.get((kind, name), []), now)

@@ -26,6 +26,16 @@ class Other:
 
 
 @dataclass(slots=True)
+class Refusal:
+    """What was not taken last, of whom and why. ``at``: when; ``count``: how often, since something of it was taken."""
+
+    source: str
+    text: str
+    at: Instant
+    count: int = 1
+
+
+@dataclass(slots=True)
 class Holding:
     """The addresses on this machine. ``op``: the change that is under way. ``on``: they are there, as far as we know.
 
@@ -63,7 +73,7 @@ class Router:
     counts from; ``lower_at``: the newest one. ``goodbye``: the master has left. ``listening``: it was late as master, and hears
     first whether somebody else has become master. ``wants``: Master_Down is over, and it waits for its sync group or its lease.
     ``excused``: how often in a row it began anew because we were late. ``refusal``: what was not taken last, or was configured
-    otherwise, and until when that is worth a warning.
+    otherwise. ``rival``: who claimed one of our addresses last, and when.
     """
 
     spec: VirtualRouter
@@ -105,7 +115,8 @@ class Router:
     holding: Holding = field(default_factory=Holding)
     counters: dict[str, int] = field(default_factory=dict)
     noted: dict[str, Instant] = field(default_factory=dict)
-    refusal: tuple[str, Instant] = ("", 0)
+    refusal: Refusal | None = None
+    rival: tuple[str, Instant] = ("", 0)
     resources: tuple[AddressResource, ...] = ()
     said: Advertisement | None = None
     bursts: list[Instant] = field(default_factory=list)
@@ -123,7 +134,7 @@ class Router:
 
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
-        self.spec, self.said = spec, None
+        self.spec, self.said, self.refusal = spec, None, None
         self.resources = tuple(map(AddressResource.of_router, spec.addresses))
 
     @property

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...snapshot import QuorumStatus, Snapshot
-from ...units import Instant, format_duration
+from ...units import HOUR, MILLISECOND, MINUTE, SECOND, Duration, Instant, format_duration
 from ...vrrp import RouterView
+from .hearing import SHOWN, SHOWN_AS_MASTER
 from .router import Router
 
 if TYPE_CHECKING:
     from .node import RouterNode
+
+
+TENTH: Duration = 100 * MILLISECOND
 
 
 def snapshot(node: RouterNode, now: Instant) -> Snapshot:
@@ -40,7 +44,7 @@ STATES = ("init", "backup", "master", "fault", "stop")
 
 def view(r: Router, now: Instant) -> RouterView:
     """One virtual router."""
-    here = r.master_here
+    master, master_priority = master_of(r, now)
     return RouterView(
         name=r.name,
         state=r.state.value,
@@ -52,13 +56,73 @@ def view(r: Router, now: Instant) -> RouterView:
         device=r.spec.device,
         priority=r.priority,
         base_priority=r.base,
-        master=(r.source or "") if here else r.master if now < r.master_until else "",
-        master_priority=r.priority if here else r.master_priority if now < r.master_until else 0,
+        master=master,
+        master_priority=master_priority,
         addresses=tuple(item.address for item in r.resources),
         faults=r.faults,
         tracks=r.seen,
         counters=tuple(sorted(r.counters.items())),
+        refused=refused(r, now),
+        outlook=outlook(r, now),
+        group="" if r.company is None else r.company.spec.name,
     )
+
+
+def master_of(r: Router, now: Instant) -> tuple[str, int]:
+    """Address and priority; ("", 0) when none is known. Out of BACKUP nobody is followed: then who was heard last counts."""
+    if r.master_here:
+        return r.source or "", r.priority
+    if now < r.master_until:
+        return r.master, r.master_priority
+    if r.backup or not r.others:
+        return "", 0
+    source, last = max(r.others.items(), key=lambda item: item[1].at)
+    return (source, last.priority) if now < last.at + r.down_interval else ("", 0)
+
+
+def outlook(r: Router, now: Instant) -> str:
+    """Why it is a backup at this moment, and when it takes over, if nobody else is heard until then."""
+    if not r.backup:
+        return ""
+    left = format_duration(max(0, r.down_at - now) // TENTH * TENTH)
+    if r.wants:
+        what = r.spec.lease_group and f"the group {r.spec.lease_group} is not held here"
+        return f"it hears no master and waits: {what or 'not every member of its sync group is ready'}"
+    if r.goodbye:
+        return f"the master has said goodbye: it takes over in {left}"
+    if now >= r.master_until:
+        return f"it hears no master, and takes over in {left}"
+    master = f"{r.master} is master with priority {r.master_priority}"
+    if r.master_priority > r.priority:
+        return f"{master}, which is higher than our {r.priority}"
+    if r.master_priority == r.priority:
+        return f"{master}, as ours is, and was there first"
+    if not r.spec.preempt:
+        return f"{master}; ours is {r.priority}, but it does not preempt (nopreempt)"
+    if r.lower_since is not None and now < r.lower_since + r.spec.preempt_delay:
+        left = format_duration((r.lower_since + r.spec.preempt_delay + r.down_interval - now) // TENTH * TENTH)
+        return f"{master}; ours is {r.priority}: it takes over in {left} (preempt_delay)"
+    return f"{master}; ours is {r.priority}: it takes over in {left}"
+
+
+def refused(r: Router, now: Instant) -> str:
+    """What was not taken lately, or since shortly before we became master; "" when there is nothing of that."""
+    found = r.refusal
+    if found is None:
+        return ""
+    lately = now < found.at + SHOWN
+    since_master = r.master_here and found.at > r.since - SHOWN and now < found.at + SHOWN_AS_MASTER
+    if not lately and not since_master:
+        return ""
+    times = f", {found.count} times" if found.count > 1 else ""
+    return f"{found.text} (last {_ago(found.at, now)}{times})"
+
+
+def _ago(at: Instant, now: Instant) -> str:
+    """In whole seconds, minutes or hours."""
+    age = now - at
+    unit = SECOND if age < 2 * MINUTE else MINUTE if age < 2 * HOUR else HOUR
+    return f"{format_duration(age // unit * unit)} ago"
 
 
 def warnings(node: RouterNode, now: Instant) -> list[str]:
@@ -69,13 +133,14 @@ def warnings(node: RouterNode, now: Instant) -> list[str]:
             found.append(f"{r.name} is in FAULT: {'; '.join(r.faults)}")
         elif r.waits:
             found.append(f"{r.name} waits: {'; '.join(r.waits)}")
-        if now < r.refusal[1]:
-            found.append(f"{r.name}: {r.refusal[0]}")
+        if text := refused(r, now):
+            found.append(f"{r.name}: {text}")
+        if r.master_here and r.rival[0] and now < r.rival[1] + SHOWN:
+            found.append(f"{r.name}: {r.rival[0]} (last {_ago(r.rival[1], now)})")
         if r.holding.failed:
             found.append(f"{r.name}: {r.holding.failed}")
         if r.backup and r.wants:
-            what = r.spec.lease_group and f"the group {r.spec.lease_group} is not held here"
-            found.append(f"{r.name} hears no master and waits: {what or 'not every member of its sync group is ready'}")
+            found.append(f"{r.name}: {outlook(r, now)}")
         if r.backup and now < r.lives.until and r.lives.noted:
             left = format_duration(r.lives.until - now)
             found.append(

@@ -26,10 +26,18 @@ FILE_FAULT = -254
 
 @dataclass(slots=True)
 class Known:
-    """What scripts, files and processes have said, and which devices have a carrier. A device not named is taken to have one."""
+    """What scripts, files and processes have said, and which devices have a carrier. A device not named is taken to have one.
+
+    ``missing``: devices that are not there at all.
+    """
 
     said: dict[tuple[str, str], TrackSaid] = field(default_factory=dict)
     carriers: dict[str, bool] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+
+    def lack(self, device: str) -> str:
+        """What is wrong with a device that has no carrier."""
+        return f"there is no interface {device}" if device in self.missing else f"{device} has no carrier"
 
 
 def tracks_of(spec: VirtualRouter, group: SyncGroup | None) -> tuple[Track, ...]:
@@ -68,14 +76,14 @@ def judge(r: Router, known: Known) -> Verdict:
     found = Verdict()
     spec = r.spec
     if spec.tracks_device and spec.device and not known.carriers.get(spec.device, True):
-        found.faults.append(f"{spec.device} has no carrier")
+        found.faults.append(known.lack(spec.device))
     others = {item.device for item in spec.addresses if item.tracked} - {spec.device}
     if spec.virtual_mac is not None:
         others.discard(spec.virtual_mac.name)
-    found.faults += [f"{name} has no carrier" for name in sorted(others) if not known.carriers.get(name, True)]
+    found.faults += [known.lack(name) for name in sorted(others) if not known.carriers.get(name, True)]
     if r.source is None:
         found.waits.append("the address that it speaks from is not known yet")
-    elif not r.source:
+    elif not r.source and spec.device not in known.missing:
         found.faults.append(f"{spec.device} has no address to speak from")
     if spec.fault_without_peer and not spec.peers:
         found.faults.append("it has no unicast peer")
@@ -88,7 +96,7 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
     what = f"{track.kind} {track.name}"
     if track.kind == "interface":
         good = known.carriers.get(track.name, True)
-        _weigh(track, good, f"{track.name} has no carrier", f"{track.name} has a carrier", found)
+        _weigh(track, good, known.lack(track.name), f"{track.name} has a carrier", found)
         return
     said = known.said.get((track.kind, track.name))
     if said is not None and not said.counts:
@@ -103,11 +111,12 @@ def _judge_track(track: Track, known: Known, found: Verdict) -> None:
         _judge_file(track, said.value, what, found)
         return
     text = f": {said.text}" if said.text else ""
-    _weigh(track, said.good, f"{what} fails{text}", f"{what} is well", found)
+    _weigh(track, said.good, f"{what} fails{text}", f"{what} is well", found, text)
 
 
-def _weigh(track: Track, good: bool, bad_text: str, good_text: str, found: Verdict) -> None:
-    found.seen.append((f"{track.kind} {track.name}", "up" if good else "down"))
+def _weigh(track: Track, good: bool, bad_text: str, good_text: str, found: Verdict, text: str = "") -> None:
+    """``text``: what it says of itself, behind a colon."""
+    found.seen.append((f"{track.kind} {track.name}", "up" if good else f"down{text}"))
     counts = good != track.reverse
     if track.weight == 0:
         if not counts:
@@ -139,7 +148,12 @@ def look(node: RouterNode, routers: list[Router], now: Instant) -> None:
         fellows = [each for each in company.members if each is not r] if company is not None else []
         r.faults = tuple(
             verdict.faults
-            + [f"{each.name} of its sync group: {fault}" for each in fellows for fault in verdicts[each.index].faults]
+            + [
+                f"{each.name} of its sync group: {fault}"
+                for each in fellows
+                for fault in verdicts[each.index].faults
+                if fault not in verdict.faults
+            ]
         )
         r.waits = tuple(verdict.waits)
         r.seen = tuple(verdict.seen)
