@@ -6,7 +6,7 @@ global_defs too, so that nobody else has to know them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .units import SECOND, Duration
@@ -119,7 +119,8 @@ class VirtualRouter:
     ``begins_as_master``: ``state MASTER``, which matters for the owner only. ``source``: "" for the device's primary address.
     ``peers``: () for multicast to ``group``. ``ttl`` 0: as usual (255; 64 for unicast over IPv6). ``down_adverts``: how many
     intervals without an advert are death. ``tracks_device``: the loss of its own device's carrier is FAULT.
-    ``lease_group``: the group of the cluster whose holder alone may be master, "" for none.
+    ``lease_group``: the group of the cluster whose holder alone may be master, "" for none. ``priorities``: (node, priority)
+    where the nodes of a cluster have their own; then ``priority`` is the highest of them, but in what ``on`` gives.
     """
 
     name: str
@@ -161,6 +162,11 @@ class VirtualRouter:
     sync_daemon: str = ""
     """``lvs_sync_daemon_interface``, "" for none."""
     lease_group: str = ""
+    priorities: tuple[tuple[str, int], ...] = ()
+
+    def on(self, node: str) -> VirtualRouter:
+        """As it is on one node."""
+        return replace(self, priority=dict(self.priorities)[node], priorities=()) if self.priorities else self
 
     @property
     def address_device(self) -> str:
@@ -271,6 +277,10 @@ class RouterFiles:
     processes: tuple[TrackedProcess, ...] = ()
     settings: RouterGlobals = field(default_factory=RouterGlobals)
     services: tuple[str, ...] = field(default=(), repr=False)
+
+    def on(self, node: str) -> RouterFiles:
+        """As they are on one node of a cluster."""
+        return replace(self, routers=tuple(router.on(node) for router in self.routers))
 
     def router(self, name: str) -> VirtualRouter:
         """The one of this name. Raises KeyError."""

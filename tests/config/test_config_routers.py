@@ -189,7 +189,8 @@ def test_what_is_written_reads_the_same(made) -> None:
 def test_every_field_has_a_word() -> None:
     """But for those that have a table or a form of their own."""
     special = {
-        "name addresses peers tracks virtual_mac announcing notified members users services fifos address prefix kind password"
+        "priorities",
+        "name addresses peers tracks virtual_mac announcing notified members users services fifos address prefix kind password",
     }
     apart = {word for words in special for word in words.split()}
     for kind, listed in OF.items():
@@ -249,7 +250,8 @@ NEVER = "preempt = false does not go with priority 255 or a preempt_delay"
         ("preempt = false\npriority = 255", [f"4:11: {NEVER}"]),
         ('track = [{ script = "x" }]', ['4:21: the script "x" is not there']),
         ("track = [{ weight = 3 }]", ["4:10: one thing at a time is tracked"]),
-        ('lease_group = "x"', ['1:2: V has the lease_group "x", which is no group of this file']),
+        ('lease_group = "x"', ["1:2: the lease_group of V is for the nodes of a cluster, and this file has none"]),
+        ("priority = { a = 1 }", ["1:2: the priority of V is for the nodes of a cluster, and this file has none"]),
         ('source = "::1"', ['4:10: "source" is not right for IPv4']),
         ('peers = ["host"]', ["4:10: a unicast peer is an address"]),
         ("virtual_mac = {}", ['4:15: a virtual_mac needs "name", that of the device it makes']),

@@ -246,7 +246,11 @@ class _Reader:
         return found
 
     def _router(self, scope: Scope, name: str) -> VirtualRouter | None:
-        said = self._settings(scope, OF[VirtualRouter])
+        priorities = self._priorities(scope)
+        settings = [each for each in OF[VirtualRouter] if not priorities or each.field != "priority"]
+        said = self._settings(scope, settings)
+        if priorities:
+            said["priority"] = max(priorities.values())
         for word, hint in (
             ("device", "It names the network interface."),
             ("id", "The virtual router's number, 1 to 255."),
@@ -286,8 +290,20 @@ class _Reader:
             virtual_mac=None if mac is None else VirtualMac(**mac),
             announcing=Announcing(**(announce or {})),
             notified=Notified(**(notify or {})),
+            priorities=tuple(priorities.items()),
             **{**usual, **said},
         )
+
+    def _priorities(self, scope: Scope) -> dict[str, int]:
+        """Of each node its own, {} where one number is for all."""
+        value = scope.table.entries.get("priority")
+        if value is None or not isinstance(value.value.data, Table):
+            return {}
+        inner = self._table(scope, "priority")
+        found = {} if inner is None else {name: inner.integer(name, 1, 255, 0) for name in inner.table.entries}
+        if not found:
+            self._report.error(scope.at("priority"), "no node has a priority here", "Write { ha01 = 150, ha02 = 100 }.")
+        return {name: number for name, number in found.items() if number}
 
     def _addresses(self, scope: Scope, device: str) -> tuple[RouterAddress, ...]:
         found: list[RouterAddress] = []

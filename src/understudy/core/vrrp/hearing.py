@@ -158,6 +158,8 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
     r.master, r.master_priority, r.master_until = event.source, advert.priority, event.arrival + 3 * r.spec.interval
     text = f"{_who(event.source, event.mac)} is master with priority {advert.priority}, and ours is {r.priority}"
     then = f"{text}: it is taken over from in {format_duration(max(0, r.down_at - now))}"
+    if not moving.may_serve(r, now):
+        then = f"{text}: it is left so, as the group {r.spec.lease_group} is not held here"
     node.seldom(r, f"lower {event.source}", then, Level.INFO, now)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...snapshot import QuorumStatus, Snapshot
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
     from .node import RouterNode
 
 
-def snapshot(node: RouterNode, now: Instant) -> Snapshot:
+def snapshot(node: RouterNode, now: Instant, whose: Mapping[str, str]) -> Snapshot:
     """Everything, at one moment."""
     quorum = QuorumStatus("vrrp", 1, 1, 1, True, "virtual routers have no quorum", (node.me,))
-    views = tuple(view(r, now) for r in node.by_name.values())
+    views = tuple(view(r, now, whose) for r in node.by_name.values())
     counters = {"virtual_routers": len(views)}
     counters |= {f"virtual_routers_{state}": sum(each.state == state.upper() for each in views) for state in STATES}
     return Snapshot(
@@ -27,7 +28,7 @@ def snapshot(node: RouterNode, now: Instant) -> Snapshot:
         quorum=quorum,
         nodes=(),
         groups=(),
-        warnings=tuple(warnings(node, now)),
+        warnings=tuple(warnings(node, now, whose)),
         rejected={},
         counters=counters,
         standby=node.leaving,
@@ -38,14 +39,15 @@ def snapshot(node: RouterNode, now: Instant) -> Snapshot:
 STATES = ("init", "backup", "master", "fault", "stop")
 
 
-def view(r: Router, now: Instant) -> RouterView:
+def view(r: Router, now: Instant, whose: Mapping[str, str]) -> RouterView:
     """One virtual router."""
     here = r.master_here
+    bar = whose.get(r.spec.lease_group, "") if r.backup else ""
     return RouterView(
         name=r.name,
         state=r.state.value,
         since=now - r.since,
-        why=r.why,
+        why=bar or r.why,
         vrid=r.spec.vrid,
         family=r.spec.family,
         version=r.spec.version,
@@ -61,7 +63,7 @@ def view(r: Router, now: Instant) -> RouterView:
     )
 
 
-def warnings(node: RouterNode, now: Instant) -> list[str]:
+def warnings(node: RouterNode, now: Instant, whose: Mapping[str, str]) -> list[str]:
     """What an administrator should know."""
     found = []
     for r in node.by_name.values():
@@ -74,7 +76,8 @@ def warnings(node: RouterNode, now: Instant) -> list[str]:
         if r.holding.failed:
             found.append(f"{r.name}: {r.holding.failed}")
         if r.backup and r.wants:
-            what = r.spec.lease_group and f"the group {r.spec.lease_group} is not held here"
+            group = r.spec.lease_group
+            what = group and (whose.get(group) or f"the group {group} is not held here")
             found.append(f"{r.name} hears no master and waits: {what or 'not every member of its sync group is ready'}")
         if r.backup and now < r.lives.until and r.lives.noted:
             left = format_duration(r.lives.until - now)

@@ -1,0 +1,76 @@
+"""Two nodes of a cluster that are VRRP routers, and a witness: one network of advertisements, one of heartbeats."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from understudy.lab import kernel
+from understudy.lab.netns import LabError
+from understudy.lab.stage import Stage
+from understudy.lab.trial import ADDRESS, player, two_networks
+from understudy.units import MILLISECOND
+
+ROUTER = {
+    "device": "eth0",
+    "id": 51,
+    "version": 3,
+    "interval": "100ms",
+    "priority": {"ha01": 150, "ha02": 100},
+    "addresses": [f"{ADDRESS}/24"],
+}
+
+
+def told(_: str) -> int:
+    """The network of the advertisements is cut between the two for three seconds; then the master loses its power."""
+    cluster = {"name": "leased", "heartbeat": "100ms", "dead_time": "500ms", "quorum": "majority"}
+    players = (player("ha01", 101), player("ha02", 102), player("arbiter", 9, "witness"))
+    scene = replace(two_networks("leased", players, cluster, {}), devices={"virtual_routers.site": ROUTER})
+    stage = Stage(scene)
+    stage.set_up()
+    _until(stage, "ha01 serves", lambda: stage.watchers.who() == "ha01" and _state(stage, "ha02") == "BACKUP", 40.0)
+    _until(stage, "it is heard", lambda: _router(stage, "ha02").get("master") is not None, 10.0)
+    cut = kernel.now()
+    stage.do("cut ha01 ha02 service on")
+    _until(stage, "ha02 hears no master", lambda: "hears no master" in _warnings(stage, "ha02"), 10.0)
+    time.sleep(2.0)
+    found = stage.watchers.seen(cut, kernel.now())
+    why, warnings = _router(stage, "ha02")["why"], _warnings(stage, "ha02")
+    first = {"two": found.two, "after": found.after, "lost": found.lost, "state": _state(stage, "ha02"), "why": why}
+    stage.do("cut ha01 ha02 service off")
+    _until(stage, "it is heard again", lambda: "hears no master" not in _warnings(stage, "ha02"), 10.0)
+    off = kernel.now()
+    stage.do("power ha01 off")
+    _until(stage, "ha02 serves", lambda: stage.watchers.who() == "ha02", 15.0)
+    time.sleep(0.5)
+    seen = stage.watchers.seen(off, kernel.now())
+    outage = None if seen.address is None else seen.address.length / MILLISECOND
+    print(json.dumps({"cut": first, "warnings": warnings, "off": {"two": seen.two, "outage_ms": outage}}))
+    return 0
+
+
+def _router(stage: Stage, name: str) -> dict[str, object]:
+    status = stage.daemons[name].status()
+    routers = status["virtual_routers"] if status else []
+    return routers[0] if routers else {}
+
+
+def _state(stage: Stage, name: str) -> object:
+    return _router(stage, name).get("state")
+
+
+def _warnings(stage: Stage, name: str) -> str:
+    status = stage.daemons[name].status()
+    return "; ".join(status["warnings"]) if status else ""
+
+
+def _until(stage: Stage, what: str, happened: Callable[[], bool], limit: float) -> None:
+    end = time.monotonic() + limit
+    while not happened():
+        if time.monotonic() > end:
+            lines = [f"{name}: {line}" for name, daemon in stage.daemons.items() for line in daemon.log_tail(20)]
+            shown = [str(_router(stage, name)) + _warnings(stage, name) for name in ("ha01", "ha02")]
+            raise LabError("\n".join([f"not within {limit:.0f} s: {what}", *lines, *shown]))
+        time.sleep(0.02)
