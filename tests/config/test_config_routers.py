@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from understudy.config.render import render
 from understudy.config.router_words import OF, defaults
 from understudy.config.routers_render import render_routers
-from understudy.config.validate import read
+from understudy.config.validate import Reading, read
 from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp_files import (
     Announcing,
@@ -267,3 +267,60 @@ def test_a_password_shows_nowhere() -> None:
     reading = read(f'{GOOD}authentication = "AH"\npassword = "hunter2"\n', "r.toml")
     assert reading.cluster is not None
     assert "hunter2" not in repr(reading)
+
+
+OWN = '[virtual_routers.{}]\ndevice = "eth0"\nid = {}\naddresses = ["192.0.2.{}/24"]\n'
+TWO = OWN.format("A", 51, 51) + "{}" + OWN.format("B", 52, 52) + "{}"
+
+
+def beside(text: str) -> Reading:
+    return read(CLUSTER + MEMBERS + GROUP + text, "c.toml")
+
+
+def test_beside_a_cluster_each_has_a_group_of_its_own_or_its_sync_groups() -> None:
+    text = TWO.format("priority = { ha02 = 150, ha01 = 100 }\npreempt = false\n", 'preempt_delay = "5s"\n')
+    cluster = beside(text).cluster
+    assert cluster is not None
+    assert [(group.name, group.prefer) for group in cluster.groups[1:]] == [
+        ("A", ("ha02", "ha01")),
+        ("B", ("ha01", "ha02")),
+    ]
+    assert [group.failback.kind.value for group in cluster.groups[1:]] == ["never", "after"]
+    assert [router.lease_group for router in cluster.routers.routers] == ["A", "B"]  # type: ignore[union-attr]
+    assert cluster.routers_on("ha02").routers[0].priority == 150  # type: ignore[union-attr]
+    assert cluster.routers_on("arbiter") is None
+    assert read(render(cluster), "c.toml").cluster == cluster
+    whole = beside(text + '[router_groups.both]\nmembers = ["A", "B"]\n').cluster
+    assert whole is not None
+    assert [group.name for group in whole.groups] == ["site", "both"]
+    assert read(render(whole), "c.toml").cluster == whole
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rest", "told"),
+    [
+        ("priority = { ha01 = 150 }\n", "", "", "A has no priority for ha02"),
+        ("priority = { ha01 = 150, ha2 = 3 }\n", "", "", 'A has a priority for "ha2", which is no node of this file'),
+        ("priority = {}\n", "", "", "no node has a priority here"),
+        ("priority = { ha01 = 1, ha02 = 300 }\n", "", "", '"ha02" is 300, but must be from 1 to 255'),
+        (
+            "priority = 255\n",
+            "",
+            "",
+            "A has the priority 255: an owner is master in any case, and so nobody's lease counts",
+        ),
+        ('lease_group = "web"\n', "", "", 'A has the lease_group "web", which is no group of this file'),
+        (
+            'lease_group = "site"\n',
+            "",
+            '[router_groups.both]\nmembers = ["A", "B"]\n',
+            "the members of both follow different groups, and would never be master together",
+        ),
+        ("", "", OWN.format("site", 53, 53), "site is a group and a virtual router: each has a lease of its own"),
+        ("", "", OWN.format('"a b"', 53, 53), '"a b" cannot name a virtual router of a cluster'),
+    ],
+)
+def test_refusals_beside_a_cluster(first: str, second: str, rest: str, told: str) -> None:
+    reading = beside(TWO.format(first, second) + rest)
+    assert reading.cluster is None
+    assert told in [item.text for item in reading.problems]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from understudy.lab import kernel
+from understudy.lab.cluster import CONFIGURATION, PROGRAM
 from understudy.lab.netns import LabError
 from understudy.lab.stage import Stage
 from understudy.lab.trial import ADDRESS, player, two_networks
 from understudy.units import MILLISECOND
 
+MORE = "192.168.58.111"
 ROUTER = {
     "device": "eth0",
     "id": 51,
@@ -41,14 +44,40 @@ def told(_: str) -> int:
     first = {"two": found.two, "after": found.after, "lost": found.lost, "state": _state(stage, "ha02"), "why": why}
     stage.do("cut ha01 ha02 service off")
     _until(stage, "it is heard again", lambda: "hears no master" not in _warnings(stage, "ha02"), 10.0)
+    begun = kernel.now()
+    reloads = _reloaded(stage)
+    still = stage.watchers.seen(begun, kernel.now())
+    again = {
+        "two": still.two,
+        "after": still.after,
+        "said": reloads,
+        "there": stage.room.machine("ha01").run(["ip", "-o", "address"]),
+    }
     off = kernel.now()
     stage.do("power ha01 off")
     _until(stage, "ha02 serves", lambda: stage.watchers.who() == "ha02", 15.0)
     time.sleep(0.5)
     seen = stage.watchers.seen(off, kernel.now())
     outage = None if seen.address is None else seen.address.length / MILLISECOND
-    print(json.dumps({"cut": first, "warnings": warnings, "off": {"two": seen.two, "outage_ms": outage}}))
+    print(
+        json.dumps({"cut": first, "warnings": warnings, "reload": again, "off": {"two": seen.two, "outage_ms": outage}})
+    )
     return 0
+
+
+def _reloaded(stage: Stage) -> list[str]:
+    """One more address, on both nodes."""
+    with open(CONFIGURATION, encoding="utf-8") as file:
+        text = file.read().replace(f'"{ADDRESS}/24"', f'"{ADDRESS}/24", "{MORE}/24"')
+    with open(CONFIGURATION, "w", encoding="utf-8") as file:
+        file.write(text)
+    said = []
+    for name in ("ha02", "ha01"):
+        command = [*PROGRAM, "reload", "--yes", "--runtime-dir", stage.daemons[name].runtime]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        said.append(f"{done.returncode} {done.stdout} {done.stderr}")
+    _until(stage, "it is there", lambda: MORE in stage.room.machine("ha01").run(["ip", "-o", "address"]), 10.0)
+    return said
 
 
 def _router(stage: Stage, name: str) -> dict[str, object]:

@@ -20,6 +20,14 @@ def test_a_cut_of_the_advertisements_makes_no_second_master(told: dict[str, Any]
 
 
 @leased
+def test_a_reload_brings_an_address_and_moves_nothing(told: dict[str, Any]) -> None:
+    again = told["reload"]
+    assert (again["two"], again["after"]) == (0, "ha01")
+    assert "192.168.58.111/" in again["there"]
+    assert all(said.startswith("0 ") for said in again["said"]), again["said"]
+
+
+@leased
 def test_a_master_without_power_is_taken_over_from(told: dict[str, Any]) -> None:
     assert told["off"]["two"] == 0
     assert told["off"]["outage_ms"] is not None

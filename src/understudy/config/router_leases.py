@@ -36,6 +36,8 @@ def leased(
     own = dict.fromkeys(router.lease_group for router in found if router.lease_group not in judge.taken)
     for name in own:
         judge.name(name)
+    if report.refused:
+        return files, ()
     groups = tuple(_group(name, [router for router in found if router.lease_group == name], nodes) for name in own)
     return replace(files, routers=tuple(found)), groups
 

@@ -21,6 +21,7 @@ from ..vrrp_files import RouterFiles
 from ..wire.native import Opener, Sealer
 from . import vrrp_places
 from .arguments import Arguments
+from .assemble_vrrp import MOST_COPIED
 from .both import BothEars, BothLinks
 from .ear import NativeEar
 from .guard import Guards
@@ -81,7 +82,7 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
         dead_time=min(cluster.dead_time, vrrp_places.patience(files)),
         reloader=reloader,
         rekeyer=Rekeyer(key_path(cluster), keys, native, mouth),
-        recorder=Recorder(me, lambda: pickle.dumps(core, 5)),
+        recorder=Recorder(me, lambda: pickle.dumps(core, 5) if len(core.routers.routers) <= MOST_COPIED else b""),
     )
     reloader.objection = core.objection
     reloader.meet = partial(_meet, links, native, me)

@@ -84,6 +84,8 @@ class RouterMouth:
         speaker.sequence = (max(speaker.sequence + 1, effect.sequence)) % _SEQUENCES
         taken = False
         for destination in speaker.destinations:
+            if destination == speaker.source:
+                continue  # one file for all names all
             data = _packet(speaker, effect.advert, destination)
             if speaker.router.family == 4:
                 taken |= self.sockets.send(speaker.device, data, destination)
