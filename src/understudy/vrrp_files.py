@@ -100,6 +100,14 @@ class UnicastPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondPath:
+    """Another network, on ``device``, where ``peers`` are told by unicast that the master lives."""
+
+    device: str
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMac:
     """A macvlan with the virtual router's own MAC (RFC 9568 section 7.3). ``name``: of the device. ``mac``: "" for the usual.
 
@@ -163,6 +171,7 @@ class VirtualRouter:
     """``lvs_sync_daemon_interface``, "" for none."""
     lease_group: str = ""
     priorities: tuple[tuple[str, int], ...] = ()
+    second_path: SecondPath | None = None
 
     def on(self, node: str) -> VirtualRouter:
         """As it is on one node."""

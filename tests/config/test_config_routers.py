@@ -21,6 +21,7 @@ from understudy.vrrp_files import (
     RouterAddress,
     RouterFiles,
     RouterGlobals,
+    SecondPath,
     SyncGroup,
     Track,
     TrackedFile,
@@ -189,7 +190,7 @@ def test_what_is_written_reads_the_same(made) -> None:
 def test_every_field_has_a_word() -> None:
     """But for those that have a table or a form of their own."""
     special = {
-        "priorities",
+        "priorities second_path",
         "name addresses peers tracks virtual_mac announcing notified members users services fifos address prefix kind password",
     }
     apart = {word for words in special for word in words.split()}
@@ -267,6 +268,16 @@ def test_a_password_shows_nowhere() -> None:
     reading = read(f'{GOOD}authentication = "AH"\npassword = "hunter2"\n', "r.toml")
     assert reading.cluster is not None
     assert "hunter2" not in repr(reading)
+
+
+def test_a_second_path_is_on_another_device() -> None:
+    path = 'second_path = {{ device = "{}", peers = ["{}"] }}\n'
+    reading = read(GOOD + path.format("eth1", "198.51.100.2"), "r.toml")
+    assert reading.cluster is not None
+    assert reading.cluster.routers.routers[0].second_path == SecondPath("eth1", ("198.51.100.2",))  # type: ignore[union-attr]
+    assert read(render(reading.cluster), "r.toml", host="localhost").cluster == reading.cluster
+    for device, peer in (("eth0", "198.51.100.2"), ("eth1", "2001:db8::2"), ("eth1", "host")):
+        assert read(GOOD + path.format(device, peer), "r.toml").cluster is None
 
 
 OWN = '[virtual_routers.{}]\ndevice = "eth0"\nid = {}\naddresses = ["192.0.2.{}/24"]\n'

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from understudy.lab import kernel
-from understudy.lab.cluster import CONFIGURATION, PROGRAM
+from understudy.lab.cluster import CONFIGURATION, PROGRAM, Daemon
 from understudy.lab.netns import LabError
 from understudy.lab.stage import Stage
 from understudy.lab.trial import ADDRESS, player, two_networks
+from understudy.lab.vrrp_pair import pair_scene
 from understudy.units import MILLISECOND
 
 MORE = "192.168.58.111"
@@ -62,6 +64,51 @@ def told(_: str) -> int:
     print(
         json.dumps({"cut": first, "warnings": warnings, "reload": again, "off": {"two": seen.two, "outage_ms": outage}})
     )
+    return 0
+
+
+SECOND = """\
+[routing]
+node = "{name}"
+[virtual_routers.site]
+device = "eth0"
+id = 51
+version = 3
+interval = "100ms"
+priority = {priority}
+addresses = ["{address}/24"]
+second_path = {{ device = "eth1", peers = ["192.168.107.101", "192.168.107.102"] }}
+"""
+
+
+class Alone(Daemon):
+    """Virtual routers alone, with the machine's own file."""
+
+    def flags(self) -> list[str]:
+        return ["--config", f"{self.directory}/routers.toml"]
+
+
+def second(_: str) -> int:
+    """No cluster, but a second path: the first one is cut, then the master stops, heard by the second alone."""
+    stage = Stage(pair_scene(), with_daemons=False, native_file=False)
+    stage.set_up()
+    for name, priority in (("ha01", 150), ("ha02", 100)):
+        daemon = stage.daemons[name] = Alone(stage.room.machine(name))
+        with open(f"{daemon.directory}/routers.toml", "w", encoding="utf-8") as file:
+            file.write(SECOND.format(name=name, priority=priority, address=ADDRESS))
+        daemon.start()
+    _until(stage, "ha01 serves", lambda: stage.watchers.who() == "ha01" and _state(stage, "ha02") == "BACKUP", 40.0)
+    cut = kernel.now()
+    stage.do("cut ha01 ha02 service on")
+    _until(stage, "it is missed", lambda: "the master lives by another path" in _warnings(stage, "ha02"), 10.0)
+    time.sleep(2.0)
+    seen = stage.watchers.seen(cut, kernel.now())
+    asked = kernel.now()
+    stage.daemons["ha01"].signal("supervisor", signal.SIGTERM)
+    _until(stage, "ha02 serves", lambda: stage.watchers.who() == "ha02", 10.0)
+    gap = stage.watchers.seen(asked, kernel.now()).address
+    told = {"two": seen.two, "after": seen.after, "lost": seen.lost}
+    print(json.dumps({**told, "stop_ms": None if gap is None else gap.length / MILLISECOND}))
     return 0
 
 

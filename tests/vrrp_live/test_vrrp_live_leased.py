@@ -1,4 +1,4 @@
-"""Two routers with a cluster behind them, on a real kernel: one master, whatever is cut."""
+"""Two routers with a cluster behind them, or a second path, on a real kernel: one master when the first path is cut."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ def test_a_reload_brings_an_address_and_moves_nothing(told: dict[str, Any]) -> N
 def test_a_master_without_power_is_taken_over_from(told: dict[str, Any]) -> None:
     assert told["off"]["two"] == 0
     assert told["off"]["outage_ms"] is not None
+
+
+@pytest.mark.parametrize("world", [World("leased_world.py", "second", ("path",))], ids=["second"])
+def test_a_second_path_makes_no_second_master(told: dict[str, Any]) -> None:
+    assert (told["two"], told["after"]) == (0, "ha01")
+    assert told["stop_ms"] is not None

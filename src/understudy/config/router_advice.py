@@ -41,7 +41,13 @@ def _names(routers: list[VirtualRouter]) -> str:
 
 
 def _safety(files: RouterFiles) -> Iterator[str]:
-    bare = [router for router in files.routers if not router.lease_group]
+    bare = [router for router in files.routers if not router.lease_group and router.second_path is None]
+    second = [router for router in files.routers if not router.lease_group and router.second_path is not None]
+    if second:
+        yield (
+            f"{_names(second)}: as long as one of both paths is whole, routers that have both have one master. When both fail "
+            "together, each is: VRRP cannot tell a dead router from cut cables."
+        )
     leased = [router for router in files.routers if router.lease_group]
     if leased:
         yield (
@@ -56,7 +62,7 @@ def _safety(files: RouterFiles) -> Iterator[str]:
             "advertisements fails, both machines become master and both answer for the addresses."
         )
         yield (
-            "Remedy: a second path between the routers. Unicast peers may be on another network than the addresses; two "
+            "Remedy: a second path between the routers (second_path), by which they hear that the master lives; or two "
             "Understudy machines with a [cluster] in their file have one master, whatever is cut."
         )
     yield (

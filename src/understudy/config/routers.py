@@ -14,6 +14,7 @@ from ..vrrp_files import (
     RouterAddress,
     RouterFiles,
     RouterGlobals,
+    SecondPath,
     SyncGroup,
     Track,
     TrackedFile,
@@ -259,6 +260,7 @@ class _Reader:
                 scope.missing(word, hint)
         peers = self._peers(scope)
         tracks = self._tracks(scope)
+        second = self._second_path(scope)
         mac = self._inner(scope, "virtual_mac", VirtualMac)
         announce = self._inner(scope, "announce", Announcing)
         notify = self._inner(scope, "notify", Notified)
@@ -291,8 +293,25 @@ class _Reader:
             announcing=Announcing(**(announce or {})),
             notified=Notified(**(notify or {})),
             priorities=tuple(priorities.items()),
+            second_path=second,
             **{**usual, **said},
         )
+
+    def _second_path(self, scope: Scope) -> SecondPath | None:
+        inner = self._table(scope, "second_path")
+        if inner is None:
+            return None
+        device, peers = inner.text("device"), inner.texts("peers", "addresses") or []
+        inner.finish()
+        found = [str(address) for text, _ in peers if (address := address_of(text)) is not None]
+        wrong = None if device is None else read_device(device)
+        if device is None or isinstance(wrong, Wrong) or not found or len(found) != len(peers):
+            hint = 'Write second_path = { device = "eth1", peers = ["192.168.107.102"] }.'
+            self._report.error(
+                scope.at("second_path"), "a second path needs a device and the addresses of the others", hint
+            )
+            return None
+        return SecondPath(device, tuple(found))
 
     def _priorities(self, scope: Scope) -> dict[str, int]:
         """Of each node its own, {} where one number is for all."""
@@ -359,6 +378,13 @@ class _Reader:
                 address is None or family(address) != router.family or address.is_multicast is not (word == "multicast")
             ):
                 report.error(scope.at(word), f'"{word}" is not right for IPv{router.family}', "")
+        second = () if router.second_path is None else router.second_path.peers
+        if any((":" in address) is not (router.family == 6) for address in second):
+            report.error(scope.at("second_path"), f"a peer is not of the family of {name}, IPv{router.family}", "")
+        if router.second_path is not None and router.second_path.device == router.device:
+            report.error(
+                scope.at("second_path"), f"a second path by {router.device} fails with the first", "Name another."
+            )
         if router.auth and (router.version == 3 or router.family == 6 or router.strict):
             report.error(
                 scope.at("authentication"), "there is no authentication in version 3, IPv6 and strict mode", ""

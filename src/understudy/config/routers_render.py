@@ -110,6 +110,9 @@ def _router(router: VirtualRouter, lease_group: str) -> list[str]:
         lines += ["addresses = [", *(f"    {_address(item, router.address_device)}," for item in router.addresses), "]"]
     if router.peers:
         lines.append(f"peers = [{', '.join(_peer(peer) for peer in router.peers)}]")
+    if router.second_path is not None:
+        words = [("device", quoted(router.second_path.device)), ("peers", written_texts(router.second_path.peers))]
+        lines.append(f"second_path = {inline(words)}")
     if router.tracks:
         lines.append(f"track = [{', '.join(_track(track) for track in router.tracks)}]")
     if router.virtual_mac is not None:

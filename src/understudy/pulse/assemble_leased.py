@@ -62,6 +62,7 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
     native = NativeEar(Opener(cluster.name, keys, whole.names), cluster.dead_time, Senders(me, incarnation))
     around = RouterEar(macs.mac_of, files.settings.log_unknown)
     around.again = macs.refresh
+    adverts.source_of = kernel.source_of
     kernel.found, kernel.moved = adverts.source, sockets.mend
     for part in (adverts, around):
         part.follow(vrrp_places.speakers(files))

@@ -201,6 +201,12 @@ def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:
     """By another path somebody says that it is master. What was under way when it said goodbye is out of date."""
     if now < r.lives.deaf_until:
         return
+    if event.priority == GOODBYE:
+        if r.lives.noted:
+            r.lives.until = 0
+            r.down_at = min(r.down_at, now)
+            node.touch(r)
+        return
     r.lives.until = max(r.lives.until, event.until)
     if r.master_here and event.priority > r.priority and now < event.until:
         why = f"by another path a master with priority {event.priority} is heard, and {r.spec.device} is silent"
