@@ -114,6 +114,17 @@ class ResourceFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutersJudged:
+    """What the virtual routers that follow a group's lease say of this machine: ``rank`` is the lowest priority among them, and
+    ``why`` says why they cannot serve here now, "" when they can.
+    """
+
+    group: str
+    rank: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeAnswered:
     """What became of a question that ``RunProbes`` asks under ``number``. ``up`` None: not often enough to say.
 
@@ -207,6 +218,7 @@ Event: TypeAlias = (
     | LinkChanged
     | RivalSeen
     | ResourceFailed
+    | RoutersJudged
     | ProbeAnswered
     | LeaseRefused
     | ManagerChanged

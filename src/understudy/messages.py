@@ -110,7 +110,7 @@ class NodeState:
     at most so long after a right to run exclusive parts has ended. ``draining``: in standby, but it keeps what no other node can
     take. ``not_up``: groups started there of which probes do not say that they are up, where other groups wait for that.
     ``reaches``: which ping targets of groups answer there; None when it does not know. ``leaving``: its daemon is being
-    stopped; an earlier version hears that as standby.
+    stopped; an earlier version hears that as standby. ``ranks``: (group, priority) of groups that stand for virtual routers.
 
     ``digest``: of the configuration, as far as who votes is concerned of the set that the sender has counted longest (its base).
     ``joint``: the first half of the digest of the set that it counts besides, while ``member`` is added or removed. ``left``:
@@ -138,6 +138,7 @@ class NodeState:
     member: str = ""
     left: str = ""
     leaving: bool = False
+    ranks: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,7 +364,8 @@ class Group:
     ``stop_timeout`` is how long another machine's exclusive programs are given to be over when nobody can say that they are.
     ``together``: the group on whose node alone this one runs. ``apart``: groups on whose nodes it never runs. ``after``: groups
     that must have started, anywhere, before this one starts. ``weight``: what it takes of a node's ``capacity``.
-    ``stages``: of each resource the number of its stage, if any two are in one; else empty.
+    ``stages``: of each resource the number of its stage, if any two are in one; else empty. ``ranks``: of a group that stands for
+    virtual routers, (node, priority) of each by the file; what a node says of itself counts instead, and ``prefer`` follows it.
     """
 
     name: str
@@ -379,6 +380,7 @@ class Group:
     probes: tuple[Probe, ...] = ()
     stays_where: Reach | None = None
     stages: tuple[int, ...] = ()
+    ranks: tuple[tuple[str, int], ...] = ()
 
     @property
     def stage_numbers(self) -> tuple[int, ...]:
@@ -479,6 +481,11 @@ class Cluster:
     def majority(self) -> int:
         """Votes needed: more than half of all members."""
         return len(self.members) // 2 + 1
+
+    def routers_on(self, name: str) -> RouterFiles | None:
+        """The virtual routers of one member, None for a witness. Raises KeyError for a name that is not in the file."""
+        serves = self.routers is not None and self.member(name).role is Role.NODE
+        return self.routers.on(name) if self.routers is not None and serves else None
 
     def member(self, name: str) -> Member:
         """Raises KeyError for a name that is not in the file."""

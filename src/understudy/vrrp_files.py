@@ -6,7 +6,7 @@ global_defs too, so that nobody else has to know them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .units import SECOND, Duration
@@ -119,6 +119,14 @@ class UnicastPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondPath:
+    """Another network, on ``device``, where ``peers`` are told by unicast that the master lives."""
+
+    device: str
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMac:
     """A macvlan with the virtual router's own MAC (RFC 9568 section 7.3). ``name``: of the device. ``mac``: "" for the usual.
 
@@ -138,7 +146,8 @@ class VirtualRouter:
     ``begins_as_master``: ``state MASTER``, which matters for the owner only. ``source``: "" for the device's primary address.
     ``peers``: () for multicast to ``group``. ``ttl`` 0: as usual (255; 64 for unicast over IPv6). ``down_adverts``: how many
     intervals without an advert are death. ``tracks_device``: the loss of its own device's carrier is FAULT.
-    ``lease_group``: the group of the cluster whose holder alone may be master, "" for none.
+    ``lease_group``: the group of the cluster whose holder alone may be master, "" for none. ``priorities``: (node, priority)
+    where the nodes of a cluster have their own; then ``priority`` is the highest of them, but in what ``on`` gives.
     """
 
     name: str
@@ -180,6 +189,12 @@ class VirtualRouter:
     sync_daemon: str = ""
     """``lvs_sync_daemon_interface``, "" for none."""
     lease_group: str = ""
+    priorities: tuple[tuple[str, int], ...] = ()
+    second_path: SecondPath | None = None
+
+    def on(self, node: str) -> VirtualRouter:
+        """As it is on one node."""
+        return replace(self, priority=dict(self.priorities)[node], priorities=()) if self.priorities else self
 
     @property
     def address_device(self) -> str:
@@ -296,6 +311,10 @@ class RouterFiles:
     processes: tuple[TrackedProcess, ...] = ()
     settings: RouterGlobals = field(default_factory=RouterGlobals)
     services: tuple[str, ...] = field(default=(), repr=False)
+
+    def on(self, node: str) -> RouterFiles:
+        """As they are on one node of a cluster."""
+        return replace(self, routers=tuple(router.on(node) for router in self.routers))
 
     def router(self, name: str) -> VirtualRouter:
         """The one of this name. Raises KeyError."""

@@ -133,3 +133,45 @@ def test_one_of_those_that_start_at_once_is_changed_alone_with_what_stands_on_it
     found = of(GOOD.replace(ONE, AT_ONCE), GOOD.replace(ONE, AT_ONCE.replace('"/bin/a"', '"/bin/a", "-v"')))
     assert [change.text for change in found.changes] == ["a of group site: other command"]
     assert found.effects == ("group site, where it runs: a, c are stopped and started again",)
+
+
+ROUTERS = """
+[virtual_routers.VI_1]
+device = "eth0"
+id = 51
+priority = { ha01 = 150, ha02 = 100 }
+addresses = ["192.0.2.100/24"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "effect"),
+    [
+        ("ha01 = 150", "ha01 = 90", "virtual router VI_1: priority 90 100 instead of 150 100", ""),
+        ("VI_1", "VI_2", "virtual router VI_2 is new", "VI_2 begins as a backup that listens first"),
+        (
+            "2.100/24",
+            "2.101/24",
+            "addresses without 192.0.2.100/24 and with 192.0.2.101/24",
+            "192.0.2.101 is added to VI_1",
+        ),
+    ],
+)
+def test_virtual_routers_beside_a_cluster(before: str, after: str, text: str, effect: str) -> None:
+    found = of(GOOD + ROUTERS, GOOD + ROUTERS.replace(before, after))
+    assert any(text in change.text for change in found.changes), found
+    assert {change.how for change in found.changes} == {How.RELOAD}
+    assert any(effect in said for said in found.effects) or not effect, found
+    assert not any("group VI" in said for said in found.effects)
+
+
+def test_the_first_virtual_router_beside_a_cluster_needs_a_restart() -> None:
+    for one, other in ((GOOD, GOOD + ROUTERS), (GOOD + ROUTERS, GOOD)):
+        assert [change.how for change in of(one, other).changes] == [How.RESTART]
+
+
+def test_the_key_is_no_difference_and_the_cluster_is_compared_beside_virtual_routers() -> None:
+    found = of(
+        GOOD + ROUTERS, GOOD.replace("cluster.key", "other.key").replace('"192.168.58.9"', '"192.168.58.8"') + ROUTERS
+    )
+    assert [change.where for change in found.changes] == ["witness.arbiter"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from understudy.config.render import render
 from understudy.config.router_words import OF, defaults
 from understudy.config.routers_render import render_routers
-from understudy.config.validate import read
+from understudy.config.validate import Reading, read
 from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp_files import (
     Announcing,
@@ -21,6 +21,7 @@ from understudy.vrrp_files import (
     RouterAddress,
     RouterFiles,
     RouterGlobals,
+    SecondPath,
     SyncGroup,
     Track,
     TrackedFile,
@@ -204,7 +205,8 @@ def test_what_is_written_reads_the_same(made) -> None:
 def test_every_field_has_a_word() -> None:
     """But for those that have a table or a form of their own."""
     special = {
-        "name addresses peers tracks virtual_mac announcing notified members users services fifos address prefix kind password"
+        "priorities second_path",
+        "name addresses peers tracks virtual_mac announcing notified members users services fifos address prefix kind password",
     }
     apart = {word for words in special for word in words.split()}
     for kind, listed in OF.items():
@@ -264,7 +266,8 @@ NEVER = "preempt = false does not go with priority 255 or a preempt_delay"
         ("preempt = false\npriority = 255", [f"4:11: {NEVER}"]),
         ('track = [{ script = "x" }]', ['4:21: the script "x" is not there']),
         ("track = [{ weight = 3 }]", ["4:10: one thing at a time is tracked"]),
-        ('lease_group = "x"', ['1:2: V has the lease_group "x", which is no group of this file']),
+        ('lease_group = "x"', ["1:2: the lease_group of V is for the nodes of a cluster, and this file has none"]),
+        ("priority = { a = 1 }", ["1:2: the priority of V is for the nodes of a cluster, and this file has none"]),
         ('source = "::1"', ['4:10: "source" is not right for IPv4']),
         ('peers = ["host"]', ["4:10: a unicast peer is an address"]),
         ("virtual_mac = {}", ['4:15: a virtual_mac needs "name", that of the device it makes']),
@@ -304,3 +307,70 @@ def test_a_password_shows_nowhere() -> None:
     reading = read(f'{GOOD}authentication = "AH"\npassword = "hunter2"\n', "r.toml")
     assert reading.cluster is not None
     assert "hunter2" not in repr(reading)
+
+
+def test_a_second_path_is_on_another_device() -> None:
+    path = 'second_path = {{ device = "{}", peers = ["{}"] }}\n'
+    reading = read(GOOD + path.format("eth1", "198.51.100.2"), "r.toml")
+    assert reading.cluster is not None
+    assert reading.cluster.routers.routers[0].second_path == SecondPath("eth1", ("198.51.100.2",))  # type: ignore[union-attr]
+    assert read(render(reading.cluster), "r.toml", host="localhost").cluster == reading.cluster
+    for device, peer in (("eth0", "198.51.100.2"), ("eth1", "2001:db8::2"), ("eth1", "host")):
+        assert read(GOOD + path.format(device, peer), "r.toml").cluster is None
+
+
+OWN = '[virtual_routers.{}]\ndevice = "eth0"\nid = {}\naddresses = ["192.0.2.{}/24"]\n'
+TWO = OWN.format("A", 51, 51) + "{}" + OWN.format("B", 52, 52) + "{}"
+
+
+def beside(text: str) -> Reading:
+    return read(CLUSTER + MEMBERS + GROUP + text, "c.toml")
+
+
+def test_beside_a_cluster_each_has_a_group_of_its_own_or_its_sync_groups() -> None:
+    text = TWO.format("priority = { ha02 = 150, ha01 = 100 }\npreempt = false\n", 'preempt_delay = "5s"\n')
+    cluster = beside(text).cluster
+    assert cluster is not None
+    assert [(group.name, group.prefer) for group in cluster.groups[1:]] == [
+        ("A", ("ha02", "ha01")),
+        ("B", ("ha01", "ha02")),
+    ]
+    assert [group.failback.kind.value for group in cluster.groups[1:]] == ["never", "after"]
+    assert [router.lease_group for router in cluster.routers.routers] == ["A", "B"]  # type: ignore[union-attr]
+    assert cluster.routers_on("ha02").routers[0].priority == 150  # type: ignore[union-attr]
+    assert cluster.routers_on("arbiter") is None
+    assert read(render(cluster), "c.toml").cluster == cluster
+    whole = beside(text + '[router_groups.both]\nmembers = ["A", "B"]\n').cluster
+    assert whole is not None
+    assert [group.name for group in whole.groups] == ["site", "both"]
+    assert read(render(whole), "c.toml").cluster == whole
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rest", "told"),
+    [
+        ("priority = { ha01 = 150 }\n", "", "", "A has no priority for ha02"),
+        ("priority = { ha01 = 150, ha2 = 3 }\n", "", "", 'A has a priority for "ha2", which is no node of this file'),
+        ("priority = {}\n", "", "", "no node has a priority here"),
+        ("priority = { ha01 = 1, ha02 = 300 }\n", "", "", '"ha02" is 300, but must be from 1 to 255'),
+        (
+            "priority = 255\n",
+            "",
+            "",
+            "A has the priority 255: an owner is master in any case, and so nobody's lease counts",
+        ),
+        ('lease_group = "web"\n', "", "", 'A has the lease_group "web", which is no group of this file'),
+        (
+            'lease_group = "site"\n',
+            "",
+            '[router_groups.both]\nmembers = ["A", "B"]\n',
+            "the members of both follow different groups, and would never be master together",
+        ),
+        ("", "", OWN.format("site", 53, 53), "site is a group and a virtual router: each has a lease of its own"),
+        ("", "", OWN.format('"a b"', 53, 53), '"a b" cannot name a virtual router of a cluster'),
+    ],
+)
+def test_refusals_beside_a_cluster(first: str, second: str, rest: str, told: str) -> None:
+    reading = beside(TWO.format(first, second) + rest)
+    assert reading.cluster is None
+    assert told in [item.text for item in reading.problems]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from understudy.adapters.vrrp_socket import RouterPacket
 from understudy.pulse.vrrp_ear import UNKNOWN, RouterEar
 from understudy.units import SECOND
-from understudy.vrrp import AdvertHeard, Advertisement, AdvertRefused
-from understudy.vrrp_files import RouterAddress, UnicastPeer, VirtualRouter
+from understudy.vrrp import AdvertHeard, Advertisement, AdvertRefused, PeerLives
+from understudy.vrrp_files import RouterAddress, SecondPath, UnicastPeer, VirtualRouter
 from understudy.wire.vrrp import Encoder
 
 HERE, THERE, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -93,3 +93,15 @@ def test_who_is_configured_otherwise_counts_and_is_compared_again() -> None:
     (heard,) = made.hear(packet(replace(router(), addresses=both)), 9 * SECOND)
     assert isinstance(heard, AdvertHeard)
     assert not heard.differs, "vrrp_skip_check_adv_addr: a known master may have another list"
+
+
+def test_the_second_path_says_that_a_router_lives_and_no_more() -> None:
+    ours = replace(router(), second_path=SecondPath("eth1", ("198.51.100.2",)))
+    theirs = replace(router(), second_path=SecondPath("eth1", ("198.51.100.1",)))
+    made = ear(ours)
+    (heard,) = made.hear(packet(theirs, "198.51.100.2", "198.51.100.1", "eth1"), 9 * SECOND)
+    assert heard == PeerLives("VI_1", 100, 5 * SECOND + 3 * SECOND)
+    assert made.hear(packet(theirs, "198.51.100.9", "198.51.100.1", "eth1"), 9 * SECOND) == (), (
+        "a stranger there is nobody"
+    )
+    assert isinstance(made.hear(packet(theirs), 9 * SECOND)[0], AdvertHeard)

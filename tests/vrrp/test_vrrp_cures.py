@@ -445,6 +445,19 @@ def test_a_goodbye_counts_more_than_the_second_path() -> None:
     assert segment.masters() == "b"
 
 
+def test_a_goodbye_by_the_second_path_alone_is_answered() -> None:
+    segment = pair()
+    segment.part("a", "b")
+    for _ in range(6):
+        segment.tell("b", PeerLives("VI_1", 150, segment.now + 3 * SECOND))
+        segment.run(SECOND)
+    assert segment.masters() == "a"
+    segment.stop("a")
+    segment.tell("b", PeerLives("VI_1", 0, segment.now + 3 * SECOND))
+    segment.run(10 * MILLISECOND)
+    assert segment.masters() == "b"
+
+
 def test_two_masters_that_are_cut_find_out_by_the_second_path() -> None:
     segment = pair()
     segment.part("a", "b")

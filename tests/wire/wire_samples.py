@@ -60,7 +60,7 @@ GRANT = BidAnswer("ha02", 99, "ha01", 7, "site", BALLOT, 987_654_321, True, 990_
 
 SAMPLES: tuple[Message, ...] = (
     Heartbeat(
-        replace(state(), wishes=ASKED, not_up=("site",), reaches=("192.168.58.1",)),
+        replace(state(), wishes=ASKED, not_up=("site",), reaches=("192.168.58.1",), ranks=(("VI_1", 150),)),
         (state("ha02", 99), replace(state("arbiter", 98), wishes=ASKED, reaches=(), leaving=True)),
     ),
     Bid("ha01", 7, "site", BALLOT, 987_654_321, after=BALLOT - 1),
@@ -115,6 +115,7 @@ states = st.builds(
     member=names,
     left=names,
     leaving=flags,
+    ranks=several(st.tuples(names, st.integers(0, 255))),
 )
 asked = (names, unsigned, names, unsigned, names, unsigned, times)
 unfinished = st.builds(Unfinished, st.integers(1, 2**64 - 1), names)

@@ -240,7 +240,7 @@ def _summary(cluster: Cluster) -> list[str]:
     if cluster.api is not None:
         where = (f"{member or 'every member'} {address} port {port}" for member, address, port in cluster.api.listen)
         lines.append(f"API over TCP, with TLS and tokens: {', '.join(where)}")
-    for group in cluster.groups:
+    for group in (each for each in cluster.groups if not each.ranks):
         order = [*group.prefer, *(node.name for node in cluster.nodes if node.name not in group.prefer)]
         runs = ", ".join(resource.id for resource in group.resources) or "nothing"
         probes = f"; probes: {', '.join(probe.name for probe in group.probes)}" if group.probes else ""

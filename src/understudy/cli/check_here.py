@@ -53,6 +53,10 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
         for group in cluster.groups:
             found += [f"{group.name}: {text}" for resource in group.resources for text in _resource(resource)]
             found += [f"{group.name}: {text}" for probe in group.probes for text in _probe(probe)]
+        if cluster.routers is not None:
+            from .check_routers import look_here as look_for_routers
+
+            found += look_for_routers(cluster.routers)
         found += _kernel(cluster)
         for device in cluster.fences:
             found += _fence(device)

@@ -36,9 +36,14 @@ def _router(router: VirtualRouter) -> str:
     tracks = ", ".join(dict.fromkeys(track.name for track in router.tracks))
     return (
         f"virtual router {router.name}: id {router.vrid} on {router.device}, version {router.version}, "
-        f"priority {router.priority}, every {format_duration(router.interval)}, {where}: {shown}"
+        f"priority {_priority(router)}, every {format_duration(router.interval)}, {where}: {shown}"
         + (f"; tracks {tracks}" if tracks else "")
     )
+
+
+def _priority(router: VirtualRouter) -> str:
+    own = ", ".join(f"{number} on {node}" for node, number in router.priorities)
+    return own or str(router.priority)
 
 
 def as_json(files: RouterFiles) -> dict[str, Any]:

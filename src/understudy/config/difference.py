@@ -84,6 +84,9 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     """From ``before``, with which something runs, to ``after``. Where the files lie is no difference."""
     if is_alone(before) or is_alone(after):
         return _of_routers(before, after)
+    if (before.routers is None) != (after.routers is None):
+        text = f"the {'first' if before.routers is None else 'last'} virtual router beside the cluster: {_ONE_BY_ONE}"
+        return Difference((Change("virtual_routers", text, How.RESTART),))
     old, new = _tree(before), _tree(after)
     changes = [*_cluster(old["cluster"], new["cluster"])]
     for section in _SECTIONS:
@@ -98,6 +101,11 @@ def difference(before: Cluster, after: Cluster) -> Difference:
     changes += _groups(before, after, old.get("groups", {}), new.get("groups", {}))
     changes += _moved(before, after)
     effects = tuple(_effects(before, after))
+    if after.routers is not None:
+        from .router_difference import router_changes, router_effects
+
+        changes += [Change(where, text) for where, text in router_changes(old, new)]
+        effects = (*effects, *router_effects(before, after))
     if frozenset(before.names) != frozenset(after.names):
         changes += [Change("groups", f"{text}: {_ONLY_MEMBERS}", How.TWO_STEPS) for text in effects]
         effects = (*_voting(before, after), *effects)
@@ -147,7 +155,7 @@ def _voting(before: Cluster, after: Cluster) -> Iterable[str]:
 
 
 def _tree(cluster: Cluster) -> Tree:
-    return tomllib.loads(render(replace(cluster, key_file="")))
+    return tomllib.loads(render(replace(cluster, key_file="-")))
 
 
 def _cluster(old: Tree, new: Tree) -> list[Change]:
@@ -310,9 +318,11 @@ def _effects(before: Cluster, after: Cluster) -> Iterable[str]:
     old = {group.name: group for group in before.groups}
     names = {group.name for group in after.groups}
     for group in before.groups:
-        if group.name not in names:
+        if group.name not in names and not group.ranks:
             yield f"group {group.name} is stopped where it runs and released; a machine that still has the old file may take it"
     for group in after.groups:
+        if group.ranks:
+            continue  # told with the virtual routers
         if group.name not in old:
             yield f"group {group.name} is started where it belongs"
             continue

@@ -30,6 +30,7 @@ _SINCE_GROUP: dict[str, object] = {
     "probes": (),
     "stays_where": None,
     "stages": (),
+    "ranks": (),
 }
 _SINCE_FAILBACK: dict[str, object] = {"hours": None}
 _SINCE_FENCE: dict[str, object] = {"parameters_file": "", "resets": False}

@@ -75,7 +75,8 @@ def render(cluster: Cluster) -> str:
     if cluster.api is not None:
         lines += _api(cluster.api)
     for group in cluster.groups:
-        lines += group_lines(group)
+        if not group.ranks:  # those of virtual routers follow from them
+            lines += group_lines(group)
     text = "\n".join(lines) + "\n"
     return text if routers is None else f"{text}\n{render_routers(routers)}"
 

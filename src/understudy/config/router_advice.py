@@ -41,15 +41,29 @@ def _names(routers: list[VirtualRouter]) -> str:
 
 
 def _safety(files: RouterFiles) -> Iterator[str]:
-    bare = [router for router in files.routers if not router.lease_group]
+    bare = [router for router in files.routers if not router.lease_group and router.second_path is None]
+    second = [router for router in files.routers if not router.lease_group and router.second_path is not None]
+    if second:
+        yield (
+            f"{_names(second)}: as long as one of both paths is whole, routers that have both have one master. When both fail "
+            "together, each is: VRRP cannot tell a dead router from cut cables."
+        )
+    leased = [router for router in files.routers if router.lease_group]
+    if leased:
+        yield (
+            f"{_names(leased)}: only the node that holds the lease may be master, so when the path of the advertisements or any "
+            "other fails, the nodes of this cluster have one master, as far as its votes promise it for a group (above). A "
+            "router that is no node of the cluster asks nobody: with a higher priority it is master, and cut off from the holder "
+            "a second one."
+        )
     if bare:
         yield (
             f"Not safe by itself: VRRP cannot tell a dead router from a cut cable. {_names(bare)}: when only the path of the "
             "advertisements fails, both machines become master and both answer for the addresses."
         )
         yield (
-            "Remedy: a second path between the routers. Unicast peers may be on another network than the addresses; two "
-            "Understudy machines with a [cluster] behind them and lease_group have one master, whatever is cut."
+            "Remedy: a second path between the routers (second_path), by which they hear that the master lives; or two "
+            "Understudy machines with a [cluster] in their file have one master, whatever is cut."
         )
     yield (
         "A machine that freezes, or whose daemon hangs or is killed, stops answering for its addresses by itself: the kernel "
@@ -101,6 +115,8 @@ def _outage(files: RouterFiles) -> Iterator[str]:
         f"{'three' if slowest.down_adverts == 3 else slowest.down_adverts} intervals and a skew that grows as the priority "
         "falls. A planned stop is answered at once."
     )
+    if any(router.lease_group for router in files.routers):
+        yield "The lease of the cluster is waited for as well, a dead time: the longer of both counts."
     if any(router.version == 2 for router in files.routers):
         yield "Version 2 has at most one advertisement a second; version 3 has up to a hundred, on every router of the group."
 

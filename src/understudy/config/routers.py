@@ -14,6 +14,7 @@ from ..vrrp_files import (
     RouterAddress,
     RouterFiles,
     RouterGlobals,
+    SecondPath,
     SyncGroup,
     Track,
     TrackedFile,
@@ -247,7 +248,11 @@ class _Reader:
         return found
 
     def _router(self, scope: Scope, name: str) -> VirtualRouter | None:
-        said = self._settings(scope, OF[VirtualRouter])
+        priorities = self._priorities(scope)
+        settings = [each for each in OF[VirtualRouter] if not priorities or each.field != "priority"]
+        said = self._settings(scope, settings)
+        if priorities:
+            said["priority"] = max(priorities.values())
         for word, hint in (
             ("device", "It names the network interface."),
             ("id", "The virtual router's number, 1 to 255."),
@@ -256,6 +261,7 @@ class _Reader:
                 scope.missing(word, hint)
         peers = self._peers(scope)
         tracks = self._tracks(scope)
+        second = self._second_path(scope)
         mac = self._inner(scope, "virtual_mac", VirtualMac)
         announce = self._inner(scope, "announce", Announcing)
         notify = self._inner(scope, "notify", Notified)
@@ -287,8 +293,37 @@ class _Reader:
             virtual_mac=None if mac is None else VirtualMac(**mac),
             announcing=Announcing(**(announce or {})),
             notified=Notified(**(notify or {})),
+            priorities=tuple(priorities.items()),
+            second_path=second,
             **{**usual, **said},
         )
+
+    def _second_path(self, scope: Scope) -> SecondPath | None:
+        inner = self._table(scope, "second_path")
+        if inner is None:
+            return None
+        device, peers = inner.text("device"), inner.texts("peers", "addresses") or []
+        inner.finish()
+        found = [str(address) for text, _ in peers if (address := address_of(text)) is not None]
+        wrong = None if device is None else read_device(device)
+        if device is None or isinstance(wrong, Wrong) or not found or len(found) != len(peers):
+            hint = 'Write second_path = { device = "eth1", peers = ["192.168.107.102"] }.'
+            self._report.error(
+                scope.at("second_path"), "a second path needs a device and the addresses of the others", hint
+            )
+            return None
+        return SecondPath(device, tuple(found))
+
+    def _priorities(self, scope: Scope) -> dict[str, int]:
+        """Of each node its own, {} where one number is for all."""
+        value = scope.table.entries.get("priority")
+        if value is None or not isinstance(value.value.data, Table):
+            return {}
+        inner = self._table(scope, "priority")
+        found = {} if inner is None else {name: inner.integer(name, 1, 255, 0) for name in inner.table.entries}
+        if not found:
+            self._report.error(scope.at("priority"), "no node has a priority here", "Write { ha01 = 150, ha02 = 100 }.")
+        return {name: number for name, number in found.items() if number}
 
     def _addresses(self, scope: Scope, device: str) -> tuple[RouterAddress, ...]:
         found: list[RouterAddress] = []
@@ -348,6 +383,13 @@ class _Reader:
                 address is None or family(address) != router.family or address.is_multicast is not (word == "multicast")
             ):
                 report.error(scope.at(word), f'"{word}" is not right for IPv{router.family}', "")
+        second = () if router.second_path is None else router.second_path.peers
+        if any((":" in address) is not (router.family == 6) for address in second):
+            report.error(scope.at("second_path"), f"a peer is not of the family of {name}, IPv{router.family}", "")
+        if router.second_path is not None and router.second_path.device == router.device:
+            report.error(
+                scope.at("second_path"), f"a second path by {router.device} fails with the first", "Name another."
+            )
         if router.auth and (router.version == 3 or router.family == 6 or router.strict):
             report.error(
                 scope.at("authentication"), "there is no authentication in version 3, IPv6 and strict mode", ""

@@ -19,6 +19,7 @@ from ..vrrp_files import (
 )
 from .keepalived_globals import MULTICAST
 from .render import inline, quoted, written_key, written_span, written_texts
+from .router_leases import implied
 from .router_words import OF, defaults
 
 Words = list[tuple[str, str]]
@@ -28,7 +29,7 @@ def render_routers(files: RouterFiles, node: str = "") -> str:
     """The whole of it as TOML. ``node``: the machine, "" where the host name says it."""
     lines = _routing(files, node)
     for router in files.routers:
-        lines += _router(router)
+        lines += _router(router, implied(files, router))
     for group in files.sync_groups:
         lines += _group(group)
     for section, items in (
@@ -96,12 +97,22 @@ def _block(text: str) -> str:
     return '"""\n' + "\n".join(quoted(line)[1:-1] for line in text.split("\n")) + '"""'
 
 
-def _router(router: VirtualRouter) -> list[str]:
-    lines = ["", f"[virtual_routers.{written_key(router.name)}]", *_lines(_words(router, usual_of(router)))]
+def _router(router: VirtualRouter, lease_group: str) -> list[str]:
+    usual = usual_of(router)
+    if router.lease_group == lease_group:
+        usual["lease_group"] = lease_group
+    if router.priorities:
+        usual["priority"] = router.priority
+    lines = ["", f"[virtual_routers.{written_key(router.name)}]", *_lines(_words(router, usual))]
+    if router.priorities:
+        lines.append(f"priority = {inline([(written_key(name), str(number)) for name, number in router.priorities])}")
     if router.addresses:
         lines += ["addresses = [", *(f"    {_address(item, router.address_device)}," for item in router.addresses), "]"]
     if router.peers:
         lines.append(f"peers = [{', '.join(_peer(peer) for peer in router.peers)}]")
+    if router.second_path is not None:
+        words = [("device", quoted(router.second_path.device)), ("peers", written_texts(router.second_path.peers))]
+        lines.append(f"second_path = {inline(words)}")
     if router.tracks:
         lines.append(f"track = [{', '.join(_track(track) for track in router.tracks)}]")
     if router.virtual_mac is not None:

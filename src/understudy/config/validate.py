@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
-from ..model import AddressResource, Cluster, Quorum, Role
+from ..model import AddressResource, Cluster, Group, Quorum, Role
 from ..units import MILLISECOND, MINUTE, SECOND, Duration, format_duration
 from .addresses import NAME_RULE, is_name
 from .api import ApiDraft, read_api
@@ -26,6 +26,7 @@ from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
 
 if TYPE_CHECKING:
+    from ..vrrp_files import RouterFiles
     from .routers import Routers
 
 DEFAULT_DEAD_TIME: Duration = SECOND
@@ -115,13 +116,13 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
     fences = read_fences(report, top, members)
     api = read_api(report, top, members)
     top.finish(later=_LATER)
-    _check_leases(report, routers, [draft.group.name for draft in groups])
+    files, router_groups = _leased(report, routers, members, [draft.group.name for draft in groups])
     check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
     check_wishes(report, fences, bool(watchdog.timeout), [(draft.place, draft.group) for draft in groups])
     _check_quorum(report, settings, members, groups)
     _check_ping(report, settings, members, groups)
-    _check_groups(report, members, groups)
+    _check_groups(report, members, groups, bool(router_groups))
     if report.refused or settings.quorum is None:
         return Reading(None, report.in_order(), settings.key_file, settings.key_place, api)
     cluster = Cluster(
@@ -131,7 +132,7 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
         dead_time=settings.dead_time,
         quorum=settings.quorum,
         members=tuple(member.finished(watchdog.device) for member in members),
-        groups=tuple(draft.group for draft in groups),
+        groups=(*(draft.group for draft in groups), *router_groups),
         ping=tuple(address for address, _ in settings.ping),
         source=source,
         admin_group=settings.admin_group,
@@ -140,7 +141,7 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
         watchdog_timeout=watchdog.timeout,
         api=api.api,
         init_dead_time=settings.init_dead_time,
-        routers=None if routers is None else routers.files,
+        routers=files,
     )
     whole = replace(cluster, digest=digest(cluster))
     return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
@@ -162,20 +163,24 @@ def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str)
     from .keepalived_cluster import cluster_of
 
     top.finish(later=_LATER)
-    _check_leases(report, routers, [])
+    for router in routers.files.routers:
+        if router.lease_group or router.priorities:
+            word = "lease_group" if router.lease_group else "priority"
+            text = f"the {word} of {router.name} is for the nodes of a cluster, and this file has none"
+            report.error(routers.place, text, "Write [cluster] and [nodes.NAME], or take it away.")
     cluster = None if report.refused else cluster_of(routers.files, source, routers.node or host)
     return Reading(cluster, report.in_order())
 
 
-def _check_leases(report: Report, routers: Routers | None, groups: list[str]) -> None:
-    for router in () if routers is None else routers.files.routers:
-        if router.lease_group and router.lease_group not in groups:
-            text = f'{router.name} has the lease_group "{router.lease_group}", which is no group of this file'
-            hint = (
-                suggestion(router.lease_group, groups, "The groups are")
-                or "It names one of [groups.NAME]; take it away."
-            )
-            report.error(routers.place if routers is not None else WHOLE_FILE, text, hint)
+def _leased(
+    report: Report, routers: Routers | None, members: list[MemberDraft], taken: list[str]
+) -> tuple[RouterFiles | None, tuple[Group, ...]]:
+    """The virtual routers of a cluster, and the groups that are there for them alone."""
+    if routers is None:
+        return None, ()
+    from .router_leases import leased
+
+    return leased(report, routers, tuple(member.name for member in members if member.role is Role.NODE), taken)
 
 
 # -- [cluster] --------------------------------------------------------------------------------------------------------
@@ -373,8 +378,8 @@ def _check_ping(report: Report, settings: _Settings, members: list[MemberDraft],
             report.error(place, text, hint)
 
 
-def _check_groups(report: Report, members: list[MemberDraft], groups: list[GroupDraft]) -> None:
-    if not groups:
+def _check_groups(report: Report, members: list[MemberDraft], groups: list[GroupDraft], routers: bool) -> None:
+    if not groups and not routers:
         report.warning(
             WHOLE_FILE, "there are no groups: the machines only watch each other", "Write [groups.NAME] with resources."
         )

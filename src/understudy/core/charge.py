@@ -62,6 +62,10 @@ class Charge:
         self.waiting_for: tuple[str, ...] = ()
         self.why_here = ""
         self.split: Split | None = None
+        self.rank = 0
+        """The priority of the virtual routers that follow its lease, 0 where there are none."""
+        self.trouble = ""
+        """Why they cannot serve here now."""
 
     def unfit(self, carriers: Mapping[str, bool], can_run: bool) -> str:
         """Why the group cannot run on this machine now, or "". ``can_run``: there is somebody to run programs."""
@@ -73,6 +77,8 @@ class Charge:
                 return f"there is no device {address.device}"
             if not carrier:
                 return f"{address.device} has no carrier"
+        if self.trouble:
+            return self.trouble
         if self.has_programs and not can_run:
             return "its manager is not there to run programs"
         return ""

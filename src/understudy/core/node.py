@@ -29,6 +29,7 @@ from ..events import (
     Reconfigured,
     ResourceFailed,
     RivalSeen,
+    RoutersJudged,
     ShutdownAsked,
     Stalled,
     Started,
@@ -46,6 +47,7 @@ from . import (
     operators,
     ordering,
     outlook,
+    ranks,
     reach,
     reload,
     rivals,
@@ -192,6 +194,8 @@ class Node:
                 if group in self.steward.charges:
                     self.steward.charges[group].execution.failed(resource, text, now)
                     self.steward.facts(self.steward.charges[group], now)
+            case RoutersJudged():
+                ranks.judged(self, event)
             case ProbeAnswered():
                 self.steward.probed(event, now)
             case LeaseRefused(group, text):
@@ -417,12 +421,14 @@ class Node:
             member=self.electorate.member,
             left=self.electorate.left,
             leaving=self.leaving,
+            ranks=ranks.own(self),
         )
 
     def _saying(self, words: tuple[tuple[str, Phase, bool], ...]) -> object:
         """What others should hear of at once when it changes. ``words``: as ``outlook.words`` finds them."""
         standing = (self.standby, self.draining, self.leaving, ordering.not_up(self.steward), reach.own(self, self.at))
-        return (self.steward.claims.holds(), words, standing, self.wishes.numbers(), self.electorate.halves)
+        numbers = (self.wishes.numbers(), ranks.own(self))
+        return (self.steward.claims.holds(), words, standing, numbers, self.electorate.halves)
 
     # Things that happen on this machine
 
@@ -448,6 +454,7 @@ class Node:
             wardens.told(self)
             wishing.watch(self)
             holders = outlook.holders(self, now)
+            ranks.look(self, holders)
             self.decisions = plan(self.cluster, outlook.view(self, holders, now)) | reload.retired(self.steward)
             self.steward.started = ordering.started(self.steward, self.states, self.decisions, holders)
             self.steward.follow(self.decisions, holders, outlook.ready(self, now), now)

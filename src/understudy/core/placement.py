@@ -256,6 +256,8 @@ def _preferred_over(group: Group, best: str, holder: str) -> bool:
 def _first_reason(group: Group, best: str, able: tuple[str, ...]) -> str:
     if group.together is not None:
         return f"it goes with {group.together}, which is on {best}"
+    if group.ranks:
+        return f"{best} has the highest priority and can run it"
     if best in group.prefer:
         place = group.prefer.index(best)
         if place == 0:

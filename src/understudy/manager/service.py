@@ -130,7 +130,7 @@ class Manager:
         self.say(Level.INFO, "manager started" + (f"; found running: {', '.join(adopted)}" if adopted else ""))
         link = asyncio.ensure_future(self.link.run())
         self.background(self.agents.tend_logs())
-        self.background(self.routers.follow(self.cluster.routers))
+        self.background(self.routers.follow(self.cluster.routers_on(self.me)))
         self.background(self._look_around())
         self.background(self.hours.run())
         self._ping()
@@ -186,7 +186,7 @@ class Manager:
         self._reasons = Reasons(tuple(group.name for group in cluster.groups))
         self.probes.follow(cluster)
         self.hours.follow(cluster)
-        await self.routers.follow(cluster.routers)
+        await self.routers.follow(cluster.routers_on(self.me))
         if before.fences != cluster.fences:
             self.fencer.follow(cluster)
             self._look_at_devices()

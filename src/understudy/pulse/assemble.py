@@ -83,6 +83,11 @@ def _live(arguments: Arguments, guards: Guards, trial: bool) -> int:
     if arguments.node not in (cluster if former is None else together(former, cluster)).names:
         say(arguments.unknown_node(cluster.names))
         return EXIT_CONFIG
+    either_one = cluster if former is None else together(former, cluster)
+    if cluster.routers is not None and either_one.member(arguments.node).role is Role.NODE:
+        from .assemble_leased import run as run_leased
+
+        return run_leased(arguments, cluster, former, keys, guards)
     return _run(arguments, cluster, former, keys, guards, trial)
 
 

@@ -56,6 +56,7 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     macs.follow(vrrp_places.parents(whole.routers or files))
     ear = RouterEar(macs.mac_of, files.settings.log_unknown)
     ear.again = macs.refresh
+    mouth.source_of = kernel.source_of
     kernel.found, kernel.moved = mouth.source, sockets.mend
     for part in (mouth, ear):
         part.follow(vrrp_places.speakers(whole.routers or files))

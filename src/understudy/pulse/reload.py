@@ -154,7 +154,7 @@ class Reloader(AnyReloader[Cluster]):
         if self.former is None:
             self.former = before
         try:
-            self._prepare(either(before, found), performer)
+            self._prepare(either(before, found), found, performer)
             self.meet(together(self.former, found))
         except OSError as error:
             manager.reloaded(self._asked, False, f"the kernel does not take it: {error.strerror}")
@@ -170,6 +170,8 @@ class Reloader(AnyReloader[Cluster]):
             return "something of the configuration before the last reload has not stopped yet"
         if not one_step(self.cluster, found):
             return "this change needs a restart of the daemons"
+        if self.cluster.routers is None and found.routers is not None and not self._witness:
+            return "the first virtual router needs a restart of the daemon"
         return self.objection(found)
 
     def event(self) -> Reconfigured:
@@ -178,9 +180,10 @@ class Reloader(AnyReloader[Cluster]):
         return Reconfigured(self._bare(self.cluster), restart, self._kernel.present(), self._kernel.carriers())
 
     def _forget(self, performer: Performer) -> None:
-        self._prepare(self.cluster.groups, performer)
+        self._prepare(self.cluster.groups, self.cluster, performer)
         self.meet(self.cluster)
 
-    def _prepare(self, groups: tuple[Group, ...], performer: Performer) -> None:
+    def _prepare(self, groups: tuple[Group, ...], cluster: Cluster, performer: Performer) -> None:
+        """The kernel's side knows these groups, and what else ``cluster`` has here. Raises OSError."""
         if not self._witness:
-            self._follow(groups, self.cluster, performer)
+            self._follow(groups, cluster, performer)

@@ -7,13 +7,13 @@ peers, it is for the router that knows the sender.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..adapters.udp import Datagram
 from ..adapters.vrrp_socket import RouterPacket
 from ..units import MINUTE, Instant
-from ..vrrp import AdvertHeard, AdvertRefused, RouterEvent
-from ..vrrp_files import VirtualRouter
+from ..vrrp import AdvertHeard, AdvertRefused, PeerLives, RouterEvent
+from ..vrrp_files import UnicastPeer, VirtualRouter
 from ..wire.vrrp import Envelope, Expected, Heard, VrrpRefusal, open_packet, read_ipv4, read_ipv6
 from .mouth import Mouth
 
@@ -32,6 +32,8 @@ class _Listener:
     expected: Expected
     peers: frozenset[str]
     known: str = ""
+    second: VirtualRouter | None = None
+    """It listens on the second path of this router."""
 
 
 @dataclass(slots=True)
@@ -56,6 +58,11 @@ class RouterEar:
             peers = frozenset(peer.address for peer in router.peers)
             made = _Listener(router.name, Expected(router), peers, known.get(router.name, ""))
             self._listeners.setdefault((device, router.family, router.vrid), []).append(made)
+            path = router.second_path
+            if path is not None:
+                there = replace(router, peers=tuple(map(UnicastPeer, path.peers)))
+                made = _Listener(router.name, Expected(there), frozenset(path.peers), second=router)
+                self._listeners.setdefault((path.device, router.family, router.vrid), []).append(made)
 
     def hear(self, datagram: Datagram, now: Instant) -> Sequence[RouterEvent]:
         if not isinstance(datagram, RouterPacket):
@@ -73,6 +80,8 @@ class RouterEar:
             self._stranger(found, datagram, now)
             return ()
         heard = open_packet(found, listener.expected, listener.known)
+        if isinstance(heard, Heard) and listener.second is not None:
+            return _lives(listener, listener.second, heard, datagram.arrival)
         if isinstance(heard, Heard):
             if not heard.differs:
                 listener.known = heard.source
@@ -116,3 +125,12 @@ class RouterEar:
                 who = f"{source} ({mac})" if mac else source
                 found.append(f"{who} on {device} speaks for VRID {vrid}, which is not configured here")
         return found
+
+
+def _lives(listener: _Listener, router: VirtualRouter, heard: Heard, arrival: Instant) -> Sequence[RouterEvent]:
+    """By the second path a router of ours is heard: it lives as long as this advertisement would keep us from taking over."""
+    if heard.source not in listener.peers:
+        return ()
+    interval = heard.advert.interval if router.version == 3 else router.interval
+    until = arrival + router.down_adverts * interval
+    return (PeerLives(listener.name, heard.advert.priority, until),)

@@ -194,6 +194,10 @@ class RouterKernel(KernelSide):
         self._told = {name: address for name, address in self._told.items() if name in names}
         return found
 
+    def source_of(self, device: str, family: int) -> str:
+        """The address that a device speaks from, "" for none."""
+        return self._sources.known.get((device, family), "")
+
     def _source(self, router: VirtualRouter) -> str:
         """A configured one need not be there, unless it is tracked: it may be another machine's that answers for us."""
         if not router.source:

@@ -50,6 +50,8 @@ class RouterMouth:
     sockets: RouterSockets
     announce: Callable[[Sequence[AddressResource]], None] = lambda _: None
     clock: Callable[[], Instant] = boot_clock
+    source_of: Callable[[str, int], str] = lambda _, __: ""
+    """The own address on a device, for a second path."""
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
 
     def follow(self, routers: Iterable[tuple[VirtualRouter, str]]) -> None:
@@ -84,13 +86,29 @@ class RouterMouth:
         speaker.sequence = (max(speaker.sequence + 1, effect.sequence)) % _SEQUENCES
         taken = False
         for destination in speaker.destinations:
+            if destination == speaker.source:
+                continue  # one file for all names all
             data = _packet(speaker, effect.advert, destination)
             if speaker.router.family == 4:
                 taken |= self.sockets.send(speaker.device, data, destination)
             else:
                 hops = speaker.encoder.hop_limit
                 taken |= self.sockets.send(speaker.device, data, destination, speaker.source, hops)
+        self._by_second_path(speaker, effect.advert)
         return "" if taken else self.sockets.why(speaker.device)
+
+    def _by_second_path(self, speaker: _Speaker, advert: Advertisement) -> None:
+        """It says that the master lives and gives no right to serve: what does not leave is no trouble."""
+        path, family = speaker.router.second_path, speaker.router.family
+        source = "" if path is None else self.source_of(path.device, family)
+        for peer in () if path is None or not source else path.peers:
+            if peer == source:
+                continue  # one file for all names all
+            data = _packet(speaker, advert, peer, source)
+            if family == 4:
+                self.sockets.send(path.device, data, peer)  # type: ignore[union-attr]
+            else:
+                self.sockets.send(path.device, data, peer, source, 255)  # type: ignore[union-attr]
 
     def announce_source(self, effect: AnnounceSource) -> None:
         speaker = self._speakers.get(effect.router)
@@ -108,15 +126,17 @@ class RouterMouth:
         return NEVER
 
 
-def _packet(speaker: _Speaker, advert: Advertisement, destination: str) -> bytes | bytearray:
+def _packet(speaker: _Speaker, advert: Advertisement, destination: str, by: str = "") -> bytes | bytearray:
     """The kernel reckons the checksum of the IPv4 header of every raw packet, so a written one may be given another number."""
-    way = (speaker.source, destination)
+    source = by or speaker.source
+    way = (source, destination)
     known = speaker.written.get(way)
     if known is not None and known[0] == advert:
         struct.pack_into("!H", known[1], _IDENTIFICATION, speaker.number)
         return known[1]
-    data = speaker.encoder.packet(advert, speaker.source, destination, speaker.number, speaker.sequence)
+    data = speaker.encoder.packet(advert, source, destination, speaker.number, speaker.sequence)
     if speaker.router.family == 4 and not speaker.signed:
-        speaker.written = {key: kept for key, kept in speaker.written.items() if key[0] == speaker.source}
+        if not by:
+            speaker.written = {key: kept for key, kept in speaker.written.items() if key[1] != destination}
         speaker.written[way] = (advert, bytearray(data))
     return data

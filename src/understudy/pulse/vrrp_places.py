@@ -64,12 +64,18 @@ def way(router: VirtualRouter) -> Way:
 
 
 def ways(files: RouterFiles) -> tuple[Way, ...]:
-    return tuple(dict.fromkeys(map(way, files.routers)))
+    second = (
+        Way(router.second_path.device, router.family, "", router.auth == "AH")
+        for router in files.routers
+        if router.second_path is not None
+    )
+    return tuple(dict.fromkeys((*map(way, files.routers), *second)))
 
 
 def source_places(files: RouterFiles) -> tuple[Place, ...]:
     """Of which devices the own address matters; with a virtual MAC, too, it is the one of the device beneath."""
-    return tuple(dict.fromkeys((router.device, router.family) for router in files.routers))
+    second = [(each.second_path.device, each.family) for each in files.routers if each.second_path is not None]
+    return tuple(dict.fromkeys((*((router.device, router.family) for router in files.routers), *second)))
 
 
 def parents(files: RouterFiles) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class OlderSealer(Sealer):
                     left="",
                     standby=state.standby or state.leaving,
                     leaving=False,
+                    ranks=(),
                 )
                 for state in (message.state, *message.relayed)
             )

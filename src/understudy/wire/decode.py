@@ -58,6 +58,7 @@ from .layout import (
     NAME_LAYOUT,
     PAGE_LAYOUT,
     PHASES,
+    RANK_LAYOUT,
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
     SECTION_DRAIN,
@@ -69,6 +70,7 @@ from .layout import (
     SECTION_LAYOUT,
     SECTION_LEAVING,
     SECTION_NOT_UP,
+    SECTION_RANKS,
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
@@ -212,6 +214,7 @@ def _decode_state(data: bytes) -> NodeState:
         _decode_names(sections[SECTION_REACHES]) if SECTION_REACHES in sections else None,
         *_decode_voters(sections.get(SECTION_VOTERS)),
         leaving > 0,
+        _decode_ranks(sections.get(SECTION_RANKS, b"")),
     )
 
 
@@ -251,6 +254,20 @@ def _decode_names(data: bytes) -> tuple[str, ...]:
         if end > size:
             raise _Malformed
         found.append(str(data[at + NAME_LAYOUT.size : end], "utf-8"))
+        at = end
+    return tuple(found)
+
+
+def _decode_ranks(data: bytes) -> tuple[tuple[str, int], ...]:
+    found = []
+    at, size = 0, len(data)
+    while at < size:
+        rank, length = RANK_LAYOUT.unpack_from(data, at)
+        at += RANK_LAYOUT.size
+        end = at + length
+        if end > size:
+            raise _Malformed
+        found.append((str(data[at:end], "utf-8"), rank))
         at = end
     return tuple(found)
 

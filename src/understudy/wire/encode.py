@@ -60,6 +60,7 @@ from .layout import (
     PAGE_LAYOUT,
     PAGE_LIMIT,
     PHASE_CODES,
+    RANK_LAYOUT,
     RELEASE_LAYOUT,
     REPORT_LAYOUT,
     REPORT_TEXT_LIMITS,
@@ -72,6 +73,7 @@ from .layout import (
     SECTION_LAYOUT,
     SECTION_LEAVING,
     SECTION_NOT_UP,
+    SECTION_RANKS,
     SECTION_REACHES,
     SECTION_RELAYED,
     SECTION_STATE,
@@ -186,6 +188,10 @@ def _encode_state(state: NodeState, text_limit: int, wish_texts: int = NAME_LIMI
         parts.append(_section(SECTION_VOTERS, VOTERS_LAYOUT.pack(*map(len, names)) + b"".join(names)))
     if state.leaving:
         parts.append(_section(SECTION_LEAVING, LEAVING_LAYOUT.pack(2 if state.standby else 1)))
+    if state.ranks:
+        found = [(rank, _text(group)) for group, rank in state.ranks]
+        ranks = b"".join([RANK_LAYOUT.pack(rank, len(group)) + group for rank, group in found])
+        parts.append(_section(SECTION_RANKS, ranks))
     return b"".join(parts)
 
 

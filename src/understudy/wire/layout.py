@@ -40,6 +40,7 @@ SECTION_VOTERS = 13
 SECTION_LAST = 14
 SECTION_UNFINISHED = 15
 SECTION_LEAVING = 16
+SECTION_RANKS = 17
 
 HARD_LIMIT = 60_000
 """The longest body in bytes. An IPv4 UDP datagram carries at most 65 507."""
@@ -63,6 +64,7 @@ WATCHDOG_LAYOUT = Struct("!q")
 DRAIN_LAYOUT = Struct("!B")
 LEAVING_LAYOUT = Struct("!B")
 NAME_LAYOUT = Struct("!B")
+RANK_LAYOUT = Struct("!BB")
 VOTERS_LAYOUT = Struct("!BBB")
 UNFINISHED_LAYOUT = Struct("!QB")
 WISH_LAYOUT = Struct("!QBBqqqBBB")

@@ -173,6 +173,8 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
     r.master, r.master_priority, r.master_until = event.source, advert.priority, event.arrival + 3 * r.spec.interval
     text = f"{_who(event.source, event.mac)} is master with priority {advert.priority}, and ours is {r.priority}"
     then = f"{text}: it is taken over from in {format_duration(max(0, r.down_at - now))}"
+    if not moving.may_serve(r, now):
+        then = f"{text}: it is left so, as the group {r.spec.lease_group} is not held here"
     node.seldom(r, f"lower {event.source}", then, Level.INFO, now)
 
 
@@ -217,6 +219,12 @@ def _as_master(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) ->
 def lives(node: RouterNode, r: Router, event: PeerLives, now: Instant) -> None:
     """By another path somebody says that it is master. What was under way when it said goodbye is out of date."""
     if now < r.lives.deaf_until:
+        return
+    if event.priority == GOODBYE:
+        if r.lives.noted:
+            r.lives.until = 0
+            r.down_at = min(r.down_at, now)
+            node.touch(r)
         return
     r.lives.until = max(r.lives.until, event.until)
     if r.master_here and event.priority > r.priority and now < event.until:

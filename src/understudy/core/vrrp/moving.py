@@ -262,6 +262,7 @@ def stop(node: RouterNode, r: Router, why: str, now: Instant, told: str = "STOP"
 def _move(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant) -> None:
     before, r.state = r.state, after(r.state, cause)
     r.since, r.why = now, why
+    node.looked.add(r.name)
     r.count(f"became_{r.state.value.lower()}")
     node.touch(r)
     if r.left_here and r.master_here:

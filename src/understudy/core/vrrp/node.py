@@ -7,6 +7,7 @@ purpose. Only ``TimerDue`` calls anybody silent or late. Hundreds of virtual rou
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 
 from ...effects import Level, Note, Quit, Reply
 from ...errors import check
@@ -53,9 +54,13 @@ MOST_NOTED = 64
 
 
 class RouterNode:
-    """The virtual routers of ``files`` on the machine ``me``. The first event must be ``Started``."""
+    """The virtual routers of ``files`` on the machine ``me``. The first event must be ``Started``.
 
-    def __init__(self, files: RouterFiles, me: str) -> None:
+    ``first_op``: operations are numbered from there. ``looked``: routers whose faults, priority or state may be others than when
+    somebody last emptied it.
+    """
+
+    def __init__(self, files: RouterFiles, me: str, first_op: int = 0) -> None:
         self.files, self.me = files, me
         self.routers: list[Router] = []
         self.by_name: dict[str, Router] = {}
@@ -72,7 +77,8 @@ class RouterNode:
         self.started = self.leaving = self.quit = False
         self.go_at: Instant = NEVER
         self.unknown: dict[str, int] = {}
-        self._op = 0
+        self.looked: set[str] = set()
+        self._op = first_op
         reload.build(self, files)
 
     # The three questions
@@ -101,9 +107,9 @@ class RouterNode:
         """For each virtual router that is master here, how long its right still lasts; changes nothing."""
         return {each.name: each.right_until - now for each in self.routers if each.master_here}
 
-    def snapshot(self, now: Instant) -> Snapshot:
-        """Everything this node knows; changes nothing."""
-        return status.snapshot(self, now)
+    def snapshot(self, now: Instant, whose: Mapping[str, str] | None = None) -> Snapshot:
+        """Everything this node knows; changes nothing. ``whose``: of groups not held here, who has the lease, a clause."""
+        return status.snapshot(self, now, whose or {})
 
     # What the parts use
 
@@ -218,13 +224,15 @@ class RouterNode:
             announcing.contest(self, r, now)
 
     def _may_serve(self, r: Router, until: Instant | None, why: str, now: Instant) -> None:
+        same = until is not None and r.may_until == until
         r.may_until = until
-        if not r.spec.lease_group:
+        if not r.spec.lease_group or same:
             return
         if r.master_here and (until is None or until <= now):
             moving.revoke(self, r, why, now)
         elif r.master_here:
-            moving.hold(self, r, why)
+            if r.right_until != min(r.advert_right, until or 0):
+                moving.hold(self, r, why)
         elif r.wants and moving.may_serve(r, now):
             r.down_at = now
         elif r.left_here:

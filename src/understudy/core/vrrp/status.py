@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...snapshot import QuorumStatus, Snapshot
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 TENTH: Duration = 100 * MILLISECOND
 
 
-def snapshot(node: RouterNode, now: Instant) -> Snapshot:
+def snapshot(node: RouterNode, now: Instant, whose: Mapping[str, str]) -> Snapshot:
     """Everything, at one moment."""
     quorum = QuorumStatus("vrrp", 1, 1, 1, True, "virtual routers have no quorum", (node.me,))
-    views = tuple(view(r, now) for r in node.by_name.values())
+    views = tuple(view(r, now, whose) for r in node.by_name.values())
     counters = {"virtual_routers": len(views)}
     counters |= {f"virtual_routers_{state}": sum(each.state == state.upper() for each in views) for state in STATES}
     return Snapshot(
@@ -31,7 +32,7 @@ def snapshot(node: RouterNode, now: Instant) -> Snapshot:
         quorum=quorum,
         nodes=(),
         groups=(),
-        warnings=tuple(warnings(node, now)),
+        warnings=tuple(warnings(node, now, whose)),
         rejected={},
         counters=counters,
         standby=node.leaving,
@@ -42,14 +43,15 @@ def snapshot(node: RouterNode, now: Instant) -> Snapshot:
 STATES = ("init", "backup", "master", "fault", "stop")
 
 
-def view(r: Router, now: Instant) -> RouterView:
+def view(r: Router, now: Instant, whose: Mapping[str, str]) -> RouterView:
     """One virtual router."""
     master, master_priority = master_of(r, now)
+    bar = whose.get(r.spec.lease_group, "") if r.backup else ""
     return RouterView(
         name=r.name,
         state=r.state.value,
         since=now - r.since,
-        why=r.why,
+        why=bar or r.why,
         vrid=r.spec.vrid,
         family=r.spec.family,
         version=r.spec.version,
@@ -63,7 +65,7 @@ def view(r: Router, now: Instant) -> RouterView:
         tracks=r.seen,
         counters=tuple(sorted(r.counters.items())),
         refused=refused(r, now),
-        outlook=outlook(r, now),
+        outlook=outlook(r, now, whose),
         group="" if r.company is None else r.company.spec.name,
     )
 
@@ -80,13 +82,14 @@ def master_of(r: Router, now: Instant) -> tuple[str, int]:
     return (source, last.priority) if now < last.at + r.down_interval else ("", 0)
 
 
-def outlook(r: Router, now: Instant) -> str:
+def outlook(r: Router, now: Instant, whose: Mapping[str, str]) -> str:
     """Why it is a backup at this moment, and when it takes over, if nobody else is heard until then."""
     if not r.backup:
         return ""
     left = format_duration(max(0, r.down_at - now) // TENTH * TENTH)
     if r.wants:
-        what = r.spec.lease_group and f"the group {r.spec.lease_group} is not held here"
+        group = r.spec.lease_group
+        what = group and (whose.get(group) or f"the group {group} is not held here")
         return f"it hears no master and waits: {what or 'not every member of its sync group is ready'}"
     if r.goodbye:
         return f"the master has said goodbye: it takes over in {left}"
@@ -125,7 +128,7 @@ def _ago(at: Instant, now: Instant) -> str:
     return f"{format_duration(age // unit * unit)} ago"
 
 
-def warnings(node: RouterNode, now: Instant) -> list[str]:
+def warnings(node: RouterNode, now: Instant, whose: Mapping[str, str]) -> list[str]:
     """What an administrator should know."""
     found = []
     for r in node.by_name.values():
@@ -140,7 +143,7 @@ def warnings(node: RouterNode, now: Instant) -> list[str]:
         if r.holding.failed:
             found.append(f"{r.name}: {r.holding.failed}")
         if r.backup and r.wants:
-            found.append(f"{r.name}: {outlook(r, now)}")
+            found.append(f"{r.name}: {outlook(r, now, whose)}")
         if r.backup and now < r.lives.until and r.lives.noted:
             left = format_duration(r.lives.until - now)
             found.append(

@@ -158,6 +158,7 @@ def look(node: RouterNode, routers: list[Router], now: Instant) -> None:
         r.waits = tuple(verdict.waits)
         r.seen = tuple(verdict.seen)
         _priority(node, r, verdict.change, now)
+    node.looked.update(r.name for r in wider.values())
     for r in wider.values():
         if not r.gone and not node.leaving:
             _state(node, r, now)
