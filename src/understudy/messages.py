@@ -28,6 +28,9 @@ class Phase(Enum):
     FAILED = "failed"
     STUCK = "stuck"
 
+    # That of ``Enum`` is written in Python, and every heartbeat looks its phases up.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

@@ -308,8 +308,8 @@ REST = (
     Mutant(
         "other-voters-count",
         "electorate.py",
-        "return state is not None and not _halves(state).isdisjoint(self.halves)",
-        "return state is not None",
+        'return state.digest[:8] in self.halves or (state.joint != "" and state.joint in self.halves)',
+        "return True",
         "members that count other voters exchange votes",
     ),
     Mutant(

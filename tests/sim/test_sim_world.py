@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fake_cores import Beating
 
-from understudy.effects import Action, KernelLease, ProbeAddresses, RunAgent, SaveStandby
+from understudy.effects import Action, Effect, KernelLease, Note, ProbeAddresses, RunAgent, SaveStandby, Send
 from understudy.events import Finished, LinkChanged, Outcome, Received, Stalled, Started, TimerDue
 from understudy.model import AddressResource, Cluster, CommandResource, Group, Limits, Quorum
 from understudy.sim.host import Host
@@ -15,7 +15,7 @@ from understudy.sim.network import Weather
 from understudy.sim.run import make_world, run_seed
 from understudy.sim.shapes import SERVICE_DEVICE, make_members
 from understudy.sim.strike import Strike
-from understudy.sim.world import Clock, Habits, World
+from understudy.sim.world import Clock, Habits, Listeners, Observer, World
 from understudy.units import MILLISECOND, SECOND
 
 
@@ -57,6 +57,29 @@ def test_machines_read_different_clocks() -> None:
 def test_same_seed_same_trace_other_seed_other_trace() -> None:
     assert run_seed(3, Beating).trace == run_seed(3, Beating).trace
     assert run_seed(3, Beating).trace != run_seed(4, Beating).trace
+
+
+class Told(Observer):
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def wished(self, host: Host, effect: Effect) -> None:
+        self.count += 1
+
+
+class Sends(Told):
+    """Heeds one kind of effect."""
+
+    heeds = (Send,)
+
+
+def test_an_observer_is_told_of_the_effects_that_it_heeds_or_of_all() -> None:
+    every, some, none = Told(), Sends(), Observer()
+    listeners = Listeners((every, some, none))
+    assert listeners.heeding(Send) == [every.wished, some.wished]
+    assert listeners.heeding(Note) == [every.wished]
 
 
 def test_real_bytes_arrive_on_every_common_network() -> None:

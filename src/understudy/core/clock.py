@@ -43,6 +43,8 @@ class Clock:
 def within(node: Node, now: Instant) -> frozenset[str]:
     """The groups held here whose hours are open; arranges to look again when they end."""
     for name, charge in node.steward.charges.items():
+        if charge.group.failback.hours is None:
+            continue
         end = node.clock.until(charge.group, now) if node.steward.claims.held(name) is not None else None
         if end is not None:
             node.steward.wake(end)

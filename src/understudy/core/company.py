@@ -61,7 +61,9 @@ class Company:
         self.nodes = nodes
         self.holders = holders
         self.planned = planned
-        self.plain = all(group.together is None and not group.apart and not group.weight for group in cluster.groups)
+        self.plain = not [
+            group for group in cluster.groups if group.together is not None or group.apart or group.weight
+        ]
 
     def place(self, group: str) -> str | None:
         """Where ``group`` is, as far as it can stay there; else where it is planned to be."""

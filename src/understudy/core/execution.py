@@ -102,6 +102,8 @@ class Execution:
         if self.fence_until:
             return True
         stuck = [part for part in self.everything() if part.stuck]
+        if not stuck:
+            return False
         return any(must_stop(part.resource) and not (part.spared and may_look(part, self.at)) for part in stuck)
 
     def _looks_at(self, part: Part) -> bool:
@@ -112,14 +114,15 @@ class Execution:
     def operation_of(self, part: Part) -> Operation | None:
         """What is under way with this part."""
         for operation in self.operations.values():
-            if any(resource is part.resource for resource in operation.resources):
-                return operation
+            for resource in operation.resources:
+                if resource is part.resource:
+                    return operation
         return None
 
     def exclusive_may_run(self) -> bool:
         """Whether a part that must not run twice was started or found here, and was not seen to have stopped since."""
-        parts = (part for part in self.everything() if part.resource.exclusive)
-        return any(part.touched and part.state is not State.STOPPED for part in parts)
+        there = [part for part in self.everything() if part.touched and part.state is not State.STOPPED]
+        return bool(there) and any(part.resource.exclusive for part in there)
 
     def suspect(self) -> None:
         """An earlier life of this process may have left exclusive parts running."""
@@ -128,7 +131,11 @@ class Execution:
 
     def stopped(self) -> bool:
         """All of it is over here, as far as its agents said so."""
-        return all(part.state is State.STOPPED for part in self.everything())
+        return not [part for part in self.everything() if part.state is not State.STOPPED]
+
+    def seems_to_run(self) -> bool:
+        """Whether any part is neither stopped nor unknown."""
+        return bool([part for part in self.everything() if part.state not in (State.STOPPED, State.UNKNOWN)])
 
     def safe_to_release(self, now: Instant) -> bool:
         """Stopped, or only parts are left that may run on two machines and have had the group's stop timeout."""
@@ -153,12 +160,14 @@ class Execution:
                 due = part.stop_again_at
             if past < part.start_again_at < due:
                 due = part.start_again_at
-        for since in (self.stop_since, self.ends_since):
-            if since is not None and past < since + self.group.stop_timeout < due:
-                due = since + self.group.stop_timeout
-        for at in (self.hold_programs_until, self.fence_until):
-            if past < at < due:
-                due = at
+        if self.stop_since is not None and past < self.stop_since + self.group.stop_timeout < due:
+            due = self.stop_since + self.group.stop_timeout
+        if self.ends_since is not None and past < self.ends_since + self.group.stop_timeout < due:
+            due = self.ends_since + self.group.stop_timeout
+        if past < self.hold_programs_until < due:
+            due = self.hold_programs_until
+        if past < self.fence_until < due:
+            due = self.fence_until
         for operation in self.operations.values():
             if past < operation.deadline < due:
                 due = operation.deadline
@@ -284,11 +293,12 @@ class Execution:
     def _forget_ended(self) -> None:
         """What a reload ended and has stopped. Its new form is asked again: it may have been taken for the old one."""
         over = {part.resource.id for part in self.ending if part.state is State.STOPPED}
-        self.ending = [part for part in self.ending if part.state is not State.STOPPED]
-        for part in self.parts:
-            taken_for_it = part.resource.id in over and part.state is State.RUNNING
-            if taken_for_it and not isinstance(part.resource, AddressResource):
-                part.state = State.UNKNOWN
+        if over:
+            self.ending = [part for part in self.ending if part.state is not State.STOPPED]
+            for part in self.parts:
+                taken_for_it = part.resource.id in over and part.state is State.RUNNING
+                if taken_for_it and not isinstance(part.resource, AddressResource):
+                    part.state = State.UNKNOWN
         if not self.ending and not self.restarting:
             self.ends_since = None
 
@@ -308,7 +318,7 @@ class Execution:
 
         These may hang in the kernel again and again, in every pause between two stops, and nothing stands on their end.
         """
-        return [item for item in self.operations.values() if not self._aside(item, now)]
+        return [item for item in self.operations.values() if not self._aside(item, now)] if self.operations else []
 
     def _aside(self, operation: Operation, now: Instant) -> bool:
         part = self.part(operation.resources[0])

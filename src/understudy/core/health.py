@@ -70,7 +70,9 @@ class Health:
 
     def follow(self, execution: Execution, next_number: Callable[[], int], now: Instant) -> list[Effect]:
         """Bring what is asked up to what runs. Call after every change of either."""
-        wanted = self._wanted(execution) if self._seen else set()
+        if not self._seen:
+            return []
+        wanted = self._wanted(execution)
         if wanted == {name for name, seen in self._seen.items() if seen.number}:
             return []
         for name, seen in self._seen.items():

@@ -61,18 +61,22 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
         if node.electorate.helps(state) and not node.is_over(hold.group, state.node, hold.ballot):
             held = not hold.bidding
             node.voter.renew(hold.group, state.node, state.incarnation, hold.ballot, state.sent_at, now, held)
-    named = frozenset(hold.group for hold in state.holds)
+    named = frozenset([hold.group for hold in state.holds])
     node.voter.not_named(state.node, state.incarnation, state.sent_at, named)
     votes_of(node, state.node, state.votes, state.dead_time, now)
-    ours = (item.number for item in state.heard if (item.node, item.incarnation) == (node.me, node.links.incarnation))
-    node.dirty |= node.steward.proof.heard(state, max(ours, default=-1), now)
+    ours = -1
+    for item in state.heard:
+        if item.node == node.me and item.incarnation == node.links.incarnation and item.number > ours:
+            ours = item.number
+    node.dirty |= node.steward.proof.heard(state, ours, now)
     for report in state.groups:
         if report.phase is Phase.STOPPED and report.group not in named:
             node.voter.stopped(report.group, state.node, state.incarnation, state.sent_at)
-    started = {report.group for report in state.groups if report.phase is Phase.STARTED}
-    for hold in state.holds:
-        if hold.group in started and not hold.bidding:
-            node.voter.outlived(hold.group, hold.ballot, node.cluster.names)
+    if state.holds:
+        started = {report.group for report in state.groups if report.phase is Phase.STARTED}
+        for hold in state.holds:
+            if hold.group in started and not hold.bidding:
+                node.voter.outlived(hold.group, hold.ballot, node.cluster.names)
 
 
 def compare(node: Node, before: NodeState | None, state: NodeState) -> None:
@@ -97,7 +101,7 @@ def differs(node: Node, state: NodeState) -> bool:
 
 
 def votes_of(node: Node, voter: str, votes: tuple[Vote, ...], dead_time: Duration, now: Instant) -> None:
-    for vote in votes if node.agrees(voter) else ():
+    for vote in votes if votes and node.agrees(voter) else ():
         if vote.holder == node.me and vote.incarnation == node.links.incarnation:
             claim = node.steward.claims.claims.get(vote.group)
             if claim is not None and claim.stage is Stage.BIDDING and voter not in claim.echoes:
@@ -164,10 +168,17 @@ def released(node: Node, release: Release, now: Instant) -> None:
 
 def _differs(before: NodeState | None, after: NodeState) -> bool:
     """Whether a member's new word can change the plan: everything but its votes, ages and the time."""
-    return before is None or _words(before) != _words(after)
-
-
-def _words(state: NodeState) -> object:
-    voting = (state.digest, state.joint, state.left)
-    said = (state.groups, state.not_up, state.reaches)
-    return (state.holds, state.standby, state.leaving, state.draining, state.quiet, voting, said)
+    return (
+        before is None
+        or before.holds != after.holds
+        or before.groups != after.groups
+        or before.standby != after.standby
+        or before.leaving != after.leaving
+        or before.draining != after.draining
+        or before.quiet != after.quiet
+        or before.digest != after.digest
+        or before.joint != after.joint
+        or before.left != after.left
+        or before.not_up != after.not_up
+        or before.reaches != after.reaches
+    )

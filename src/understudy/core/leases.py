@@ -159,7 +159,7 @@ class Claims:
         A hold is named until its lapse was dealt with. Leaving it out earlier would free the voters' promises while an
         echo that is still on its way could bring the right back here.
         """
-        return tuple(Hold(item.group, item.ballot, item.stage is Stage.BIDDING) for item in self.claims.values())
+        return tuple([Hold(item.group, item.ballot, item.stage is Stage.BIDDING) for item in self.claims.values()])
 
     def lapsed(self, now: Instant) -> list[Claim]:
         """Holds whose right is over."""
@@ -169,8 +169,8 @@ class Claims:
         """When a right lapses or a bid wants to be repeated or given up, or NEVER."""
         due = NEVER
         for claim in self.claims.values():
-            if claim.stage is Stage.HELD:
-                due = min(due, claim.until)
-            else:
-                due = min(due, claim.give_up_at, claim.resend_at, *claim.ask_again.values())
+            held = claim.stage is Stage.HELD
+            at = claim.until if held else min(claim.give_up_at, claim.resend_at, *claim.ask_again.values())
+            if at < due:
+                due = at
         return due

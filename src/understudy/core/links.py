@@ -42,6 +42,9 @@ class Drop(Enum):
     STRANGER = "unknown-member"
     OLD_NEWS = "old-news"
 
+    # That of ``Enum`` is written in Python, and the second copy of every datagram is counted by it.
+    __hash__ = object.__hash__
+
 
 class Standing(Enum):
     """What ``Links.receive`` found: act on it, answer with a greeting, or drop it."""
@@ -166,10 +169,12 @@ class Links:
         drop = window.admit(counter)
         if drop is not Drop.REPLAYED and counter > peer.link_newest.get(link, -1):
             peer.link_newest[link] = counter
-            peer.link_arrival[link] = max(arrival, peer.link_arrival.get(link, arrival))
+            if arrival >= peer.link_arrival.get(link, arrival):
+                peer.link_arrival[link] = arrival
         if drop is not None:
             return self._drop(drop)
-        peer.direct_at = arrival if peer.direct_at is None else max(peer.direct_at, arrival)
+        if peer.direct_at is None or arrival > peer.direct_at:
+            peer.direct_at = arrival
         peer.floor = self.said
         return _ACCEPTED
 

@@ -127,9 +127,13 @@ class Membership:
             if member.heard_at is None:
                 continue
             if member.state is State.UP:
-                due = min(due, member.heard_at + self.late_after)
+                at = member.heard_at + self.late_after
             elif member.state is State.LATE:
-                due = min(due, max(member.heard_at + self.dead_time, self._excused_until(member)))
+                at = max(member.heard_at + self.dead_time, self._excused_until(member))
+            else:
+                continue
+            if at < due:
+                due = at
         return due
 
     def state(self, node: str) -> State:
@@ -139,3 +143,7 @@ class Membership:
         """Up or late: not to be replaced yet. Who is no member (any more) is not."""
         member = self.members.get(node)
         return member is not None and member.state in _ALIVE
+
+    def living(self) -> frozenset[str]:
+        """All members that are alive."""
+        return frozenset([name for name, member in self.members.items() if member.state in _ALIVE])

@@ -379,9 +379,8 @@ class Node:
 
     def _interval(self) -> Duration:
         """Ours, or shorter while a member counts by a shorter dead time: it must hear us as often as it expects its like."""
-        shortest = min(
-            (self.states[name].dead_time for name in self.steward.alive if name in self.states), default=NEVER
-        )
+        alive = [self.states[name].dead_time for name in self.steward.alive if name in self.states]
+        shortest = min(alive, default=NEVER)
         if shortest >= self.cluster.silence:
             return self.cluster.heartbeat
         return min(self.cluster.heartbeat, max(MILLISECOND, shortest // 3))

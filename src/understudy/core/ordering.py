@@ -51,6 +51,8 @@ def started(
 def not_up(steward: Steward) -> tuple[str, ...]:
     """Of the groups held here that others come after: those whose probes do not say that they are up."""
     wanted = {name for charge in steward.charges.values() for name in charge.group.after}
+    if not wanted:
+        return ()
     held = (name for name in steward.charges if name in wanted and steward.claims.held(name) is not None)
     return tuple(name for name in held if not steward.charges[name].health.up)
 

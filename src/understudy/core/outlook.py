@@ -52,8 +52,10 @@ def bar(node: Node, now: Instant) -> str:
 
 def _taken_out(node: Node) -> str:
     """A file without this node runs here, or on a living member that counts both with it and without it."""
-    others = (state for name, state in node.states.items() if node.membership.alive(name))
-    return LEAVES if any(node.electorate.drops(state) for state in others) else node.electorate.bar(node.me)
+    for name, state in node.states.items():
+        if node.electorate.drops(state) and node.membership.alive(name):
+            return LEAVES
+    return node.electorate.bar(node.me)
 
 
 def view(node: Node, holders: dict[str, str], now: Instant) -> View:
@@ -73,7 +75,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
             seen.behind = behind(asking, name, now)
             seen.blind = frozenset(group for group, charge in asking.items() if reach.unknown(node, charge, name, now))
         seen.able_for = able_for(node, seen, now)
-    pinned = frozenset(name for name, charge in node.steward.charges.items() if charge.pinned)
+    pinned = frozenset([name for name, charge in node.steward.charges.items() if charge.pinned])
     settle = node.cluster.dead_time + 2 * node.cluster.heartbeat
     return View(
         nodes, holders, pinned, settle, wishing.stopped(node), wishing.maintained(node), clock.within(node, now)
@@ -89,9 +91,11 @@ def strangers(node: Node) -> list[str]:
 def _barrier(node: Node) -> str:
     """Why nobody takes any group now, so that nobody gives one up for another to take either; or ""."""
     found = [name for name in strangers(node) if name in node.states]
+    if not found:
+        return ""
     count = "counts" if len(found) == 1 else "count"
     why = "beside such a member nobody takes a group: give it this file, or stop its daemon"
-    return f"{' and '.join(found)} {count} other voters, and {why}" if found else ""
+    return f"{' and '.join(found)} {count} other voters, and {why}"
 
 
 def able_for(node: Node, seen: NodeView, now: Instant) -> dict[str, Duration]:
@@ -127,9 +131,12 @@ def _still_stops(node: Node, charge: Charge, name: str) -> bool:
     group, state = charge.group.name, node.states.get(name)
     if name == node.me:
         return group not in node.steward.claims.claims and charge.execution.phase() in _AT_WORK
-    if state is None or any(hold.group == group for hold in state.holds):
+    if state is None:
         return False
-    return any(report.group == group and report.phase in _AT_WORK for report in state.groups)
+    for hold in state.holds:
+        if hold.group == group:
+            return False
+    return bool([report for report in state.groups if report.group == group and report.phase in _AT_WORK])
 
 
 def behind(asking: Mapping[str, Charge], name: str, now: Instant) -> dict[str, Duration]:
@@ -143,11 +150,10 @@ def node_view(node: Node, name: str, now: Instant) -> NodeView:
 
 
 def own_view(node: Node, now: Instant) -> NodeView:
-    unfit = {}
+    unfit, quiet = {}, node.voter.quiet(now)
     for name, charge in node.steward.charges.items():
         why = node.steward.unfit(charge, node.carriers, node.manager)
-        ours = node.steward.claims.held(name) is not None or node.steward.adopting(name, now)
-        if not why and not ours and node.voter.quiet(now):
+        if quiet and not why and node.steward.claims.held(name) is None and not node.steward.adopting(name, now):
             why = f"it has just started and waits for another {format_duration(node.voter.quiet_until - now)}"
         if why:
             unfit[name] = why
@@ -195,7 +201,7 @@ def leaves(node: Node, name: str) -> bool:
 def words(node: Node) -> tuple[tuple[str, Phase, bool], ...]:
     """What ``reports`` says, without the reasons."""
     unfit, charges = node.steward.unfit, node.steward.charges.items() if node.role is Role.NODE else ()
-    return tuple((name, _word(node, it), not unfit(it, node.carriers, node.manager)) for name, it in charges)
+    return tuple([(name, _word(node, it), not unfit(it, node.carriers, node.manager)) for name, it in charges])
 
 
 def _word(node: Node, charge: Charge) -> Phase:
@@ -251,7 +257,9 @@ def relay(node: Node, now: Instant) -> tuple[NodeState, ...]:
         for name in node.states:
             if name != receiver and not 0 <= ages.get(name, -1) <= node.membership.late_after:
                 lacking.add(name)
-    return tuple(state for name, state in node.states.items() if name in lacking and hears(node, name, now))
+    if not lacking:
+        return ()
+    return tuple([state for name, state in node.states.items() if name in lacking and hears(node, name, now)])
 
 
 def hears(node: Node, name: str, now: Instant) -> bool:
@@ -276,6 +284,8 @@ def heard_us_lately(node: Node, name: str, now: Instant) -> bool:
     """Whether the newest word of ``name`` was said after it had heard something that we said within the dead time."""
     state = node.states.get(name)
     oldest = now - node.cluster.dead_time - 2 * node.cluster.heartbeat
-    said = () if state is None else state.heard
-    ours = [item.number for item in said if (item.node, item.incarnation) == (node.me, node.links.incarnation)]
-    return any(node.said_at.get(number, 0) >= oldest for number in ours)
+    for item in () if state is None else state.heard:
+        ours = item.node == node.me and item.incarnation == node.links.incarnation
+        if ours and node.said_at.get(item.number, 0) >= oldest:
+            return True
+    return False

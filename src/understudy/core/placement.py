@@ -96,7 +96,7 @@ class Decision:
 
 def candidates(cluster: Cluster, group: Group) -> tuple[str, ...]:
     """All nodes, best first: ``prefer``, then the rest in the order of the file."""
-    rest = tuple(node.name for node in cluster.nodes if node.name not in group.prefer)
+    rest = [node.name for node in cluster.nodes if node.name not in group.prefer]
     return (*group.prefer, *rest)
 
 

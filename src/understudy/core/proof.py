@@ -91,10 +91,13 @@ class Proof:
         While we wait for proof only a word counts that was said after we had begun to: a slow path may bring an old "stopped".
         Returns whether it is news about who may still run what.
         """
-        before = sum(map(len, self.may_run.values()))
         self.watchdogs[state.node] = state.watchdog
+        if not self.may_run:
+            return False
+        before = sum(map(len, self.may_run.values()))
         held = {hold.group for hold in state.holds if not hold.bidding}
-        names = {report.group for report in state.groups} if rest(state.digest) == self.file else set()
+        our_file = rest(state.digest) == self.file
+        names = {report.group for report in state.groups} if our_file else set()
         for group in self.may_run:
             if group not in names:
                 self.named.pop((group, state.node), None)
@@ -102,7 +105,7 @@ class Proof:
             machines = self.may_run.get(report.group)
             if machines is None:
                 continue
-            if rest(state.digest) == self.file:
+            if our_file:
                 self.named.setdefault((report.group, state.node), now)
                 self.with_our_file.get(report.group, set()).discard(state.node)
             if report.phase in (Phase.FAILED, Phase.STUCK):

@@ -35,9 +35,16 @@ def count(node: Node, group: Group, name: str, now: Instant) -> int | None:
     """How many targets of ``group`` answer on the node ``name``."""
     if group.stays_where is None:
         return None
+    found = _answering(node, name, now)
+    return None if found is None else len([target for target in group.stays_where.ping if target in found])
+
+
+def _answering(node: Node, name: str, now: Instant) -> tuple[str, ...] | None:
+    """Which targets of groups answer on the node ``name``; None when that is not known."""
+    if name == node.me:
+        return own(node, now)
     state = node.states.get(name)
-    found = own(node, now) if name == node.me else None if state is None else state.reaches
-    return None if found is None else sum(target in found for target in group.stays_where.ping)
+    return None if state is None else state.reaches
 
 
 def counts(node: Node, group: Group, nodes: Mapping[str, NodeView], now: Instant) -> dict[str, int]:
@@ -72,4 +79,4 @@ def behind(charge: Charge, name: str, now: Instant) -> Duration | None:
 
 def unknown(node: Node, charge: Charge, name: str, now: Instant) -> bool:
     """Whether the group asks for targets and nobody knows which answer there."""
-    return charge.group.stays_where is not None and count(node, charge.group, name, now) is None
+    return charge.group.stays_where is not None and _answering(node, name, now) is None

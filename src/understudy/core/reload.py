@@ -154,6 +154,8 @@ def _abandon(execution: Execution) -> None:
 def retired(steward: Steward) -> dict[str, Decision]:
     """What the plan says of groups that are no longer in it."""
     names = [name for name, charge in steward.charges.items() if charge.retired]
+    if not names:
+        return {}
     everywhere = dict.fromkeys((node.name for node in steward.cluster.nodes), NOT_THERE)
     return {name: Decision(name, None, NOT_THERE, everywhere, ()) for name in names}
 

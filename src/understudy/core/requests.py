@@ -84,4 +84,6 @@ class Requests:
         return again, over
 
     def next_deadline(self) -> Instant:
-        return min((min(item.again_at, item.deadline) for item in self.pending.values()), default=NEVER)
+        if not self.pending:
+            return NEVER
+        return min(min(item.again_at, item.deadline) for item in self.pending.values())

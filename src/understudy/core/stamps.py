@@ -23,7 +23,10 @@ NOT_COUNTED = -1
 
 def stamped(node: Node, effects: list[Effect], number: int) -> list[Effect]:
     """``effects`` with a stamp on each note. ``number``: of our newest state before these effects."""
-    if not any(isinstance(effect, Note) for effect in effects):
+    for effect in effects:
+        if isinstance(effect, Note):
+            break
+    else:
         return effects
     stamp = (Mark(node.me, node.links.incarnation, number, NOT_COUNTED), *known(node))
     return [replace(effect, stamp=stamp) if isinstance(effect, Note) else effect for effect in effects]
@@ -38,8 +41,9 @@ def known(node: Node) -> list[Mark]:
         number = peer.number
         for state in node.states.values():
             if node.links.current(state.node) == state.incarnation:
-                of = [item.number for item in state.heard if (item.node, item.incarnation) == (name, peer.current)]
-                number = max([number, *of])
+                for item in state.heard:
+                    if item.node == name and item.incarnation == peer.current and item.number > number:
+                        number = item.number
         window = peer.windows.get(peer.current)
         found.append(Mark(name, peer.current, number, NOT_COUNTED if window is None else window.newest))
     return found

@@ -150,13 +150,13 @@ class Steward:
             self.wake(charge.adopting_until)
         else:
             charge.adopting_until = 0
-            runs = any(state not in (State.STOPPED, State.UNKNOWN) for _, state, _ in execution.states())
-            if runs and execution.wanted is Wanted.OBSERVE:
+            if execution.wanted is not Wanted.OBSERVE:
+                if execution.stopped():
+                    execution.want(Wanted.OBSERVE, now)
+            elif execution.seems_to_run():
                 execution.want(Wanted.STOP, now)
                 for effect in execution.remove_addresses(now, "found here at the start, without a lease"):
                     self.emit(effect)
-            elif execution.wanted is not Wanted.OBSERVE and execution.stopped():
-                execution.want(Wanted.OBSERVE, now)
         if holder is not None and holder != self.me:
             charge.vacant_since = None
             asking.early(self, charge, decision, now)
@@ -274,8 +274,8 @@ class Steward:
         charge = self.charges[group]
         held = claim.stage is Stage.HELD
         votes = needed(self.cluster, self.around, True) if held else self.votes_to_take(group, now)
-        asked = charge.question.answered_well(now) or asking.kept(self, group, now)
-        if claim.stage is Stage.BIDDING and not asked and alone(self.cluster, self.around):
+        lone = not held and alone(self.cluster, self.around)
+        if lone and not charge.question.answered_well(now) and not asking.kept(self, group, now):
             votes = len(self.cluster.members)  # it became a lone bid while it stood, and nobody asked the network
         until = self.claims.count(claim, votes, self.joint)
         if until <= now:
@@ -479,7 +479,9 @@ class Steward:
     def next_deadline(self) -> Instant:
         due = min(self.wake_at, self.claims.next_deadline(), self.fencing.next_deadline())
         for charge in self.charges.values():
-            due = min(due, charge.execution.next_deadline(), charge.announcements.next_deadline())
+            for at in (charge.execution.next_deadline(), charge.announcements.next_deadline()):
+                if at < due:
+                    due = at
             if charge.unfit_until and charge.unfit_until < due:
                 due = charge.unfit_until
             if charge.proof_due:

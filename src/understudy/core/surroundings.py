@@ -27,11 +27,11 @@ answers. Not for ever: a machine whose managers all fail could be cut from every
 def look(node: Node, now: Instant) -> None:
     """For the steward."""
     steward = node.steward
-    steward.alive = frozenset(name for name in node.others if node.membership.alive(name))
+    steward.alive = node.membership.living()
     steward.met = frozenset(node.states)
     if node.cluster.quorum is Quorum.FENCE:
         steward.around = Surroundings(peer_off=steward.fencing.off(node.others[0]))
-        steward.deaf = frozenset(name for name in node.others if outlook.hears_us_not(node, name, now))
+        steward.deaf = frozenset([name for name in node.others if outlook.hears_us_not(node, name, now)])
     if node.cluster.quorum is Quorum.PAIR:
         peer = node.others[0]
         state = node.membership.state(peer)

@@ -177,17 +177,21 @@ class Voter:
     def votes(self, now: Instant) -> tuple[Vote, ...]:
         """All promises in force, as they go into heartbeats."""
         return tuple(
-            Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
-            for group, item in self.promises.items()
-            if now < item.until
+            [
+                Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
+                for group, item in self.promises.items()
+                if now < item.until
+            ]
         )
 
     def votes_for(self, holder: str, incarnation: int, now: Instant) -> tuple[Vote, ...]:
         """The promises in force for one holder: the content of an Echo."""
         return tuple(
-            Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
-            for group, item in self.promises.items()
-            if item.holder == holder and item.incarnation == incarnation and now < item.until
+            [
+                Vote(group, item.holder, item.incarnation, item.ballot, item.echo)
+                for group, item in self.promises.items()
+                if item.holder == holder and item.incarnation == incarnation and now < item.until
+            ]
         )
 
     def next_deadline(self, now: Instant) -> Instant:

@@ -45,7 +45,7 @@ def look(execution: Execution, now: Instant) -> list[Effect]:
         return []
     effects: list[Effect] = []
     for part in execution.everything():
-        if may_look(part, now) and not execution.operation_of(part):
+        if part.look and may_look(part, now) and not execution.operation_of(part):
             effects += execution.begin(Action.MONITOR, (part,), now, LOOK)
     return effects
 
@@ -55,18 +55,21 @@ def rows(execution: Execution, parts: Iterable[Part]) -> list[list[Part]]:
     stages: list[list[Part]] = []
     last: int | None = None
     for part in parts:
-        stage = None if among(part, execution.ending) else part.stage
+        stage = None if execution.ending and among(part, execution.ending) else part.stage
         if stage is not None and stage == last:
             stages[-1].append(part)
         else:
             stages.append([part])
         last = stage
     found: list[list[Part]] = []
+    after_addresses = False  # the last row found has addresses only
     for row in stages:
-        if found and all(map(_is_address, (*found[-1], *row))):
+        addresses = all(map(_is_address, row))
+        if after_addresses and addresses:
             found[-1] += row
         else:
             found.append(row)
+        after_addresses = addresses
     return found
 
 
@@ -139,6 +142,8 @@ def _run(execution: Execution, now: Instant) -> list[Effect]:
         return _watch(execution, now)
     if execution.restarts(now):
         return _stop(execution, now, execution.parts, "an operator restarts it")
+    if _all(execution.parts, State.RUNNING):
+        return _monitor(execution, now, execution.parts)
     found = rows(execution, execution.parts)
     down, why = _coming_down(found)
     effects = _stop(execution, now, down, why) if down else []
@@ -181,11 +186,12 @@ def _former(execution: Execution) -> set[str]:
 
 def _monitor(execution: Execution, now: Instant, parts: list[Part]) -> list[Effect]:
     """One at a time; who has waited longest first: by the order of starts the last would never be, if the others take long."""
-    asked = any(operation.action is Action.MONITOR for operation in execution.under_way(now))
     former = _former(execution)
-    running = (part for part in parts if part.state is State.RUNNING and part.resource.id not in former)
-    due = [part for part in running if part.monitor_at <= now]
-    if asked or not due or not execution.manager:
+    running = [part for part in parts if part.state is State.RUNNING and part.monitor_at <= now]
+    due = [part for part in running if part.resource.id not in former]
+    if not due or not execution.manager:
+        return []
+    if any(operation.action is Action.MONITOR for operation in execution.under_way(now)):
         return []
     return execution.begin(Action.MONITOR, (min(due, key=_monitor_at),), now, "monitor")
 
@@ -195,7 +201,7 @@ def _monitor_at(part: Part) -> Instant:
 
 
 def _all(parts: Iterable[Part], state: State) -> bool:
-    return all(part.state is state for part in parts)
+    return not [part for part in parts if part.state is not state]
 
 
 def _start(execution: Execution, now: Instant, row: list[Part], above: list[Part]) -> list[Effect]:
@@ -262,7 +268,10 @@ def _ask(execution: Execution, now: Instant) -> list[Effect]:
     """Before anything is wanted: only questions."""
     if not execution.manager:
         return []
-    for row in rows(execution, execution.everything()):
+    parts = execution.everything()
+    if not [part for part in parts if part.state is State.UNKNOWN]:
+        return []
+    for row in rows(execution, parts):
         unknown = [part for part in row if part.state is State.UNKNOWN]
         if unknown:
             return _ask_all(execution, now, unknown) if _busy(execution) <= _stages(row) else []

@@ -43,7 +43,7 @@ def told(node: Node) -> None:
         awaiting.confirmed(steward, item)
     stuck: dict[str, set[str]] = {}
     for name, state in node.states.items():
-        steward.last_held[name] = frozenset(hold.group for hold in state.holds if not hold.bidding)
+        steward.last_held[name] = frozenset([hold.group for hold in state.holds if not hold.bidding])
         for report in state.groups:
             if report.phase is Phase.STUCK and not steward.fencing.off(name):
                 stuck.setdefault(report.group, set()).add(name)

@@ -115,6 +115,8 @@ class Wishes:
 
     def said(self, now: Instant) -> tuple[Wish, ...]:
         """The entries as this member says and keeps them: with the time that is left."""
+        if not self.entries:
+            return ()
         return tuple(
             replace(wish, left=0 if group in self.over else max(0, self.ends[group] - now)) if wish.span else wish
             for group, wish in sorted(self.entries.items())
@@ -122,7 +124,7 @@ class Wishes:
 
     def numbers(self) -> tuple[int, ...]:
         """Changes whenever an entry does, and with nothing else."""
-        return tuple(wish.number for _, wish in sorted(self.entries.items()))
+        return tuple([wish.number for _, wish in sorted(self.entries.items())]) if self.entries else ()
 
     def expire(self, now: Instant) -> list[Wish]:
         """For ``TimerDue`` only: the maintenances whose time is up."""
@@ -133,7 +135,7 @@ class Wishes:
         return over
 
     def next_deadline(self) -> Instant:
-        return min(self.ends.values(), default=NEVER)
+        return min(self.ends.values()) if self.ends else NEVER
 
     # What is in force
 
@@ -143,7 +145,7 @@ class Wishes:
 
     def maintained(self, group: str) -> Wish | None:
         """The wish by which nobody touches ``group``, its own or the one for all; None for a group that is stopped."""
-        if self.stopped(group) is not None:
+        if not self.entries or self.stopped(group) is not None:
             return None
         return self._of(group, WishKind.MAINTENANCE) or self._of(EVERYTHING, WishKind.MAINTENANCE)
 

@@ -62,6 +62,8 @@ def expire(node: Node, now: Instant) -> None:
 
 def stopped(node: Node) -> dict[str, str]:
     """For each group that is to run nowhere: why. What is in maintenance here stops when the daemon itself is to stop."""
+    if not node.wishes.entries:
+        return {}
     found = ((group.name, node.wishes.stopped(group.name)) for group in node.cluster.groups)
     stops = {name: wishes.sentence(wish) for name, wish in found if wish is not None}
     if node.leaving:
@@ -77,6 +79,8 @@ def maintained(node: Node) -> dict[str, str]:
 
 
 def _untouched(node: Node) -> dict[str, str]:
+    if not node.wishes.entries:
+        return {}
     found = ((group.name, node.wishes.maintained(group.name)) for group in node.cluster.groups)
     return {name: wishes.sentence(wish) for name, wish in found if wish is not None}
 

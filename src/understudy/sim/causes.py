@@ -61,6 +61,8 @@ class Move:
 class Causes(Observer):
     """Calls ``add`` for each move without a cause. ``moves`` and ``notes`` are for those who want to read on."""
 
+    heeds = (Note,)
+
     def __init__(self, add: Callable[[World, str, str], None]) -> None:
         self._add = add
         self.notes: deque[Told] = deque(maxlen=KEPT)

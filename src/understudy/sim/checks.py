@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from ..core.charge import REFUSED_PAUSE
 from ..core.company import Company
 from ..core.placement import NodeView
-from ..effects import Action, AddAddresses, Announce, Effect, KernelLease, Note, RemoveAddresses, RunAgent, Send
+from ..effects import Action, AddAddresses, Announce, Effect, Note, RemoveAddresses, RunAgent, Send
 from ..messages import Phase, WishKind
 from ..model import AddressResource, Group, Quorum, Resource
 from ..snapshot import GroupStatus
@@ -54,6 +54,8 @@ def _rests(host: Host, group: str, addresses: list[str]) -> bool:
 
 class Safety(Observer):
     """Collects findings; ``limit`` keeps a broken run short."""
+
+    heeds = (Send, Announce, RunAgent, AddAddresses, RemoveAddresses, Note)
 
     def __init__(self, limit: int = 20) -> None:
         self.findings: list[Finding] = []
@@ -96,8 +98,10 @@ class Safety(Observer):
             self.stop_failed |= failed or text.startswith("addresses were not removed")
 
     def wished(self, host: Host, effect: Effect) -> None:
-        self._stops.wished(host, effect)
-        if host.catching_up or isinstance(effect, Send | KernelLease):
+        if isinstance(effect, Send):
+            self._stops.wished(host, effect)
+            return
+        if host.catching_up:
             return
         if isinstance(effect, Announce):
             for group in host.world.known.values():
@@ -168,6 +172,8 @@ def _entitled(host: Host, group: str) -> bool:
 
 class Movements(Observer):
     """Counts what clients would feel: addresses taken away, programs started or stopped."""
+
+    heeds = (RemoveAddresses, RunAgent)
 
     def __init__(self) -> None:
         self.count = 0

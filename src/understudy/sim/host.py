@@ -14,7 +14,7 @@ from typing import assert_never
 
 from .. import effects as wish
 from ..core import saved_wishes
-from ..errors import check
+from ..errors import InternalError
 from ..events import (
     AddressGone,
     AdminRequest,
@@ -28,7 +28,6 @@ from ..events import (
     Stalled,
     TimerDue,
 )
-from ..messages import Message
 from ..model import AddressResource, Cluster, Member, Role
 from ..units import MILLISECOND, NEVER, Duration, Instant
 from ..wire.native import Reject, Sealer
@@ -288,35 +287,38 @@ class Host:
         core = self.core
         if core is None:
             return
-        events: deque[Event] = deque((event,))
+        events: deque[Event] = deque()
+        listeners = self.world.listeners
         for _ in range(FACTS_IN_A_TURN):
-            event = events.popleft()
             self.sealed_before = self.sealer.counter
             if not isinstance(event, ROUTINE):
-                for told in self.world.listeners.told:
+                for told in listeners.told:
                     told(self, event)
             self._unperformed.extend(core.handle(event, self.reading))
             self._charge(event)
-            self._perform_all(events)
-            if not self.awake:
-                self.waiting_facts.extend(events)
-                return
+            if self._unperformed:
+                self._perform_all(events)
+                if not self.awake:
+                    self.waiting_facts.extend(events)
+                    return
             if not events:
                 break
-        check(not events, "a core and its machine chase each other within one turn")
-        for ended in self.world.listeners.turn_ended:
+            event = events.popleft()
+        else:
+            raise InternalError("a core and its machine chase each other within one turn")
+        for ended in listeners.turn_ended:
             ended(self)
         self._arm()
 
     def _perform_all(self, results: deque[Event]) -> None:
         while self._unperformed and self.awake:
             effect = self._unperformed.popleft()
-            for wished in self.world.listeners.wished:
+            for wished in self.world.listeners.heeding(type(effect)):
                 wished(self, effect)
-            finished = self.perform(effect)
-            if finished is not None:
+            if (finished := self.perform(effect)) is not None:
                 results.append(finished)
-            self._struck(effect)
+            if self.strike is not None:
+                self._struck(effect)
 
     def _catch_up(self) -> None:
         """Perform what was decided before the freeze; results come back as facts, in their turn."""
@@ -419,7 +421,8 @@ class Host:
         self._turn(TimerDue())
         if self.awake and self.core is not None:
             self._idle_timers = self._idle_timers + 1 if self._armed <= due else 0
-            check(self._idle_timers < MOST_IDLE_TIMERS, f"{self.name}: TimerDue does not move the deadline that is due")
+            if self._idle_timers >= MOST_IDLE_TIMERS:
+                raise InternalError(f"{self.name}: TimerDue does not move the deadline that is due")
 
     def _end_pulse(self) -> None:
         if self.core is not None:
@@ -434,7 +437,7 @@ class Host:
         """Do what the core wishes, now; a result that is known at once is returned, others come as facts later."""
         match effect:
             case wish.Send(message, to, link):
-                self._send(message, to, link)
+                self.world.network.send(self, self.sealer.seal(message), to, link)
             case wish.KernelLease(group, until, _):
                 self._lease(group, until)
             case wish.AddAddresses(op, _, addresses, _):
@@ -480,9 +483,6 @@ class Host:
         if not answered:
             return None
         return Finished(op, Outcome.OK if failure is None else Outcome.FAILED, failure or "")
-
-    def _send(self, message: Message, to: str | None, link: str | None) -> None:
-        self.world.network.send(self, self.sealer.seal(message), to, link)
 
     def _lease(self, group: str, until: Instant | None) -> None:
         if until is not None and self.kernel.lease_refusals:

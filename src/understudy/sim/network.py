@@ -182,7 +182,7 @@ class Network:
         return receiver.power and self._wired(sender, receiver, network)
 
     def _wired(self, sender: Host, receiver: Host, network: str) -> bool:
-        if (sender.name, receiver.name, network) in self.cuts:
+        if self.cuts and (sender.name, receiver.name, network) in self.cuts:
             return False
         device = self.devices[network]
         return sender.kernel.carriers.get(device, False) and receiver.kernel.carriers.get(device, False)
@@ -226,7 +226,8 @@ class Network:
         receiver = world.hosts[peer]
         if self.recording:
             self._recorded.append(Record(sender.name, sender.pulse_number, peer, network, data))
-        if (sender.name, peer, network) in self.blocks or not self.passes(sender, receiver, network):
+        way = (sender.name, peer, network)
+        if way in self.blocks or not self.passes(sender, receiver, network):
             counts.cut += 1
             return
         copies = 1
@@ -244,9 +245,11 @@ class Network:
                 delay += int(random.random() * habits.jitter)
             if weather.delay:
                 delay += int(random.random() * weather.delay)
-            way, arrival = (sender.name, peer, network), world.now + delay
-            counts.overtaken += arrival < self._latest.get(way, 0)
-            self._latest[way] = max(arrival, self._latest.get(way, 0))
+            arrival = world.now + delay
+            if arrival < self._latest.get(way, 0):
+                counts.overtaken += 1
+            else:
+                self._latest[way] = arrival
             world.at(arrival, partial(self._arrive, sender, receiver, network, data))
 
     def open(self, data: bytes) -> Envelope | Reject:

@@ -37,6 +37,8 @@ class _Left:
 class Pings(Observer):
     """``report`` takes a kind and a sentence."""
 
+    heeds = (Note,)
+
     def __init__(self, report: Callable[[World, str, str], None]) -> None:
         self._report = report
         self._seen: dict[str, deque[tuple[WorldTime, frozenset[str] | None]]] = {}

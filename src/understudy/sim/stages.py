@@ -88,6 +88,8 @@ class _Known:
 class Stages(Observer):
     """``report`` takes a kind and a sentence. ``count`` takes what was met, for the coverage."""
 
+    heeds = (Note, KernelLease, RunAgent, AddAddresses, RemoveAddresses)
+
     def __init__(self, report: Callable[[World, str, str], None], count: Callable[[str], None]) -> None:
         self._report, self._count = report, count
         self._known: dict[str, _Known] = {}

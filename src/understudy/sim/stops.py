@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..changes import same_run
-from ..effects import Action, Effect, Send
+from ..effects import Action, Send
 from ..events import Outcome
 from ..messages import Heartbeat, NodeState, Phase, Release
 from ..model import AddressResource, Cluster, Quorum, Resource
@@ -117,9 +117,7 @@ class Stops:
                 text = f"{group}: {host.name} starts {resource} and {name} has not said that its own has stopped"
                 self._report(host.world, "started-too-early", text)
 
-    def wished(self, host: Host, effect: Effect) -> None:
-        if not isinstance(effect, Send):
-            return
+    def wished(self, host: Host, effect: Send) -> None:
         message = effect.message
         if isinstance(message, Heartbeat):
             self._heartbeat(host, message.state)

@@ -19,7 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from ..effects import Effect
-from ..errors import check
+from ..errors import InternalError
 from ..events import Event, Received, TimerDue
 from ..model import Cluster, Member
 from ..snapshot import Snapshot
@@ -58,8 +58,7 @@ class Clock:
     parts_per_million: int
 
     def read(self, now: WorldTime) -> Instant:
-        elapsed = now - self.since
-        return self.reading + elapsed * (1_000_000 + self.parts_per_million) // 1_000_000
+        return self.reading + (now - self.since) * (1_000_000 + self.parts_per_million) // 1_000_000
 
     def when(self, instant: Instant) -> WorldTime:
         """The first moment at which the clock shows ``instant`` or more."""
@@ -90,6 +89,9 @@ ROUTINE = (Received, TimerDue)
 class Observer:
     """Is told what happens. All methods may be overridden; none may change anything in the world."""
 
+    heeds: tuple[type[Effect], ...] | None = None
+    """The effects that ``wished`` wants to be told of; None: all."""
+
     def happened(self, host: Host | None, text: str) -> None:
         """Something that no core decided: a fault, an operator's act, an agent's result."""
 
@@ -118,10 +120,20 @@ class Listeners:
 
         self.happened = [item.happened for item in caring("happened")]
         self.told = [item.told for item in caring("told")]
-        self.wished = [item.wished for item in caring("wished")]
+        self._wishing = caring("wished")
+        self.wished = [item.wished for item in self._wishing]
+        self._heeding: dict[type[Effect], list[Callable[[Host, Effect], None]]] = {}
         self.lease_changed = [item.lease_changed for item in caring("lease_changed")]
         self.programs_changed = [item.programs_changed for item in caring("programs_changed")]
         self.turn_ended = [item.turn_ended for item in caring("turn_ended")]
+
+    def heeding(self, kind: type[Effect]) -> list[Callable[[Host, Effect], None]]:
+        """The ``wished`` of those who want to be told of effects of this kind."""
+        found = self._heeding.get(kind)
+        if found is None:
+            found = [item.wished for item in self._wishing if item.heeds is None or kind in item.heeds]
+            self._heeding[kind] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +210,8 @@ class World:
 
     def at(self, when: WorldTime, action: Callable[[], None], order: int = FIRST) -> None:
         """Call ``action`` at ``when`` (not before now), in the order of the calls of this method."""
-        check(when >= self.now, "the simulator was asked to act in the past")
+        if when < self.now:
+            raise InternalError("the simulator was asked to act in the past")
         self._pushed += 1
         heapq.heappush(self._heap, (when, order, self._pushed, action))
 
