@@ -33,10 +33,7 @@ class LinkKind(Enum):
 
 
 class Quorum(Enum):
-    """Quorum policies of this version. ``PAIR`` is not safe by itself; see ``docs/safety.md`` and ``config.advice``.
-
-    ``FENCE``: two nodes with fencing devices; "confirmed off" counts as the other's vote.
-    """
+    """``PAIR`` is not safe by itself: docs/safety.md. ``FENCE``: "confirmed off" by a device counts as the other's vote."""
 
     MAJORITY = "majority"
     PAIR = "pair"
