@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
-from vrrp_parts import VIP, Segment, pair, router
+from vrrp_parts import VIP, pair
 
-from understudy.units import MILLISECOND, SECOND, Duration
+from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp import MayServe, PeerLives
-
-
-def three(**changes: Any) -> Segment:
-    """``a`` (200) is master; ``b`` (150) and ``c`` (100) listen."""
-    found = Segment()
-    for number, (name, priority) in enumerate((("a", 200), ("b", 150), ("c", 100))):
-        found.add(name, f"192.0.2.{11 + number}", replace(router(priority=priority), **changes))
-    found.start()
-    found.run(5 * SECOND)
-    assert found.masters() == "a"
-    return found
-
-
-def announced(segment: Segment, name: str, since: int, span: Duration) -> int:
-    return sum(since <= at < since + span for at, _ in segment.hosts[name].announced)
-
-
-def after_the_next(segment: Segment, name: str) -> None:
-    """Until just after its next advertisement was heard."""
-    count = len(segment.hosts[name].sent)
-    assert segment.run_until(lambda: len(segment.hosts[name].sent) > count, 5 * SECOND)
-    segment.run(MILLISECOND)
-
 
 # A second path
 

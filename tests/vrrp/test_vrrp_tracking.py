@@ -83,7 +83,7 @@ def test_in_fault_who_was_heard_last_is_known() -> None:
             "192.0.2.77 is master with priority 90; ours is 100: it takes over in 6.6s (preempt_delay)",
         ),
         ({}, 90, "192.0.2.77 is master with priority 90; ours is 100: it takes over in 2.6s"),
-        ({}, 0, "the master has said goodbye: it takes over in 0s"),
+        ({}, 0, "the master has said goodbye: it takes over in 600ms"),
         ({}, None, "it hears no master, and takes over in 2.6s"),
     ],
 )

@@ -85,19 +85,18 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
         rekeyer=Rekeyer(key_path(cluster), keys, native, mouth),
         recorder=Recorder(me, lambda: pickle.dumps(core, 5) if len(core.routers.routers) <= MOST_COPIED else b""),
     )
-    reloader.objection = core.objection
-    reloader.meet = partial(_meet, links, native, me)
+    reloader.objection, reloader.meet = core.objection, partial(_meet, links, native, me)
 
     def paced(now: Cluster) -> None:
         loop.dead_time = min(now.dead_time, vrrp_places.patience(_files(now)))
 
     def taken_up() -> None:
-        performer.results += kernel.sources(again=True)
+        performer.results += kernel.tidings(again=True)
 
     reloader.paced, reloader.taken_up = paced, taken_up
 
     def first() -> Started:
-        performer.results += kernel.sources()
+        performer.results += kernel.tidings()
         return replace(started_as(arguments, whole, incarnation, kernel, guard), taking_up=former is not None)
 
     code = live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.here), first)

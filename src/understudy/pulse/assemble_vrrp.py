@@ -83,15 +83,13 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
 
     def taken_up() -> None:
         """What it speaks from is told behind the news; and once the changes of addresses are over, nothing former is left."""
-        kernel.mend()
-        loop.performer.results += [*kernel.missing(), *kernel.sources(again=True)]
+        loop.performer.results += kernel.tidings(again=True)
         loop.performer.settled = True
 
     reloader.paced, reloader.taken_up = paced, taken_up
 
     def begin() -> Started:
-        kernel.mend()
-        loop.performer.results += [*kernel.missing(), *kernel.sources()]
+        loop.performer.results += kernel.tidings()
         return _started(kernel)
 
     code = live(Life(arguments, loop, kernel, guard, manager, False, lambda: reloader.cluster), begin)

@@ -194,6 +194,11 @@ class RouterKernel(KernelSide):
         self._told = {name: address for name, address in self._told.items() if name in names}
         return found
 
+    def tidings(self, again: bool = False) -> list[DevicesMissing | SourceKnown]:
+        """What a core has to know before it decides anything, as it is now."""
+        self.mend()
+        return [*self.missing(), *self.sources(again)]
+
     def source_of(self, device: str, family: int) -> str:
         """The address that a device speaks from, "" for none."""
         return self._sources.known.get((device, family), "")
