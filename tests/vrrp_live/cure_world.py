@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Mapping
 
 from understudy.lab import kernel
@@ -95,7 +96,7 @@ def said(world: RouterRoom, name: str) -> list[str]:
 
 def reloaded(program: str) -> int:
     """One more (excluded) address in the file and SIGHUP, on the master. ``lost``: questions of the client at the old address."""
-    spec = VrrpSpec("reloaded", program)
+    spec = VrrpSpec("reloaded", program, advert="0.5")
     world = VrrpTrial(spec)
     world.start()
     room, more = world.room, "192.168.58.111"
@@ -105,9 +106,11 @@ def reloaded(program: str) -> int:
     start = kernel.now()
     room.programs["ha01"].reload()
     room.wait("the new address is there", lambda: more in room.addresses("ha01"), 20.0)
-    room.wait("it had time", lambda: kernel.now() > start + SECOND)
+    room.wait("it had time", lambda: kernel.now() > start + 2 * spec.down)
     seen = room.stage.watchers.seen(start, kernel.now())
     rivals = [frame for frame in room.wire.since(start, machine="ha02") if frame.priority]
+    if rivals:
+        print(*room.said(20), sep="\n", file=sys.stderr)
     print(json.dumps({**world.result(start), "lost": seen.lost, "rivals": len(rivals)}))
     return 0
 

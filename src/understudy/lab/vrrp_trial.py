@@ -241,7 +241,9 @@ def frozen(spec: VrrpSpec, number: signal.Signals = signal.SIGSTOP) -> list[dict
     """
     trial = VrrpTrial(spec)
     trial.start()
-    moment = trial.room.signal("ha01", number)
+    moment = trial.room.signal("ha01", signal.SIGSTOP)
+    if number is not signal.SIGSTOP:  # all at once: a keepalived that sees its parent die takes its addresses away
+        trial.room.signal("ha01", number)
     trial.room.wire.next("ha02", moment)
     end = moment + round(spec.seconds * SECOND)
     trial.room.wait("it is watched long enough", lambda: kernel.now() > end, spec.seconds + 5)

@@ -63,6 +63,7 @@ class RouterReloader(AnyReloader[Cluster]):
         self.paced: Callable[[RouterFiles], None] = lambda _: None
         self.taken_up: Callable[[], None] = lambda: None
         self._speech = speech
+        self._met: tuple[Cluster, tuple[Group, ...], RouterFiles] | None = None
 
     @property
     def files(self) -> RouterFiles:
@@ -102,10 +103,17 @@ class RouterReloader(AnyReloader[Cluster]):
         self._meet(self.cluster, self.cluster.groups, self.files, performer)
 
     def _meet(self, cluster: Cluster, groups: tuple[Group, ...], files: RouterFiles, performer: Performer) -> None:
-        """These are heard, spoken for and held from now on. Raises OSError."""
+        """These are heard, spoken for and held from now on. Raises OSError.
+
+        In the kernel that takes tens of milliseconds on a busy machine (measured), and what settles is often what was taken up.
+        """
+        if self._met == (cluster, groups, files):
+            return
+        self._met = None
         sockets, mouth, ear, macs = self._speech
         for part in (mouth, ear):
             part.follow(vrrp_places.speakers(files))
         sockets.follow(vrrp_places.ways(files))
         macs.follow(vrrp_places.parents(files))
         self._follow(groups, replace(cluster, routers=files), performer)
+        self._met = (cluster, groups, files)
