@@ -40,6 +40,7 @@ from ...vrrp import (
     AdvertHeard,
     AdvertRefused,
     AdvertUnsent,
+    DevicesMissing,
     MayServe,
     PeerLives,
     RouterEffect,
@@ -57,7 +58,7 @@ from .router import Router
 FIRST_OP = 1 << 48
 """Operations of the virtual routers are numbered from here, those of the node from 1."""
 
-_OF_ROUTERS = (AdvertHeard, AdvertRefused, AdvertUnsent, SourceKnown, TrackSaid, PeerLives)
+_OF_ROUTERS = (AdvertHeard, AdvertRefused, AdvertUnsent, SourceKnown, DevicesMissing, TrackSaid, PeerLives)
 _OF_THE_NODE = (Received, ManagerChanged, PingsSeen, HoursSeen, AdminRequest, ResourceFailed, ProbeAnswered)
 
 
