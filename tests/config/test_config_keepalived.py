@@ -246,3 +246,17 @@ def test_intervals_are_rounded_as_there(version, given, taken) -> None:
 def test_state_priority_and_preemption(lines, priority, begins, preempt) -> None:
     router = one(lines)
     assert (router.priority, router.begins_as_master, router.preempt) == (priority, begins, preempt)
+
+
+def test_one_address_on_two_devices_is_refused_with_the_reason() -> None:
+    """The same fe80:: address on every network is usual; the kernel's lease cannot tell them apart yet."""
+    one, other = (
+        f"vrrp_instance {name} {{\ninterface {device}\nvirtual_router_id {vrid}\nversion 3\n"
+        "virtual_ipaddress {\nfe80::1\n}\n}\n"
+        for name, device, vrid in (("VI_1", "eth0", 51), ("VI_2", "eth1", 52))
+    )
+    reading = read_text(one + other)
+    assert reading.files is None
+    (problem,) = [item for item in reading.problems if "two virtual routers" in str(item)]
+    assert "fe80::1 is in two virtual routers, VI_1 and VI_2, on eth0 and eth1" in str(problem)
+    assert "kernel's lease" in str(problem)

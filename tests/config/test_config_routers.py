@@ -374,3 +374,10 @@ def test_refusals_beside_a_cluster(first: str, second: str, rest: str, told: str
     reading = beside(TWO.format(first, second) + rest)
     assert reading.cluster is None
     assert told in [item.text for item in reading.problems]
+
+
+def test_one_address_on_two_devices_is_refused_with_the_reason() -> None:
+    other = GOOD.replace("VI_1", "VI_2").replace("eth0", "eth1").replace("51", "52")
+    (problem,) = read(GOOD + other, "r.toml").problems
+    assert problem.text == "the address 192.0.2.9 is in two virtual routers, VI_1 and VI_2, on eth0 and eth1"
+    assert "kernel's lease" in problem.hint

@@ -186,6 +186,25 @@ def test_without_loss_and_cuts_no_two_serve_longer_than_a_message_takes(seed: in
     assert sum(segment.doubles.values()) <= contests * segment.delay[1] * 2, segment.doubles
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_one_lost_advertisement_before_a_freeze_does_not_make_two_serve(seed: int) -> None:
+    """Whoever takes over counts from the last one that it heard."""
+    shape = replace(shape_of(seed), loss=0.0, preempt=False)
+    segment = world(seed, shape)
+    segment.start()
+    for _ in range(5):
+        segment.run(12 * shape.interval)
+        (master,) = segment.masters()
+        count = len(segment.hosts[master].sent)
+        segment.loss = 1.0
+        assert segment.run_until(lambda m=master, n=count: len(segment.hosts[m].sent) > n, 2 * shape.interval)  # type: ignore[misc]
+        segment.loss = 0.0
+        segment.run(segment.rng.randrange(shape.interval))
+        segment.freeze(master, 12 * shape.interval)
+        contests = sum(state == "MASTER" for host in segment.hosts.values() for *_, state in host.told)
+    assert sum(segment.doubles.values()) <= contests * segment.delay[1] * 2, segment.doubles
+
+
 class Arbiter:
     """A cluster that holds the group ``site`` on one machine at a time, and says so every 200 ms for one second ahead."""
 

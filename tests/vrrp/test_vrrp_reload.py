@@ -251,3 +251,21 @@ def test_in_between_the_kernel_s_lease_has_one_owner_for_an_address_that_moves()
         "VI_1": {VIP},
         "VI_2": {MOVED, "192.0.2.101"},
     }
+
+
+def test_what_was_deleted_is_forgotten_at_the_next_reload() -> None:
+    """And the deadlines of those that moved up are their own."""
+    segment = pair()
+    kept = first(segment, "a")
+    for n in range(20):
+        other = router(f"VI_{n + 2}", vrid=60 + n, addresses=(address(f"198.51.100.{n + 1}"),))
+        reload(segment, "a", other, kept)
+        segment.tell("a", SourceKnown(other.name, "192.0.2.11"))
+        segment.run(5 * SECOND)
+        assert segment.masters(other.name) == "a"
+    assert len(segment.node("a").routers) <= 3
+    before = segment.now
+    segment.run(5 * SECOND)
+    assert len(segment.sent("a", before)) == len(segment.sent("a", before, "VI_21")) == 5
+    assert segment.states("a") == ["BACKUP", "MASTER"]
+    assert segment.masters() == "a"

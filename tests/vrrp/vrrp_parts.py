@@ -323,3 +323,10 @@ def pair(one: int = 150, other: int = 100, seed: int = 1, start: bool = True, **
         found.start()
         found.run(5 * SECOND)
     return found
+
+
+def after_the_next(segment: Segment, name: str) -> None:
+    """Until just after its next advertisement was heard."""
+    count = len(segment.hosts[name].sent)
+    assert segment.run_until(lambda: len(segment.hosts[name].sent) > count, 5 * SECOND)
+    segment.run(MILLISECOND)

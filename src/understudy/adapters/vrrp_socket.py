@@ -132,6 +132,8 @@ class RouterSockets:
         places = {(way.device, way.family) for way in self.ways}
         for place in set(self._senders) - places:
             self._senders.pop(place).socket.handle.close()
+        for device in set(self.counters) - {way.device for way in self.ways}:
+            del self.counters[device]
         for device, family, protocol in sorted(wanted):
             key = (device, family, protocol)
             if key not in self._receivers:

@@ -300,7 +300,7 @@ class _Judge:
 def check_together(report: Report, drafts: list[RouterDraft]) -> None:
     """What two instances cannot both have."""
     numbers: dict[tuple[str, int, int], list[RouterDraft]] = {}
-    owners: dict[tuple[str, str], RouterDraft] = {}
+    owners: dict[str, RouterDraft] = {}
     macs: dict[str, RouterDraft] = {}
     for one in drafts:
         router = one.router
@@ -314,7 +314,7 @@ def check_together(report: Report, drafts: list[RouterDraft]) -> None:
                 report.error(one.draft.at("virtual_router_id"), text, hint)
         others.append(one)
         for address in router.addresses:
-            owner = owners.setdefault((address.address, address.device), one)
+            owner = owners.setdefault(address.address, one)
             if owner is not one:
                 _twice(
                     report,
@@ -336,4 +336,12 @@ def _twice(report: Report, one: RouterDraft, owner: RouterDraft, address: str, p
         "Refused, though keepalived takes it: each may be master on another machine, and two machines would answer for it. "
         "Keep it in one of them."
     )
+    devices = [next(item.device for item in each.router.addresses if item.address == address) for each in (owner, one)]
+    if devices[0] != devices[1]:
+        text += f", on {devices[0]} and {devices[1]}"
+        hint = (
+            "Refused, though keepalived takes it: the kernel's lease knows an address whatever its device, so the end of one "
+            "virtual router would cut the other one off. Give each an address of its own (of fe80::1 on several networks: "
+            "fe80::1, fe80::2 ...), or put both networks' addresses into one virtual router."
+        )
     report.error(place, text, hint)

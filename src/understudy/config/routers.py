@@ -416,7 +416,7 @@ class _Reader:
 
     def _together(self, routers: list[VirtualRouter], top: Scope) -> None:
         numbers: dict[tuple[str, int, int], list[VirtualRouter]] = {}
-        owners: dict[tuple[str, str], str] = {}
+        owners: dict[str, tuple[str, str]] = {}
         for one in routers:
             for other in numbers.setdefault((one.device, one.family, one.vrid), []):
                 mine, theirs = ({peer.address for peer in each.peers} for each in (one, other))
@@ -425,12 +425,14 @@ class _Reader:
                     self._report.error(top.at("virtual_routers"), text, "Give one of them another, on every router.")
             numbers[one.device, one.family, one.vrid].append(one)
             for item in one.addresses:
-                owner = owners.setdefault((item.address, item.device), one.name)
+                owner, device = owners.setdefault(item.address, (one.name, item.device))
                 if owner != one.name:
                     text = f"the address {item.address} is in two virtual routers, {owner} and {one.name}"
-                    self._report.error(
-                        top.at("virtual_routers"), text, "Two machines could answer for it: keep it in one."
-                    )
+                    hint = "Two machines could answer for it: keep it in one."
+                    if device != item.device:
+                        text += f", on {device} and {item.device}"
+                        hint = "The kernel's lease knows an address whatever its device: give each one of its own."
+                    self._report.error(top.at("virtual_routers"), text, hint)
 
     def groups(self, top: Scope, routers: list[str]) -> list[SyncGroup]:
         found: list[SyncGroup] = []

@@ -1,17 +1,18 @@
 """The mouth of virtual routers: advertisements as packets on their devices, to the group or to each unicast peer.
 
-Identification and AH's sequence number are counted here, one for each round. A sequence number begins with the seconds since the
-machine was booted, times ``_STEP``: a pulse that is started again goes on above what its predecessor said, where peers would take
-anything lower for a recording; after a boot the router hears the others first, and the core says from which number to go on.
+Identification and AH's sequence number are counted here, one for each round. A sequence number begins with the seconds since 2020
+by the wall clock, times ``_STEP``: a machine that was started again goes on above what it said before, however long it and its
+peers have been up; they would take anything lower for a recording. Where the clock stands before 2020 the router hears the
+others first, and the core says from which number to go on.
 """
 
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..adapters.udp import boot_clock
 from ..adapters.vrrp_socket import RouterSockets
 from ..effects import Send
 from ..model import AddressResource
@@ -26,6 +27,11 @@ _STEP = 4
 """Version 2 alone has AH, with one advert a second at most; the rest is for answers to rivals."""
 
 _SEQUENCES = 1 << 32
+"""The numbers end in 2054."""
+
+_BEGIN = 1_577_836_800
+"""2020, in seconds."""
+
 _IDENTIFICATION = 4
 
 
@@ -45,11 +51,11 @@ class _Speaker:
 
 @dataclass(slots=True)
 class RouterMouth:
-    """``announce``: sends gratuitous frames for an address of a device."""
+    """``announce``: sends gratuitous frames for an address of a device. ``wall``: nanoseconds since 1970."""
 
     sockets: RouterSockets
     announce: Callable[[Sequence[AddressResource]], None] = lambda _: None
-    clock: Callable[[], Instant] = boot_clock
+    wall: Callable[[], int] = time.time_ns
     source_of: Callable[[str, int], str] = lambda _, __: ""
     """The own address on a device, for a second path."""
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
@@ -57,9 +63,10 @@ class RouterMouth:
     def follow(self, routers: Iterable[tuple[VirtualRouter, str]]) -> None:
         """These speak from now on, each on the device beside it; those that did before go on counting."""
         before, self._speakers = self._speakers, {}
+        first = max(0, self.wall() // SECOND - _BEGIN) * _STEP
         for router, device in routers:
             to = tuple(peer.address for peer in router.peers) or (router.group or GROUPS[router.family],)
-            made = _Speaker(router, device, Encoder(router), to, sequence=self.clock() * _STEP // SECOND)
+            made = _Speaker(router, device, Encoder(router), to, sequence=first)
             made.signed = router.auth == "AH"
             former = before.get(router.name)
             if former is not None:

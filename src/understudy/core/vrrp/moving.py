@@ -46,6 +46,10 @@ def may_serve(r: Router, now: Instant) -> bool:
 
 def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     """Say that we are master, and let the kernel serve for as long as that keeps everybody else from taking over."""
+    if 0 < r.served_until <= now:
+        late = format_duration(now - r.served_until)
+        text = f"this machine was late: for {late} it answered for no address, since its last advertisement may have been lost"
+        node.seldom(r, "paused", text, Level.WARNING, now)
     r.number += 1
     node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence, r.number))
     r.sequence = 0
@@ -61,11 +65,16 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
 
 
 def hold(node: RouterNode, r: Router, why: str) -> None:
-    """Let the kernel serve for as long as our newest advertisement, and the lease of its group, allow."""
+    """Let the kernel serve for as long as our newest advertisement, and the lease of its group, allow.
+
+    The kernel stops before it ceases to be master: if the daemon wakes in between, it advertises, and whoever has become master
+    meanwhile, because an advertisement was lost, is heard, as in any contest.
+    """
     r.right_until = r.advert_right
     if r.spec.lease_group:
         r.right_until = min(r.right_until, r.may_until or 0)
-    node.emit(KernelLease(r.name, r.right_until, why))
+    r.served_until = min(r.right_until, r.advert_right - timing.right(r.spec) + timing.served(r.spec))
+    node.emit(KernelLease(r.name, r.served_until, why))
     node.touch(r)
 
 
@@ -137,7 +146,7 @@ def become_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Inst
 def leave_master(node: RouterNode, r: Router, cause: Cause, why: str, now: Instant, goodbye: bool) -> None:
     """Not master any more. ``goodbye``: the others are told; not when another one is master already, or may be by now."""
     goodbye = goodbye and now < r.advert_right
-    r.advert_at, r.right_until, r.advert_right = NEVER, 0, 0
+    r.advert_at, r.right_until, r.advert_right, r.served_until = NEVER, 0, 0, 0
     r.rights.clear()
     announcing.stop(node, r)
     node.emit(KernelLease(r.name, None, why))

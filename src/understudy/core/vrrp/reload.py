@@ -7,11 +7,12 @@ master says goodbye under what it was, and listens under what it is.
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING
 
 from ...effects import AddAddresses, Level, RemoveAddresses
 from ...model import AddressResource
-from ...units import Instant
+from ...units import NEVER, Instant
 from ...vrrp import RoutersChanged, RouterState
 from ...vrrp_files import RouterFiles, VirtualRouter
 from . import announcing, companies, holdings, moving, tracking
@@ -67,6 +68,7 @@ def changed(node: RouterNode, event: RoutersChanged, now: Instant) -> None:
     """Take it up."""
     if node.leaving:
         return
+    _forget_gone(node)
     wanted = {spec.name: spec for spec in event.files.routers}
     for name in [name for name in node.by_name if name not in wanted]:
         r = node.by_name.pop(name)
@@ -83,6 +85,15 @@ def changed(node: RouterNode, event: RoutersChanged, now: Instant) -> None:
             last = next(each for each in company.members if not each.master_here)
             companies.left_master(node, last, now, f"{last.name} is not master")
     node.note(f"{node.me} runs with another configuration from now on")
+
+
+def _forget_gone(node: RouterNode) -> None:
+    """Those that an earlier reload deleted, once nothing of them is left to do; the others move up."""
+    node.routers = [r for r in node.routers if not r.gone or r.holding.op or r.holding.again_at < NEVER]
+    for n, r in enumerate(node.routers):
+        r.index = n
+    node.heap = [(r.deadline, r.index) for r in node.routers if r.deadline < NEVER]
+    heapq.heapify(node.heap)
 
 
 def _follow_all(node: RouterNode, event: RoutersChanged, now: Instant) -> None:

@@ -65,7 +65,7 @@ class Router:
     ``down_at``: when Master_Down ends. ``advert_at``: when the next advertisement is due. ``right_until``: until when it may
     serve, by ``advert_right``, until when our newest advertisement keeps everybody else from taking over, and by the lease of the
     group that it follows. ``rights``: the number of each advertisement that may have left, and the right that it gives.
-    ``left_here``: an earlier run left addresses and a lease.
+    ``served_until``: until when the kernel serves. ``left_here``: an earlier run left addresses and a lease.
 
     ``hold_until``: the end of ``startup_delay``, or of the wait of a sync group that was parted. ``tied``: since when, and when
     last, a master of the same priority was left to the first member of the sync group. ``master``: who was heard as master;
@@ -92,6 +92,7 @@ class Router:
     advert_at: Instant = NEVER
     right_until: Instant = 0
     advert_right: Instant = 0
+    served_until: Instant = 0
     rights: list[tuple[int, Instant]] = field(default_factory=list)
     number: int = 0
     left_here: bool = False
