@@ -48,6 +48,8 @@ def read_keepalived(
     drafts = _routers(report, tree, tracked, defaults)
     routers = tuple(draft.router for draft in drafts)
     groups = read_groups(report, tree, tuple(router.name for router in routers), tracked, defaults)
+    used = {track.name for item in (*routers, *groups) for track in item.tracks if track.kind == "script"}
+    _unused(report, tree, set(tracked.scripts) - used)
     files = RouterFiles(
         routers=routers,
         sync_groups=groups,
@@ -60,6 +62,16 @@ def read_keepalived(
     return KeepalivedReading(
         None if report.refused else files, _in_order(report, expander.files), tuple(expander.files)
     )
+
+
+def _unused(report: Report, tree: list[Statement], names: set[str]) -> None:
+    """Scripts that no instance and no group tracks."""
+    for block in tree:
+        if block.name == "vrrp_script" and len(block.words) > 1 and block.words[1].text in names:
+            name = block.words[1]
+            names.discard(name.text)
+            text = f"the script {name.text} is tracked by nobody, so it is not run"
+            report.warning(name.place, text, "Write its name into track_script of an instance or a sync group.")
 
 
 def _routers(report: Report, tree: list[Statement], tracked: Tracked, defaults: Defaults) -> list[RouterDraft]:
