@@ -189,8 +189,8 @@ def _show_folder(path: str, reading: HeartbeatReading) -> None:
 
 
 def _show_problems(path: str, problems: tuple[Problem, ...], refused: bool) -> tuple[int, int]:
-    """The number of errors and of warnings."""
-    for problem in problems:
+    """The number of errors and of warnings. Of a file that is refused the errors stand last, where they are seen."""
+    for problem in sorted(problems, key=lambda item: refused and item.severity == "error"):
         _show_problem(problem)
     errors = sum(1 for problem in problems if problem.severity == "error")
     warnings = len(problems) - errors
