@@ -23,11 +23,14 @@ from .report import Report
 
 @dataclass(frozen=True, slots=True)
 class KeepalivedReading:
-    """``files`` is None when any problem is an error. ``sources``: the paths of all files that were read."""
+    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only.
+    ``sources``: the paths of all files that were read.
+    """
 
     files: RouterFiles | None
     problems: tuple[Problem, ...]
     sources: tuple[str, ...] = ()
+    partly: RouterFiles | None = None
 
 
 def read_keepalived(
@@ -60,7 +63,7 @@ def read_keepalived(
         services=read_services(report, tree),
     )
     return KeepalivedReading(
-        None if report.refused else files, _in_order(report, expander.files), tuple(expander.files)
+        None if report.refused else files, _in_order(report, expander.files), tuple(expander.files), files
     )
 
 
