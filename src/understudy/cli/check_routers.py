@@ -18,9 +18,8 @@ def summary(files: RouterFiles) -> list[str]:
     """A line for each virtual router, group and tracked thing."""
     lines = [_router(router) for router in files.routers]
     lines += [f"sync group {group.name}: {', '.join(group.members)}" for group in files.sync_groups]
-    used = {
-        track.name for item in (*files.routers, *files.sync_groups) for track in item.tracks if track.kind == "script"
-    }
+    owners: tuple[VirtualRouter | SyncGroup, ...] = (*files.routers, *files.sync_groups)
+    used = {track.name for item in owners for track in item.tracks if track.kind == "script"}
     lines += [
         f"script {script.name}: {' '.join(script.command)}, "
         + (f"every {format_duration(script.interval)}" if script.name in used else "never: nobody tracks it")

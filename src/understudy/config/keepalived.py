@@ -51,8 +51,8 @@ def read_keepalived(
     drafts = _routers(report, tree, tracked, defaults)
     routers = tuple(draft.router for draft in drafts)
     groups = read_groups(report, tree, tuple(router.name for router in routers), tracked, defaults)
-    used = {track.name for item in (*routers, *groups) for track in item.tracks if track.kind == "script"}
-    _unused(report, tree, set(tracked.scripts) - used)
+    tracks = [track for item in routers for track in item.tracks] + [track for item in groups for track in item.tracks]
+    _unused(report, tree, set(tracked.scripts) - {track.name for track in tracks if track.kind == "script"})
     files = RouterFiles(
         routers=routers,
         sync_groups=groups,
