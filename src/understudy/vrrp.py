@@ -224,9 +224,8 @@ RouterEffect: TypeAlias = Effect | SendAdvert | Tell | AnnounceSource
 class RouterView:
     """One virtual router in the snapshot. ``since``: nanoseconds ago. ``master``: the address of the master, "" unknown.
 
-    ``group``: its sync group, "" none. ``outlook``: of a backup, why it is none but that now, and when it takes over; ""
-    otherwise. ``refused``: whose
-    advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
+    ``refused``: whose advertisement was not taken lately, why, how to mend that, and when; "" when there is none.
+    ``outlook``: of a backup, why it is none but that now, and when it takes over; "" otherwise. ``group``: its sync group.
     """
 
     name: str

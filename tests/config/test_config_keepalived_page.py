@@ -25,6 +25,14 @@ def test_the_tables_are_those_of_the_reader() -> None:
     assert PAGE.read_text("utf-8") == made
 
 
+def test_in_a_block_without_effect_nothing_is_done() -> None:
+    tables = dict(part.partition("\n")[::2] for part in keyword_tables().split("### ")[1:])
+    for block in ("bfd_instance", "garp_group", "track_group"):
+        rows = [row for row in tables[block].splitlines() if row.startswith("| `")]
+        assert rows
+        assert all("| no effect |" in row for row in rows), block
+
+
 def test_what_has_no_effect_is_warned_of_and_nothing_else() -> None:
     for word, keyword in GLOBALS.items():
         value = " 1" if not keyword.opens else " {\na@example.net\n}"

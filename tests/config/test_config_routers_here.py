@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from click.testing import CliRunner
 from keepalived_helpers import read_text
 
-from understudy.cli.check_routers import look_here
+from understudy.cli.check import command
+from understudy.cli.check_routers import look_here, summary
 from understudy.config.keepalived_cluster import cluster_of
 from understudy.manager.reload import lacking
 from understudy.vrrp_files import RouterFiles
@@ -39,6 +43,26 @@ def test_what_becomes_of_a_router_whose_interface_is_not_there() -> None:
     cluster = cluster_of(read(text + "}\n"), "x", "here")
     assert lacking(cluster) == ("VI_1 would be in FAULT: there is no interface wan-9",)
     assert lacking(cluster_of(read(HEAD + "}\n"), "x", "here")) == ()
+
+
+def test_what_the_machine_lacks_is_told_of_a_file_with_errors_too(tmp_path: Path) -> None:
+    path = tmp_path / "keepalived.conf"
+    path.write_text(HEAD.replace(" lo", " wan-9") + "}\nvrrp_instance VI_2 {\n interface lo\n}\n")
+    done = CliRunner().invoke(command, [str(path)])
+    assert done.exit_code == 1
+    assert "VI_2" in done.output
+    assert "warning: on this machine: VI_1: there is no network interface wan-9" in done.output
+
+
+def test_a_script_that_nobody_tracks_is_said_not_to_run() -> None:
+    script = "vrrp_script chk {\n script /bin/true\n}\n"
+    (problem,) = read_text(script + HEAD + "}\n").problems
+    assert (problem.line, problem.severity) == (1, "warning")
+    assert problem.text == "the script chk is tracked by nobody, so it is not run"
+    assert "script chk: /bin/true, never: nobody tracks it" in summary(read(script + HEAD + "}\n"))
+    tracked = script + HEAD + "track_script {\n  chk\n }\n}\n"
+    assert read_text(tracked).problems == ()
+    assert "script chk: /bin/true, every 1s" in summary(read(tracked))
 
 
 def test_a_tracked_script_that_is_not_there_counts_for_nothing() -> None:

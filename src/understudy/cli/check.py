@@ -158,6 +158,8 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
 
     errors, warnings = _show_problems(path, problems, cluster is None)
     if cluster is None:
+        for sentence in _here_partly(path):
+            click.echo(f"{_paint('warning', 'yellow')}: on this machine: {sentence}")
         return
     if errors:
         text = f"{path}: {_count(errors, 'error')} by the word of this machine's agents, {_count(warnings, 'warning')}"
@@ -189,8 +191,8 @@ def _show_folder(path: str, reading: HeartbeatReading) -> None:
 
 
 def _show_problems(path: str, problems: tuple[Problem, ...], refused: bool) -> tuple[int, int]:
-    """The number of errors and of warnings."""
-    for problem in problems:
+    """The number of errors and of warnings. Of a file that is refused the errors stand last, where they are seen."""
+    for problem in sorted(problems, key=lambda item: refused and item.severity == "error"):
         _show_problem(problem)
     errors = sum(1 for problem in problems if problem.severity == "error")
     warnings = len(problems) - errors
@@ -199,6 +201,15 @@ def _show_problems(path: str, problems: tuple[Problem, ...], refused: bool) -> t
     elif problems:
         click.echo("")
     return errors, warnings
+
+
+def _here_partly(path: str) -> tuple[str, ...]:
+    """What this machine lacks for a keepalived.conf that is refused, as far as it can be read: mended in one go, not in two."""
+    from ..config.load import examine_keepalived, is_keepalived
+    from .check_routers import look_here
+
+    files = examine_keepalived(path).partly if is_keepalived(path) else None
+    return () if files is None else tuple(dict.fromkeys(look_here(files)))
 
 
 def _here(cluster: Cluster, node: str | None) -> tuple[str | None, tuple[str, ...]]:

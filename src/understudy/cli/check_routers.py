@@ -19,8 +19,11 @@ def summary(files: RouterFiles) -> list[str]:
     """A line for each virtual router, group and tracked thing."""
     lines = [_router(router) for router in files.routers]
     lines += [f"sync group {group.name}: {', '.join(group.members)}" for group in files.sync_groups]
+    owners: tuple[VirtualRouter | SyncGroup, ...] = (*files.routers, *files.sync_groups)
+    used = {track.name for item in owners for track in item.tracks if track.kind == "script"}
     lines += [
-        f"script {script.name}: {' '.join(script.command)}, every {format_duration(script.interval)}"
+        f"script {script.name}: {' '.join(script.command)}, "
+        + (f"every {format_duration(script.interval)}" if script.name in used else "never: nobody tracks it")
         for script in files.scripts
     ]
     lines += [f"track file {item.name}: {item.path}" for item in files.files]

@@ -6,7 +6,9 @@ from typing import Any
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
-    """``answer`` as GET /v1/difference gives it: the difference first, then what is new to know; old warnings only counted."""
+    """``answer`` as GET /v1/difference gives it: the difference first, then what is new to know, errors last; old warnings
+    are only counted.
+    """
     found: list[str] = []
     if answer["changes"]:
         found.append(f"{answer['source']} differs from what this node runs with:")

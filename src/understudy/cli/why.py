@@ -17,8 +17,8 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     """Say why each GROUP (all, if none is named) runs where it does and since when, why not on each other node, and what
     would move it: time, a failure, an operator. When it runs nowhere: what it waits for, and what would end the wait.
 
-    Of a virtual ROUTER, or all of a sync group: why it is in its state, who is master, what makes its priority, and what
-    would change it.
+    Of a virtual ROUTER, or all of a sync group: why it is in its state, who is master, what makes its priority, and what would
+    change it.
 
     The sentences are those of the node that you ask; it decides with nothing else.
 

@@ -119,7 +119,8 @@ def _of_routers(before: Cluster, after: Cluster) -> Difference:
     if not (is_alone(before) and is_alone(after)):
         text = f"virtual routers alone, or a cluster: systemctl restart understudy, with the new file ({after.source})"
         return Difference((Change("cluster", text, How.RESTART),))
-    found = [Change(where, text) for where, text in router_changes(_rendered(before), _rendered(after))]
+    keepalived = bool(after.source) and not after.source.endswith(".toml")
+    found = [Change(where, text) for where, text in router_changes(_rendered(before), _rendered(after), keepalived)]
     if before.names != after.names:
         text = f"this node is {after.names[0]} instead of {before.names[0]}: systemctl restart understudy"
         found.append(Change("routing", text, How.RESTART))

@@ -23,11 +23,14 @@ from .report import Report
 
 @dataclass(frozen=True, slots=True)
 class KeepalivedReading:
-    """``files`` is None when any problem is an error. ``sources``: the paths of all files that were read."""
+    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only.
+    ``sources``: the paths of all files that were read.
+    """
 
     files: RouterFiles | None
     problems: tuple[Problem, ...]
     sources: tuple[str, ...] = ()
+    partly: RouterFiles | None = None
 
 
 def read_keepalived(
@@ -48,6 +51,8 @@ def read_keepalived(
     drafts = _routers(report, tree, tracked, defaults)
     routers = tuple(draft.router for draft in drafts)
     groups = read_groups(report, tree, tuple(router.name for router in routers), tracked, defaults)
+    tracks = [track for item in routers for track in item.tracks] + [track for item in groups for track in item.tracks]
+    _unused(report, tree, set(tracked.scripts) - {track.name for track in tracks if track.kind == "script"})
     files = RouterFiles(
         routers=routers,
         sync_groups=groups,
@@ -58,8 +63,18 @@ def read_keepalived(
         services=read_services(report, tree),
     )
     return KeepalivedReading(
-        None if report.refused else files, _in_order(report, expander.files), tuple(expander.files)
+        None if report.refused else files, _in_order(report, expander.files), tuple(expander.files), files
     )
+
+
+def _unused(report: Report, tree: list[Statement], names: set[str]) -> None:
+    """Scripts that no instance and no group tracks."""
+    for block in tree:
+        if block.name == "vrrp_script" and len(block.words) > 1 and block.words[1].text in names:
+            name = block.words[1]
+            names.discard(name.text)
+            text = f"the script {name.text} is tracked by nobody, so it is not run"
+            report.warning(name.place, text, "Write its name into track_script of an instance or a sync group.")
 
 
 def _routers(report: Report, tree: list[Statement], tracked: Tracked, defaults: Defaults) -> list[RouterDraft]:

@@ -12,12 +12,17 @@ _TITLES = {"top": "Top of the file"}
 
 
 def keyword_tables() -> str:
-    """Markdown: a table for each block, each keyword once, with "done", "kept" or "no effect", and why."""
+    """Markdown: a table for each block, each keyword once, with "done", "kept" or "no effect", and why.
+
+    In a block that has no effect nothing has.
+    """
     parts = []
     for context, words in CONTEXTS.items():
         parts.append(f"### {_TITLES.get(context, context)}\n\n| keyword | here | note |\n|---|---|---|")
+        block = next((found[context] for found in CONTEXTS.values() if context in found), None)
         for word, keyword in sorted(words.items()):
-            parts.append(f"| `{word}` | {_state(keyword)} | {_note(keyword)} |")
+            counts = keyword if block is None or block.done else block
+            parts.append(f"| `{word}` | {_state(counts)} | {_note(counts)} |")
         parts.append("")
     return "\n".join(parts).rstrip("\n") + "\n"
 

@@ -260,7 +260,9 @@ class _Judge:
             word = next(name for name in ("unicast_src_ip", "unicast_ttl", "unicast_peer") if name in draft.places)
             report.warning(draft.at(word), text, "Write unicast_peer { ADDRESS }, or mcast_src_ip for the source.")
         if peers and self._strict:
-            report.error(draft.at("unicast_peer"), f"{draft.name} is strict, and unicast is not in the standard", "")
+            text = f"{draft.name} is strict, and unicast is not in the standard"
+            hint = f"Take vrrp_strict away, or write strict_mode off into {draft.name}."
+            report.error(draft.at("unicast_peer"), text, hint)
         return tuple(peers)
 
     def _virtual_mac(self, vrid: int) -> VirtualMac | None:

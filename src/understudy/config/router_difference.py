@@ -5,7 +5,7 @@ As ``difference``, which hands on what has virtual routers and nothing else. Pas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ..model import Cluster
@@ -25,9 +25,57 @@ _SECTIONS = {
 _HIDDEN = frozenset({"password", "notify", "command", "process", "started", "stopped", "fifos", "services", "mails"})
 
 
-def router_changes(old: Tree, new: Tree) -> Iterator[Found]:
-    """What differs between two rendered files."""
-    yield from _table("routing", "", old.get("routing", {}), new.get("routing", {}))
+KEYWORDS: dict[str, dict[str, str]] = {
+    "routing": {
+        "script_security": "enable_script_security",
+        "states_on_reload": "fifo_write_vrrp_states_on_reload",
+        "log_unknown": "log_unknown_vrids",
+        "mails": "notification_email",
+        "mail_from": "notification_email_from",
+        "mail_server": "smtp_server",
+        "started": "startup_script",
+        "stopped": "shutdown_script",
+        "script_timeout": "startup_script_timeout",
+        "realtime_priority": "vrrp_rt_priority",
+        "nice": "vrrp_priority",
+        "fifos": "vrrp_notify_fifo",
+        "services": "virtual_server",
+    },
+    "virtual_routers": {
+        "device": "interface",
+        "id": "virtual_router_id",
+        "version": "vrrp_version",
+        "begins_as_master": "state MASTER",
+        "interval": "advert_int",
+        "authentication": "auth_type",
+        "password": "auth_pass",
+        "strict": "strict_mode",
+        "source": "source address",
+        "track_source": "track_src_ip",
+        "skip_check_addresses": "skip_check_adv_addr",
+        "lower_no_advert": "lower_prio_no_advert",
+        "higher_send_advert": "higher_prio_send_advert",
+        "down_adverts": "down_timer_adverts",
+        "startup_delay": "vrrp_startup_delay",
+        "addresses": "virtual_ipaddress",
+        "peers": "unicast_peer",
+        "routes": "virtual_routes",
+        "rules": "virtual_rules",
+        "virtual_mac": "use_vmac",
+        "announce": "garp_ and gna_ words",
+        "notify": "notify scripts",
+    },
+    "router_groups": {"members": "group", "own_weights": "sync_group_tracking_weight", "notify": "notify scripts"},
+    "router_scripts": {"command": "script", "begins_failed": "init_fail"},
+    "router_files": {"path": "file", "initial": "init_file"},
+}
+"""keepalived's word for what a native file calls otherwise, by the section of the native file."""
+
+
+def router_changes(old: Tree, new: Tree, keepalived: bool = False) -> Iterator[Found]:
+    """What differs between two rendered files. ``keepalived``: in the words of keepalived.conf."""
+    said = KEYWORDS if keepalived else {}
+    yield from _table("routing", "", old.get("routing", {}), new.get("routing", {}), said.get("routing", {}))
     for section, kind in _SECTIONS.items():
         before, after = old.get(section, {}), new.get(section, {})
         for name in dict.fromkeys((*before, *after)):
@@ -35,17 +83,18 @@ def router_changes(old: Tree, new: Tree) -> Iterator[Found]:
             if name not in before or name not in after:
                 yield where, f"{kind} {name} is {'new' if name not in before else 'gone'}"
             else:
-                yield from _table(where, f"{kind} {name}: ", before[name], after[name])
+                yield from _table(where, f"{kind} {name}: ", before[name], after[name], said.get(section, {}))
 
 
-def _table(where: str, what: str, old: Tree, new: Tree) -> Iterator[Found]:
+def _table(where: str, what: str, old: Tree, new: Tree, said: Mapping[str, str]) -> Iterator[Found]:
     words = [word for word in dict.fromkeys((*old, *new)) if old.get(word) != new.get(word)]
     if words:
-        yield where, what + ", ".join(_word(word, old.get(word), new.get(word)) for word in words)
+        yield where, what + ", ".join(_word(word, said.get(word, word), old.get(word), new.get(word)) for word in words)
 
 
-def _word(word: str, old: Any, new: Any) -> str:
-    if word in _HIDDEN:
+def _word(native: str, word: str, old: Any, new: Any) -> str:
+    """``word``: how it is called in the file that the administrator has."""
+    if native in _HIDDEN:
         return f"other {word}"
     if isinstance(old, list | None) and isinstance(new, list | None):
         before, after = [_text(item) for item in old or ()], [_text(item) for item in new or ()]
@@ -84,6 +133,8 @@ def router_effects(before: Cluster, after: Cluster) -> Iterator[str]:
             yield f"{router.name}, where it is master, says goodbye: the others know it by something else from now on"
         elif known != router:
             yield from _moved(known, router)
+        if known is not None:
+            yield from _together(known, router)
 
 
 def _identity(router: VirtualRouter) -> tuple[object, ...]:
@@ -91,6 +142,19 @@ def _identity(router: VirtualRouter) -> tuple[object, ...]:
     mac = router.virtual_mac
     kind = (router.vrid, router.family, router.version, router.device, router.source)
     return (*kind, bool(router.peers), mac, router.lease_group)
+
+
+def _together(before: VirtualRouter, after: VirtualRouter) -> Iterator[str]:
+    """What all routers of a VRID must agree about."""
+    pairs = {
+        "password": (before.auth, before.password) != (after.auth, after.password),
+        "interval": before.interval != after.interval,
+        "version": before.version != after.version,
+        "addresses": before.advertised != after.advertised,
+    }
+    other = _listed(what for what, differs in pairs.items() if differs)
+    if other:
+        yield f"{after.name}: the other routers must have the same {other}, or there may be two masters: reload them as well"
 
 
 def _moved(before: VirtualRouter, after: VirtualRouter) -> Iterator[str]:

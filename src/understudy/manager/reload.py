@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _LIMIT: Duration = 10 * SECOND
 
+MOST_ERRORS = 3
+"""Of a refused file so many errors are told; the others are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -45,11 +48,13 @@ class Judged:
     keys: bool = False
     """Whether its key file has other keys."""
     as_before: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    """Those of ``problems`` for which it is refused."""
 
     def accepted(self, digest: str) -> Cluster:
         """What can be taken up. ``digest``: what was shown to the operator, if anything was. Raises Refused."""
         if self.cluster is None:
-            raise Refused(f"{self.source} is refused; nothing is changed", "\n".join(self.problems))
+            raise Refused(f"{self.source} is refused; nothing is changed", self.told)
         if digest and digest != self.cluster.digest:
             raise Refused(f"{self.source} was changed meanwhile; nothing is changed", "look at the difference again")
         if self.difference.obstacles:
@@ -57,13 +62,21 @@ class Judged:
             raise Refused(f"a reload cannot take up all of {self.source}; nothing is changed", why)
         return self.cluster
 
+    @property
+    def told(self) -> str:
+        """What keeps it from being taken up, a few lines: a file has many warnings, and one error among them is not seen."""
+        shown = self.errors[:MOST_ERRORS]
+        rest = {"errors": len(self.errors) - len(shown), "warnings": len(self.problems) - len(self.errors)}
+        more = " and ".join(f"{count} {what if count > 1 else what[:-1]}" for what, count in rest.items() if count)
+        return "\n".join([*shown, *([f"and {more}: understudy check {self.source}"] if more else [])])
+
     def answer(self) -> dict[str, Any]:
         """As JSON, for people and programs."""
         return {
             "ok": self.cluster is not None and not self.difference.obstacles,
             "source": self.source,
             "digest": "" if self.cluster is None else self.cluster.digest,
-            "problems": list(self.problems),
+            "problems": sorted(self.problems, key=lambda text: text in self.errors),
             "as_before": list(self.as_before),
             "remarks": list(self.remarks),
             "changes": [
@@ -80,11 +93,13 @@ def judge(source: str, before: Cluster) -> Judged:
     sentences = tuple(str(problem) for problem in problems)
     as_before = old_warnings(problems, before)
     if found is None:
-        return Judged(source, None, sentences, Difference(()), as_before=as_before)
+        errors = tuple(str(problem) for problem in problems if problem.severity == "error")
+        return Judged(source, None, sentences, Difference(()), as_before=as_before, errors=errors)
     try:
         keys = _key_text(found) != _key_text(before)
     except ConfigError as error:
-        return Judged(source, None, (*sentences, str(error)), Difference(()), as_before=as_before)
+        text = str(error)
+        return Judged(source, None, (*sentences, text), Difference(()), as_before=as_before, errors=(text,))
     differs = difference(before, found)
     if keys:
         change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
