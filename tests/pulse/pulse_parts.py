@@ -80,6 +80,10 @@ class PretendChange:
     todo: list[AddressResource]
     results: list[tuple[AddressResource, str | None]] = field(default_factory=list)
 
+    @property
+    def serving(self) -> list[AddressResource]:
+        return [item for item, refusal in self.results if refusal is None]
+
     def step(self) -> bool:
         for _ in range(min(2, len(self.todo))):
             item = self.todo.pop(0)

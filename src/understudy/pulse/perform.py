@@ -65,9 +65,14 @@ _BETWEEN_RENEWALS = (SendAdvert, KernelLease, Note, Tell)
 
 
 class Change(Protocol):
-    """A running addition or removal of addresses; each ``step`` does a slice, and says True when it was the last."""
+    """A running addition or removal of addresses; each ``step`` does a slice, and says True when it was the last.
+
+    ``serving``: those of an addition that this machine answers for by now, in the order in which it began to.
+    """
 
     def step(self) -> bool: ...
+    @property
+    def serving(self) -> Sequence[AddressResource]: ...
     @property
     def results(self) -> Sequence[tuple[AddressResource, str | None]]: ...
 
@@ -110,9 +115,10 @@ class _Changing:
     def step(self) -> bool:
         done = self.change.step()
         if self.announce is not None:
-            fresh = self.change.results[self.announced :]
+            fresh = self.change.serving[self.announced :]
             self.announced += len(fresh)
-            self.announce([item for item, refusal in fresh if refusal is None])
+            if fresh:
+                self.announce(fresh)
         return done
 
     def result(self) -> Finished:
