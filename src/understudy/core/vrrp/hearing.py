@@ -108,7 +108,7 @@ def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now:
     if not r.master_here:
         return
     r.count("rivals")
-    announcing.contest(node, r, now)
+    announcing.defend(node, r, now)
     text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
     node.seldom(r, f"rival {mac} {address}", text, Level.ERROR, now)
 

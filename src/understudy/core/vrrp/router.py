@@ -61,7 +61,8 @@ class Router:
     ``goodbye``: the master has left. ``listening``: it was late as master, and hears first whether somebody else has become
     master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
     began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
-    was not taken last, and until when that is worth a warning.
+    was not taken last, and until when that is worth a warning. ``answered_at``, ``calm``: the newest answer to frames that claim
+    our addresses, and how long after it there is none.
     """
 
     spec: VirtualRouter
@@ -110,6 +111,8 @@ class Router:
     bursts: list[Instant] = field(default_factory=list)
     contested: bool = False
     contest_at: Instant | None = None
+    answered_at: Instant | None = None
+    calm: Duration = 0
     company: Company | None = None
     deadline: Instant = NEVER
     gone: bool = False
