@@ -17,7 +17,7 @@ from ..effects import Send
 from ..model import AddressResource
 from ..old_pair import SendOld
 from ..units import NEVER, SECOND, Instant
-from ..vrrp import Advertisement, AnnounceSource, SendAdvert
+from ..vrrp import GOODBYE, Advertisement, AnnounceSource, SendAdvert
 from ..vrrp_files import VirtualRouter
 from ..wire.vrrp import Encoder
 from ..wire.vrrp_packet import GROUPS
@@ -51,10 +51,13 @@ class RouterMouth:
     announce: Callable[[Sequence[AddressResource]], None] = lambda _: None
     clock: Callable[[], Instant] = boot_clock
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
+    _leaving: dict[str, _Speaker] = field(default_factory=dict)
+    """As what a router was known until now: its goodbye is said so, and all that it says later as what it is."""
 
     def follow(self, routers: Iterable[tuple[VirtualRouter, str]]) -> None:
         """These speak from now on, each on the device beside it; those that did before go on counting."""
         before, self._speakers = self._speakers, {}
+        self._leaving = {}
         for router, device in routers:
             to = tuple(peer.address for peer in router.peers) or (router.group or GROUPS[router.family],)
             made = _Speaker(router, device, Encoder(router), to, sequence=self.clock() * _STEP // SECOND)
@@ -62,6 +65,8 @@ class RouterMouth:
             former = before.get(router.name)
             if former is not None:
                 made.source, made.number, made.sequence = former.source, former.number, former.sequence
+                if _known_by(former) != _known_by(made):
+                    self._leaving[router.name] = former
             self._speakers[router.name] = made
 
     def source(self, router: str, address: str) -> None:
@@ -76,6 +81,10 @@ class RouterMouth:
     def advertise(self, effect: SendAdvert) -> str:
         """ "" when the kernel took it for all it goes to, or for one unicast peer at least; else why not, a clause."""
         speaker = self._speakers.get(effect.router)
+        if effect.advert.priority == GOODBYE:
+            speaker = self._leaving.get(effect.router, speaker)
+        else:
+            self._leaving.pop(effect.router, None)
         if speaker is None:
             return "it is not configured"
         if not speaker.source:
@@ -106,6 +115,19 @@ class RouterMouth:
 
     def next_deadline(self) -> Instant:
         return NEVER
+
+
+def _known_by(speaker: _Speaker) -> tuple[object, ...]:
+    router = speaker.router
+    return (
+        router.vrid,
+        router.family,
+        router.version,
+        speaker.device,
+        router.source,
+        router.auth,
+        speaker.destinations,
+    )
 
 
 def _packet(speaker: _Speaker, advert: Advertisement, destination: str) -> bytes | bytearray:
