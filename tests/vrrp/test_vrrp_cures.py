@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from vrrp_parts import START, VIP, Host, Segment, address, pair, router
 
-from understudy.core.vrrp import announcing, timing
+from understudy.core.vrrp import announcing, hearing, timing
 from understudy.effects import Announce, KernelLease
 from understudy.events import AddressGone, RivalSeen, Stalled, TimerDue
 from understudy.units import MILLISECOND, SECOND, Duration
 from understudy.vrrp import AdvertRefused, AdvertUnsent, MayServe, PeerLives, RouterEffect, SendAdvert
-from understudy.vrrp_files import Announcing
+from understudy.vrrp_files import Announcing, UnicastPeer
 
 
 def three(**changes: Any) -> Segment:
@@ -42,13 +42,45 @@ def after_the_next(segment: Segment, name: str) -> None:
 # A goodbye
 
 
-def test_a_goodbye_is_answered_at_once() -> None:
-    segment = pair()
+@pytest.mark.parametrize(
+    ("changes", "within"),
+    [
+        ({"peers": (UnicastPeer("192.0.2.1"),)}, MILLISECOND),
+        ({}, hearing.STAGGER),
+        ({"version": 3, "interval": 10 * MILLISECOND}, hearing.STAGGER),
+        ({"strict": True}, SECOND),
+    ],
+)
+def test_a_goodbye_is_answered_at_once(changes: dict[str, Any], within: Duration) -> None:
+    """By multicast there may be a router that nobody has heard: the best one goes first, within milliseconds."""
+    segment = pair(**changes)
     before = segment.now
     segment.stop("a")
-    segment.run(2 * MILLISECOND)
+    segment.run(SECOND)
     assert segment.masters() == "b"
-    assert segment.sent("b")[0][0] - before < MILLISECOND
+    assert segment.sent("b")[0][0] - before < within
+
+
+def test_a_backup_that_was_late_itself_listens_for_one_more_interval_and_not_for_master_down() -> None:
+    interval = 10 * MILLISECOND
+    segment = pair(version=3, interval=interval)
+    segment.crash("a")
+    segment.run(interval)
+    segment.tell("b", Stalled(15 * MILLISECOND))
+    segment.run(2 * interval)
+    before = segment.now
+    segment.tell("b", Stalled(15 * MILLISECOND))
+    assert segment.run_until(lambda: segment.state("b") == "MASTER", SECOND)
+    assert interval <= segment.now - before <= 2 * interval
+
+
+def test_of_two_backups_that_have_never_heard_each_other_one_answers() -> None:
+    segment = three()
+    segment.stop("a")
+    segment.run(SECOND)
+    assert segment.masters() == "b"
+    assert segment.states("c") == ["BACKUP"]
+    assert not segment.sent("c")
 
 
 def test_of_two_backups_only_the_best_known_goes_at_once() -> None:

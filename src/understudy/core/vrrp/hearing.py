@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import MINUTE, Duration, Instant, format_duration
+from ...units import MILLISECOND, MINUTE, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
 from .router import Other, Router
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SHOWN: Duration = MINUTE
 """What was not taken is a warning of the status for so long."""
+
+STAGGER: Duration = 5 * MILLISECOND
+"""Where there may be routers that we have never heard, a goodbye is answered within so long, the best one first."""
 
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
@@ -164,14 +167,15 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
 def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
     """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
 
-    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
+    Backups never speak, so by multicast there may be others that we have never heard: then after a part of ``STAGGER``, which on
+    any network is longer than an advertisement of a better one takes. "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
     """
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other
     r.master, r.master_priority, r.master_until = "", 0, 0
     r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
-    wait = r.skew if better or r.spec.strict else 0
+    wait = r.skew if better or r.spec.strict else _stagger(r)
     r.down_at = min(r.down_at, max(now, event.arrival + wait))
     r.goodbye = True
     r.listening = False
@@ -179,6 +183,13 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     if better:
         text = f"the master {event.source} says goodbye; {better[0]} is better than we are and may go first"
         node.seldom(r, f"goodbye {better[0]}", text, Level.INFO, now)
+
+
+def _stagger(r: Router) -> Duration:
+    """Nothing with a single unicast peer, which has just left, nor where the lease of a group says who follows."""
+    if len(r.spec.peers) == 1 or r.spec.lease_group:
+        return 0
+    return min(r.skew, (OWNER + 1 - r.priority) * STAGGER // (OWNER + 1))
 
 
 # As the master (RFC 9568 section 6.4.3)
