@@ -134,7 +134,7 @@ def _packet(speaker: _Speaker, advert: Advertisement, destination: str) -> bytes
     """The kernel reckons the checksum of the IPv4 header of every raw packet, so a written one may be given another number."""
     way = (speaker.source, destination)
     known = speaker.written.get(way)
-    if known is not None and known[0] == advert:
+    if known is not None and (known[0] is advert or known[0] == advert):
         struct.pack_into("!H", known[1], _IDENTIFICATION, speaker.number)
         return known[1]
     data = speaker.encoder.packet(advert, speaker.source, destination, speaker.number, speaker.sequence)

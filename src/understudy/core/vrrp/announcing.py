@@ -148,6 +148,7 @@ def stop(node: RouterNode, r: Router) -> None:
     r.answered_at = None
     r.contested = False
     r.contest_at = None
+    r.passes.clear()
     for queue in node.lanes.queues.values():
         if any(item.router is r for item in queue):
             kept = [item for item in queue if item.router is not r]
@@ -166,8 +167,10 @@ def due(node: RouterNode, r: Router, now: Instant) -> None:
     for device in dict.fromkeys(item.device for item in r.resources):
         queue = node.lanes.queues.setdefault(device, deque())
         items = tuple(item for item in r.resources if item.device == device)
-        if not any(waiting.router is r and waiting.left == items for waiting in queue):
-            queue.append(Pass(r, items, f"{r.name} is master"))
+        waiting = r.passes.get(device)
+        if waiting is None or waiting.left != items:
+            r.passes[device] = Pass(r, items, f"{r.name} is master")
+            queue.append(r.passes[device])
     node.touch(r)
 
 

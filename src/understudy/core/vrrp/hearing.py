@@ -168,7 +168,8 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
 
     Backups never speak, so by multicast there may be others that we have never heard: then after a part of ``STAGGER``, which on
-    any network is longer than an advertisement of a better one takes. "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard.
+    any network is longer than an advertisement of a better one takes. "At once" is the next ``TimerDue``: by then every
+    advertisement that came after this one was heard.
     """
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other

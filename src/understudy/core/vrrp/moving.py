@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...effects import KernelLease, Level
 from ...units import MILLISECOND, NEVER, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, RouterState, SendAdvert, Tell
-from . import announcing, companies, holdings, timing
+from . import announcing, companies, holdings
 from .router import Router
 from .states import Cause, after
 
@@ -47,7 +47,7 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence))
     r.sequence = 0
     r.count("sent")
-    r.right_before, r.advert_right = r.advert_right, now + timing.right(r.spec)
+    r.right_before, r.advert_right = r.advert_right, now + r.right
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
     if len(node.routers) > MANY:

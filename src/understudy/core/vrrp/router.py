@@ -13,6 +13,7 @@ from ...vrrp_files import Track, VirtualRouter
 from . import timing
 
 if TYPE_CHECKING:
+    from .announcing import Pass
     from .companies import Company
 
 
@@ -62,7 +63,8 @@ class Router:
     master. ``wants``: Master_Down is over, and it waits for its sync group or its lease. ``excused``: how often in a row it
     began anew because we were late. ``checked``: whose addresses were found right (``skip_check_addresses``). ``refusal``: what
     was not taken last, and until when that is worth a warning. ``answered_at``, ``calm``: the newest answer to frames that claim
-    our addresses, and how long after it there is none.
+    our addresses, and how long after it there is none. ``passes``: the newest pass over its addresses, by device.
+    ``right``: for how long one of its advertisements lets it serve.
     """
 
     spec: VirtualRouter
@@ -113,7 +115,9 @@ class Router:
     contest_at: Instant | None = None
     answered_at: Instant | None = None
     calm: Duration = 0
+    passes: dict[str, Pass] = field(default_factory=dict)
     company: Company | None = None
+    right: Duration = 0
     deadline: Instant = NEVER
     gone: bool = False
 
@@ -125,6 +129,7 @@ class Router:
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
         self.spec, self.said = spec, None
+        self.right = timing.right(spec)
         self.advertised = spec.advertised
         self.resources = tuple(
             AddressResource(item.address, item.address, item.prefix, item.device) for item in spec.addresses
