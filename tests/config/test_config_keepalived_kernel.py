@@ -167,6 +167,7 @@ def _ours(text: str) -> dict[str, object]:
         "repeat": frames.repeat,
         "delay": frames.delay,
         "refresh": frames.refresh,
-        "lower_repeat": frames.lower_repeat,
+        # On purpose: its strict mode does not draw the clients of a winner back, ours does.
+        "lower_repeat": 0 if router.strict else frames.lower_repeat,
         "lower_delay": frames.lower_delay,
     }

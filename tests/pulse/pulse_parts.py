@@ -80,6 +80,10 @@ class PretendChange:
     todo: list[AddressResource]
     results: list[tuple[AddressResource, str | None]] = field(default_factory=list)
 
+    @property
+    def serving(self) -> list[AddressResource]:
+        return [item for item, refusal in self.results if refusal is None]
+
     def step(self) -> bool:
         for _ in range(min(2, len(self.todo))):
             item = self.todo.pop(0)
@@ -94,6 +98,7 @@ class PretendKernel:
     refusals: dict[str, str] = field(default_factory=dict)
     lease_refusal: str | None = None
     probe_refusal: str | None = None
+    removals: int = 0
     pending_facts: list[AddressGone | LinkChanged] = field(default_factory=list)
     pending_claims: list[tuple[RivalSeen, bool]] = field(default_factory=list)
     descriptors: tuple[int, ...] = ()
@@ -103,6 +108,7 @@ class PretendKernel:
         return PretendChange(self, "add", list(addresses))
 
     def begin_remove(self, addresses: Sequence[AddressResource]) -> PretendChange:
+        self.removals += 1
         return PretendChange(self, "remove", list(addresses))
 
     def announce(self, addresses: Sequence[AddressResource]) -> None:

@@ -125,6 +125,24 @@ def test_a_thousand_addresses_are_put_there_before_the_kernel_s_news_of_them_are
     assert parts.core.kinds == ["AddressGone", "Finished", "AddressGone"]
 
 
+def test_a_wish_to_stop_comes_before_the_kernel_and_the_manager(parts: Rig, clock: HandClock) -> None:
+    arm(parts, clock)
+    parts.kernel.pending_facts.append(AddressGone("192.0.2.1"))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        parts.loop.wake_on_signals(pipe[0])
+        parts.say(1)
+        signal.raise_signal(signal.SIGTERM)
+        parts.loop.turn()
+        assert parts.core.kinds == ["Received", "ShutdownAsked", "AddressGone"]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for descriptor in pipe:
+            os.close(descriptor)
+
+
 def test_who_was_late_himself_says_so_before_he_looks_at_the_time(parts: Rig, clock: HandClock) -> None:
     arm(parts, clock)
     parts.say(2)

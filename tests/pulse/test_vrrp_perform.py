@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pulse_parts import HandClock, Rig, rig
 
-from understudy.effects import AddAddresses, KernelLease
-from understudy.events import LeaseRefused
+from understudy.effects import AddAddresses, KernelLease, RemoveAddresses
+from understudy.events import Finished, LeaseRefused, Outcome
 from understudy.model import AddressResource
 from understudy.units import SECOND
 from understudy.vrrp import Advertisement, AdvertUnsent, AnnounceSource, SendAdvert
@@ -85,6 +85,37 @@ def test_a_lease_is_there_before_the_addresses_and_gone_when_it_is_ended(parts: 
     performer.perform(KernelLease("one", None, "not master any more"), clock.now)
     performer.flush(clock.now)
     assert parts.kernel.done == [("hold", "one", SECOND), ("add", "192.0.2.1"), ("hold", "one", SECOND), ("end", "one")]
+
+
+def test_all_goodbyes_leave_before_the_first_address_is_taken_away_and_that_is_looked_at_once(
+    parts: Rig, clock: HandClock
+) -> None:
+    performer, names = parts.loop.performer, ("one", "two", "three")
+    items = {name: AddressResource(f"192.0.2.{n}", f"192.0.2.{n}", 24, "eth0") for n, name in enumerate(names, 1)}
+    parts.kernel.refusals = {"192.0.2.2": "comes back as often as it is removed"}
+    for number, name in enumerate(names, 1):
+        performer.perform(KernelLease(name, None, "the daemon stops"), clock.now)
+        performer.perform(advert(name), clock.now)
+        performer.perform(RemoveAddresses(number, name, (items[name],), "the daemon stops"), clock.now)
+    assert parts.kernel.done == [("end", name) for name in names]
+    assert performer.busy
+    while performer.changing:
+        performer.work(clock.now)
+    assert parts.kernel.done[3:] == [("remove", item.address) for item in items.values()]
+    assert parts.kernel.removals == 1
+    outcomes = [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    found = [item for item in performer.results if isinstance(item, Finished)]
+    assert [(item.op, item.outcome) for item in found] == list(enumerate(outcomes, 1))
+
+
+def test_an_addition_after_a_removal_does_not_overtake_it(parts: Rig, clock: HandClock) -> None:
+    performer, item = parts.loop.performer, AddressResource("192.0.2.1", "192.0.2.1", 24, "eth0")
+    performer.perform(RemoveAddresses(1, "one", (item,), "not master any more"), clock.now)
+    performer.perform(AddAddresses(2, "one", (item,), "master"), clock.now)
+    performer.perform(RemoveAddresses(3, "one", (item,), "not master any more"), clock.now)
+    while performer.changing:
+        performer.work(clock.now)
+    assert [entry[0] for entry in parts.kernel.done] == ["remove", "add", "remove"]
 
 
 def test_a_refusal_of_all_is_told_of_each(parts: Rig, clock: HandClock) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from vrrp_parts import START, VIP, Segment, address, after_the_next, pair, router
+from vrrp_parts import START, VIP, Host, Segment, address, after_the_next, pair, router
 
+from understudy.core.vrrp import announcing, hearing
+from understudy.effects import Announce
 from understudy.events import AddressGone, RivalSeen, Stalled, TimerDue
 from understudy.units import MILLISECOND, SECOND, Duration
-from understudy.vrrp import AdvertRefused
-from understudy.vrrp_files import Announcing
+from understudy.vrrp import AdvertRefused, RouterEffect
+from understudy.vrrp_files import Announcing, UnicastPeer
 
 
 def three(**changes: Any) -> Segment:
@@ -32,13 +35,45 @@ def announced(segment: Segment, name: str, since: int, span: Duration) -> int:
 # A goodbye
 
 
-def test_a_goodbye_is_answered_at_once() -> None:
-    segment = pair()
+@pytest.mark.parametrize(
+    ("changes", "within"),
+    [
+        ({"peers": (UnicastPeer("192.0.2.1"),)}, MILLISECOND),
+        ({}, hearing.STAGGER),
+        ({"version": 3, "interval": 10 * MILLISECOND}, hearing.STAGGER),
+        ({"strict": True}, SECOND),
+    ],
+)
+def test_a_goodbye_is_answered_at_once(changes: dict[str, Any], within: Duration) -> None:
+    """By multicast there may be a router that nobody has heard: the best one goes first, within milliseconds."""
+    segment = pair(**changes)
     before = segment.now
     segment.stop("a")
-    segment.run(2 * MILLISECOND)
+    segment.run(SECOND)
     assert segment.masters() == "b"
-    assert segment.sent("b")[0][0] - before < MILLISECOND
+    assert segment.sent("b")[0][0] - before < within
+
+
+def test_a_backup_that_was_late_itself_listens_for_one_more_interval_and_not_for_master_down() -> None:
+    interval = 10 * MILLISECOND
+    segment = pair(version=3, interval=interval)
+    segment.crash("a")
+    segment.run(interval)
+    segment.tell("b", Stalled(15 * MILLISECOND))
+    segment.run(2 * interval)
+    before = segment.now
+    segment.tell("b", Stalled(15 * MILLISECOND))
+    assert segment.run_until(lambda: segment.state("b") == "MASTER", SECOND)
+    assert interval <= segment.now - before <= 2 * interval
+
+
+def test_of_two_backups_that_have_never_heard_each_other_one_answers() -> None:
+    segment = three()
+    segment.stop("a")
+    segment.run(SECOND)
+    assert segment.masters() == "b"
+    assert segment.states("c") == ["BACKUP"]
+    assert not segment.sent("c")
 
 
 def test_of_two_backups_only_the_best_known_goes_at_once() -> None:
@@ -144,7 +179,44 @@ def test_one_answer_to_many_claims() -> None:
         segment.run(MILLISECOND)
     assert announced(segment, "a", before, 100 * MILLISECOND) <= 10
     segment.run(SECOND)
-    assert announced(segment, "a", before, 2 * SECOND) >= 10
+    assert announced(segment, "a", before, 2 * SECOND) >= 6
+
+
+def test_two_masters_that_hear_only_each_other_s_frames_do_not_answer_for_ever() -> None:
+    """The first answer at once, a second one when the rival goes on, then ever more seldom (RFC 5227 section 2.4)."""
+    segment = pair(announcing=Announcing(repeat=1, delay=0))
+    segment.part("a", "b")
+    segment.run(20 * SECOND)
+    assert segment.masters() == "a+b"
+    macs = {"a": "02:00:00:00:00:0a", "b": "02:00:00:00:00:0b"}
+    other = {"a": "b", "b": "a"}
+
+    def heard(host: Host, effect: RouterEffect) -> None:
+        if isinstance(effect, Announce):
+            for item in effect.addresses:
+                claim = partial(segment.tell, other[host.name], RivalSeen(item.address, "eth0", macs[host.name]))
+                segment.at(segment.now + MILLISECOND // 10, claim)
+
+    segment.taps.append(heard)
+    before = segment.now
+    segment.tell("a", RivalSeen(VIP, "eth0", macs["b"]))
+    segment.run(60 * SECOND)
+    for name in "ab":
+        assert announced(segment, name, before, MILLISECOND) == 1, "the first answer is at once"
+        assert announced(segment, name, before, 2 * SECOND) <= 8
+        assert announced(segment, name, before + 20 * SECOND, 40 * SECOND) <= 12
+        assert announced(segment, name, before + 20 * SECOND, 40 * SECOND) >= 3, "but it does not give up"
+
+
+def test_a_rival_that_comes_back_later_is_answered_at_once_again() -> None:
+    segment = pair()
+    segment.run(20 * SECOND)
+    for _ in range(3):
+        before = segment.now
+        segment.tell("a", RivalSeen(VIP, "eth0", "02:00:00:00:00:99"))
+        segment.run(SECOND + MILLISECOND)
+        assert announced(segment, "a", before, SECOND) >= 5
+        segment.run(2 * announcing.MOST_CALM)
 
 
 def test_garp_lower_prio_repeat_0_switches_it_off() -> None:

@@ -2,10 +2,7 @@
 
 The messages are built when the configuration is loaded. A change of many addresses goes out in slices of 64 (of 16 for IPv6), so
 that the caller can send a heartbeat in between. Measured, nearly all of it the kernel's own time: one IPv4 address with its route
-some 20 µs, 1000 some 14 ms (9 ms if they were secondaries of one subnet, see below); an IPv6 address 25 µs for the first ones
-of a device and 150 µs when it has 200.
-
-Decisions:
+some 20 µs, 1000 some 14 ms; an IPv6 address 25 µs for the first ones of a device and 150 µs when it has 200.
 
 - IPv4 addresses are added with prefix length 32, whatever the configuration says. With the subnet's own length the address that
   comes first becomes the subnet's primary one: at boot, or when the network is restarted under us, that would be the virtual
@@ -16,11 +13,12 @@ Decisions:
 - IPv6: no duplicate address detection (``IFA_F_NODAD``): it would keep the address tentative for a second or more; the core
   probes first where it must. The preferred lifetime is 0: the address answers for ever but is never chosen as the source of
   our own connections, which would break when it moves (RFC 6724 rule 3). IPv6 has no primary address.
-- All of this is for groups. An address with a ``form`` (of a virtual router) stands there exactly as its file has it, prefix
-  length included: who comes from keepalived has routes and rules that count on it (``address_form``). It needs no route of ours.
+- All of this is for groups. An address with a ``form`` (of a virtual router) stands there exactly as its file has it: who comes
+  from keepalived has routes and rules that count on its prefix length (``address_form``). It needs no route of ours.
+- Many IPv4 addresses serve by local routes until they are on their device (``subnet_routes.local_route``): a thousand after 2 ms
+  and not after 16. What a process that was killed meanwhile left of these routes the next one takes away when it starts.
 - A removal looks afterwards, and removes what is left of the address under another prefix length too: "removed" means gone.
-
-What this does not handle: the same address on another device of this machine (a real server's loopback, say) is not ours.
+- The same address on another device of this machine (a real server's loopback, say) is not ours.
 """
 
 from __future__ import annotations
@@ -49,6 +47,7 @@ _UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
 _FOREVER = address_form.FOREVER
 _PLAIN = AddressForm(options=("preferred_lft", "0"))
 _SLICE = 64
+_EARLY_SLICE = 256
 _IPV6_WEIGHT = 4
 _REMOVAL_ATTEMPTS = 4
 _ALREADY_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO)
@@ -223,7 +222,10 @@ def _key(resource: AddressResource) -> _Key:
 
 
 class AddressChange:
-    """A running addition or removal. Call ``step`` until it says that it is done; ``results`` then has every address."""
+    """A running addition or removal. Call ``step`` until it says that it is done; ``results`` then has every address.
+
+    ``serving``: those of an addition that this machine answers for by now, in the order in which it began to.
+    """
 
     def __init__(self, book: AddressBook, addresses: Sequence[AddressResource], adding: bool) -> None:
         self._book = book
@@ -231,15 +233,30 @@ class AddressChange:
         self._slices = _slices(self._all)
         self._adding = adding
         self._results: list[tuple[AddressResource, str | None]] = []
+        self._early = _early(self._all) if adding else []
+        self._routed: set[_Key] = set()
+        self.serving: list[AddressResource] = []
 
     def step(self) -> bool:
         """Do one slice, some two milliseconds at most. Returns True when nothing is left to do."""
+        if self._early:
+            portion = self._early.pop(0)
+            if self._book.serve_by_routes(portion):
+                self._routed.update(map(_key, portion))
+                self.serving += portion
+            return False
         if self._slices:
-            self._results.extend(self._book.change(self._slices.pop(0), self._adding))
-            if not self._slices and not self._adding:
+            done = self._book.change(self._slices.pop(0), self._adding)
+            self._results.extend(done)
+            if self._adding:
+                self.serving += [item for item, text in done if text is None and _key(item) not in self._routed]
+            elif not self._slices:
                 left = self._book.remove_leftovers(self._all)
                 self._book.remove_routes(self._all)
                 self._results = [(item, left.get(_key(item), text)) for item, text in self._results]
+        if not self._slices and self._routed:
+            self._book.remove_local_routes([item for item in self._all if _key(item) in self._routed])
+            self._routed.clear()
         return not self._slices
 
     @property
@@ -261,6 +278,14 @@ def _slices(addresses: Sequence[AddressResource]) -> list[tuple[AddressResource,
     return [tuple(piece) for piece in pieces]
 
 
+def _early(addresses: Sequence[AddressResource]) -> list[tuple[AddressResource, ...]]:
+    """Those of many that serve by routes first, in portions: they take a tenth of the time."""
+    found = [item for item in addresses if ":" not in item.address]
+    if len(found) <= _SLICE:
+        return []
+    return [tuple(found[at : at + _EARLY_SLICE]) for at in range(0, len(found), _EARLY_SLICE)]
+
+
 class AddressBook:
     """The virtual addresses of the configuration, ready to be put on their devices.
 
@@ -277,6 +302,8 @@ class AddressBook:
         for device in {item.device for item in self._addresses}:
             self._prepare(device, _device_index(device))
         self.placed: set[str] = set(self.present())
+        if _early(self._addresses):
+            self.remove_local_routes(self._addresses)
 
     @property
     def addresses(self) -> tuple[AddressResource, ...]:
@@ -368,6 +395,27 @@ class AddressBook:
         routes = {self._ready(item, index).route for item in ours} if index else set()
         for data in sorted(routes - {b""}):
             self._route.request(netlink.with_acknowledgement(data))
+
+    def serve_by_routes(self, addresses: Sequence[AddressResource]) -> bool:
+        """Have this machine answer for these IPv4 addresses at once; whether it does, for all of them."""
+        return not self._request_local_routes(addresses, adding=True)
+
+    def remove_local_routes(self, addresses: Sequence[AddressResource]) -> None:
+        """Take away what ``serve_by_routes`` made, if it is there."""
+        self._request_local_routes([item for item in addresses if ":" not in item.address], adding=False)
+
+    def _request_local_routes(self, addresses: Sequence[AddressResource], adding: bool) -> bool:
+        """Whether anything was refused."""
+        indices = {device: _device_index(device) for device in {item.device for item in addresses}}
+        parts = [
+            subnet_routes.local_route(pack(item.address), indices[item.device], adding)
+            for item in addresses
+            if indices[item.device]
+        ]
+        if not parts or (adding and len(parts) < len(addresses)):
+            return True
+        parts[-1] = netlink.with_acknowledgement(parts[-1])
+        return bool(self._route.request(b"".join(parts)))
 
     def remove_routes(self, addresses: Iterable[AddressResource]) -> None:
         """Take the routes away that only ``addresses`` needed."""

@@ -207,10 +207,12 @@ class _Judge:
         }
         made = replace(common, **{**lower, **draft.announcing})
         if self._strict:
-            for word in ("garp_lower_prio_repeat", "garp_lower_prio_delay"):
-                if word in draft.places and draft.announcing.get(word.replace("garp_lower_prio", "lower")):
-                    self._report.warning(draft.at(word), f"strict mode sends none of {word}; it is 0", "")
-            made = replace(made, lower_repeat=0, lower_delay=0)
+            # keepalived's strict mode has lower_repeat 0 besides, and the clients of a winner stay with the loser. No RFC asks
+            # for that: who wants it writes garp_lower_prio_repeat 0.
+            word = "garp_lower_prio_delay"
+            if word in draft.places and draft.announcing.get("lower_delay"):
+                self._report.warning(draft.at(word), f"strict mode sends none of {word}; it is 0", "")
+            made = replace(made, lower_delay=0)
         return made
 
     # -- what belongs together ----------------------------------------------------------------------------------------

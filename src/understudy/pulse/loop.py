@@ -213,15 +213,15 @@ class Loop:
         drained, now, late = self._drain(now)
         stalled |= late
         ready, self._ready = self._ready, None
-        if ready is None or now >= self._mend_due or not ready.isdisjoint(self._news_watched):
-            self._hear_kernel(now)
-        if ready is None or now >= self._mend_due or self.manager.busy or not ready.isdisjoint(self._manager_watched):
-            self._hear_manager(now)
-        if self._signals:
+        if self._signals:  # before whatever takes long: others wait for our goodbye
             self._signals.clear()
             with contextlib.suppress(BlockingIOError):  # one read may have taken the bytes of two signals
                 os.read(self._wakeup, 64)
             self._tell(ShutdownAsked(), now)
+        if ready is None or now >= self._mend_due or not ready.isdisjoint(self._news_watched):
+            self._hear_kernel(now)
+        if ready is None or now >= self._mend_due or self.manager.busy or not ready.isdisjoint(self._manager_watched):
+            self._hear_manager(now)
         self.performer.work(now)
         if self.performer.settled or (self.reloader is not None and self.reloader.busy):
             self._reload(now)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol, assert_never
 
 from ..effects import (
@@ -65,9 +66,14 @@ _BETWEEN_RENEWALS = (SendAdvert, KernelLease, Note, Tell)
 
 
 class Change(Protocol):
-    """A running addition or removal of addresses; each ``step`` does a slice, and says True when it was the last."""
+    """A running addition or removal of addresses; each ``step`` does a slice, and says True when it was the last.
+
+    ``serving``: those of an addition that this machine answers for by now, in the order in which it began to.
+    """
 
     def step(self) -> bool: ...
+    @property
+    def serving(self) -> Sequence[AddressResource]: ...
     @property
     def results(self) -> Sequence[tuple[AddressResource, str | None]]: ...
 
@@ -100,26 +106,39 @@ class Adverts(Protocol):
 
 @dataclass(slots=True)
 class _Changing:
-    """``announce``: what announces the addresses of each slice behind it; None: somebody else does."""
+    """``wishes``: several removals are one change, which looks once whether all is gone. It begins with its first step.
 
-    op: int
-    change: Change
+    ``announce``: what announces the addresses of each slice behind it; None: somebody else does.
+    """
+
+    wishes: list[AddAddresses | RemoveAddresses]
+    begin: Callable[[Sequence[AddressResource]], Change]
     announce: Callable[[Sequence[AddressResource]], None] | None = None
     announced: int = 0
+    change: Change | None = None
 
     def step(self) -> bool:
+        if self.change is None:
+            self.change = self.begin([item for wish in self.wishes for item in wish.addresses])
         done = self.change.step()
         if self.announce is not None:
-            fresh = self.change.results[self.announced :]
+            fresh = self.change.serving[self.announced :]
             self.announced += len(fresh)
-            self.announce([item for item, refusal in fresh if refusal is None])
+            if fresh:
+                self.announce(fresh)
         return done
 
-    def result(self) -> Finished:
-        failures = [text for _, text in self.change.results if text is not None]
-        outcome = Outcome.FAILED if failures else Outcome.OK
-        more = f"; and {len(failures) - _MOST_TEXTS} more" if len(failures) > _MOST_TEXTS else ""
-        return Finished(self.op, outcome, "; ".join(failures[:_MOST_TEXTS]) + more)
+    def results(self) -> list[Finished]:
+        """In the order of the wishes."""
+        texts = iter(() if self.change is None else [text for _, text in self.change.results])
+        return [_finished(wish.op, list(islice(texts, len(wish.addresses)))) for wish in self.wishes]
+
+
+def _finished(op: int, texts: Sequence[str | None]) -> Finished:
+    failures = [text for text in texts if text is not None]
+    outcome = Outcome.FAILED if failures else Outcome.OK
+    more = f"; and {len(failures) - _MOST_TEXTS} more" if len(failures) > _MOST_TEXTS else ""
+    return Finished(op, outcome, "; ".join(failures[:_MOST_TEXTS]) + more)
 
 
 @dataclass(slots=True)
@@ -132,8 +151,8 @@ class _Announcing:
         self.left = self.left[SLICE:]
         return not self.left
 
-    def result(self) -> None:
-        return None
+    def results(self) -> list[Finished]:
+        return []
 
 
 @dataclass(slots=True)
@@ -207,10 +226,9 @@ class Performer:
             case KernelLease():
                 self._lease(effect, now)
             case AddAddresses():
-                along = self._announce if effect.announce else None
-                self._batch(_Changing(effect.op, self.kernel.begin_add(effect.addresses), along))
+                self._batch(_Changing([effect], self.kernel.begin_add, self._announce if effect.announce else None))
             case RemoveAddresses():
-                self._batch(_Changing(effect.op, self.kernel.begin_remove(effect.addresses)))
+                self._remove(effect)
             case Announce():
                 self._batch(_Announcing(self._announce, effect.addresses))
             case ProbeAddresses():
@@ -274,6 +292,17 @@ class Performer:
     def _held_until(self, address: str) -> Instant:
         return self._held.get(self.groups[address], 0)
 
+    def _remove(self, effect: RemoveAddresses) -> None:
+        """Of virtual routers not before the next turn: what they have to say comes first, and it may be hundreds of goodbyes."""
+        if self.adverts is None:
+            self._batch(_Changing([effect], self.kernel.begin_remove))
+            return
+        last = self._batches[-1] if self._batches else None
+        if isinstance(last, _Changing) and last.change is None and isinstance(last.wishes[0], RemoveAddresses):
+            last.wishes.append(effect)
+        else:
+            self._batches.append(_Changing([effect], self.kernel.begin_remove))
+
     def _batch(self, batch: _Changing | _Announcing) -> None:
         self._batches.append(batch)
         if len(self._batches) == 1:
@@ -284,9 +313,7 @@ class Performer:
         if not batch.step():
             return
         self._batches.popleft()
-        result = batch.result()
-        if result is not None:
-            self.results.append(result)
+        self.results += batch.results()
 
     def _advertise(self, effect: SendAdvert) -> None:
         why = "nothing speaks for it" if self.adverts is None else self.adverts.advertise(effect)

@@ -36,6 +36,10 @@ class _WithRoutes:
         return done
 
     @property
+    def serving(self) -> Sequence[AddressResource]:
+        return self.change.serving
+
+    @property
     def results(self) -> Outcomes:
         return self.change.results
 

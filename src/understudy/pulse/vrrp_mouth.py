@@ -18,7 +18,7 @@ from ..effects import Send
 from ..model import AddressResource
 from ..old_pair import SendOld
 from ..units import NEVER, SECOND, Instant
-from ..vrrp import Advertisement, AnnounceSource, SendAdvert
+from ..vrrp import GOODBYE, Advertisement, AnnounceSource, SendAdvert
 from ..vrrp_files import VirtualRouter
 from ..wire.vrrp import Encoder
 from ..wire.vrrp_packet import GROUPS
@@ -59,10 +59,13 @@ class RouterMouth:
     source_of: Callable[[str, int], str] = lambda _, __: ""
     """The own address on a device, for a second path."""
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
+    _leaving: dict[str, _Speaker] = field(default_factory=dict)
+    """As what a router was known until now: its goodbye is said so, and all that it says later as what it is."""
 
     def follow(self, routers: Iterable[tuple[VirtualRouter, str]]) -> None:
         """These speak from now on, each on the device beside it; those that did before go on counting."""
         before, self._speakers = self._speakers, {}
+        self._leaving = {}
         first = max(0, self.wall() // SECOND - _BEGIN) * _STEP
         for router, device in routers:
             to = tuple(peer.address for peer in router.peers) or (router.group or GROUPS[router.family],)
@@ -71,6 +74,8 @@ class RouterMouth:
             former = before.get(router.name)
             if former is not None:
                 made.source, made.number, made.sequence = former.source, former.number, former.sequence
+                if _known_by(former) != _known_by(made):
+                    self._leaving[router.name] = former
             self._speakers[router.name] = made
 
     def source(self, router: str, address: str) -> None:
@@ -85,6 +90,10 @@ class RouterMouth:
     def advertise(self, effect: SendAdvert) -> str:
         """ "" when the kernel took it for all it goes to, or for one unicast peer at least; else why not, a clause."""
         speaker = self._speakers.get(effect.router)
+        if effect.advert.priority == GOODBYE:
+            speaker = self._leaving.get(effect.router, speaker)
+        else:
+            self._leaving.pop(effect.router, None)
         if speaker is None:
             return "it is not configured"
         if not speaker.source:
@@ -133,12 +142,25 @@ class RouterMouth:
         return NEVER
 
 
+def _known_by(speaker: _Speaker) -> tuple[object, ...]:
+    router = speaker.router
+    return (
+        router.vrid,
+        router.family,
+        router.version,
+        speaker.device,
+        router.source,
+        router.auth,
+        speaker.destinations,
+    )
+
+
 def _packet(speaker: _Speaker, advert: Advertisement, destination: str, by: str = "") -> bytes | bytearray:
     """The kernel reckons the checksum of the IPv4 header of every raw packet, so a written one may be given another number."""
     source = by or speaker.source
     way = (source, destination)
     known = speaker.written.get(way)
-    if known is not None and known[0] == advert:
+    if known is not None and (known[0] is advert or known[0] == advert):
         struct.pack_into("!H", known[1], _IDENTIFICATION, speaker.number)
         return known[1]
     data = speaker.encoder.packet(advert, source, destination, speaker.number, speaker.sequence)

@@ -113,7 +113,8 @@ class RouterReloader(AnyReloader[Cluster]):
         sockets, mouth, ear, macs = self._speech
         for part in (mouth, ear):
             part.follow(vrrp_places.speakers(files))
-        sockets.follow(vrrp_places.ways(files))
+        # A router that speaks by another way from now on has a goodbye to say by the former one.
+        sockets.follow(dict.fromkeys((*vrrp_places.ways(files), *vrrp_places.ways(self.files))))
         macs.follow(vrrp_places.parents(files))
         self._follow(groups, replace(cluster, routers=files), performer)
         self._met = (cluster, groups, files)

@@ -326,16 +326,17 @@ class Supervisor:
         self.manager.signal(signal.SIGHUP)
 
     def _stop(self) -> None:
-        log("stopping: groups are handed over first")
-        tell_systemd("STOPPING=1\nSTATUS=handing groups over")
+        """The pulse is told before anything else: a log or a systemd that is slow must not delay what it says to others."""
         self._stopping = True
-        if self.spare is not None:
-            self.spare.close_pipes()
-        self._limits["stop"] = time.monotonic() + self.stop_limit
         if not self.pulse.running:
             self.pulse.due = time.monotonic()  # what it left when it died must be stopped, and only a pulse can do that
         elif self.pulse.ready < 0:  # else it is told as soon as it works
             self.pulse.signal(signal.SIGTERM)
+        self._limits["stop"] = time.monotonic() + self.stop_limit
+        log("stopping: groups are handed over first")
+        tell_systemd("STOPPING=1\nSTATUS=handing groups over")
+        if self.spare is not None:
+            self.spare.close_pipes()
 
     def _force(self) -> None:
         self._forced = True

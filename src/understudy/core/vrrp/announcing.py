@@ -30,6 +30,11 @@ CONTEST: tuple[Duration, ...] = tuple(ms * MILLISECOND for ms in (0, 20, 100, 30
 CALM: Duration = 20 * MILLISECOND
 """At least so long between two answers to a rival: two machines that answer each other must not flood the network."""
 
+MOST_CALM: Duration = 10 * SECOND
+"""The longest time between two answers to a rival that goes on announcing (RFC 5227 section 2.4, DEFEND_INTERVAL). One that has
+been silent for twice as long is a new one.
+"""
+
 BLOCK: Duration = 10 * MILLISECOND
 """Between two passes of the second block."""
 
@@ -117,11 +122,33 @@ def draw_back(node: RouterNode, r: Router, now: Instant) -> None:
     node.touch(r)
 
 
+def defend(node: RouterNode, r: Router, now: Instant) -> None:
+    """A frame of somebody else claims our addresses. The first one is answered as a contest is.
+
+    Whoever goes on gets one answer, after an interval of ours, then after twice as long, and so on: two masters who hear nothing
+    of each other but these frames must not answer each other as fast as the network carries them.
+    """
+    if not r.spec.announcing.lower_repeat:
+        return
+    if r.answered_at is None or now >= r.answered_at + 2 * MOST_CALM:
+        r.answered_at, r.calm = now, min(r.spec.interval, MOST_CALM)
+        draw_back(node, r, now)
+        return
+    at = max(now, r.answered_at + r.calm)
+    if any(now <= due <= at for due in r.bursts):
+        return  # that one is the answer
+    r.answered_at, r.calm = at, min(2 * r.calm, MOST_CALM)
+    r.bursts = sorted([*r.bursts, at])
+    node.touch(r)
+
+
 def stop(node: RouterNode, r: Router) -> None:
     """Not master any more: nothing more is said, not even what waits."""
     r.bursts = []
+    r.answered_at = None
     r.contested = False
     r.contest_at = None
+    r.passes.clear()
     for queue in node.lanes.queues.values():
         if any(item.router is r for item in queue):
             kept = [item for item in queue if item.router is not r]
@@ -140,8 +167,10 @@ def due(node: RouterNode, r: Router, now: Instant) -> None:
     for device in dict.fromkeys(item.device for item in r.resources):
         queue = node.lanes.queues.setdefault(device, deque())
         items = tuple(item for item in r.resources if item.device == device)
-        if not any(waiting.router is r and waiting.left == items for waiting in queue):
-            queue.append(Pass(r, items, f"{r.name} is master"))
+        waiting = r.passes.get(device)
+        if waiting is None or waiting.left != items:
+            r.passes[device] = Pass(r, items, f"{r.name} is master")
+            queue.append(r.passes[device])
     node.touch(r)
 
 

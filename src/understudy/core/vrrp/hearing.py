@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...effects import Level
-from ...units import HOUR, MINUTE, Duration, Instant, format_duration
+from ...units import HOUR, MILLISECOND, MINUTE, Duration, Instant, format_duration
 from ...vrrp import GOODBYE, OWNER, AdvertHeard, AdvertRefused, AuthType, PeerLives, RouterState, SendAdvert, Tell
 from . import announcing, companies, moving
 from .router import Other, Refusal, Router
@@ -35,6 +35,9 @@ MENDED_BY = {
     "addresses": "virtual_ipaddress",
 }
 """By the reason of a refusal: what has to be the same on both routers."""
+
+STAGGER: Duration = 5 * MILLISECOND
+"""Where there may be routers that we have never heard, a goodbye is answered within so long, the best one first."""
 
 MOST_OTHERS = 16
 """Routers of one VRID that are remembered."""
@@ -119,7 +122,7 @@ def rival(node: RouterNode, r: Router, address: str, device: str, mac: str, now:
     if not r.master_here:
         return
     r.count("rivals")
-    announcing.contest(node, r, now)
+    announcing.defend(node, r, now)
     text = f"{mac} on {device} claims {address}, which is served here: it is announced again"
     r.rival = (text, now)
     node.seldom(r, f"rival {mac} {address}", text, Level.ERROR, now)
@@ -181,8 +184,10 @@ def _lower(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> Non
 def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> None:
     """RFC 9568: wait for Skew_Time. Ours: at once, when nobody better is known who may go first.
 
-    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard. Unless it is the master
-    that we know, not before a whole interval was listened to: another one may live that has not spoken yet.
+    "At once" is the next ``TimerDue``: by then every advertisement that came after this one was heard. Backups never speak, so by
+    multicast there may be others that we have never heard: then after a part of ``STAGGER``, which on any network is longer than
+    an advertisement of a better one takes. Unless it is the master that we know, not before a whole interval was listened to:
+    another one may live that has not spoken yet.
     """
     if r.master and r.master != event.source and now < r.master_until:
         return  # one of two masters has left, and the one that we follow is the other
@@ -190,7 +195,7 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     r.master, r.master_priority, r.master_until = "", 0, 0
     r.lives.until, r.lives.deaf_until = 0, now + r.spec.interval
     better = [source for source, other in r.others.items() if r.below(other.priority, source)]
-    wait = r.skew if better or r.spec.strict else 0
+    wait = r.skew if better or r.spec.strict else _stagger(r)
     r.down_at = min(r.down_at, max(now, event.arrival + wait, heard_all, r.hold_until))
     r.goodbye = True
     r.listening = False
@@ -198,6 +203,13 @@ def _goodbye(node: RouterNode, r: Router, event: AdvertHeard, now: Instant) -> N
     if better:
         text = f"the master {event.source} says goodbye; {better[0]} is better than we are and may go first"
         node.seldom(r, f"goodbye {better[0]}", text, Level.INFO, now)
+
+
+def _stagger(r: Router) -> Duration:
+    """Nothing with a single unicast peer, which has just left, nor where the lease of a group says who follows."""
+    if len(r.spec.peers) == 1 or r.spec.lease_group:
+        return 0
+    return min(r.skew, (OWNER + 1 - r.priority) * STAGGER // (OWNER + 1))
 
 
 # As the master (RFC 9568 section 6.4.3)

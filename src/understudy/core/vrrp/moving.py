@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .node import RouterNode
 
 EXCUSES = 3
-"""So often in a row a router that was late begins Master_Down anew."""
+"""So often in a row a router that was late listens for one more interval."""
 
 ASSERT_AGAIN: Duration = 20 * MILLISECOND
 """A master that is taken over from is told again after so long."""
@@ -54,7 +54,7 @@ def advertise(node: RouterNode, r: Router, now: Instant) -> None:
     node.emit(SendAdvert(r.name, r.advert(r.priority), r.sequence, r.number))
     r.sequence = 0
     r.count("sent")
-    r.advert_right = now + timing.right(r.spec)
+    r.advert_right = now + r.right
     r.rights = [*(kept for kept in r.rights[-RIGHTS:] if kept[1] > now), (r.number, r.advert_right)]
     hold(node, r, "an advertisement was sent")
     due = r.advert_at + r.spec.interval
@@ -189,11 +189,14 @@ def unsent(node: RouterNode, r: Router, event: AdvertUnsent, now: Instant) -> No
 
 
 def excuse(node: RouterNode, r: Router, now: Instant) -> bool:
-    """We were late: Master_Down begins anew. Not for ever: every advertisement that the kernel kept for us was heard since."""
+    """We were late: listen for one more interval of the master and its skew, in which a living one cannot be silent.
+
+    Not for ever: every advertisement that the kernel kept for us was heard since.
+    """
     if r.excused >= EXCUSES:
         return False
     r.excused += 1
-    r.down_at = max(r.down_at, now + r.down_interval)
+    r.down_at = max(r.down_at, now + r.master_interval + r.skew)
     node.touch(r)
     return True
 
@@ -202,7 +205,8 @@ def down(node: RouterNode, r: Router, now: Instant) -> None:
     """Master_Down is over (RFC 9568 section 6.4.2)."""
     waited = r.wants or r.goodbye
     if not waited and now - r.down_at > r.master_interval and excuse(node, r, now):
-        node.note(f"{r.name}: this machine is late itself, so Master_Down begins anew", Level.WARNING, r.name)
+        text = "this machine is late itself and listens for one more interval"
+        node.note(f"{r.name}: {text}", Level.WARNING, r.name)
         return
     if now < r.lives.until and (r.lower_at is None or now >= r.lower_at + r.down_interval):
         r.down_at = r.lives.until + r.skew

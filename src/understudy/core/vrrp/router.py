@@ -13,6 +13,7 @@ from ...vrrp_files import Track, VirtualRouter
 from . import timing
 
 if TYPE_CHECKING:
+    from .announcing import Pass
     from .companies import Company
 
 
@@ -73,7 +74,9 @@ class Router:
     counts from; ``lower_at``: the newest one. ``goodbye``: the master has left. ``listening``: it was late as master, and hears
     first whether somebody else has become master. ``wants``: Master_Down is over, and it waits for its sync group or its lease.
     ``excused``: how often in a row it began anew because we were late. ``refusal``: what was not taken last, or was configured
-    otherwise. ``rival``: who claimed one of our addresses last, and when.
+    otherwise. ``rival``: who claimed one of our addresses last, and when. ``answered_at``, ``calm``: the newest answer to frames
+    that claim our addresses, and how long after it there is none. ``passes``: the newest pass over its addresses, by device.
+    ``right``: for how long one of its advertisements lets it be master.
     """
 
     spec: VirtualRouter
@@ -124,7 +127,11 @@ class Router:
     contested: bool = False
     tied: tuple[Instant, Instant] = (0, 0)
     contest_at: Instant | None = None
+    answered_at: Instant | None = None
+    calm: Duration = 0
+    passes: dict[str, Pass] = field(default_factory=dict)
     company: Company | None = None
+    right: Duration = 0
     deadline: Instant = NEVER
     gone: bool = False
 
@@ -136,6 +143,7 @@ class Router:
     def follow(self, spec: VirtualRouter) -> None:
         """Another configuration of the same virtual router."""
         self.spec, self.said, self.refusal = spec, None, None
+        self.right = timing.right(spec)
         self.resources = tuple(map(AddressResource.of_router, spec.addresses))
 
     @property
