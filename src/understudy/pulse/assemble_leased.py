@@ -17,6 +17,7 @@ from ..config.paths import paths
 from ..core.vrrp.leased import LeasedRouters
 from ..events import Reconfigured, Started
 from ..model import Cluster, Group
+from ..units import Duration
 from ..vrrp_files import RouterFiles
 from ..wire.native import Opener, Sealer
 from . import vrrp_places
@@ -52,24 +53,17 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
     known = cluster.groups if former is None else either(former, cluster)
     files = joined(_files(begun), _files(cluster))
     kernel = RouterKernel(here(cluster, known, files))
-    sockets = RouterSockets(vrrp_places.ways(files))
+    speech = _speech(files, kernel)
+    sockets, adverts, around, _ = speech
     own_ports = {link.address: link.port for link in whole.member(me).links}
     links = UdpLinks(paths(whole, me), ports=own_ports)
     manager = ManagerLink(Listener(arguments.in_runtime_dir("pulse.sock")))
     incarnation = draw_incarnation()
-    adverts, macs = RouterMouth(sockets, kernel.announce), AdvertMacs()
-    macs.follow(vrrp_places.parents(files))
     native = NativeEar(Opener(cluster.name, keys, whole.names), cluster.dead_time, Senders(me, incarnation))
-    around = RouterEar(macs.mac_of, files.settings.log_unknown)
-    around.again = macs.refresh
-    adverts.source_of = kernel.source_of
-    kernel.found, kernel.moved = adverts.source, sockets.mend
-    for part in (adverts, around):
-        part.follow(vrrp_places.speakers(files))
     mouth = NativeMouth(Sealer(cluster.name, keys, me, incarnation), links)
     guard = guards.take(whole, me, arguments.runtime_dir)
     core = LeasedRouters(bare(begun), me)
-    reloader = LeasedReloader(cluster, former, me, arguments.runtime_dir, kernel, (sockets, adverts, around, macs))
+    reloader = LeasedReloader(cluster, former, me, arguments.runtime_dir, kernel, speech)
     performer = Performer(mouth, kernel, manager, boot_clock, performed(known, files), guard, adverts)
     loop = Loop(
         core=core,
@@ -80,7 +74,7 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
         manager=manager,
         timer=Timer(),
         clock=boot_clock,
-        dead_time=min(cluster.dead_time, vrrp_places.patience(files)),
+        dead_time=patience(cluster, files),
         reloader=reloader,
         rekeyer=Rekeyer(key_path(cluster), keys, native, mouth),
         recorder=Recorder(me, lambda: pickle.dumps(core, 5) if len(core.routers.routers) <= MOST_COPIED else b""),
@@ -88,7 +82,7 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
     reloader.objection, reloader.meet = core.objection, partial(_meet, links, native, me)
 
     def paced(now: Cluster) -> None:
-        loop.dead_time = min(now.dead_time, vrrp_places.patience(_files(now)))
+        loop.dead_time = patience(now, _files(now))
 
     def taken_up() -> None:
         performer.results += kernel.tidings(again=True)
@@ -103,6 +97,23 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
     if code == 0:
         kernel.leave()
     return code
+
+
+def _speech(files: RouterFiles, kernel: RouterKernel) -> Speech:
+    """What hears and speaks for the virtual routers. Raises OSError."""
+    sockets, macs = RouterSockets(vrrp_places.ways(files)), AdvertMacs()
+    macs.follow(vrrp_places.parents(files))
+    mouth, ear = RouterMouth(sockets, kernel.announce), RouterEar(macs.mac_of, files.settings.log_unknown)
+    ear.again, mouth.source_of = macs.refresh, kernel.source_of
+    kernel.found, kernel.moved = mouth.source, sockets.mend
+    for part in (mouth, ear):
+        part.follow(vrrp_places.speakers(files))
+    return sockets, mouth, ear, macs
+
+
+def patience(cluster: Cluster, files: RouterFiles) -> Duration:
+    """The shortest time after which anybody takes this machine for dead."""
+    return min(cluster.dead_time, vrrp_places.patience(files))
 
 
 def _files(cluster: Cluster) -> RouterFiles:
