@@ -21,7 +21,7 @@ from .router_dump import DATA, data_text, statistics_text, write_dump
 from .router_fifo import Fifos
 from .router_mail import Mailer
 from .router_notify import Notifier
-from .router_told import MAILED, Told, body, notified_of, subject
+from .router_told import MAILED, STATES, Told, body, notified_of, subject
 from .router_tracks import Tracks
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class RouterDesk:
         self._ready = False
         self._early: list[Told] = []
         """What a pulse said before FIFO and scripts were known."""
+        self._last: dict[tuple[str, str], Told] = {}
+        """The state of each virtual router and group as it was told last."""
         self.tracks = Tracks(self._logs, manager.say, manager.link.send)
         self.notifier = Notifier(self._files, self._logs, self._say)
         self.fifos = Fifos(os.path.join(runtime_dir, "fifo_scripts"), manager.say)
@@ -61,6 +63,10 @@ class RouterDesk:
             self._former, self._files, self.notifier.files = self._files, files, files
             os.makedirs(self._logs, mode=0o755, exist_ok=True)
             await self.fifos.follow(files.settings)
+            if self._ready and files.settings.states_on_reload:
+                for (what, name), told in self._last.items():
+                    if notified_of(files, what, name) is not None:
+                        self.fifos.write(told.line)
             self._ready = True
             early, self._early = self._early, []
             for told in early:
@@ -84,6 +90,8 @@ class RouterDesk:
     def _told(self, told: Told) -> None:
         self._manager.tallies.router_changes[told.what, told.name, told.state] += 1
         self.fifos.write(told.line)
+        if told.state in STATES:
+            self._last[told.what, told.name] = told
         self.notifier.tell(told, self._former)
         notified = notified_of(self._files, told.what, told.name)
         if notified is not None and notified.mail and told.state in MAILED:
