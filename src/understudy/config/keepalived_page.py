@@ -16,8 +16,10 @@ def keyword_tables() -> str:
     parts = []
     for context, words in CONTEXTS.items():
         parts.append(f"### {_TITLES.get(context, context)}\n\n| keyword | here | note |\n|---|---|---|")
+        idle = next((item for item in CONTEXTS["top"].values() if item.opens == context and not item.done), None)
         for word, keyword in sorted(words.items()):
-            parts.append(f"| `{word}` | {_state(keyword)} | {_note(keyword)} |")
+            shown = idle or keyword
+            parts.append(f"| `{word}` | {_state(shown)} | {_note(shown)} |")
         parts.append("")
     return "\n".join(parts).rstrip("\n") + "\n"
 

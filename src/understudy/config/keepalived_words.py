@@ -154,7 +154,7 @@ INSTANCE: Words = {
     **flags("lower_prio_no_advert higher_prio_send_advert"),
     **values("down_timer_adverts"),
     **flags("native_ipv6", "the family is known from the addresses; this word decides where they do not"),
-    **without("promote_secondaries", "addresses are added so that the kernel promotes none"),
+    **flags("promote_secondaries", "it is set in any case"),
     **without("linkbeat_use_polling", _LINKBEAT),
     **without("vrf", "put the interface into the VRF by the system's own network files", needs=1),
     **without("kernel_rx_buf_size", _BUFFERS),
