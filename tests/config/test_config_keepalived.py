@@ -193,6 +193,15 @@ def test_definitions_that_never_end_are_refused() -> None:
     ]
 
 
+def test_a_control_character_is_refused_where_it_stands() -> None:
+    """keepalived reads such a line to there and no further; a daemon of ours would be told a path that no kernel takes."""
+    reading = read_text("# fine: \x01\nglobal_defs {\nrouter_id a\0b\n}\n")
+    assert reading.files is None
+    assert [(item.line, item.column, item.severity, "U+0000" in item.text) for item in reading.problems] == [
+        (3, 1, "error", True)
+    ]
+
+
 def test_files_that_include_themselves_are_refused() -> None:
     source = Source("a.conf", "include a.conf\n")
     reading = read_keepalived(source, lambda pattern, base: (source,))
