@@ -219,7 +219,9 @@ class AddressChange:
     def __init__(self, book: AddressBook, addresses: Sequence[AddressResource], adding: bool) -> None:
         self._book = book
         self._all = tuple(addresses)
-        self._slices = _slices(self._all)
+        # The first one of a subnet last: its removal makes the kernel promote another and judge all the rest anew. With 1000
+        # alone in their subnet that took 4 s, up to 0.6 s of it in one slice; in this order 7 ms (measured).
+        self._slices = _slices(self._all if adding else self._all[::-1])
         self._adding = adding
         self._results: list[tuple[AddressResource, str | None]] = []
 
@@ -230,7 +232,7 @@ class AddressChange:
             if not self._slices and not self._adding:
                 left = self._book.remove_leftovers(self._all)
                 self._book.remove_routes(self._all)
-                self._results = [(item, left.get(_key(item), text)) for item, text in self._results]
+                self._results = [(item, left.get(_key(item), text)) for item, text in reversed(self._results)]
         return not self._slices
 
     @property
