@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 from netns import Lab, Machine, eventually, inside
 
-from understudy.adapters.addresses import AddressBook, prepare_devices
+from understudy.adapters import netlink
+from understudy.adapters.addresses import RTM_DELADDR, AddressBook, prepare_devices
 from understudy.config.load import load_keepalived
 from understudy.model import AddressResource
 from understudy.vrrp_files import AddressForm
@@ -54,6 +56,7 @@ vrrp_instance V {{
 }}
 """
 WRITTEN = re.findall(r"^ +([0-9a-f]+[.:][0-9a-f.:]+)", LINES, re.MULTILINE)
+RTMGRP_IPV4_IFADDR = 0x10
 WORDS = ("local", "address", "prefixlen", "broadcast", "scope", "label", "valid_life_time", "preferred_life_time")
 FLAGS = ("nodad", "home", "mngtmpaddr", "noprefixroute", "deprecated", "secondary")
 
@@ -121,3 +124,30 @@ def test_another_form_is_another_address(lab: Lab) -> None:
         book.close()
     assert "eth0:b" in shown
     assert "eth0:a" not in shown
+
+
+def test_the_first_of_a_subnet_is_removed_last_and_nothing_is_promoted(lab: Lab) -> None:
+    """Each promotion has the kernel judge all the others anew: removing a thousand took seconds."""
+    machine = _machine(lab)
+    addresses = tuple(AddressResource(f"{n}", f"10.9.0.{n}", 24, "eth0", form=AddressForm()) for n in range(1, 200))
+    with inside(machine):
+        prepare_devices(addresses)
+        book = AddressBook(addresses)
+        book.add(addresses)
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, netlink.NETLINK_ROUTE) as news:
+            netlink.enlarge_receive_buffer(news)
+            news.bind((0, RTMGRP_IPV4_IFADDR))
+            results = book.remove(addresses)
+            told = [item.kind for item in netlink.messages(_all(news))]
+        book.close()
+    assert results == tuple((item, None) for item in addresses), "told in the order in which they were asked for"
+    assert told == [RTM_DELADDR] * len(addresses)
+
+
+def _all(news: socket.socket) -> bytes:
+    found = b""
+    while True:
+        try:
+            found += news.recv(1 << 16)
+        except BlockingIOError:
+            return found

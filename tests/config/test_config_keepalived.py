@@ -206,6 +206,15 @@ def test_definitions_that_never_end_are_refused() -> None:
     ]
 
 
+def test_a_control_character_is_refused_where_it_stands() -> None:
+    """keepalived reads such a line to there and no further; a daemon of ours would be told a path that no kernel takes."""
+    reading = read_text("# fine: \x01\nglobal_defs {\nrouter_id a\0b\n}\n")
+    assert reading.files is None
+    assert [(item.line, item.column, item.severity, "U+0000" in item.text) for item in reading.problems] == [
+        (3, 1, "error", True)
+    ]
+
+
 def test_files_that_include_themselves_are_refused() -> None:
     source = Source("a.conf", "include a.conf\n")
     reading = read_keepalived(source, lambda pattern, base: (source,))
@@ -260,3 +269,62 @@ def test_one_address_on_two_devices_is_refused_with_the_reason() -> None:
     (problem,) = [item for item in reading.problems if "two virtual routers" in str(item)]
     assert "fe80::1 is in two virtual routers, VI_1 and VI_2, on eth0 and eth1" in str(problem)
     assert "kernel's lease" in str(problem)
+
+
+# -- what depends on the machine --------------------------------------------------------------------------------------
+
+
+def test_the_instance_is_the_configuration_id() -> None:
+    """2.2.7 with ``-i left``, and with the host name without it."""
+    files = read_text("global_defs {\nrouter_id a${_INSTANCE}b\n}\n", "left").files
+    assert files is not None
+    assert files.settings.router_id == "aleftb"
+
+
+def test_a_random_number_is_always_its_least_and_is_said() -> None:
+    reading = read_text("global_defs {\nrouter_id a${_RANDOM 5 9}\nnotification_email_from b${_RANDOM}@x\n}\n")
+    assert reading.files is not None
+    assert (reading.files.settings.router_id, reading.files.settings.mail_from) == ("a5", "b0@x")
+    assert [(item.line, item.column) for item in reading.problems] == [(2, 12), (3, 26)]
+
+
+@pytest.mark.parametrize(
+    ("checks", "refused"),
+    [
+        ([], []),
+        (["include_check"], ["/none", "/none*", "/{a,b}"]),
+        (["include_check match"], ["/none"]),
+        (["include_check wildcard_match brace_match"], ["/none*", "/{a,b}"]),
+        (["include_check", "include_check -match"], ["/none*", "/{a,b}"]),
+        (["include_check match", "include_check +brace_match"], ["/none", "/{a,b}"]),
+        (["include_check readable"], []),
+    ],
+)
+def test_includes_that_must_find_something(checks, refused) -> None:
+    head = "\n".join(["global_defs", "{", "notification_email {", "a@example.net", "}", *checks, "}"])
+    reading = read_text(f"{head}\ninclude /none\ninclude /none*\ninclude /{{a,b}}\n")
+    errors = [item.text for item in reading.problems if item.severity == "error"]
+    assert errors == [f'"include {name}" finds no file' for name in refused]
+
+
+def test_an_include_check_elsewhere_counts_nothing() -> None:
+    """2.2.7 knows it in global_defs only."""
+    reading = read_text("include_check\ninclude /none\n")
+    assert reading.files is not None
+    assert len(reading.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "mac", "ipvlan"),
+    [
+        ("use_vmac", "vrrp.5", "", False),
+        ("use_vmac v7 02:0:0:0:0:1", "v7", "02:00:00:00:00:01", False),
+        ("use_vmac 02:0:0:0:1", "vrrp.5", "02:00:00:00:01:05", False),
+        ("use_ipvlan", "vrrp.5", "", True),
+        ("use_ipvlan ipv5 192.0.2.7 private", "ipv5", "", True),
+    ],
+)
+def test_devices_of_their_own(line, name, mac, ipvlan) -> None:
+    made = one(line).virtual_mac
+    assert made is not None
+    assert (made.name, made.mac, made.ipvlan) == (name, mac, ipvlan)

@@ -172,6 +172,25 @@ def test_what_is_told_before_the_fifo_is_open_waits_for_it(world: World) -> None
     manager.stop()
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_reload_writes_the_states_again_where_that_is_asked_for(world: World, wanted: bool) -> None:
+    """``fifo_write_vrrp_states_on_reload``; scripts are not called again."""
+    files = world.cluster.routers
+    assert files is not None
+    settings = replace(files.settings, states_on_reload=wanted, router_id="another")
+    after = replace(world.cluster, routers=replace(files, settings=settings))
+    manager = world.start()
+    world.pulse.wait_for("track", name="chk")
+    reader = os.open(world.folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    world.pulse.send(told("MASTER"))
+    until(world.words, "the script has run")
+    asyncio.run_coroutine_threadsafe(manager.manager.follow(after, world.cluster), manager._loop).result(20)
+    assert os.read(reader, 4096) == b'INSTANCE "VI_1" MASTER 150\n' * (2 if wanted else 1)
+    os.close(reader)
+    manager.stop()
+    assert world.words() == ["INSTANCE VI_1 MASTER 150"]
+
+
 def test_the_last_words_of_a_pulse_that_is_gone_are_read(tmp_path: Path) -> None:
     """The supervisor ends the manager as soon as the pulse has ended, which may be before the event loop has turned once more."""
     heard: list[object] = []

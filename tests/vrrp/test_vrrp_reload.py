@@ -51,6 +51,7 @@ def test_what_is_the_same_goes_on() -> None:
         {"tracks": (Track("interface", "eth9"),)},
         {"tracks": (Track("script", "chk"),)},
         {"addresses": (address(), address("192.0.2.101", advertised=False))},
+        {"addresses": (replace(address(), label="eth0:vip"),)},
     ],
 )
 def test_what_is_only_ours_is_changed_in_place(changes: dict[str, Any]) -> None:

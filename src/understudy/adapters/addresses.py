@@ -193,10 +193,7 @@ def addition(resource: AddressResource, index: int, sequence: int, lifetime: int
 
 
 def removal(resource: AddressResource, index: int, sequence: int, prefix: int | None = None) -> bytes:
-    """RTM_DELADDR for the address with this prefix length; None: with the one that we gave it.
-
-    Of IPv4 it says only the address, which the kernel finds whatever its peer and prefix length are.
-    """
+    """RTM_DELADDR for the address with this prefix length (None: ours). Of IPv4 the address alone finds it, whatever its peer is."""
     packed = pack(resource.address)
     body = netlink.attribute(_IFA_LOCAL, packed)
     body += netlink.attribute(_IFA_ADDRESS, packed) if len(packed) == 16 else b""
@@ -230,7 +227,9 @@ class AddressChange:
     def __init__(self, book: AddressBook, addresses: Sequence[AddressResource], adding: bool) -> None:
         self._book = book
         self._all = tuple(addresses)
-        self._slices = _slices(self._all)
+        # The first one of a subnet last: its removal makes the kernel promote another and judge all the rest anew. With 1000
+        # alone in their subnet that took 4 s, up to 0.6 s of it in one slice; in this order 7 ms (measured).
+        self._slices = _slices(self._all if adding else self._all[::-1])
         self._adding = adding
         self._results: list[tuple[AddressResource, str | None]] = []
         self._early = _early(self._all) if adding else []
@@ -253,7 +252,7 @@ class AddressChange:
             elif not self._slices:
                 left = self._book.remove_leftovers(self._all)
                 self._book.remove_routes(self._all)
-                self._results = [(item, left.get(_key(item), text)) for item, text in self._results]
+                self._results = [(item, left.get(_key(item), text)) for item, text in reversed(self._results)]
         if not self._slices and self._routed:
             self._book.remove_local_routes([item for item in self._all if _key(item) in self._routed])
             self._routed.clear()

@@ -11,7 +11,7 @@ import click
 
 from .check_heartbeat import as_json as heartbeat_json
 from .check_heartbeat import examine_folder, summary
-from .options import complete_member
+from .options import complete_member, config_id_option
 
 if TYPE_CHECKING:
     from ..config.heartbeat import HeartbeatReading
@@ -33,9 +33,12 @@ SCHEMA = 1
 @click.option(
     "--here", is_flag=True, help="This machine is meant to be a node of Heartbeat's files: what it lacks is an error."
 )
+@config_id_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @click.pass_context
-def command(context: click.Context, paths: tuple[str, ...], node: str | None, here: bool, as_json: bool) -> None:
+def command(
+    context: click.Context, paths: tuple[str, ...], node: str | None, here: bool, config_id: str, as_json: bool
+) -> None:
     """Judge configuration files and say in words what they promise.
 
     Prints every problem with file, line and column, what is wrong and how to mend it; then how safe the quorum policy is,
@@ -67,7 +70,9 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, he
     from ..config.load import is_keepalived
 
     old = {path: examine_folder(path, here) for path in paths if os.path.isdir(path) and not is_keepalived(path)}
-    reports = [(path, None, old[path].problems) if path in old else (path, *_examine(path)) for path in paths]
+    reports = [
+        (path, None, old[path].problems) if path in old else (path, *_examine(path, config_id)) for path in paths
+    ]
     if as_json:
         files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
         for file, path in zip(files, paths, strict=True):
@@ -87,11 +92,11 @@ def command(context: click.Context, paths: tuple[str, ...], node: str | None, he
         context.exit(1)
 
 
-def _examine(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
+def _examine(path: str, config_id: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
     """The file by itself, then by what the agents of this machine say; problems in the order of the file."""
     from ..config.load import examine
 
-    cluster, problems = examine(path)
+    cluster, problems = examine(path, config_id=config_id)
     if cluster is None:
         return None, problems
     from .check_agents import judge_agents

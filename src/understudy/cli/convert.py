@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import config_id_option
+
 if TYPE_CHECKING:
     from ..errors import Problem
 
@@ -51,9 +53,7 @@ Examples:
 )
 @click.option("--name", default="", metavar="NAME", help="The cluster's name. Default: ha.cf's, or linux-ha.")
 @click.option("--mounts", is_flag=True, help="Mounts of our own kind in place of the agent heartbeat:Filesystem.")
-@click.option(
-    "--config-id", default="", metavar="ID", help="For @ID lines of a keepalived.conf. Default: the host name."
-)
+@config_id_option
 def command(
     path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], name: str, mounts: bool, config_id: str
 ) -> None:

@@ -26,6 +26,16 @@ def runtime_dir_option(function: Function) -> Function:
     )(function)
 
 
+def config_id_option(function: Function) -> Function:
+    return click.option(
+        "--config-id",
+        default="",
+        envvar="UNDERSTUDY_CONFIG_ID",
+        metavar="ID",
+        help="For @ID lines of a keepalived.conf (its -i). Default: the host name up to its first dot.",
+    )(function)
+
+
 def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
 

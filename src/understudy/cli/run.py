@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import complete_member
+from .options import complete_member, config_id_option
 
 if TYPE_CHECKING:
     from ..errors import Problem
@@ -68,7 +68,7 @@ Examples:
   understudy run --config /etc/understudy/cluster.toml
   understudy run --config site.toml --node arbiter
   understudy run --config /etc/ha.d
-  understudy run --config /etc/keepalived/keepalived.conf
+  understudy run --config /etc/keepalived/keepalived.conf --config-id left
 """
 
 
@@ -86,6 +86,7 @@ Examples:
     shell_complete=complete_member,
     help="Which member of the cluster this is. Default: the host name.",
 )
+@config_id_option
 @click.option(
     "--runtime-dir",
     default="/run/understudy",
@@ -117,7 +118,9 @@ Examples:
     show_default=True,
     help="How the processes write on standard error: lines for people (fields where it leads to systemd's journal), or JSON.",
 )
-def command(config: str, node: str | None, runtime_dir: str, state_dir: str, stop_limit: str, log_form: str) -> None:
+def command(
+    config: str, node: str | None, config_id: str, runtime_dir: str, state_dir: str, stop_limit: str, log_form: str
+) -> None:
     import os
     import socket
     import sys
@@ -125,6 +128,7 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     from ..adapters import running
     from ..config.advice import advice
     from ..config.groups import stop_time
+    from ..config.load import CONFIG_ID
     from ..config.render import is_alone
     from ..config.validate import CLEAN_STOP
     from ..logline import VARIABLE
@@ -135,12 +139,13 @@ def command(config: str, node: str | None, runtime_dir: str, state_dir: str, sto
     from .run_upgraded import what_counts
 
     os.environ[VARIABLE] = log_form
+    os.environ[CONFIG_ID] = config_id  # who takes up the edited file later must read it in the same way
     try:
         limit = parse_duration(stop_limit)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--stop-limit") from None
     config = what_counts(config, runtime_dir, state_dir, node or socket.gethostname(), _tell)
-    accepted = _accepted(config, runtime_dir, node)
+    accepted = _accepted(config, runtime_dir, node, config_id)
     cluster = accepted.cluster
     name = _who(config, cluster, accepted.node or node)
     _alone_here(accepted)
@@ -218,7 +223,7 @@ class _Accepted:
     node: str = ""
 
 
-def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
+def _accepted(config: str, runtime_dir: str, node: str | None, config_id: str = "") -> _Accepted:
     """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
     from ..config.keepalived_cluster import named
@@ -230,7 +235,7 @@ def _accepted(config: str, runtime_dir: str, node: str | None) -> _Accepted:
     if is_folder(config):
         cluster, text, name, problems = take(config, node)
     else:
-        cluster, problems = examine(config)
+        cluster, problems = examine(config, config_id=config_id)
         cluster = named(cluster, node or "")
     for problem in problems:
         _tell(str(problem))

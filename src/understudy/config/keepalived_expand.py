@@ -30,6 +30,9 @@ INCLUDES = {
 }
 """The keywords, and what each insists on."""
 
+CHECKS = ("match", "wildcard_match", "brace_match")
+"""What ``include_check`` can insist on (2.2.7 as Debian builds it does not know ``readable``)."""
+
 _DEFINITION = re.compile(r"\$([A-Za-z0-9_]+)=(.*)", re.DOTALL)
 _USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z0-9_]+)(?=[ \t]|$))")
 _REPEAT = re.compile(r"~(SEQx?|LST)\(")
@@ -81,7 +84,10 @@ class Expander:
         self._id = config_id
         self._folder = folder
         self._definitions: dict[str, list[Text]] = {}
-        self._instance = ""
+        self._checks: frozenset[str] = frozenset()
+        """What ``include_check`` insists on."""
+        self._inside: int | None = None
+        """How many braces are open since ``global_defs``; None outside of it."""
         self._lines = 0
         self._full = False
 
@@ -171,14 +177,53 @@ class Expander:
                 tell = self.report.error if strict in ("read", "all") else self.report.warning
                 tell(pattern.place(), f"cannot read {source.path}: {source.problem}", "keepalived goes on without it.")
                 continue
+            checks = self._checks  # those of an included file end with it
             yield from self.lines(source, depth + 1)
+            self._checks = checks
 
     def _not_found(self, word: str, strict: str, pattern: Text) -> None:
         text = f'"{word} {pattern.chars}" finds no file'
-        if strict in ("match", "all", "wildcard", "brace"):
+        kind = (
+            "wildcard_match"
+            if re.search(r"[*?\[]", pattern.chars)
+            else "brace_match"
+            if "{" in pattern.chars
+            else "match"
+        )
+        if not strict and kind in self._checks:
+            self.report.error(pattern.place(), text, "With this include_check keepalived does not start.")
+        elif strict in ("match", "all", "wildcard", "brace"):
             self.report.error(pattern.place(), text, f'With "{word}" keepalived takes that for an error, too.')
         else:
             self.report.warning(pattern.place(), text, "keepalived goes on without a word; what is missing is missing.")
+
+    def _watch(self, line: Text) -> None:
+        """Find ``include_check`` in ``global_defs``: it counts for what is read behind it."""
+        word, *rest = line.chars.replace("{", " ").split() or [""]
+        if word == "global_defs" and self._inside is None:
+            self._inside = 0
+        if self._inside is None:
+            return
+        closed = line.chars.count("}")
+        self._inside += line.chars.count("{") - closed
+        if closed and self._inside <= 0:
+            self._inside = None
+        elif word == "include_check":
+            self._checked(line, rest)
+
+    def _checked(self, line: Text, words: list[str]) -> None:
+        """The checks from now on: those that are named, or with a sign in front one more or fewer; all where none is named."""
+        named = {word.lstrip("+-") for word in words}
+        for word in sorted(named - set(CHECKS)):
+            text = f'unknown include_check "{word}"; it does not count'
+            self.report.warning(line.place(), text, f"It may be {', '.join(CHECKS)}.")
+        if not words:
+            self._checks = frozenset(CHECKS)
+        elif not any(word[0] in "+-" for word in words):
+            self._checks = frozenset()
+        for word in words:
+            one = frozenset((word.lstrip("+-"),)) & frozenset(CHECKS)
+            self._checks = self._checks - one if word[0] == "-" else self._checks | one
 
     # -- parameters and repetitions -----------------------------------------------------------------------------------
 
@@ -223,6 +268,10 @@ class Expander:
             if value is None:
                 position = found.end()
                 continue
+            if (found.group(1) or "").split()[:1] == ["_RANDOM"]:
+                text = f"{found.group()} is {value[0]}, its least value, each time"
+                hint = "A file that means something else whenever it is read could not be compared with what runs."
+                self.report.warning(line.place(found.start()), text, hint)
             depth += 1
             if depth > 1000 or len(line.chars) > LONGEST_LINE:
                 break
@@ -237,6 +286,7 @@ class Expander:
         self._count(line)
         line = self._bare(line)  # what a definition put in may be the sign of a comment, and it counts
         if line.chars:
+            self._watch(line)
             yield line
 
     def _several(self, line: Text, found: re.Match[str], value: list[str], depth: int) -> Iterator[Text]:
@@ -257,7 +307,9 @@ class Expander:
         word, *_ = name.split() or [""]
         if found.group(1) is None:
             return None
-        known = {"_HASH": "#", "_BANG": "!", "_PWD": self._folder, "_INSTANCE": self._instance}
+        known = {"_HASH": "#", "_BANG": "!", "_PWD": self._folder, "_INSTANCE": self._id}
+        if word == "_RANDOM":
+            return [next((item for item in name.split()[1:] if item.isdecimal()), "0")]
         return [known[word]] if word in known else None
 
     def _used(self, chars: str) -> str:

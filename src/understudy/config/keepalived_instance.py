@@ -11,9 +11,11 @@ from .keepalived_address import AddressDraft, read_addresses, read_peers
 from .keepalived_globals import LONGEST_WAIT, announced
 from .keepalived_track import KINDS, Tracked, read_tracks
 from .keepalived_tree import Statement
-from .keepalived_values import address, boolean, choice, command, family, flag, multicast, seconds, whole
+from .keepalived_values import address, address_of, boolean, choice, command, family, flag, multicast, seconds, whole
 from .report import Report
 from .tree import Place
+
+_IPVLAN_MODES = ("bridge", "private", "vepa")
 
 NOTIFIED = {
     "notify_master": "master",
@@ -27,7 +29,6 @@ NOTIFIED = {
 """Keywords of scripts, and the field that each fills."""
 
 _FLAGS = {
-    "use_ipvlan": "ipvlan",
     "vmac_xmit_base": "xmit_base",
     "dont_track_primary": "untracked",
     "native_ipv6": "native_ipv6",
@@ -253,12 +254,20 @@ class _Reader:
         return True
 
     def _where(self, statement: Statement, name: str) -> bool:
-        if name != "use_vmac":
-            return False
         report, draft = self._report, self._draft
+        if name not in ("use_vmac", "use_ipvlan"):
+            return False
+        ipvlan = name == "use_ipvlan"
         device = mac = ""
-        for word in statement.words[1:3]:
-            if word.text.count(":") == 5:
+        if ipvlan:
+            draft.flags.add("ipvlan")
+        for word in statement.words[1:]:
+            if ipvlan and (address_of(word.text.partition("/")[0]) is not None or word.text in _IPVLAN_MODES):
+                text = f'"{word.text}" behind use_ipvlan has no effect'
+                hint = "The device is a bridging one, and advertisements have the address of the interface beneath."
+                report.warning(word.place, text, hint if word.text != "bridge" else "")
+                continue
+            if not ipvlan and word.text.count(":") in (4, 5):
                 mac = _mac(report, word.text, word.place)
                 continue
             found = read_device(word.text)
@@ -266,7 +275,8 @@ class _Reader:
                 report.error(word.place, found.text, found.hint)
             else:
                 device = found
-        draft.vmac = (device, mac)
+        if device or not ipvlan:
+            draft.vmac = (device, mac)
         return True
 
 
@@ -280,7 +290,7 @@ def _mac(report: Report, text: str, place: Place) -> str:
             place, f'"{text}" is the MAC of a group, which no interface can have; the usual one is taken', ""
         )
         return ""
-    return ":".join(part.lower().rjust(2, "0") for part in parts)
+    return ":".join(part.lower().rjust(2, "0") for part in parts)  # of five octets: the router's number is the sixth
 
 
 def read_notify(

@@ -287,6 +287,8 @@ class _Judge:
             )
             report.warning(draft.at("use_vmac"), text, "")
             base = True
+        if mac.count(":") == 4:
+            mac = f"{mac}:{vrid:02x}"
         prefix = self._defaults.mac_prefix
         return VirtualMac(
             name or f"{prefix}{'6' if self._family == 6 else ''}.{vrid}", mac, base, "ipvlan" in draft.flags

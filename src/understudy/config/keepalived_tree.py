@@ -134,6 +134,14 @@ class _Reader:
                 return False
             self._report.error(statement.place, text, "keepalived does not start with such a line.")
             return False
+        letters = (item for word in statement.words for item in word.text)
+        strange = next((item for item in letters if (item < " " and item != "\t") or item == "\x7f"), "")
+        if strange:
+            text = f'the value of "{name}" has the control character U+{ord(strange):04X}'
+            self._report.error(
+                statement.place, text, "Take it away: nothing can be called so, and C programs end there."
+            )
+            return False
         if any("\ufffd" in word.text for word in statement.words):
             hint = "Write it in plain letters or in UTF-8; comments may be in any encoding."
             self._report.error(statement.place, f'the value of "{name}" is not UTF-8 text', hint)

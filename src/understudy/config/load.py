@@ -41,6 +41,9 @@ _KEEPALIVED_LINE = re.compile(
     re.MULTILINE,
 )
 
+CONFIG_ID = "UNDERSTUDY_CONFIG_ID"
+"""The environment variable with the configuration id: what ``run`` was given holds for the reloads of its manager, too."""
+
 MOST_BYTES = 1_000_000
 """A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
 
@@ -56,10 +59,13 @@ def load(path: str) -> Cluster:
     return cluster
 
 
-def examine(path: str, with_api_files: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
-    """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file."""
+def examine(path: str, with_api_files: bool = True, config_id: str = "") -> tuple[Cluster | None, tuple[Problem, ...]]:
+    """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file.
+
+    ``config_id``: of a keepalived.conf, as in ``load_keepalived``.
+    """
     if is_keepalived(path):
-        return _keepalived_cluster(path)
+        return _keepalived_cluster(path, config_id)
     found = _read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
@@ -117,7 +123,7 @@ def load_keepalived(path: str, config_id: str = "", node: str = "") -> Cluster:
     """The Cluster of a keepalived.conf; its ``routers`` has everything. Raises ConfigError with all errors.
 
     ``path``: the file, or the folder that has it. ``config_id``: keepalived's ``-i``. ``node``: this machine. Both default to
-    the host name, the first up to its first dot.
+    the host name, the first up to its first dot, but for what ``CONFIG_ID`` says.
     """
     cluster, problems = _keepalived_cluster(path, config_id, node)
     if cluster is None:
@@ -141,7 +147,8 @@ def examine_keepalived(path: str, config_id: str = "") -> KeepalivedReading:
 
     file = os.path.join(path, KEEPALIVED) if os.path.isdir(path) else path
     folder = os.path.dirname(os.path.abspath(file))
-    reading = read_keepalived(_source(file), _included, config_id or os.uname().nodename.partition(".")[0], folder)
+    chosen = config_id or os.environ.get(CONFIG_ID, "") or os.uname().nodename.partition(".")[0]
+    reading = read_keepalived(_source(file), _included, chosen, folder)
     found = _read_file(file)
     if isinstance(found, Problem) or not found[1] & 0o022:
         return reading

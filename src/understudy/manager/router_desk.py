@@ -24,7 +24,7 @@ from .router_last import leave_last_words
 from .router_mail import Mailer
 from .router_memory import Memory
 from .router_notify import Notifier
-from .router_told import MAILED, Told, body, notified_of, subject
+from .router_told import MAILED, STATES, Told, body, notified_of, subject
 from .router_tracks import Tracks
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class RouterDesk:
         self._memory = Memory(os.path.join(runtime_dir, "router_told.json"))
         self._early: list[Told] = []
         """What a pulse said before FIFO and scripts were known."""
+        self._last: dict[tuple[str, str], Told] = {}
+        """The state of each virtual router and group as it was told last."""
         self.tracks = Tracks(self._logs, manager.say, manager.link.send)
         self.notifier = Notifier(self._files, self._logs, self._say, memory=self._memory)
         self.fifos = Fifos(os.path.join(runtime_dir, "fifo_scripts"), manager.say)
@@ -68,6 +70,10 @@ class RouterDesk:
             loop = asyncio.get_running_loop()
             if trouble := await loop.run_in_executor(None, leave_last_words, self._runtime_dir, files.settings):
                 self._manager.say(Level.ERROR, trouble)
+            if self._ready and files.settings.states_on_reload:
+                for (what, name), told in self._last.items():
+                    if notified_of(files, what, name) is not None:
+                        self.fifos.write(told.line)
             self._ready = True
             early, self._early = self._early, []
             for told in early:
@@ -116,6 +122,8 @@ class RouterDesk:
         self._memory.heard(told)
         self.fifos.write(told.line)
         self._memory.written(told)
+        if told.state in STATES:
+            self._last[told.what, told.name] = told
         self.notifier.tell(told, self._former)
         notified = notified_of(self._files, told.what, told.name)
         if notified is not None and notified.mail and told.state in MAILED:
