@@ -92,8 +92,8 @@ class AdvertRefused:
 class AdvertUnsent:
     """The kernel did not take the advertisement that ``SendAdvert`` asked for; ``why``: a clause such as "network is down".
 
-    ``number``: of that ``SendAdvert``; one turn may have had several. Who performs ``SendAdvert`` leaves out the ``KernelLease``
-    of this router that follows it: nobody has heard of us.
+    ``number``: of that ``SendAdvert``; one turn may have had several. Whoever performs ``SendAdvert`` leaves the ``KernelLease``
+    of this router out that follows it: nobody has heard of us.
     """
 
     router: str

@@ -255,13 +255,18 @@ def test_who_follows_a_lease_never_serves_beside_another_even_when_they_are_cut(
     assert not segment.doubles
 
 
+@pytest.mark.parametrize("crossed", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_a_sync_group_is_in_one_place_after_the_trouble(seed: int) -> None:
+def test_a_sync_group_is_in_one_place_after_the_trouble(seed: int, crossed: bool) -> None:
+    """``crossed``: who is better on the first network is worse on the second, by priority and by address."""
     shape = replace(shape_of(seed), version=3)
     segment = world(seed, shape)
-    for host in segment.hosts.values():
+    for number, host in enumerate(segment.hosts.values()):
         one = host.files.routers[0]
         other = replace(one, name="VI_2", vrid=52, addresses=(address("192.0.2.110"),))
+        if crossed:
+            other = replace(other, priority=255 - one.priority)
+            host.sources["VI_2"] = f"198.51.100.{100 - number}"
         host.files = files(one, other, groups=(SyncGroup("VG", ("VI_1", "VI_2")),))
     segment.start()
     segment.run(5 * shape.interval)
@@ -270,7 +275,7 @@ def test_a_sync_group_is_in_one_place_after_the_trouble(seed: int) -> None:
         trouble.strike()
         segment.run(segment.rng.randrange(MILLISECOND, 5 * shape.interval))
     trouble.end()
-    segment.run(30 * shape.interval + SECOND)
+    segment.run((60 if crossed else 30) * shape.interval + SECOND)
     assert len(segment.masters("VI_1")) == 1
     assert segment.masters("VI_1") == segment.masters("VI_2")
     before = {name: len(host.told) for name, host in segment.hosts.items()}

@@ -15,6 +15,7 @@ Not handled: IPv6 extension headers before VRRP, which nobody sends; jumbo adver
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -161,11 +162,17 @@ class RouterSockets:
             raise
         return _Socket(handle, device, family, protocol != 0, emptied=self.clock())
 
-    def mend(self) -> None:
-        """Bind to devices that have come (back), and join their groups. Never raises; cheap; call about every second."""
+    def mend(self, changed: Iterable[str] = ()) -> None:
+        """Bind to devices that have come (back), and join their groups. Never raises; cheap; call about every second.
+
+        ``changed``: devices of which the kernel has told something: one that was deleted and made again may have its old index.
+        """
+        anew = frozenset(changed)
         sockets = (*self._receivers.values(), *(sending.socket for sending in self._senders.values()))
         indices = {device: interface_index(device) for device in {item.device for item in sockets}}
         for item in sockets:
+            if item.device in anew:
+                item.index = 0
             try:
                 _attach(item, indices[item.device])
                 item.trouble = ""
@@ -317,6 +324,10 @@ def _attach(item: _Socket, index: int) -> None:
         else:
             item.handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         item.index, item.joined = index, frozenset()
+        for group in item.groups if item.receives else ():
+            # The kernel keeps what a socket has joined under the index, also when its device is gone, and then joins nothing.
+            with contextlib.suppress(OSError):
+                _member(item, group, index, joining=False)
     if not item.receives or item.joined == item.groups:
         return
     for group in item.joined - item.groups:

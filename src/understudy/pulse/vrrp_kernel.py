@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ..adapters import router_filter
@@ -47,12 +47,13 @@ class _WithRoutes:
 class RouterKernel(KernelSide):
     """``cluster``: its groups are the virtual routers', and ``routers`` is set. Raises OSError as ``KernelSide`` does.
 
-    ``found``: told of each router's source before the core is. ``moved``: called when a device may have come, gone or come back.
+    ``found``: told of each router's source before the core is. ``moved``: called when a device may have come, gone or come back,
+    with those of which the kernel has told something.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self.found: Callable[[str, str], None] = lambda _, __: None
-        self.moved: Callable[[], None] = lambda: None
+        self.moved: Callable[[Collection[str]], None] = lambda _: None
         self._files = cluster.routers or RouterFiles()
         self._told: dict[str, str] = {}
         self._missing: tuple[str, ...] = ()
@@ -147,7 +148,7 @@ class RouterKernel(KernelSide):
         self._virtual.mend()
         self._missing = tuple(name for name in self.devices if not interface_index(name))
         if self._virtual.troubles != before:
-            self.moved()
+            self.moved(())
         repairs = self._repairs
         super().mend()
         # Who flushed the leases flushed these rules, too; and a device that was made again has another index.
@@ -172,8 +173,8 @@ class RouterKernel(KernelSide):
 
     def facts(self) -> list[AddressGone | LinkChanged | SourceKnown | DevicesMissing]:  # type: ignore[override]
         found: list[AddressGone | LinkChanged | SourceKnown | DevicesMissing] = [*super().facts()]
-        if any(isinstance(fact, LinkChanged) for fact in found):
-            self.moved()
+        if changed := {fact.device for fact in found if isinstance(fact, LinkChanged)}:
+            self.moved(changed)
         if self._sources.changed():
             found += self.sources()
         return found + self.missing()
