@@ -328,3 +328,9 @@ def test_devices_of_their_own(line, name, mac, ipvlan) -> None:
     made = one(line).virtual_mac
     assert made is not None
     assert (made.name, made.mac, made.ipvlan) == (name, mac, ipvlan)
+
+
+def test_a_device_that_would_have_too_long_a_name_is_refused() -> None:
+    body = "interface eth0\nvirtual_router_id 5\nuse_vmac\nvirtual_ipaddress {\n192.0.2.9\n}\n"
+    reading = read_text(f"global_defs {{\nvmac_prefix averyverylongone\n}}\nvrrp_instance V {{\n{body}}}\n")
+    assert [(item.line, item.severity) for item in reading.problems] == [(7, "error")]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..units import MILLISECOND, SECOND, Duration, format_duration
 from ..vrrp_files import Announcing, Checksum, RouterAddress, VirtualMac, VirtualRouter
+from .addresses import Wrong, read_device
 from .keepalived_globals import Defaults
 from .keepalived_instance import InstanceDraft
 from .report import Report
@@ -290,9 +291,11 @@ class _Judge:
         if mac.count(":") == 4:
             mac = f"{mac}:{vrid:02x}"
         prefix = self._defaults.mac_prefix
-        return VirtualMac(
-            name or f"{prefix}{'6' if self._family == 6 else ''}.{vrid}", mac, base, "ipvlan" in draft.flags
-        )
+        device = read_device(name or f"{prefix}{'6' if self._family == 6 else ''}.{vrid}")
+        if isinstance(device, Wrong):
+            report.error(draft.at("use_vmac"), device.text, "Shorten vmac_prefix, or write use_vmac NAME.")
+            return None
+        return VirtualMac(device, mac, base, "ipvlan" in draft.flags)
 
     def _checksum(self, unicast: bool) -> Checksum:
         old = self._draft.old_checksum
