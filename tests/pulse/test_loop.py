@@ -20,7 +20,7 @@ from pulse_parts import DEAD_TIME, KEY, HandClock, PretendCore, Rig, Way, heartb
 from understudy.adapters import channel
 from understudy.adapters.udp import UdpLinks, boot_clock
 from understudy.effects import Action as AgentAction
-from understudy.effects import AddAddresses, Effect, Note, Quit, RunAgent
+from understudy.effects import Effect, Note, Quit, RunAgent
 from understudy.errors import InternalError
 from understudy.events import (
     AddressGone,
@@ -38,9 +38,7 @@ from understudy.events import (
     Stalled,
     TimerDue,
 )
-from understudy.model import AddressResource
 from understudy.pulse.keys import Rekeyer
-from understudy.pulse.loop import OWN_NEWS
 from understudy.pulse.senders import RECENT
 from understudy.units import MILLISECOND, SECOND
 from understudy.wire.native import Envelope, Opener, Sealer, key_name
@@ -102,27 +100,6 @@ def test_kernel_and_manager_are_heard_before_time_expires_anything(parts: Rig, c
     parts.loop.turn()
     assert parts.core.kinds == ["AddressGone", "RivalSeen", "ManagerChanged", "PingsSeen", "TimerDue"]
     manager.close()
-
-
-def test_a_thousand_addresses_are_put_there_before_the_kernel_s_news_of_them_are_read(
-    parts: Rig, clock: HandClock
-) -> None:
-    arm(parts, clock, SECOND)
-    parts.loop.turn()
-    some = tuple(AddressResource(f"192.0.2.{n}", f"192.0.2.{n}", 24, "eth0") for n in range(1, 9))
-    parts.loop.performer.perform(AddAddresses(1, "web", some, "take over"), clock.now)
-    parts.kernel.pending_facts.append(AddressGone("192.0.2.1"))
-    parts.loop.turn()
-    assert parts.loop.performer.changing
-    assert parts.core.kinds == []
-    clock.now += OWN_NEWS  # but not for long
-    parts.loop.turn()
-    assert parts.loop.performer.changing
-    assert parts.core.kinds == ["AddressGone"]
-    parts.loop.turn()
-    parts.kernel.pending_facts.append(AddressGone("192.0.2.2"))
-    parts.loop.turn()
-    assert parts.core.kinds == ["AddressGone", "Finished", "AddressGone"]
 
 
 def test_a_wish_to_stop_comes_before_the_kernel_and_the_manager(parts: Rig, clock: HandClock) -> None:

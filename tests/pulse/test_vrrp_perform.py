@@ -11,8 +11,9 @@ import pytest
 from pulse_parts import HandClock, Rig, rig
 
 from understudy.effects import AddAddresses, KernelLease, RemoveAddresses
-from understudy.events import Finished, LeaseRefused, Outcome
+from understudy.events import AddressGone, Finished, LeaseRefused, Outcome
 from understudy.model import AddressResource
+from understudy.pulse.loop import OWN_NEWS
 from understudy.units import SECOND
 from understudy.vrrp import Advertisement, AdvertUnsent, AnnounceSource, SendAdvert
 
@@ -133,3 +134,24 @@ def test_a_process_that_was_stopped_in_between_takes_all_of_them_back(parts: Rig
         performer.perform(KernelLease(router, clock.now + SECOND, "sent"), clock.now)
     performer.flush(clock.now)
     assert parts.kernel.done[-2:] == [("end", "one"), ("end", "two")]
+
+
+def test_a_thousand_addresses_are_put_there_before_the_kernel_s_news_of_them_are_read(
+    parts: Rig, clock: HandClock
+) -> None:
+    parts.core.deadline = parts.loop.armed = clock.now + SECOND
+    parts.loop.turn()
+    some = tuple(AddressResource(f"192.0.2.{n}", f"192.0.2.{n}", 24, "eth0") for n in range(1, 9))
+    parts.loop.performer.perform(AddAddresses(1, "web", some, "take over"), clock.now)
+    parts.kernel.pending_facts.append(AddressGone("192.0.2.1"))
+    parts.loop.turn()
+    assert parts.loop.performer.changing
+    assert parts.core.kinds == []
+    clock.now += OWN_NEWS  # but not for long
+    parts.loop.turn()
+    assert parts.loop.performer.changing
+    assert parts.core.kinds == ["AddressGone"]
+    parts.loop.turn()
+    parts.kernel.pending_facts.append(AddressGone("192.0.2.2"))
+    parts.loop.turn()
+    assert parts.core.kinds == ["AddressGone", "Finished", "AddressGone"]

@@ -193,7 +193,7 @@ def addition(resource: AddressResource, index: int, sequence: int, lifetime: int
 
 
 def removal(resource: AddressResource, index: int, sequence: int, prefix: int | None = None) -> bytes:
-    """RTM_DELADDR for the address with this prefix length (None: ours). Of IPv4 the address alone finds it, whatever its peer is."""
+    """RTM_DELADDR for the address with this prefix length (None: ours). Of IPv4 the address alone finds it, with any peer."""
     packed = pack(resource.address)
     body = netlink.attribute(_IFA_LOCAL, packed)
     body += netlink.attribute(_IFA_ADDRESS, packed) if len(packed) == 16 else b""
