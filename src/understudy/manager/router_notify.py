@@ -161,7 +161,7 @@ class Notifier:
         former = None if self._memory is None else self._memory.former_script(line.what, line.name)
         if former is None or not is_alive(former):
             return
-        line.now = f"process {former.pid}, which an earlier manager has started,"
+        line.now, line.begun = f"process {former.pid}, which an earlier manager has started,", time.monotonic()
         if not await process_end(former.pid, self._limit):
             self._say(Level.ERROR, f"{line.name}: {line.now} is not done, and is ended", line.name)
             await kill_group(former)
