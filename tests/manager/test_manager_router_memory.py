@@ -111,7 +111,9 @@ def test_the_script_of_a_killed_manager_is_waited_for_as_long_as_one_of_our_own(
             desk.tell(told)
         if ends:
             await until("they wait", lambda: desk.warnings())
-            assert desk.warnings()[0].startswith(f"VI_1: 3 notify scripts wait for process {who.pid}")
+            (text,) = desk.warnings()
+            assert text.startswith(f"VI_1: the notify script process {who.pid}, which an earlier manager has started")
+            assert text.endswith("and 3 wait for it")
             assert former.stdin is not None
             former.stdin.write(b"go\n")
             former.stdin.flush()
