@@ -2,8 +2,8 @@
 
 Kernel tests run real daemons with time limits of a second and less. On a machine that itself stands still for longer, what
 they see is the machine's doing: a holder that was stopped for 300 ms has rightly lost its lease. So a kernel test that fails
-is repeated, at most twice, and says so at the end; with a true fault it fails each time. What is never repeated is the first
-promise: two machines that answered for one address are a failure, however slow the machine was (decision 0028).
+is repeated, at most three times, and says so at the end; with a true fault it fails each time. What is never repeated is the
+first promise: two machines that answered for one address are a failure, however slow the machine was (decision 0028).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ settings.load_profile("understudy")
 
 pytest_plugins = ["pytester"]
 
-REPEATS = 2
+REPEATS, PAUSE = 3, 10.0
+"""How often, and after how many seconds: who shares the machine may be done by then."""
+
 MOST_REPEATS = 20
 """In all tests together: where more of them fail, it is not the machine."""
 
@@ -37,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("kernel"):
-            item.add_marker(pytest.mark.flaky(reruns=REPEATS, rerun_except=[NEVER_REPEATED]))
+            item.add_marker(pytest.mark.flaky(reruns=REPEATS, reruns_delay=PAUSE, rerun_except=[NEVER_REPEATED]))
 
 
 def _in_ci() -> bool:

@@ -60,8 +60,8 @@ def take_away(cluster: Cluster) -> list[str]:
     """Addresses first: without their tables they would be served again. Returns what went wrong, in sentences."""
     from dataclasses import replace
 
+    from ..adapters import kernel_lease_setup, router_filter
     from ..adapters.addresses import AddressBook
-    from ..adapters.kernel_lease_setup import teardown
     from ..pulse import vrrp_places
 
     if cluster.routers is not None:
@@ -77,8 +77,8 @@ def take_away(cluster: Cluster) -> list[str]:
         return wrong
     if cluster.routers is not None:
         _take_devices(cluster.routers)
-    refusal = teardown(cluster)
-    return [] if refusal is None else [refusal]
+    refusals = kernel_lease_setup.teardown(cluster), router_filter.teardown(cluster)
+    return [refusal for refusal in refusals if refusal is not None]
 
 
 def _take_routes(files: RouterFiles) -> None:
