@@ -20,6 +20,8 @@ settings.load_profile("understudy")
 
 pytest_plugins = ["pytester"]
 
+LONG = os.environ.get("UNDERSTUDY_LONG") == "1"
+
 REPEATS, PAUSE = 3, 10.0
 """How often, and after how many seconds: who shares the machine may be done by then."""
 
@@ -36,7 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.rerun_show_tracebacks = True
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Not skipped, but left out: where a skipped kernel test is a failure the long ones are none."""
+    left_out = [item for item in items if item.get_closest_marker("long") and not LONG]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     for item in items:
         if item.get_closest_marker("kernel"):
             item.add_marker(pytest.mark.flaky(reruns=REPEATS, reruns_delay=PAUSE, rerun_except=[NEVER_REPEATED]))

@@ -137,7 +137,7 @@ def test_other():
 
 def run_sample(pytester: pytest.Pytester, text: str) -> pytest.RunResult:
     pytester.makeconftest(CONFTEST.replace("PAUSE = 3, 10.0", "PAUSE = 3, 0.0"))
-    pytester.makeini("[pytest]\nmarkers =\n  kernel: x\n")
+    pytester.makeini("[pytest]\nmarkers =\n  kernel: x\n  long: x\n")
     pytester.makepyfile(text)
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist")
 

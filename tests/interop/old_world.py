@@ -31,7 +31,7 @@ from understudy.units import MILLISECOND, SECOND, Instant
 ENOUGH = 500
 """Questions of the client, about one per millisecond, below which an answer about a stretch of time says nothing."""
 
-LONGEST = 400.0
+LONGEST = 200.0
 NEEDED = (*PROGRAMS, heartbeat.PROGRAM)
 
 CONFIGURATION = """\

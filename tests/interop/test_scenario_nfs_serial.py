@@ -7,6 +7,7 @@ the times: ``deadtime 60``, so the router, too, counts as lost after a minute.
 
 from __future__ import annotations
 
+import pytest
 from old_world import never_two, until
 from scenario_world import Play, Scenario, scenario
 
@@ -14,6 +15,8 @@ from understudy.lab import kernel
 from understudy.lab.old_pair import CALLS, HTTPD
 from understudy.lab.site import DIRECTORY, SHARED
 from understudy.units import SECOND
+
+pytestmark = pytest.mark.long
 
 SHARED_AT = "/run/ha"
 ORDER = "/run/order"

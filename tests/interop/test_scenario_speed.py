@@ -20,7 +20,7 @@ from private_world import NO_WORLD, absent
 from understudy.lab.old_pair import APACHE
 from understudy.lab.old_trial import OldSpec
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.long]
 
 FEWER = 8
 """Addresses for the old program: it takes a quarter of a second for each, and far longer where others compute."""

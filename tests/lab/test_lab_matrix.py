@@ -116,10 +116,10 @@ def test_scenes_fit_their_policies() -> None:
     ("name", "policy"),
     [
         ("daemon-frozen", "majority"),
-        ("daemon-frozen", "fence"),
+        pytest.param("daemon-frozen", "fence", marks=pytest.mark.long),
         ("heartbeats-filtered", "pair"),
-        ("state-read-only", "witness"),
-        ("rival", "witness"),
+        pytest.param("state-read-only", "witness", marks=pytest.mark.long),
+        pytest.param("rival", "witness", marks=pytest.mark.long),
         ("lease-tables-flushed", "witness"),
     ],
 )

@@ -92,7 +92,9 @@ def wishes(pulse: FakePulse) -> list[str]:
     return [packet["t"] for packet in asked if packet not in questions and packet["t"] != "inquire"]
 
 
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [500, pytest.param(3_000, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.long)]
+)
 def test_bad_requests_on_the_control_socket(
     pulse: FakePulse, manager: RunningManager, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:

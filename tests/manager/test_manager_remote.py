@@ -217,7 +217,9 @@ def with_token(request: Request, header: bytes) -> Request:
     return replace(request, data=request.data.replace(b"Host: localhost\r\n", b"Host: localhost\r\n" + header, 1))
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [300, pytest.param(3_000, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.long)]
+)
 def test_bad_requests_over_tls(pulse: FakePulse, site: Site, caplog: pytest.LogCaptureFixture, count: int) -> None:
     """With the right token, with a wrong one, without; and noise where a TLS handshake is expected."""
     context = site.context()

@@ -16,7 +16,7 @@ def test_a_cut_of_the_advertisements_makes_no_second_master(told: dict[str, Any]
     cut = told["cut"]
     assert (cut["two"], cut["after"], cut["state"]) == (0, "ha01", "BACKUP")
     assert cut["why"].startswith("the cluster gives the right to ha01")
-    assert "site hears no master and waits: the cluster gives the right to ha01" in told["warnings"]
+    assert "site: it hears no master and waits: the cluster gives the right to ha01" in told["warnings"]
 
 
 @leased
