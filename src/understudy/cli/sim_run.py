@@ -104,7 +104,7 @@ def _as_json(verdicts: list[Verdict], seconds: float) -> dict[str, object]:
         "virtual_seconds": sum(item.virtual for item in verdicts) / SECOND,
         "steps": sum(item.steps for item in verdicts),
         "coverage": _coverage(verdicts),
-        "missed": missed(_coverage(verdicts), tuple(KINDS)) if len(verdicts) >= ENOUGH else None,
+        "missed": missed(_coverage(verdicts), tuple(KINDS), len(verdicts)) if len(verdicts) >= ENOUGH else None,
         "traces": {str(item.seed): item.trace for item in verdicts},
     }
 
@@ -126,7 +126,7 @@ def _print(verdicts: list[Verdict], seconds: float) -> None:
     click.echo("what happened:")
     for name, count in _coverage(verdicts).items():
         click.echo(f"  {name:<{width}} {count:>9}")
-    absent = missed(_coverage(verdicts), tuple(KINDS)) if len(verdicts) >= ENOUGH else []
+    absent = missed(_coverage(verdicts), tuple(KINDS), len(verdicts)) if len(verdicts) >= ENOUGH else []
     for name in absent:
         click.echo(f"never met: {name}")
     virtual = sum(item.virtual for item in verdicts) / SECOND

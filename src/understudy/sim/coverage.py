@@ -80,6 +80,9 @@ _DATAGRAMS = ("sent", "lost", "cut", "duplicated", "overtaken", "replayed")
 KEPT_OUT = frozenset({"fence: heard after off", "address: a rival"})
 """Not to be met in the search: devices do not lie in it, and no stranger is there. Tests do these."""
 
+RARE, SEEDS_FOR_RARE = frozenset({"proof: its watchdog"}), 5_000
+"""Met once in some thousand seeds, as a machine must be reset while its group waits for just that: so many have to meet it."""
+
 EXPECTED = frozenset(NOTES.values()) - KEPT_OUT | {
     "message: bid",
     "message: grant",
@@ -220,7 +223,9 @@ def _reason(why: str) -> str:
     return "quiet" if "has just started" in why else "higher ballot"
 
 
-def missed(counts: dict[str, int], kinds: tuple[str, ...]) -> list[str]:
-    """What a search of many seeds should have met and did not."""
+def missed(counts: dict[str, int], kinds: tuple[str, ...], seeds: int) -> list[str]:
+    """What a search of so many seeds should have met and did not."""
     wanted = EXPECTED | {f"trouble: {kind}" for kind in kinds}
+    if seeds < SEEDS_FOR_RARE:
+        wanted -= RARE
     return sorted(name for name in wanted if not counts.get(name))
