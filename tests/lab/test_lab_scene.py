@@ -10,10 +10,13 @@ import pytest
 from understudy.config.load import examine
 from understudy.errors import UsageError
 from understudy.lab import scene as scenes
-from understudy.lab.play import Row, as_json, table
+from understudy.lab.play import Row, as_json, row_of, table
+from understudy.lab.samples import Gap
 from understudy.lab.stage import COMMANDS
 from understudy.lab.trial import keepalived_configuration
 from understudy.lab.trial import scene as bench_scene
+from understudy.lab.watch import Seen
+from understudy.units import MILLISECOND
 
 SMALL = """
 [scene]
@@ -153,3 +156,20 @@ def test_keepalived_is_configured_as_the_comparison_says() -> None:
         word for word in ("vrrp_version 3", "priority 100", "state BACKUP", "advert_int 0.01") if word not in text
     ] == []
     assert "nopreempt" not in text
+
+
+@pytest.mark.parametrize(
+    ("long", "late", "verdict"),
+    [
+        (90, 2, "ok"),
+        (694, 3, "BAD: the outage is above 100 ms"),
+        (694, 610, "ok (this machine itself was late by 610 ms)"),
+        (894, 610, "BAD: the outage is above 100 ms (this machine itself was late by 610 ms)"),
+    ],
+)
+def test_what_a_machine_that_stood_still_could_not_ask_is_no_outage(long: int, late: int, verdict: str) -> None:
+    gap = Gap(0, long * MILLISECOND, long, True, late * MILLISECOND)
+    seen = Seen("ha01", "ha02", gap, None, 0, 0, 5000, long)
+    row = row_of("pulse killed", seen, "ha02", 100 * MILLISECOND, "")
+    assert row.outage_ms == long, "what was seen is told as it was seen"
+    assert table([row], pages=False).splitlines()[2].endswith(f"  {long}            0  {verdict}")
