@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +35,12 @@ class Way:
     port: int
     kind: LinkKind = LinkKind.UNICAST
     device: str | None = None
+
+
+def free_port(family: socket.AddressFamily = socket.AF_INET) -> int:
+    with socket.socket(family, socket.SOCK_DGRAM) as handle:
+        handle.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
+        return int(handle.getsockname()[1])
 
 
 def address(number: int) -> AddressResource:

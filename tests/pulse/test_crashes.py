@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pulse_parts import HandClock, Rig, rig
+from pulse_parts import Rig
 
 from understudy.effects import Effect
 from understudy.errors import InternalError
@@ -16,24 +14,6 @@ from understudy.events import (
     AddressGone,
     Event,
 )
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        handle.bind(("127.0.0.1", 0))
-        return int(handle.getsockname()[1])
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def parts(tmp_path: Path, clock: HandClock) -> Iterator[Rig]:
-    made = rig(str(tmp_path), free_port(), clock)
-    yield made
-    made.close()
 
 
 def test_crashes_keep_the_newest_files_and_need_no_room(

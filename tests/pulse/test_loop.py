@@ -7,15 +7,14 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pulse_parts import DEAD_TIME, KEY, HandClock, PretendCore, Rig, Way, heartbeat, rig
+from pulse_parts import DEAD_TIME, KEY, HandClock, PretendCore, Rig, Way, free_port, heartbeat, rig
 
 from understudy.adapters import channel
 from understudy.adapters.udp import UdpLinks, boot_clock
@@ -44,24 +43,6 @@ from understudy.units import MILLISECOND, SECOND
 from understudy.wire.native import Envelope, Opener, Sealer, key_name
 
 HERE = Path(__file__).parent
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        handle.bind(("127.0.0.1", 0))
-        return int(handle.getsockname()[1])
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture
-def parts(tmp_path: Path, clock: HandClock) -> Iterator[Rig]:
-    made = rig(str(tmp_path), free_port(), clock)
-    yield made
-    made.close()
 
 
 def arm(parts: Rig, clock: HandClock, ahead: int = 10 * MILLISECOND) -> None:

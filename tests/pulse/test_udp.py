@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import pytest
+from pulse_parts import free_port
 
 from understudy.adapters.udp import UdpLinks, boot_clock
 from understudy.model import LinkKind
@@ -25,12 +26,6 @@ class Way:
     port: int
     kind: LinkKind = LinkKind.UNICAST
     device: str | None = None
-
-
-def free_port(family: socket.AddressFamily = socket.AF_INET) -> int:
-    with socket.socket(family, socket.SOCK_DGRAM) as handle:
-        handle.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
-        return int(handle.getsockname()[1])
 
 
 class WallClock:

@@ -32,7 +32,8 @@ def test_the_lease_is_renewed_with_every_advertisement_and_never_alone() -> None
     for index, (at, effect) in enumerate(effects):
         if isinstance(effect, KernelLease) and effect.until is not None:
             assert isinstance(effects[index - 1][1], SendAdvert)
-            assert effect.until == at + timing.served(segment.hosts["a"].files.routers[0])
+            spec = segment.hosts["a"].files.routers[0]
+            assert effect.until == at + timing.right(spec) - timing.spare(spec)
 
 
 @pytest.mark.parametrize("how", ["freeze", "kill"])

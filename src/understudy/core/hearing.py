@@ -181,4 +181,5 @@ def _differs(before: NodeState | None, after: NodeState) -> bool:
         or before.left != after.left
         or before.not_up != after.not_up
         or before.reaches != after.reaches
+        or before.ranks != after.ranks
     )

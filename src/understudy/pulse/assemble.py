@@ -150,7 +150,7 @@ def _run(
         )
         ear.first = loop.trial.heard
     reloader.objection = core.objection
-    reloader.meet = partial(_meet, links, ear, arguments.node)
+    reloader.meet = partial(meet, links, ear, arguments.node)
 
     def first() -> Started:
         return replace(started_as(arguments, whole, incarnation, kernel, guard), taking_up=former is not None)
@@ -161,7 +161,7 @@ def _run(
     return code
 
 
-def _meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:
+def meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:
     """These are heard and spoken to from now on, and nobody else. Raises OSError."""
     links.follow(paths(members, me))
     ear.opener = ear.opener.with_members(members.names)

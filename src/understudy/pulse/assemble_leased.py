@@ -22,6 +22,7 @@ from ..vrrp_files import RouterFiles
 from ..wire.native import Opener, Sealer
 from . import vrrp_places
 from .arguments import Arguments
+from .assemble import meet
 from .assemble_vrrp import MOST_COPIED
 from .both import BothEars, BothLinks
 from .ear import NativeEar
@@ -79,7 +80,7 @@ def run(arguments: Arguments, cluster: Cluster, former: Cluster | None, keys: tu
         rekeyer=Rekeyer(key_path(cluster), keys, native, mouth),
         recorder=Recorder(me, lambda: pickle.dumps(core, 5) if len(core.routers.routers) <= MOST_COPIED else b""),
     )
-    reloader.objection, reloader.meet = core.objection, partial(_meet, links, native, me)
+    reloader.objection, reloader.meet = core.objection, partial(meet, links, native, me)
 
     def paced(now: Cluster) -> None:
         loop.dead_time = patience(now, _files(now))
@@ -140,12 +141,6 @@ def performed(groups: tuple[Group, ...], files: RouterFiles) -> dict[str, str]:
     """Whose lease each address needs."""
     every = (*groups, *vrrp_places.groups(files))
     return {item.address: group.name for group in every for item in group.addresses}
-
-
-def _meet(links: UdpLinks, ear: NativeEar, me: str, members: Cluster) -> None:
-    """As in ``assemble``. Raises OSError."""
-    links.follow(paths(members, me))
-    ear.opener = ear.opener.with_members(members.names)
 
 
 class LeasedReloader(Reloader):

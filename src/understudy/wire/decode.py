@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from struct import Struct
 from struct import error as StructError
 from typing import TypeAlias
 
@@ -259,17 +260,20 @@ def _decode_names(data: bytes) -> tuple[str, ...]:
 
 
 def _decode_ranks(data: bytes) -> tuple[tuple[str, int], ...]:
-    found = []
+    return tuple((group, rank) for rank, group in _numbered(data, RANK_LAYOUT))
+
+
+def _numbered(data: bytes, layout: Struct) -> Iterator[tuple[int, str]]:
+    """A number and the length of the text behind it, as often as there are."""
     at, size = 0, len(data)
     while at < size:
-        rank, length = RANK_LAYOUT.unpack_from(data, at)
-        at += RANK_LAYOUT.size
+        number, length = layout.unpack_from(data, at)
+        at += layout.size
         end = at + length
         if end > size:
             raise _Malformed
-        found.append((str(data[at:end], "utf-8"), rank))
+        yield number, str(data[at:end], "utf-8")
         at = end
-    return tuple(found)
 
 
 def _decode_voters(data: bytes | None) -> tuple[str, str, str]:
@@ -411,17 +415,7 @@ def _decode_bid_answer(body: bytes) -> BidAnswer:
 
 
 def _decode_unfinished(data: bytes) -> tuple[Unfinished, ...]:
-    found = []
-    at, size = 0, len(data)
-    while at < size:
-        ballot, length = UNFINISHED_LAYOUT.unpack_from(data, at)
-        at += UNFINISHED_LAYOUT.size
-        end = at + length
-        if end > size:
-            raise _Malformed
-        found.append(Unfinished(ballot, str(data[at:end], "utf-8")))
-        at = end
-    return tuple(found)
+    return tuple(Unfinished(ballot, holder) for ballot, holder in _numbered(data, UNFINISHED_LAYOUT))
 
 
 def _decode_release(body: bytes) -> Release:

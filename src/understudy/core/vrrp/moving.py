@@ -73,7 +73,7 @@ def hold(node: RouterNode, r: Router, why: str) -> None:
     r.right_until = r.advert_right
     if r.spec.lease_group:
         r.right_until = min(r.right_until, r.may_until or 0)
-    r.served_until = min(r.right_until, r.advert_right - timing.right(r.spec) + timing.served(r.spec))
+    r.served_until = min(r.right_until, r.advert_right - timing.spare(r.spec))
     node.emit(KernelLease(r.name, r.served_until, why))
     node.touch(r)
 

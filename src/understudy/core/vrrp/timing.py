@@ -37,9 +37,9 @@ def right(spec: VirtualRouter) -> Duration:
     return least - max(least // _RATE, min(_LEAST_MARGIN, least // 20))
 
 
-def served(spec: VirtualRouter) -> Duration:
-    """How long the kernel serves after an advertisement: an interval less, so that one that was lost on its way costs nothing.
+def spare(spec: VirtualRouter) -> Duration:
+    """So much sooner than the right is over the kernel stops to serve: one advertisement that was lost on its way costs nothing.
 
     Whoever did not hear the newest one counts from the one before. With one or two ``down_adverts`` there is nothing to spare.
     """
-    return right(spec) - (spec.interval if spec.down_adverts > 2 else 0)
+    return spec.interval if spec.down_adverts > 2 else 0
