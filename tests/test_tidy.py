@@ -40,6 +40,9 @@ WORDS = frozenset(
         "old_pair",
         "vrrp",
         "vrrp_files",
+        "services",
+        "service_checks",
+        "balance",
     }
 )
 EVERYTHING = frozenset(
