@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cluster_world import in_world, never_two, undisturbed, until, watch
 from other_worlds import DEAD_TIME, HEARTBEAT
 
@@ -82,6 +83,7 @@ def set_ahead(trial: Trial, name: str) -> None:
     assert machine.run(["date", "+%H"]).strip() in {f"{there - timedelta(seconds=5):%H}", f"{there:%H}"}
 
 
+@pytest.mark.long
 @in_world(FailbackTrial)
 def test_it_goes_back_after_the_time_and_not_before(trial: Trial) -> None:
     returned = lose_and_return(trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cluster_world import holder, in_cluster, never_two, undisturbed, until, watch
 
 from understudy.lab import kernel
@@ -45,6 +46,7 @@ def _addresses(trial: Trial, name: str) -> str:
     return trial.stage.room.machine(name).run(["ip", "-br", "address", "show", "eth0"])
 
 
+@pytest.mark.long
 @in_cluster()
 def test_without_the_kernel_lease_two_would_serve(trial: Trial) -> None:
     """The counter-proof: with its packet filter emptied by hand, the frozen machine serves on, and the observer sees two."""
@@ -72,6 +74,7 @@ def test_heartbeats_cut_with_the_service_network_up(trial: Trial) -> None:
     assert holder(trial, "ha02") == "ha01"
 
 
+@pytest.mark.long
 @in_cluster()
 def test_frozen_and_cut_at_once(trial: Trial) -> None:
     start = kernel.now()
@@ -110,6 +113,7 @@ def test_pulse_killed_and_manager_killed(trial: Trial) -> None:
         until("all is well", lambda: not trial.stage.well())
 
 
+@pytest.mark.long
 @in_cluster()
 def test_restart_with_only_the_witness_left(trial: Trial) -> None:
     """ha02 is gone; the pulse of ha01 dies and comes back within the dead time: its kernel's lease proves its own vote."""
@@ -134,6 +138,7 @@ def test_whole_daemon_killed_lets_the_kernel_end_it(trial: Trial) -> None:
     never_two(watch(trial, start, 2.5))
 
 
+@pytest.mark.long
 @in_cluster()
 def test_address_deleted_by_hand_is_put_back(trial: Trial) -> None:
     start = kernel.now()
@@ -184,6 +189,7 @@ def test_clean_stop_hands_over(trial: Trial) -> None:
     assert ADDRESS not in _addresses(trial, "ha01")
 
 
+@pytest.mark.long
 @in_cluster()
 def test_half_of_the_frames_lost(trial: Trial) -> None:
     """Bad lines may cost the service a move, never two owners; and when they are good again it serves."""
@@ -197,6 +203,7 @@ def test_half_of_the_frames_lost(trial: Trial) -> None:
     until("all is well", lambda: not trial.stage.well())
 
 
+@pytest.mark.long
 @in_cluster("10ms", "40ms")
 def test_forty_milliseconds(trial: Trial) -> None:
     """The shortest dead time that is promised: freeze, then power off."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import pytest
 from cluster_world import holder, in_world, never_two, until, watch
 from fence_world import FenceTrial, MajorityTrial, MutualTrial, runs
 
@@ -37,6 +38,7 @@ def test_power_off_of_the_holder(trial: Trial) -> None:
     assert next(node for node in status["nodes"] if node["name"] == "ha01")["fencing"].startswith("off, confirmed by")
 
 
+@pytest.mark.long
 @in_world(FenceTrial)
 def test_the_loss_of_the_other_moves_nothing(trial: Trial) -> None:
     start = kernel.now()
@@ -136,6 +138,7 @@ def test_a_group_waits_and_says_why_and_a_human_ends_it(trial: Trial) -> None:
     assert any("confirmed by root" in text for text in told), told
 
 
+@pytest.mark.long
 @in_world(MajorityTrial)
 def test_a_human_is_refused_while_the_node_is_heard_and_may_have_it_fenced(trial: Trial) -> None:
     answer = trial.stage.daemons["ha02"].ask("/v1/confirm-off", {"node": "ha01"}, timeout=5.0)

@@ -7,6 +7,7 @@ import random
 import secrets
 from dataclasses import dataclass, field
 
+import pytest
 from cluster_world import holder, in_cluster, never_two, undisturbed, until, watch
 from other_worlds import really_well
 from stranger import PORT, Datagram, Stranger, Tap, ethernet, garbage, mutated, to_all
@@ -226,6 +227,7 @@ def test_recording_replayed(trial: Trial) -> None:
     stranger.stop()
 
 
+@pytest.mark.long
 @in_cluster("60ms", "300ms")
 def test_recording_from_before_a_restart(trial: Trial) -> None:
     """The receiver has forgotten which counters it has seen and who has died, and hears from the past while it starts."""
@@ -266,6 +268,7 @@ def test_dead_machine_in_a_recording_from_before_a_restart(trial: Trial) -> None
     never_two(watch(trial, start, 1.0))
 
 
+@pytest.mark.long
 @in_cluster("60ms", "300ms")
 def test_garbage_on_the_service_network(trial: Trial) -> None:
     """Broken ARP and neighbour frames are nothing; a false claim to the address is answered, named and survived."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cluster_world import in_world, undisturbed, until, watch
 from key_world import FILE, MEMBERS, KeyTrial, key_file
 from other_worlds import really_well
@@ -113,6 +114,7 @@ def test_a_rotation_loses_nothing(trial: Trial) -> None:
     assert keys("ha01") == (new,)
 
 
+@pytest.mark.long
 @in_world(KeyTrial)
 def test_by_hand_and_one_step_at_a_time(trial: Trial) -> None:
     """A file that was changed by hand is taken up by a reload, unless somebody would be cut off."""

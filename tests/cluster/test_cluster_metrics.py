@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 
+import pytest
 from cluster_world import in_cluster, until
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -52,6 +53,7 @@ def test_a_machine_that_loses_power_shows_in_the_metrics_of_the_others(trial: Tr
     assert after["understudy_datagrams_received_total", links[0][2]] > 0
 
 
+@pytest.mark.long
 @in_cluster()
 def test_a_cut_cable_shows_as_loss_of_that_link_only(trial: Trial) -> None:
     trial.stage.do("silence ha01 eth1 both")

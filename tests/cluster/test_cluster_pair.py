@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cluster_world import holder, in_world, never_two, until, watch
 from other_worlds import ROUTER, PairTrial, really_well
 
@@ -102,6 +103,7 @@ def test_frozen_holder(trial: Trial) -> None:
     stays(watch(trial, start, 1.5), "ha02")
 
 
+@pytest.mark.long
 @in_world(PairTrial)
 def test_frozen_and_cut_at_once(trial: Trial) -> None:
     start = kernel.now()

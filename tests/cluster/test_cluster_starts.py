@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cluster_world import holder, in_world, never_two, undisturbed, until, watch
 from other_worlds import BareTrial, SmallDisksTrial, really_well
 
@@ -123,6 +124,7 @@ def test_full_disks(trial: Trial) -> None:
     assert holder(trial, "ha01") == "ha02"
 
 
+@pytest.mark.long
 @in_world(BareTrial)
 def test_boot_clocks_apart(trial: Trial) -> None:
     """Real machines were not switched on at the same instant: nobody may compute with another's clock."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import cast
 
+import pytest
 from cluster_world import holder, in_world, until, watch
 from fence_world import WatchdogTrial
 from other_worlds import really_well
@@ -61,6 +62,7 @@ def test_a_pulse_that_is_started_again_in_time_resets_nothing(trial: Trial) -> N
     assert [name for name in ("ha01", "ha02") if data_on(trial, name)] == [holder(trial, "arbiter")]
 
 
+@pytest.mark.long
 @in_world(WatchdogTrial)
 def test_a_clean_stop_closes_the_device(trial: Trial) -> None:
     trial.stage.do("stop ha01")

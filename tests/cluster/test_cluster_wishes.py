@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+import pytest
 from cluster_world import holder, in_cluster, never_two, undisturbed, until, watch
 
 from understudy.lab import kernel
@@ -68,6 +69,7 @@ def test_in_maintenance_the_holder_serves_on_and_nobody_takes_over(trial: Trial)
     served_by(trial, "ha02")
 
 
+@pytest.mark.long
 @in_cluster()
 def test_a_restart_in_place(trial: Trial) -> None:
     start = kernel.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from old_world import Pair, beside_heartbeat, never_two, rest, until
 from test_interop_join import joined
 from test_interop_life import moved_here
@@ -78,6 +79,7 @@ def test_a_machine_whose_daemon_hangs_is_reset(pair: Pair) -> None:
         dogs.close()
 
 
+@pytest.mark.long
 @beside_heartbeat(more=f"watchdog {stand_in.path('ha02')}")
 def test_a_clean_stop_closes_the_watchdog(pair: Pair) -> None:
     heartbeat.write(pair.machine("ha01"), "/etc/ha.d/ha.cf", pair.texts["ha01"].replace("watchdog", "#"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import signal
 
+import pytest
 from old_world import GROUP, Pair, beside_heartbeat, never_two, rest, until
 
 from understudy.lab import heartbeat, kernel
@@ -109,6 +110,7 @@ def test_another_key_is_counted_and_moves_nothing(pair: Pair) -> None:
     assert pair.status("ha02")["nodes"][1]["state"] == "lost"
 
 
+@pytest.mark.long
 @beside_heartbeat(media="bcast eth1")
 def test_broadcast(pair: Pair) -> None:
     taken_over(pair)
@@ -119,6 +121,7 @@ def test_multicast(pair: Pair) -> None:
     taken_over(pair)
 
 
+@pytest.mark.long
 @beside_heartbeat(media="baud 115200\nserial {tty}", deadtime="3")
 def test_a_serial_line_alone(pair: Pair) -> None:
     """With more time: a heartbeat takes 30 ms there."""

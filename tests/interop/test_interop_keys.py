@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from old_hands import asking, rejoin_new
 from old_world import Pair, beside_heartbeat, never_two, until
 
@@ -48,6 +49,7 @@ def test_each_signature_in_classic_messages(pair: Pair) -> None:
     each_signature(pair)
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off", more="msgfmt netstring")
 def test_each_signature_in_netstring_messages(pair: Pair) -> None:
     each_signature(pair)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from old_world import GROUP, Pair, beside_heartbeat, never_two, rest, until
 from test_interop_join import joined
 
@@ -105,6 +106,7 @@ echo "$1 $2 $HA_CURHOST $HA_COLOUR" >> /run/marker.log
 """
 
 
+@pytest.mark.long
 @beside_heartbeat(resources=f"ha01 {ADDRESS} marker::blue\n", more="env COLOUR=green")
 def test_a_script_of_resource_d_goes_with_its_address(pair: Pair) -> None:
     """The same file on both machines, run by each of the programs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from old_world import CONFIGURATION, UNICAST, Pair, beside_heartbeat, never_two, rest, until
 from test_interop_join import joined
 from test_interop_life import moved_here
@@ -73,6 +74,7 @@ def test_lines_come_and_go_and_what_is_the_same_goes_on(pair: Pair) -> None:
     assert pair.status("ha02")["warnings"] == [w for w in pair.status("ha02")["warnings"] if "differ" not in w]
 
 
+@pytest.mark.long
 @beside_heartbeat()
 def test_times_change_and_what_needs_a_restart_changes_nothing(pair: Pair) -> None:
     start = joined(pair)

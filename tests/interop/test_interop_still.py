@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from old_hands import asking, frozen_old, outage
 from old_world import Pair, beside_heartbeat, never_two, rest, until
 from test_interop_join import joined, taken_over
@@ -37,6 +38,7 @@ def test_ours_stands_still(pair: Pair) -> None:
     never_two(pair, start)
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off")
 def test_ours_stands_still_alone(pair: Pair) -> None:
     """The other one is off: its right is over when it wakes, and comes back because nobody answers for the address."""
@@ -54,6 +56,7 @@ def test_ours_stands_still_alone(pair: Pair) -> None:
     assert any("nobody answers for what ha02 served" in text for text in pair.texts_told("ha02"))
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off")
 def test_the_old_one_stands_still(pair: Pair) -> None:
     """While it serves its kernel answers. Awake, it goes on, or begins anew: then ours takes over at its ``shutdone``."""

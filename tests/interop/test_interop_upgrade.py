@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from old_world import Pair, beside_heartbeat, never_two, rest, until
 
 from understudy.adapters import running, upgrading
@@ -211,6 +212,7 @@ def test_what_is_in_the_way_is_named_and_nothing_is_changed(pair: Pair) -> None:
     nothing_lost(pair, start)
 
 
+@pytest.mark.long
 @beside_heartbeat(deadtime="3")
 def test_one_alone_comes_back_to_the_old_protocol(pair: Pair) -> None:
     """The other one does not follow; and then the pulse dies while it tries."""
@@ -251,6 +253,7 @@ def test_a_node_that_hears_the_other_natively_follows(pair: Pair) -> None:
     nothing_lost(pair, start)
 
 
+@pytest.mark.long
 @beside_heartbeat()
 def test_it_follows_although_the_other_has_been_dead_to_it_for_long(pair: Pair) -> None:
     """As when one pulse died in its trial after the other had heard it, or one was started alone. Then the service moves."""
@@ -293,6 +296,7 @@ def test_a_death_in_the_middle_is_taken_over_under_the_old_protocol(pair: Pair) 
     assert pair.serves() == "ha02"
 
 
+@pytest.mark.long
 @beside_heartbeat()
 def test_after_it_each_start_knows_which_protocol_counts(pair: Pair) -> None:
     """A node whose record says so; one that was away when it was decided; and one that was made to speak the old one alone."""

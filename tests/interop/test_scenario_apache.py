@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from old_world import never_two, rest, until
 from scenario_world import Play, Scenario, scenario
 
@@ -122,6 +123,7 @@ UNICAST = {"bcast eth1 # Linux": "ucast eth0 192.168.58.101\nucast eth0 192.168.
 """As its author tried instead: on the service network, both lines on both machines."""
 
 
+@pytest.mark.long
 @scenario(replace(PLAY, replaced=UNICAST))
 def test_unicast_on_the_service_network_does_as_well(pair: Scenario) -> None:
     start = both_started(pair)

@@ -120,7 +120,7 @@ def test_scenes_fit_their_policies() -> None:
         ("heartbeats-filtered", "pair"),
         pytest.param("state-read-only", "witness", marks=pytest.mark.long),
         pytest.param("rival", "witness", marks=pytest.mark.long),
-        ("lease-tables-flushed", "witness"),
+        pytest.param("lease-tables-flushed", "witness", marks=pytest.mark.long),
     ],
 )
 def test_a_row(name: str, policy: str) -> None:
