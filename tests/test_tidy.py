@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import re
 import subprocess
 import sys
@@ -304,7 +305,9 @@ def unreadable(path: str, text: str) -> Iterator[Violation]:
         yield Violation("syntax", path, error.lineno or 1, error.msg)
 
 
+@functools.cache
 def source_modules() -> list[Module]:
+    """Read once for all rules."""
     return [module for path in sorted(SOURCE.rglob("*.py")) for module in parsed(path, dotted(path))]
 
 

@@ -83,12 +83,12 @@ def may_be_stopped(before: Cluster, after: Cluster, moving: set[str]) -> set[tup
     return found
 
 
-@pytest.mark.parametrize("seed", range(5 if LONG else 2))
+@pytest.mark.parametrize("seed", range(5 if LONG else 1))
 def test_valid_edits_move_only_what_they_ask_for(seed: int) -> None:
     edit_and_look(seed, ("n1", "n2"), EDITS, SECOND // 2)
 
 
-@pytest.mark.parametrize("seed", range(5 if LONG else 7, 10))
+@pytest.mark.parametrize("seed", range(5 if LONG else 8, 10))
 def test_valid_edits_of_what_groups_say_of_each_other(seed: int) -> None:
     """``with``, ``apart``, ``after``, ``weight`` and ``capacity``, among all other edits."""
     edit_and_look(seed, ("n1", "n2", "n3"), (*EDITS, *RELATIONS, *RELATIONS), MILLISECOND)
