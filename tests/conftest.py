@@ -1,9 +1,10 @@
 """What all tests share: in CI nothing that needs the kernel may be skipped, and no test is judged by its speed.
 
 Kernel tests run real daemons with time limits of a second and less. On a machine that itself stands still for longer, what
-they see is the machine's doing: a holder that was stopped for 300 ms has rightly lost its lease. So a kernel test that fails
-is repeated, at most three times, and says so at the end; with a true fault it fails each time. What is never repeated is the
-first promise: two machines that answered for one address are a failure, however slow the machine was (decision 0028).
+they see is the machine's doing: a holder that was stopped for 300 ms has rightly lost its lease. So a kernel test that fails,
+or one of a folder whose tests have real processes and devices, is repeated, at most three times, and says so at the end; with
+a true fault it fails each time. What is never repeated is the first promise: two machines that answered for one address are a
+failure, however slow the machine was (decision 0028).
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ settings.load_profile("understudy")
 pytest_plugins = ["pytester"]
 
 LONG = os.environ.get("UNDERSTUDY_LONG") == "1"
+
+REAL_PARTS = frozenset(
+    {"adapters", "agents", "cli", "fencing", "install", "lab", "manager", "package", "pulse", "supervisor"}
+)
+"""Folders whose tests have real processes, sockets and devices, though most need no namespaces and are not marked ``kernel``."""
 
 REPEATS, PAUSE = 3, 10.0
 """How often, and after how many seconds: who shares the machine may be done by then."""
@@ -45,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
     for item in items:
-        if item.get_closest_marker("kernel"):
+        if item.get_closest_marker("kernel") or item.path.parent.name in REAL_PARTS:
             item.add_marker(pytest.mark.flaky(reruns=REPEATS, reruns_delay=PAUSE, rerun_except=[NEVER_REPEATED]))
 
 

@@ -199,3 +199,13 @@ def test_a_kernel_test_that_fails_is_repeated_unless_two_served(pytester: pytest
     result.stdout.fnmatch_lines(
         ["RERUN *test_late_once*", "*the machine stood still*", "*3 failed, 2 passed, 4 rerun*"]
     )
+
+
+def test_so_is_one_that_has_real_processes_and_none_of_pure_code(pytester: pytest.Pytester) -> None:
+    once = "calls = []\n\ndef test_{0}():\n    calls.append(1)\n    assert len(calls) > 1, 'late'\n"
+    for folder in ("manager", "core"):
+        path = pytester.mkdir(folder) / f"test_of_{folder}.py"
+        path.write_text(once.format(folder))
+    result = run_sample(pytester, "def test_nothing(): pass\n")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED core/*test_core*", "*1 failed, 2 passed, 1 rerun*"])
