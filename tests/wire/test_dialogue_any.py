@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dialogue_samples import GOOD, OTHERS, RANDOM, TARGET, WWW, dns_answer, drive
+from dialogue_samples import GOOD, OTHERS, RANDOM, TARGET, WWW, dns_answer, drive, my_greeting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,3 +127,15 @@ def test_all_but_two_have_tls_from_the_first_byte() -> None:
             inside = ServiceQuestion(question.service, request="x", login="y", tls=Tls(), expect=Pattern("z"))
             course = drive(inside, b"")
             assert not course.dialogue.wants_tls
+
+
+@pytest.mark.parametrize("question", OTHERS[1:3], ids=lambda question: question.service.value)
+def test_tls_stands_when_nothing_is_fed(question: ServiceQuestion) -> None:
+    one, other = make(question, TARGET, RANDOM), make(question, TARGET, RANDOM)
+    for dialogue in (one, other):
+        dialogue.begin()
+        dialogue.feed(my_greeting() if question.service is Service.MYSQL else b"S")
+        assert dialogue.wants_tls
+    said = one.begin_tls()
+    assert said
+    assert (other.feed(b""), other.wants_tls, other.feed(b"")) == (said, False, b"")

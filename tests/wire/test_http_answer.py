@@ -103,6 +103,8 @@ def test_equal_lengths_said_twice_are_one() -> None:
         (PLAIN.replace(b"5", b"5" * 5000), "for the length"),
         (PLAIN.replace(b": 5", b": 5, 6"), "for the length"),
         (PLAIN.replace(b": 5", b":"), "for the length"),
+        (PLAIN.replace(b": 5", b": 5\r\nContent-Length: 6"), '"5, 6" for the length'),
+        (PLAIN.replace(b": 5", b": 5\r\n 6"), '"5 6" for the length'),
         (b"HTTP/1.1 200 OK\r\nA: " + b"b" * MOST_HEAD, "head is longer"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 4000, "head is longer"),
         (CHUNKED[:-2] + b"a: b\r\n" * 20_000, "behind the page"),

@@ -10,7 +10,8 @@ After each call:
 
 * ``verdict``: None while it is not over. "" is good; what the last call gave is still to be sent (a QUIT, nobody waits for its
   answer), then the connection can go. Anything else is the sentence why not. Once there it never changes.
-* ``wants_tls``: wrap the connection, send ``begin_tls()``, and feed what comes out of TLS. It is True only until then.
+* ``wants_tls``: wrap the connection, send ``begin_tls()`` (which ``feed(b"")`` does, too), and feed what comes out of TLS. It is
+  True only until then.
 * ``wants_connection``: (address, port) of a second connection that is to be made while the first one goes on (FTP's data). What
   arrives on it goes to ``feed_second``, its end to ``closed_second``; nothing is sent on it. If it cannot be made, that is the
   engine's verdict. It stays set.

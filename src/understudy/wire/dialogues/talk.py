@@ -34,8 +34,10 @@ class Talk:
         return b""
 
     def feed(self, data: bytes) -> bytes:
-        if self.verdict is not None or not data:
+        if self.verdict is not None:
             return b""
+        if not data:
+            return self.begin_tls() if self.wants_tls else b""
         heard, self._room = data[: self._room], self._room - len(data)
         answer = self._heard(heard)
         if self.verdict is None and self._room < 0:
