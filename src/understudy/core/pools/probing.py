@@ -61,14 +61,18 @@ class Probes:
                 self._changed[probe] = None
 
     def leave(self, server: Server) -> None:
-        """``server`` is not there any more; checks that nobody has are forgotten."""
+        """``server`` is not there any more."""
         self.want(server, False)
-        for probe in server.probes:
+        self.part(server, server.probes)
+        for probe in server.awaits:
+            probe.awaited -= 1
+
+    def part(self, server: Server, probes: tuple[Probe, ...]) -> None:
+        """``server`` has these no more; checks that nobody has are forgotten."""
+        for probe in probes:
             probe.users.remove(server)
             if not probe.users:
                 self.by_check.pop(probe.check, None)
-        for probe in server.awaits:
-            probe.awaited -= 1
 
     def asked(self) -> Ask | None:
         """What is to be asked from now on and what not any more, since the last time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...services import ServiceFiles, VirtualService
 from ...units import NEVER, Instant
 from .desk import Desk
-from .members import Server, Service
+from .members import Probe, Server, Service
 
 
 def take_up(desk: Desk, files: ServiceFiles, now: Instant) -> None:
@@ -14,26 +14,31 @@ def take_up(desk: Desk, files: ServiceFiles, now: Instant) -> None:
     What an operator wished stays, but for the weight of a server whose configured weight is another one now. A server that is
     up and gets other checks stays up until one of them fails.
     """
-    old, first = desk.services, not desk.begun
+    old = desk.services
     before = set(desk.owners)
     desk.files, desk.services, desk.owners = files, {}, {}
     leavers: list[Server] = []
+    partings: list[tuple[Server, tuple[Probe, ...]]] = []
     for spec in files.services:
         if spec.name in desk.services:
             desk.story.note(f"{spec.name} is there twice; the first counts", "warning", spec.name)
             continue
         service = old.pop(spec.name, None) or Service(spec, ())
         desk.services[spec.name] = service
-        leavers += _service(desk, service, spec, now, first)
+        leavers += _service(desk, service, spec, now, partings)
     for service in old.values():
         leavers += service.servers.values()
     for server in leavers:  # at the end, so that what is known of a check goes on to another server that has it
         desk.discharge(server)
+    for server, probes in partings:
+        desk.probes.part(server, probes)
     desk.gone = (desk.gone | before) - set(desk.owners)
     desk.table.forget(frozenset(desk.gone))
 
 
-def _service(desk: Desk, service: Service, spec: VirtualService, now: Instant, first: bool) -> list[Server]:
+def _service(
+    desk: Desk, service: Service, spec: VirtualService, now: Instant, partings: list[tuple[Server, tuple[Probe, ...]]]
+) -> list[Server]:
     """Take up one service; the servers that it does not have any more."""
     fresh = not service.keys
     service.spec = spec
@@ -60,13 +65,14 @@ def _service(desk: Desk, service: Service, spec: VirtualService, now: Instant, f
             server.wished = None
         checks, server.real = server.real.checks, real
         if checks != real.checks:
+            partings.append((server, server.probes))
             _other_checks(desk, server)
         if not spec.slow_start:
             server.slow_since = NEVER
             desk.alarms.set(("slow", server), NEVER)
     desk.place(service)
     for server in new:
-        desk.adopt(server, doubt=first)
+        desk.adopt(server, doubt=not desk.begun)
         server.new = fresh
     desk.station(service)
     desk.compare(service)
@@ -76,17 +82,18 @@ def _service(desk: Desk, service: Service, spec: VirtualService, now: Instant, f
 
 
 def _other_checks(desk: Desk, server: Server) -> None:
-    """The old ones are left only when the new ones have their users, so that what both have is not begun anew."""
+    """Its old checks are parted with when all servers have their new ones, so that what is known of a check is not lost."""
     asking = server.asking
-    new = desk.probes.of(server.real.checks)
-    for probe in new:
+    desk.probes.want(server, False)
+    for probe in server.awaits:
+        probe.awaited -= 1
+    awaited, server.awaits = server.awaits, set()
+    server.probes, server.trusted = desk.probes.of(server.real.checks), server.up
+    for probe in server.probes:
         probe.users.append(server)
-    desk.probes.leave(server)
-    kept = server.awaits & set(new)
-    server.awaits = kept
-    for probe in kept:
-        probe.awaited += 1
-    server.probes, server.trusted = new, server.up
+        if probe in awaited:
+            server.awaits.add(probe)
+            probe.awaited += 1
     desk.probes.want(server, asking)
     if not server.up and not server.real.starts_up:
         desk.await_good(server, only_assumed=True)
