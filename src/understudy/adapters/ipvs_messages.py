@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from ipaddress import IPv6Address
 
 from ..balance import Counters, Place, TableServer, TableService, kept_by_ipvs, place_in_ipvs
 from ..services import IPIP, Forward, ServiceKey, SyncDaemon, Timeouts, Tunnelling
@@ -313,8 +314,10 @@ def _key(found: Mapping[int, bytes]) -> ServiceKey | None:
 
 
 def _address(data: bytes, six: bool) -> str:
-    size = 16 if six else 4
-    return socket.inet_ntop(socket.AF_INET6 if six else socket.AF_INET, data[:size].ljust(size, b"\0"))
+    """As the configuration writes it: inet_ntop and ``ipaddress`` differ in IPv4 addresses mapped into IPv6."""
+    if six:
+        return str(IPv6Address(data[:16].ljust(16, b"\0")))
+    return socket.inet_ntop(socket.AF_INET, data[:4].ljust(4, b"\0"))
 
 
 def _number(found: Mapping[int, bytes], kind: int) -> int:
