@@ -136,5 +136,12 @@ def test_ipv6_and_a_device_that_is_not_there(tmp_path: Path, in_network: InNetwo
         gone = Stage(tmp_path, RealServerResource("r", "203.0.113.9", "eth9"))
         assert await gone.run("start") == (FAILED, "there is no network interface eth9")
         assert await gone.run("stop") == (OK, "was not there")
+        make_loud()
+        ip("link", "add", "dummy0", "type", "veth", "peer", "name", "dummy1")
+        vanishes = Stage(tmp_path / "vanishes", RealServerResource("r", "203.0.113.9", "dummy0"))
+        assert await vanishes.run("start") == (OK, "")
+        ip("link", "del", "dummy0")
+        assert await vanishes.run("stop") == (OK, "")
+        assert settings() == LOUD
 
     in_network(lambda: play(scene()))

@@ -51,8 +51,9 @@ class RealServerRunner:
         try:
             index = socket.if_nametoindex(self.resource.device)
         except OSError:
-            words = f"there is no network interface {self.resource.device}"
-            return (Outcome.OK, "was not there") if action is Action.STOP else (Outcome.FAILED, words)
+            if action is not Action.STOP:
+                return Outcome.FAILED, f"there is no network interface {self.resource.device}"
+            index = 0
         try:
             link = NetlinkSocket(netlink.NETLINK_ROUTE)
             try:
@@ -104,7 +105,7 @@ class RealServerRunner:
         before = self._remembered()
         if before is None:
             return Outcome.OK, "was not there"
-        if before.get("added"):
+        if before.get("added") and index:
             parts = [addresses.removal(self._address, index, 2)]
             if not self._six:
                 parts.append(subnet_routes.local_route(addresses.pack(self.resource.realserver), index, False))
@@ -112,7 +113,8 @@ class RealServerRunner:
             gone = (errno.EADDRNOTAVAIL, errno.ESRCH)
             if refusal := _first(link.request(b"".join(parts)), gone):
                 return Outcome.FAILED, f"the kernel does not take {self.resource.realserver} away: {refusal}"
-        if trouble := self._restore(before.get("settings", {})):
+        kept = {name: value for name, value in before.get("settings", {}).items() if index or name.startswith("all/")}
+        if trouble := self._restore(kept):
             return Outcome.FAILED, trouble
         remove_record(self._note)
         return Outcome.OK, ""
