@@ -140,6 +140,7 @@ def test_nonsense_is_no_service_and_no_server(data: bytes) -> None:
         ipvs_messages.read_service(payload)
         ipvs_messages.read_server(payload, 4)
         ipvs_messages.read_server(payload, 6)
+        ipvs_messages.read_counters(payload)
         ipvs_messages.read_daemon(payload)
         ipvs_messages.family_of(payload)
 
@@ -153,9 +154,9 @@ def test_the_counters_are_the_64_bit_ones_where_there_are_any() -> None:
     old = b"".join(attribute(kind, struct.pack("=I", kind)) for kind in (1, 2, 3))
     old += b"".join(attribute(kind, struct.pack("=Q", kind * big)) for kind in (4, 5))
     body = attribute(1, bytes([192, 0, 2, 1]).ljust(16, b"\0")) + attribute(2, b"\0\x50") + nested(10, old)
-    seen = ipvs_messages.read_server(b"\5\1\0\0" + nested(2, body), 4)
-    assert seen is not None
-    assert seen.counters == Counters(0, 0, 0, 1, 2, 3, 4 * big, 5 * big)
+    payload = b"\5\1\0\0" + nested(2, body)
+    assert ipvs_messages.read_server(payload, 4) == TableServer(row.place, weight=0)
+    assert ipvs_messages.read_counters(payload) == Counters(0, 0, 0, 1, 2, 3, 4 * big, 5 * big)
 
 
 def test_ten_thousand_servers_in_a_few_calls_and_each_refusal_by_its_name() -> None:

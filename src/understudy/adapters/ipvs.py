@@ -88,16 +88,18 @@ class PlaneIpvs:
         """The whole table, strangers' services too. Raises OSError when the kernel does not tell it."""
         found = []
         for service in self._services():
-            servers = tuple(item.server for item in self._servers(service.key))
-            found.append((service, servers))
+            told = self._servers(service.key)
+            rows = (ipvs_messages.read_server(payload, service.key.family) for payload in told)
+            found.append((service, tuple(row for row in rows if row is not None)))
         return TableSeen(tuple(found))
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
         """What went through each server. The kernel brings these numbers up to date every two seconds. Raises OSError."""
         return {
-            (service.key, item.server.place): item.counters
+            (service.key, row.place): ipvs_messages.read_counters(payload)
             for service in self._services()
-            for item in self._servers(service.key)
+            for payload in self._servers(service.key)
+            if (row := ipvs_messages.read_server(payload, service.key.family)) is not None
         }
 
     def apply(self, effects: Sequence[Change]) -> list[TableRefused]:
@@ -154,9 +156,8 @@ class PlaneIpvs:
         told = self._dump(ipvs_messages.head(Command.GET_SERVICE))
         return [found for item in told if (found := ipvs_messages.read_service(item.payload)) is not None]
 
-    def _servers(self, key: ServiceKey) -> list[ipvs_messages.SeenServer]:
-        told = self._dump(ipvs_messages.of_service(Command.GET_SERVER, key))
-        return [found for item in told if (found := ipvs_messages.read_server(item.payload, key.family)) is not None]
+    def _servers(self, key: ServiceKey) -> list[bytes]:
+        return [item.payload for item in self._dump(ipvs_messages.of_service(Command.GET_SERVER, key))]
 
     def _dump(self, payload: bytes) -> tuple[Incoming, ...]:
         found = self._link.dump(self._kind, payload)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv6Address
 
@@ -73,14 +73,6 @@ class SyncState(IntEnum):
 
     MASTER = 1
     BACKUP = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SeenServer:
-    """A server of a service as the kernel tells it, with its counters."""
-
-    server: TableServer
-    counters: Counters
 
 
 def family_of(payload: bytes) -> tuple[str, int]:
@@ -215,7 +207,7 @@ def read_service(payload: bytes) -> TableService | None:
     )
 
 
-def read_server(payload: bytes, family: int) -> SeenServer | None:
+def read_server(payload: bytes, family: int) -> TableServer | None:
     """The server that a message tells of; ``family``: of its service, for kernels that do not say (before 3.18)."""
     found = _inner(payload, _SERVER)
     if found is None or len(found.get(_TO_ADDRESS, b"")) < 4 or len(found.get(_TO_PORT, b"")) != _PORT.size:
@@ -231,10 +223,20 @@ def read_server(payload: bytes, family: int) -> SeenServer | None:
         kind = _TUNNEL_NAMES.get(found[_TUNNEL][0], "ipip")
         checksum = _CHECKSUM_NAMES.get(_small(found, _TUNNEL_FLAGS), "")
         tunnelling = Tunnelling(kind, _PORT.unpack(port)[0] if len(port) == _PORT.size else 0, checksum)
-    row = TableServer(
+    return TableServer(
         place, forward, _number(found, _WEIGHT), _number(found, _UPPER), _number(found, _LOWER), tunnelling
     )
-    return SeenServer(row, _counters(found))
+
+
+def read_counters(payload: bytes) -> Counters:
+    """The counters of the server that a message tells of; all 0 when it tells of none.
+
+    From the 64-bit statistics, or from the old ones, whose connections and packets have 32 bits (kernels before 4.1).
+    """
+    found = _inner(payload, _SERVER) or {}
+    data = dict(attributes(found.get(_STATS64) or found.get(_STATS, b"")))
+    told = [int.from_bytes(data.get(kind, b""), sys.byteorder) for kind in range(1, 6)]
+    return Counters(_number(found, _ACTIVE), _number(found, _INACTIVE), _number(found, _PERSISTENT), *told)
 
 
 def read_daemon(payload: bytes) -> tuple[SyncState, SyncDaemon] | None:
@@ -316,7 +318,9 @@ def _key(found: Mapping[int, bytes]) -> ServiceKey | None:
 def _address(data: bytes, six: bool) -> str:
     """As the configuration writes it: inet_ntop and ``ipaddress`` differ in IPv4 addresses mapped into IPv6."""
     if six:
-        return str(IPv6Address(data[:16].ljust(16, b"\0")))
+        packed = data[:16].ljust(16, b"\0")
+        text = socket.inet_ntop(socket.AF_INET6, packed)
+        return str(IPv6Address(packed)) if "." in text else text
     return socket.inet_ntop(socket.AF_INET, data[:4].ljust(4, b"\0"))
 
 
@@ -332,13 +336,3 @@ def _small(found: Mapping[int, bytes], kind: int) -> int:
 
 def _text(found: Mapping[int, bytes], kind: int) -> str:
     return found.get(kind, b"").rstrip(b"\0").decode("utf-8", "replace")
-
-
-def _counters(found: Mapping[int, bytes]) -> Counters:
-    """From the 64-bit statistics, or from the old ones, whose connections and packets have 32 bits (kernels before 4.1)."""
-    data = dict(attributes(found.get(_STATS64) or found.get(_STATS, b"")))
-    told = [int.from_bytes(data[kind], "little" if _LITTLE else "big") if kind in data else 0 for kind in range(1, 6)]
-    return Counters(_number(found, _ACTIVE), _number(found, _INACTIVE), _number(found, _PERSISTENT), *told)
-
-
-_LITTLE = struct.pack("=H", 1) == b"\1\0"
