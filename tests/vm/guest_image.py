@@ -23,7 +23,10 @@ PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "apt-get": "apt", "dpkg": "
 
 _BASE = ("virtio_pci", "9p", "9pnet_virtio", "overlay", "veth", "virtio_net", "crc32c_generic", "nf_tables")
 _FIB = ("nft_fib_ipv4", "nft_fib_ipv6", "nft_fib_inet", "nft_fib_netdev")
-DRIVERS = ("softdog", "i6300esb")
+_BALANCING = ("ip_vs", "ip_vs_rr", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh", "ipip", "bridge")
+DRIVERS = {"softdog": ("softdog",), "i6300esb": ("i6300esb",), "ipvs": _BALANCING}
+"""By the word that asks for them: modules beside those that every guest has."""
+
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 _INIT = """#!/bin/busybox sh
@@ -143,8 +146,8 @@ def _write_initial(path: Path, modules: Path, busybox: Path) -> None:
     }
     base = _ordered(everything, _BASE + tuple(name for name in _FIB if name in everything))
     orders = {"base": base}
-    for driver in DRIVERS:
-        orders[driver] = [name for name in _ordered(everything, (driver,)) if name not in base]
+    for driver, wanted in DRIVERS.items():
+        orders[driver] = [name for name in _ordered(everything, wanted) if name not in base]
     for title, order in orders.items():
         files[f"modules/{title}.order"] = (0o100644, "\n".join(f"{name}.ko" for name in order).encode())
         for name in order:
