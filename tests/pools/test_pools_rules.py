@@ -187,6 +187,11 @@ def test_quorum_by_weight_with_hysteresis() -> None:
     assert rig.table() == {"1": 2, "99": 1}
 
 
+def test_nothing_at_all_is_never_a_quorum() -> None:
+    rig = Rig(service(real(1), quorum=1, hysteresis=1, fallback=FALLBACK))
+    assert rig.table() == {"99": 1}
+
+
 def test_quorum_by_count_takes_no_notice_of_weights() -> None:
     rig = Rig(service(real(1, 100), real(2, 0), quorum=2, by_count=True, fallback=FALLBACK))
     rig.good(ONE)

@@ -72,6 +72,21 @@ def test_a_fallback_that_serves_is_adopted() -> None:
     assert rig.changes == []
 
 
+def test_a_fallback_that_is_a_server_too_is_not_taken_for_it() -> None:
+    rig = Rig(service(real(1, 5), real(2), fallback=replace(FALLBACK, address=ONE)), kernel=standing(_1=1))
+    assert rig.changes == []
+    assert rig.state(ONE) == "starting"
+
+
+def test_trust_ends_with_the_first_failure() -> None:
+    rig = Rig(service(real(1, checks=(check(ONE), check(TWO)))), kernel=standing(_1=1))
+    rig.bad(ONE)
+    rig.good(ONE)
+    assert rig.table() == {}, "of the other check nothing is known yet"
+    rig.good(TWO)
+    assert rig.table() == {"1": 1}
+
+
 def test_what_somebody_else_changes_is_put_right() -> None:
     rig = Rig(service(real(1), real(2)))
     rig.good(ONE, TWO)
@@ -183,6 +198,7 @@ def test_a_refused_removal_is_tried_again() -> None:
     rig.tell(FilesChanged(ServiceFiles(())))
     rig.kernel.table[KEY] = kept
     rig.tell(TableRefused(KEY, None, "busy"))
+    rig.tell(rig.kernel.seen())
     rig.wait(2 * SECOND)
     assert rig.table() is None
 
