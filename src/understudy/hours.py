@@ -1,8 +1,12 @@
-"""Hours of the day, and days of the week, as the clock on the wall of one machine shows them. No clock is read here."""
+"""Hours of the day, and days of the week, as the clock on the wall of one machine shows them; and when a group returns, which may
+be within such hours. No clock is read here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+from .units import Duration
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """In the order of ``datetime.weekday``."""
@@ -50,3 +54,21 @@ class Hours:
 
 def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+class FailbackKind(Enum):
+    """When a group returns to a better placed node: at once, never, when that has been up for a while, or at certain hours."""
+
+    WHEN_HEALTHY = "when-healthy"
+    NEVER = "never"
+    AFTER = "after"
+    WITHIN = "within"
+
+
+@dataclass(frozen=True, slots=True)
+class Failback:
+    """``after`` counts only with ``FailbackKind.AFTER``, ``hours`` (by the holder's clock) only with ``WITHIN``."""
+
+    kind: FailbackKind = FailbackKind.WHEN_HEALTHY
+    after: Duration = 0
+    hours: Hours | None = None

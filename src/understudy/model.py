@@ -11,7 +11,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from .fence_devices import FenceDevice
-from .hours import Hours
+from .hours import Failback as Failback
+from .hours import FailbackKind as FailbackKind
 from .probes import Probe, Reach
 from .services import ServiceFiles
 from .units import MILLISECOND, MINUTE, SECOND, Duration
@@ -341,24 +342,6 @@ Program: TypeAlias = (
 )
 """Resources that the manager runs; addresses belong to the pulse."""
 Resource: TypeAlias = AddressResource | Program
-
-
-class FailbackKind(Enum):
-    """When a group returns to a better placed node: at once, never, when that has been up for a while, or at certain hours."""
-
-    WHEN_HEALTHY = "when-healthy"
-    NEVER = "never"
-    AFTER = "after"
-    WITHIN = "within"
-
-
-@dataclass(frozen=True, slots=True)
-class Failback:
-    """``after`` counts only with ``FailbackKind.AFTER``, ``hours`` (by the holder's clock) only with ``WITHIN``."""
-
-    kind: FailbackKind = FailbackKind.WHEN_HEALTHY
-    after: Duration = 0
-    hours: Hours | None = None
 
 
 def stages_of(numbers: Sequence[int]) -> tuple[int, ...]:
