@@ -225,7 +225,7 @@ def test_files_that_include_themselves_are_refused() -> None:
 def test_a_repetition_that_was_not_meant_so_is_refused() -> None:
     reading = read_text("global_defs {\nnotification_email {\n~SEQ(a, 1, 1, 999999) $a@example.net\n}\n}\n")
     assert [item.text for item in reading.problems if item.severity == "error"] == [
-        "the configuration has more than 100000 lines"
+        "the configuration has more than 300000 lines"
     ]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from config_helpers import GOOD
+from config_helpers import GOOD, HERE
 from hypothesis import HealthCheck, given, settings
 from services_strategies import files
 
 from understudy.config.difference import difference
+from understudy.config.load import load, load_for_pulse
 from understudy.config.render import render
 from understudy.config.services_render import render as render_services
 from understudy.config.validate import read
@@ -225,3 +229,14 @@ def test_what_is_wrong_with_all_of_them() -> None:
         '"callback" must be a list of words, not a string',
         'unknown word "wait" in [balancing]',
     ]
+
+
+def test_the_pulse_reads_nothing_of_them(tmp_path: Path) -> None:
+    native, old = tmp_path / "services.toml", tmp_path / "keepalived.conf"
+    native.write_text(SHORT)
+    old.write_text((HERE / "keepalived" / "services" / "keepalived.conf").read_text())
+    for path in (native, old):
+        whole = load(str(path))
+        assert whole.services is not None
+        assert whole.services.services
+        assert load_for_pulse(str(path)) == replace(whole, services=None)

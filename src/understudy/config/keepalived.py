@@ -34,10 +34,11 @@ class KeepalivedReading:
 
 
 def read_keepalived(
-    source: Source, sources: Sources = no_files, config_id: str = "", folder: str = ""
+    source: Source, sources: Sources = no_files, config_id: str = "", folder: str = "", with_services: bool = True
 ) -> KeepalivedReading:
     """Read and judge a text and all that it includes. Never raises, whatever they contain.
 
+    ``with_services``: whether virtual servers are read, too.
     ``config_id``: what ``@id`` is compared with, keepalived's ``-i`` or the host name up to its first dot.
     """
     report = Report(source.path)
@@ -61,7 +62,8 @@ def read_keepalived(
         processes=tuple(tracked.processes.values()),
         settings=settings,
     )
-    files = replace(files, services=read_services(report, tree, files))
+    if with_services:
+        files = replace(files, services=read_services(report, tree, files))
     return KeepalivedReading(
         None if report.refused else files, _in_order(report, expander.files), tuple(expander.files), files
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from ..services import SyncDaemon, Timeouts
@@ -28,7 +28,7 @@ class Balancing:
     """``mail``: whether servers are mailed about that do not say. ``log_all``: failures are told even before one is down."""
 
     sync: SyncDaemon | None = None
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     flush: bool = False
     flush_at_stop: bool = False
     mail: bool = True
@@ -123,7 +123,7 @@ def _sync(report: Report, statement: Statement, files: RouterFiles) -> SyncDaemo
             else:
                 made = replace(made, group=str(ip_address(value.text)))
             continue
-        field, low, high = _NUMBERS[option.text]
+        name_of, low, high = _NUMBERS[option.text]
         number = _number(report, value, low, high)
-        made = made if number is None else replace(made, **{field: number})  # type: ignore[arg-type]
+        made = made if number is None else replace(made, **{name_of: number})  # type: ignore[arg-type]
     return made

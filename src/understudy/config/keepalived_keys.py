@@ -75,8 +75,7 @@ def grouped_keys(report: Report, group: Statement, protocol: str) -> tuple[Servi
 
 def _range(text: str) -> list[str] | None:
     """``A``, ``A-LAST``, ``A-B`` or ``A/LENGTH``; None for anything else, or more than anybody means."""
-    body, slash, length = text.partition("/")
-    if slash:
+    if "/" in text:
         try:
             network = ip_network(text, strict=False)
         except ValueError:

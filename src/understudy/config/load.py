@@ -44,8 +44,11 @@ _KEEPALIVED_LINE = re.compile(
 CONFIG_ID = "UNDERSTUDY_CONFIG_ID"
 """The environment variable with the configuration id: what ``run`` was given holds for the reloads of its manager, too."""
 
-MOST_BYTES = 1_000_000
-"""A configuration is some kilobytes; whoever names a disk image by mistake gets a message, not a hung daemon."""
+MOST_BYTES = 8_000_000
+"""A configuration is some kilobytes, one with ten thousand real servers a megabyte or two; whoever names a disk image by mistake
+gets a message, not a hung daemon.
+"""
+_CHUNK = 1 << 18
 
 
 def load(path: str) -> Cluster:
@@ -53,19 +56,29 @@ def load(path: str) -> Cluster:
 
     The files of [api] are not looked at: a certificate that is just being renewed must keep no daemon from starting.
     """
-    cluster, problems = examine(path, with_api_files=False)
+    return _good(*examine(path, with_api_files=False))
+
+
+def load_for_pulse(path: str) -> Cluster:
+    """As ``load``, without what is balanced: the pulse keeps nothing of it, and may have to be back at once."""
+    return _good(*examine(path, with_api_files=False, with_services=False))
+
+
+def _good(cluster: Cluster | None, problems: tuple[Problem, ...]) -> Cluster:
     if cluster is None:
         raise ConfigError([problem for problem in problems if problem.severity == "error"])
     return cluster
 
 
-def examine(path: str, with_api_files: bool = True, config_id: str = "") -> tuple[Cluster | None, tuple[Problem, ...]]:
+def examine(
+    path: str, with_api_files: bool = True, config_id: str = "", with_services: bool = True
+) -> tuple[Cluster | None, tuple[Problem, ...]]:
     """The Cluster, or None when any problem is an error; and all problems, warnings too, in the order of the file.
 
     ``config_id``: of a keepalived.conf, as in ``load_keepalived``.
     """
     if is_keepalived(path):
-        return _keepalived_cluster(path, config_id)
+        return _keepalived_cluster(path, config_id, with_services=with_services)
     found = _read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
@@ -76,7 +89,7 @@ def examine(path: str, with_api_files: bool = True, config_id: str = "") -> tupl
     if text.startswith(COPY_MARK):
         copy = _heartbeat_copy(text, path)
         return (None, (copy,)) if isinstance(copy, Problem) else (_cluster_of(copy, path), ())
-    reading = read(text.removeprefix("\ufeff"), path, os.path.abspath(path), os.uname().nodename)
+    reading = read(text.removeprefix("\ufeff"), path, os.path.abspath(path), os.uname().nodename, with_services)
     report = Report(path)
     report.problems += reading.problems
     if mode & 0o022:
@@ -125,30 +138,29 @@ def load_keepalived(path: str, config_id: str = "", node: str = "") -> Cluster:
     ``path``: the file, or the folder that has it. ``config_id``: keepalived's ``-i``. ``node``: this machine. Both default to
     the host name, the first up to its first dot, but for what ``CONFIG_ID`` says.
     """
-    cluster, problems = _keepalived_cluster(path, config_id, node)
-    if cluster is None:
-        raise ConfigError([problem for problem in problems if problem.severity == "error"])
-    return cluster
+    return _good(*_keepalived_cluster(path, config_id, node))
 
 
-def _keepalived_cluster(path: str, config_id: str = "", node: str = "") -> tuple[Cluster | None, tuple[Problem, ...]]:
+def _keepalived_cluster(
+    path: str, config_id: str = "", node: str = "", with_services: bool = True
+) -> tuple[Cluster | None, tuple[Problem, ...]]:
     from .keepalived_cluster import cluster_of
 
-    reading = examine_keepalived(path, config_id)
+    reading = examine_keepalived(path, config_id, with_services)
     if reading.files is None:
         return None, reading.problems
     source = os.path.abspath(reading.sources[0])
     return cluster_of(reading.files, source, node or os.uname().nodename), reading.problems
 
 
-def examine_keepalived(path: str, config_id: str = "") -> KeepalivedReading:
+def examine_keepalived(path: str, config_id: str = "", with_services: bool = True) -> KeepalivedReading:
     """A keepalived.conf and all that it includes, with every problem. ``path``: the file, or the folder that has it."""
     from .keepalived import read_keepalived
 
     file = os.path.join(path, KEEPALIVED) if os.path.isdir(path) else path
     folder = os.path.dirname(os.path.abspath(file))
     chosen = config_id or os.environ.get(CONFIG_ID, "") or os.uname().nodename.partition(".")[0]
-    reading = read_keepalived(_source(file), _included, chosen, folder)
+    reading = read_keepalived(_source(file), _included, chosen, folder, with_services)
     found = _read_file(file)
     if isinstance(found, Problem) or not found[1] & 0o022:
         return reading
@@ -334,7 +346,7 @@ def _read_file(path: str) -> tuple[bytes, int] | Problem:
         if not stat.S_ISREG(status.st_mode):
             return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
         data = b""
-        while len(data) <= MOST_BYTES and (chunk := os.read(descriptor, MOST_BYTES)):
+        while len(data) <= MOST_BYTES and (chunk := os.read(descriptor, _CHUNK)):
             data += chunk
     except OSError as error:
         return Problem(path, 0, 0, f"cannot read the file: {error.strerror}", "")

@@ -91,24 +91,25 @@ class _Settings:
     key_place: Place = WHOLE_FILE
 
 
-def read(text: str, file: str, source: str = "", host: str = "localhost") -> Reading:
+def read(text: str, file: str, source: str = "", host: str = "localhost", with_services: bool = True) -> Reading:
     """Read native text. Never raises for any text. ``source`` is put into the Cluster as the file's own path.
 
     ``host``: this machine, where a file has virtual routers only and does not name it.
+    ``with_services``: whether what is balanced is read, too.
     """
     tree = parse(text, file)
     if isinstance(tree, Problem):
         return Reading(None, (tree,))
-    return validate(tree, file, source, host)
+    return validate(tree, file, source, host, with_services)
 
 
-def validate(tree: Table, file: str, source: str = "", host: str = "localhost") -> Reading:
+def validate(tree: Table, file: str, source: str = "", host: str = "localhost", with_services: bool = True) -> Reading:
     """Judge a tree. Problems are in the order of the file, those of the whole file last."""
     report = Report(file)
     top = Scope(report, tree, "the file", WHOLE_FILE)
     routers = _routers(report, top)
     if routers is not None and not any(word in top for word in _OF_CLUSTERS):
-        return _alone(report, top, routers, source, host)
+        return _alone(report, top, routers, source, host, with_services)
     settings = _cluster(report, top)
     watchdog = read_watchdog(report, top)
     members = read_members(report, top, settings.port)
@@ -116,10 +117,11 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
     groups = read_groups(report, top, members)
     fences = read_fences(report, top, members)
     api = read_api(report, top, members)
-    services = _services(report, top, [draft.group for draft in groups], None if routers is None else routers.files)
+    running = [draft.group for draft in groups]
+    services = _services(report, top, with_services, running, None if routers is None else routers.files)
     top.finish(later=_LATER)
     files, router_groups = _leased(report, routers, members, [draft.group.name for draft in groups])
-    check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
+    check_watchdog(report, watchdog, settings.dead_time, members, running)
     check_fences(report, fences, members, settings.quorum_place if settings.quorum is Quorum.FENCE else None)
     check_wishes(report, fences, bool(watchdog.timeout), [(draft.place, draft.group) for draft in groups])
     _check_quorum(report, settings, members, groups)
@@ -165,11 +167,11 @@ def _routers(report: Report, top: Scope) -> Routers | None:
     return read_routers(report, top)
 
 
-def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str) -> Reading:
+def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str, with_services: bool) -> Reading:
     """A file with virtual routers and nothing else: this one node, no key."""
     from .keepalived_cluster import cluster_of
 
-    services = _services(report, top, [], routers.files)
+    services = _services(report, top, with_services, [], routers.files)
     top.finish(later=_LATER)
     for router in routers.files.routers:
         if router.lease_group or router.priorities:
@@ -181,9 +183,11 @@ def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str)
     return Reading(cluster, report.in_order())
 
 
-def _services(report: Report, top: Scope, groups: list[Group], routers: RouterFiles | None) -> ServiceFiles | None:
-    """None when the file has none, and then nothing of it is loaded."""
-    if not any(word in top for word in SERVICE_TABLES):
+def _services(
+    report: Report, top: Scope, wanted: bool, groups: list[Group], routers: RouterFiles | None
+) -> ServiceFiles | None:
+    """None when the file has none or they are not wanted, and then nothing of it is loaded."""
+    if not wanted or not any(word in top for word in SERVICE_TABLES):
         for word in SERVICE_TABLES:
             top.value(word)
         return None

@@ -11,7 +11,8 @@ from ..adapters import lockfile
 from ..adapters.channel import Listener
 from ..adapters.udp import UdpLinks, boot_clock
 from ..changes import either, one_step, together
-from ..config.load import key_path, load, load_keys
+from ..config.load import key_path, load_keys
+from ..config.load import load_for_pulse as load
 from ..config.paths import paths
 from ..core.node import Node
 from ..errors import ConfigError

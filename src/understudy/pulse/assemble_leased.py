@@ -12,7 +12,8 @@ from ..adapters.channel import Listener
 from ..adapters.udp import UdpLinks, boot_clock
 from ..adapters.vrrp_socket import RouterSockets
 from ..changes import either, together
-from ..config.load import key_path, load
+from ..config.load import key_path
+from ..config.load import load_for_pulse as load
 from ..config.paths import paths
 from ..core.vrrp.leased import LeasedRouters
 from ..events import Reconfigured, Started

@@ -11,7 +11,7 @@ from ..adapters.channel import Listener
 from ..adapters.udp import boot_clock
 from ..adapters.vrrp_socket import RouterSockets
 from ..changes import either
-from ..config.load import load
+from ..config.load import load_for_pulse as load
 from ..core.vrrp.node import RouterNode
 from ..events import Started
 from ..model import Cluster

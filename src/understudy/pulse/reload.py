@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol
 
 from ..adapters import running
 from ..changes import either, one_step, restarted, together, voters
-from ..config.load import load
+from ..config.load import load_for_pulse as load
 from ..errors import ConfigError
 from ..events import Reconfigured
 from ..model import Cluster, Group, Role

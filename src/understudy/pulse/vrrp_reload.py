@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..adapters.advert_macs import AdvertMacs
 from ..adapters.vrrp_socket import RouterSockets
 from ..changes import either
-from ..config.load import load
+from ..config.load import load_for_pulse as load
 from ..model import Cluster, Group
 from ..vrrp import RoutersChanged
 from ..vrrp_files import RouterFiles
