@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m understudy.lab.bench failover|vrrp [--runs N] [--only PART,...] [--json] [--write FILE]``.
+"""The benchmark: ``python -m understudy.lab.bench failover|vrrp|dataplane [--runs N] [--only PART,...] [--json] [--write FILE]``.
 
 Measures what a client sees, on this machine, in namespaces made for it, beside Debian's keepalived in namespaces made the same
 way. Every run of ``failover`` is a fresh cluster in a world of its own; contenders take turns, so that a busy minute of the
@@ -6,7 +6,8 @@ machine hits all of them; the phase of the fault is drawn from a seed. Results a
 medians, not by the speed of this machine. Exit status: 0, or 1 when a limit is broken (each is named).
 
 Parts: ``failover`` (power off), ``move`` (planned moves), ``kill`` (pulse and manager killed), ``idle`` (memory and CPU), ``old``
-(with Heartbeat's files, beside Debian's heartbeat). ``vrrp`` has parts of its own, see ``vrrp_bench``.
+(with Heartbeat's files, beside Debian's heartbeat). ``vrrp`` has parts of its own, see ``vrrp_bench``; ``dataplane``:
+``plane_bench``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from . import old_bench, vrrp_bench
+from . import old_bench, plane_bench, vrrp_bench
 from .old_trial import OldSpec
 from .trial import Spec
 from .vrrp_trial import VrrpSpec
@@ -93,7 +94,10 @@ class Bench:
 
     def _trial(self, name: str, spec: Spec | OldSpec | VrrpSpec) -> list[dict[str, Any]]:
         """Run one trial in its own process; a failure is told, counted as broken, and gives no results."""
-        command = [sys.executable, "-m", _MODULES[type(spec)], json.dumps(asdict(spec))]
+        return self._process(name, [_MODULES[type(spec)], json.dumps(asdict(spec))])
+
+    def _process(self, name: str, words: Sequence[str]) -> list[dict[str, Any]]:
+        command = [sys.executable, "-m", *words]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LONGEST_TRIAL, check=False
@@ -263,6 +267,14 @@ class Bench:
         self.report.figures |= found.said.figures
         self.report.broken += found.said.broken
 
+    def dataplane(self) -> None:
+        """Load balancing: the kernel's way and haproxy's, taking turns."""
+        found, said = plane_bench.run(self._runs, lambda: self._process("dataplane", ["understudy.lab.plane_bench"]))
+        self.report.runs["dataplane"] = found
+        self.report.lines += said.lines
+        self.report.figures["dataplane"] = said.figures
+        self.report.broken += said.broken
+
     def _told_router(self, name: str, spec: VrrpSpec) -> list[dict[str, Any]]:
         results = self._trial(name, spec)
         for result in results:
@@ -277,8 +289,8 @@ def main() -> None:
         "what",
         nargs="?",
         default="failover",
-        choices=("failover", "vrrp"),
-        help="power off, planned move, killed processes, idle cost; or virtual routers beside keepalived",
+        choices=("failover", "vrrp", "dataplane"),
+        help="power off, moves, killed processes, idle cost; virtual routers beside keepalived; balancing beside haproxy",
     )
     parser.add_argument("--runs", type=int, default=10, help="runs of each contender (default 10)")
     parser.add_argument(
@@ -303,6 +315,8 @@ def main() -> None:
     bench = Bench(given.runs, given.seed, progress=True)
     if given.what == "vrrp":
         bench.vrrp(parts)
+    if given.what == "dataplane":
+        bench.dataplane()
     for part in PARTS if given.what == "failover" else ():
         if part in parts:
             print(f"{part} ...", file=sys.stderr, flush=True)
