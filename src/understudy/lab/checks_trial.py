@@ -1,10 +1,11 @@
-"""One measured run of checks, in a world of its own: ``python -m understudy.lab.checks_trial '{"kind": ...}'`` prints it as JSON.
+"""One measured run of checks, in a world of its own: ``python -m understudy.lab.checks_trial '{"kind": ...}'`` prints JSON.
 
-Kinds: ``saturated`` (as many HTTP checks as go, from one process, of servers that are always asked again at once), ``paced`` (each
-server asked at its interval; contenders: ours, and Debian's ``ldirectord`` with a stand-in for ``ipvsadm``, whose table always
-holds what it wants), ``pulse`` (how late a process with the pulse's priority wakes every 10 ms, with and without checks beside it).
+Kinds: ``saturated`` (as many HTTP checks as go, from one process, of servers that are always asked again at once), ``paced``
+(each server asked at its interval; contenders: ours, and Debian's ``ldirectord`` with a stand-in for ``ipvsadm``, whose table
+always holds what it wants), ``pulse`` (how late a process with the pulse's priority wakes every 10 ms, with and without checks).
 
-All servers are one nginx at many addresses of the loopback. CPU time is that of the checking process, of ldirectord's with its children.
+All servers are one nginx at many addresses of the loopback. CPU time is that of the process that checks, of ldirectord's with its
+children.
 """
 
 from __future__ import annotations
