@@ -1,4 +1,4 @@
-"""The benchmark of checks: our engine, and Debian's ldirectord beside it, taking turns. ``python -m understudy.lab.bench checks``.
+"""The benchmark of checks: our engine, and Debian's ldirectord beside it, in turns. ``python -m understudy.lab.bench checks``.
 
 Parts: ``saturated`` (checks for each second of CPU time), ``paced`` (CPU time of a check as a ratio, and how late checks begin),
 ``pulse`` (what a process with the pulse's priority notices of it). Ratios are of medians.
@@ -15,15 +15,18 @@ from .checks_trial import ChecksSpec
 from .old_bench import Judged
 
 PARTS = ("saturated", "paced", "pulse")
-OURS, OLD, NONE = "understudy", "ldirectord", "none"
+OURS, OLD, NONE, FLOOR = "understudy", "ldirectord", "none", "floor"
 
 LEAST_PER_CPU_SECOND = 15_000.0
 RATIO_AT_MOST = 0.2
 PULSE_DIFFERENCE_MS = 1.0
 
 SPECS: dict[str, tuple[ChecksSpec, ...]] = {
-    "saturated": (ChecksSpec("saturated", servers=100, interval=1e-6, seconds=5.0),),
-    "paced": (ChecksSpec("paced"), ChecksSpec("paced", OLD, servers=100)),
+    "saturated": (
+        ChecksSpec("saturated", servers=100, interval=1e-6, seconds=5.0),
+        ChecksSpec("saturated", FLOOR, servers=100, seconds=5.0),
+    ),
+    "paced": (ChecksSpec("paced"), ChecksSpec("paced", OLD, servers=50)),
     "pulse": (ChecksSpec("pulse", NONE), ChecksSpec("pulse")),
 }
 """ldirectord asks its servers one after the other, and its first round alone takes two minutes for a thousand."""
@@ -48,12 +51,13 @@ def judge_saturated(runs: Runs) -> Judged:
     said = Judged()
     ours = runs[OURS]
     rate, cpu = _median(ours, "checks_per_cpu_second"), _median(ours, "cpu_us")
+    floor = _median(runs[FLOOR], "cpu_us")
     wall, failures = _median(ours, "checks_per_second"), sum(result["failures"] for result in ours)
     said.lines.append(
         f"  saturated: {rate:.0f} checks for each second of CPU time ({cpu:.1f} us each), {wall:.0f} each second; "
-        f"{failures} failed"
+        f"{failures} failed; nothing but the system calls of a check: {floor:.1f} us, {cpu / floor:.2f} times that"
     )
-    said.figures = {"checks_per_cpu_second": rate, "cpu_us": cpu, "checks_per_second": wall}
+    said.figures = {"checks_per_cpu_second": rate, "cpu_us": cpu, "checks_per_second": wall, "floor_cpu_us": floor}
     if rate < LEAST_PER_CPU_SECOND:
         said.broken.append(
             f"{rate:.0f} checks for each second of CPU time, at least {LEAST_PER_CPU_SECOND:.0f} promised"
@@ -69,12 +73,14 @@ def judge_paced(runs: Runs) -> Judged:
     ratio = ours / theirs
     rates = [_median(runs[name], "checks_per_second") for name in (OURS, OLD)]
     worst = _median(runs[OURS], "late_worst_ms")
+    starved = _median(runs[OURS], "starved_ms")
     over = sum(result["late_over"] for result in runs[OURS])
     checks = sum(result["checks"] for result in runs[OURS])
     said.lines += [
         f"  paced: {ours:.1f} us of CPU time for a check ({rates[0]:.0f} each second), ldirectord {theirs:.1f} us "
         f"({rates[1]:.0f} each second): {ratio:.3f} of it (limit {RATIO_AT_MOST})",
-        f"  paced: the latest check of a run began {worst:.1f} ms late; {over} of {checks} by more than a tenth of their interval",
+        f"  paced: the latest check of a run began {worst:.1f} ms late; {over} of {checks} by more than a tenth of their "
+        f"interval; while the process waited for a processor for {starved:.0f} ms of a run",
     ]
     said.figures = {
         "cpu_us": ours,

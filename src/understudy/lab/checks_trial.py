@@ -1,8 +1,9 @@
 """One measured run of checks, in a world of its own: ``python -m understudy.lab.checks_trial '{"kind": ...}'`` prints JSON.
 
-Kinds: ``saturated`` (as many HTTP checks as go, from one process, of servers that are always asked again at once), ``paced``
-(each server asked at its interval; contenders: ours, and Debian's ``ldirectord`` with a stand-in for ``ipvsadm``, whose table
-always holds what it wants), ``pulse`` (how late a process with the pulse's priority wakes every 10 ms, with and without checks).
+Kinds: ``saturated`` (as many HTTP checks as go, from one process, of servers that are always asked again at once; contenders:
+ours, and ``floor``, a loop that does nothing but the system calls of ours and looks at the status), ``paced`` (each server asked
+at its interval; contenders: ours, and Debian's ``ldirectord`` with a stand-in for ``ipvsadm``, whose table always holds what it
+wants), ``pulse`` (how late a process with the pulse's priority wakes every 10 ms, with and without checks).
 
 All servers are one nginx at many addresses of the loopback. CPU time is that of the process that checks, of ldirectord's with its
 children.
@@ -17,6 +18,7 @@ import select
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -26,8 +28,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..balancer.engine import Engine
-from ..service_checks import Check, HttpQuestion, Target
+from ..balancer.reactor import CHANGES
+from ..service_checks import Check, HttpQuestion, Page, Target
 from ..units import MILLISECOND, SECOND
+from ..wire.page import request_of
 from . import inside, kernel
 from .netns import LabError
 from .pace import ASKER_PRIORITY
@@ -36,7 +40,7 @@ LDIRECTORD = "/usr/sbin/ldirectord"
 _IPVSADM = "/usr/sbin/ipvsadm"
 _PORT, _STATUS_PORT = 8080, 8081
 _PULSE_PRIORITY = 2 * ASKER_PRIORITY
-_UP_WITHIN = 60.0
+_UP_WITHIN = 240.0
 _TICK = 10 * MILLISECOND
 
 
@@ -61,8 +65,9 @@ def _own_processor() -> None:
 
 
 @contextmanager
-def web_server() -> Iterator[None]:
-    """nginx at every address of the loopback, on the last processor."""
+def web_server() -> Iterator[Callable[[], int]]:
+    """nginx at every address of the loopback, on the last processor; gives how many requests it has answered."""
+    requests = _counter()
     with socket.socket() as control:
         kernel.set_interface(control, "lo", True)
     path = f"{inside.BASE}/nginx.conf"
@@ -85,14 +90,26 @@ http {{
     os.sched_setaffinity(0, processors)
     try:
         _until(lambda: requests() >= 0, "nginx does not answer")
-        yield
+        yield requests
     finally:
         server.terminate()
         server.wait()
 
 
-def requests() -> int:
-    """How many nginx has answered, this question included; -1 while it does not listen."""
+def _counter() -> Callable[[], int]:
+    """How many requests nginx has answered, without these questions; -1 while it does not listen."""
+    asked = 0
+
+    def count() -> int:
+        nonlocal asked
+        found = _requests()
+        asked += found >= 0
+        return found - asked if found >= 0 else -1
+
+    return count
+
+
+def _requests() -> int:
     try:
         with socket.create_connection(("127.0.0.1", _STATUS_PORT), 5.0) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -142,7 +159,7 @@ def _measured(asking: Asking, seconds: float) -> dict[str, Any]:
     gc.freeze()
     lateness = asking.engine.lateness
     lateness.begun = lateness.worst = lateness.over = lateness.stalled = 0
-    answers, cpu, wall = asking.answers, time.process_time(), time.monotonic()
+    answers, cpu, wall, waited = asking.answers, time.process_time(), time.monotonic(), _waited()
     asking.run(seconds)
     answers, cpu, wall = asking.answers - answers, time.process_time() - cpu, time.monotonic() - wall
     return {
@@ -154,29 +171,66 @@ def _measured(asking: Asking, seconds: float) -> dict[str, Any]:
         "troubles": asking.troubles,
         "late_worst_ms": lateness.worst / 1e6,
         "late_over": lateness.over,
-        "stalled_ms": lateness.stalled / 1e6,
+        "starved_ms": (_waited() - waited) / 1e6,
     }
+
+
+def _waited() -> int:
+    """Nanoseconds for which this process could have run and others did (proc(5), schedstat)."""
+    with open("/proc/self/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[1])
 
 
 def saturated(spec: ChecksSpec) -> list[dict[str, Any]]:
     with web_server():
         _own_processor()
+        if spec.contender == "floor":
+            return [_floor(spec)]
         asking = Asking(spec.servers, spec.interval)
         asking.run(1.0)
         return [_measured(asking, spec.seconds)]
 
 
+def _floor(spec: ChecksSpec) -> dict[str, Any]:
+    """What Python and the kernel need at least."""
+    target = Target(address(0), _PORT)
+    request, linger = request_of(Page(), HttpQuestion(), target), struct.pack("ii", 1, 0)
+    poll, open_, count = select.epoll(), {}, 0
+
+    def connect(number: int) -> None:
+        handle = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0)
+        handle.connect_ex((address(number % spec.servers), _PORT))
+        poll.register(handle.fileno(), CHANGES)
+        open_[handle.fileno()] = handle
+
+    for number in range(spec.servers):
+        connect(number)
+    cpu, end = time.process_time(), time.monotonic() + spec.seconds
+    while time.monotonic() < end:
+        for descriptor, events in poll.poll(0.1, 128):
+            handle = open_[descriptor]
+            if events & select.EPOLLIN:
+                count += handle.recv(16384)[9:12] == b"200"
+                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                handle.close()
+                connect(count)
+            else:
+                handle.send(request)
+    cpu = time.process_time() - cpu
+    return {"checks": count, "checks_per_cpu_second": count / cpu, "cpu_us": cpu * 1e6 / max(count, 1)}
+
+
 def paced(spec: ChecksSpec) -> list[dict[str, Any]]:
-    with web_server():
+    with web_server() as requests:
         _own_processor()
         if spec.contender == "ldirectord":
-            return [_ldirectord(spec)]
+            return [_ldirectord(spec, requests)]
         asking = Asking(spec.servers, spec.interval)
         asking.run(2 * spec.interval + spec.servers / 1000)
         return [_measured(asking, spec.seconds)]
 
 
-def _ldirectord(spec: ChecksSpec) -> dict[str, Any]:
+def _ldirectord(spec: ChecksSpec, requests: Callable[[], int]) -> dict[str, Any]:
     """From its third round on, when it has nothing more to write."""
     table = (
         "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port\n"
@@ -201,12 +255,12 @@ esac
     os.chmod(f"{inside.BASE}/ipvsadm", 0o755)
     kernel.mount(f"{inside.BASE}/ipvsadm", _IPVSADM, None, kernel.MS_BIND)
     words = [LDIRECTORD, f"{inside.BASE}/ld.cf", "start"]
-    director = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    director = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _until(lambda: requests() > 3 * spec.servers, "ldirectord has not asked every server three times")
         began, cpu, wall = requests(), _cpu_of(director.pid), time.monotonic()
         time.sleep(spec.seconds)
-        checks, cpu, wall = requests() - began - 1, _cpu_of(director.pid) - cpu, time.monotonic() - wall
+        checks, cpu, wall = requests() - began, _cpu_of(director.pid) - cpu, time.monotonic() - wall
     finally:
         director.kill()
         director.wait()
@@ -222,7 +276,7 @@ def _cpu_of(process: int) -> float:
 
 def pulse(spec: ChecksSpec) -> list[dict[str, Any]]:
     """How late a process with the pulse's priority wakes, in milliseconds."""
-    with web_server():
+    with web_server() as requests:
         checker = 0
         if spec.contender != "none":
             checker = os.fork()
