@@ -15,11 +15,15 @@ Ours = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who hears how an asking ended; exactly one of both is called, once. ``anew``: its time limit begins anew."""
+    """Who hears how an asking ended; exactly one of both is called, once. ``anew``: its time limit begins anew.
+
+    ``up``: whether what is asked counts as up now.
+    """
 
     over: Over
     ours: Ours
     anew: Callable[[], None]
+    up: Callable[[], bool] = bool
 
 
 class Asker(Protocol):

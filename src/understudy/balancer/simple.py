@@ -44,7 +44,7 @@ class Combined:
 
     def __init__(self, ears: Ears, each: int, often: Callable[[Ears], Asker], seldom: Callable[[Ears], Asker]) -> None:
         self._outer, self._each = ears, max(each, 1)
-        inner = Ears(self._over, ears.ours, ears.anew)
+        inner = Ears(self._over, ears.ours, ears.anew, ears.up)
         self._often, self._seldom = often(inner), seldom(inner)
         self._since = self._each
         """How often ``often`` was asked since ``seldom``."""
