@@ -215,7 +215,10 @@ class Connection:
         said = talk.feed(data)
         if said:
             self._say(said)
-        self._look(talk)
+        if talk.verdict == "" and self._socket is not None:
+            self._good(talk)
+        else:
+            self._look(talk)
 
     def _look(self, talk: Dialogue) -> None:
         """Where the dialogue stands."""
@@ -248,6 +251,10 @@ class Connection:
         if talk is None:
             return
         said = talk.begin()
+        if said and self._pipe is None and type(talk) is PageTalk:
+            self._out = said
+            self._flush()
+            return
         if said:
             self._say(said)
         elif isinstance(talk, SayTalk):
@@ -274,7 +281,10 @@ class Connection:
             return None
         except OSError as error:
             return self._over(f"the connection broke: {sentence(error)}")
-        self._out = self._out[sent:]
+        if sent == len(self._out):
+            self._out = b""
+        else:
+            self._out = self._out[sent:]
         if not self._out and self._pipe is None and isinstance(self._talk, SayTalk):
             self._half_close(self._talk)
         return None
@@ -341,7 +351,11 @@ class Connection:
 
     def _verdict(self, talk: Dialogue, verdict: str) -> None:
         if verdict:
-            return self._over(verdict)
+            self._over(verdict)
+        else:
+            self._good(talk)
+
+    def _good(self, talk: Dialogue) -> None:
         following, failure, anew = self._script.after(talk)
         if failure or following is None:
             return self._over(failure)

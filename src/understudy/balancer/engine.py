@@ -101,7 +101,7 @@ class Engine:
         self.lateness = Lateness()
         self.asking = 0
         """How many are being asked now."""
-        self._clock, self._answered, self._trouble, self._make = clock, answered, trouble, dialogue
+        self.clock, self.answered, self.trouble, self._make = clock, answered, trouble, dialogue
         self._rows: dict[int, _Row] = {}
         self._begun = 0
         self._soon: Instant = 0
@@ -113,7 +113,7 @@ class Engine:
 
     def begin(self, number: int, check: Check) -> None:
         """From now on; the first answer comes soon (or within ``warmup``). ``number`` must not be asked already."""
-        now = self._clock()
+        now = self.clock()
         self._begun += 1
         self._soon = max(self._soon + _STEP, now)
         soon = min(self._soon - now, max(check.interval, 1))
@@ -137,14 +137,14 @@ class Engine:
 
     def turn(self) -> None:
         """Tell what has happened, then what has not happened in time; begin what is due. Bounded to some milliseconds."""
-        now = self._clock()
+        now = self.clock()
         if now > self._armed + _GRACE:
             self.lateness.stalled += now - self._armed
         for _ in range(_ROUNDS):
             if not self.reactor.drain():
                 break
         self.reactor.expire(now)
-        now = self._clock()
+        now = self.clock()
         self._armed = max(min(self.reactor.next_deadline(), now + _TICK if self.asking else NEVER), now)
 
     def close(self) -> None:
@@ -155,12 +155,6 @@ class Engine:
         self._searcher.close()
         self._pings.close()
         self.reactor.close()
-
-    def told(self, row: _Row, failure: str, weight: int | None, took: Duration) -> None:
-        self._answered(row.number, failure, weight, took)
-
-    def not_told(self, row: _Row, text: str) -> None:
-        self._trouble(row.number, text)
 
     # -- who asks what
 
@@ -243,22 +237,24 @@ class _Row:
     def _start(self, now: Instant) -> None:
         if self._asking or self._due > now:
             return
-        engine, check = self._engine, self.pace.check
-        self._started = now = engine.reactor.clock()
-        engine.lateness.add(now - self._due, check.interval)
-        self.pace.begun(self._due)
+        engine, pace = self._engine, self.pace
+        self._started = now = engine.clock()
+        engine.lateness.add(now - self._due, pace.check.interval)
+        pace.begun(self._due)
         self._due = NEVER
         self._asking = True
         engine.asking += 1
-        self._anew()
+        self._begin_limit(now)
         self._asker.ask()
 
     def _anew(self) -> None:
-        if not self._asking:
-            return
+        if self._asking:
+            self._begin_limit(self._engine.clock())
+
+    def _begin_limit(self, now: Instant) -> None:
         engine = self._engine
         self._stalled = engine.lateness.stalled
-        self._limit = engine.reactor.clock() + self.pace.check.timeout
+        self._limit = now + self.pace.check.timeout
         if not self._alarm:
             self._alarm = self._limit
             engine.reactor.at(self._limit, self._ring_)
@@ -282,17 +278,17 @@ class _Row:
         self._asking = False
         engine = self._engine
         engine.asking -= 1
-        now = engine.reactor.clock()
+        now = engine.clock()
         self.plan(self.pace.answered(not failure, now))
-        engine.told(self, failure, weight, now - self._started)
+        engine.answered(self.number, failure, weight, now - self._started)
 
     def _ours(self, text: str) -> None:
         if not self._asking:
             return
         self._asking = False
         self._engine.asking -= 1
-        self.plan(self.pace.next(self._engine.reactor.clock()))
-        self._engine.not_told(self, text)
+        self.plan(self.pace.next(self._engine.clock()))
+        self._engine.trouble(self.number, text)
 
     def end(self) -> None:
         self._due = NEVER

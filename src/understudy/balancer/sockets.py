@@ -14,10 +14,12 @@ from ..service_checks import Target
 
 _BIND_ADDRESS_NO_PORT, _FREE_PORT = 24, (socket.IPPROTO_IP, 24, 1)
 _MARK = 36
+_SOCKET, _LINGER = socket.SOL_SOCKET, socket.SO_LINGER
 _RESET = struct.pack("ii", 1, 0)
 _OUR_CONNECT = OURS | {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EAGAIN, errno.EPERM, errno.EACCES}
 """No free port, or a packet filter of ours."""
 
+_Socket = socket.SocketType
 STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 DATAGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 UNDER_WAY = frozenset({0, errno.EINPROGRESS})
@@ -35,11 +37,6 @@ class Place:
     address: tuple[Any, ...]
     source: tuple[str, int] | None = None
     options: tuple[tuple[int, int, int | bytes], ...] = ()
-
-    @property
-    def bare(self) -> bool:
-        """Whether nothing has to be said about where from."""
-        return self.source is None and not self.options
 
 
 def place_of(target: Target) -> Place | str:
@@ -64,10 +61,10 @@ def place_of(target: Target) -> Place | str:
 def opened(place: Place, kind: int) -> socket.SocketType:
     """Bound, not connected. Raises OwnTrouble."""
     try:
-        handle = socket.SocketType(place.family, kind, 0)
+        handle = _Socket(place.family, kind, 0)
     except OSError as error:
         raise OwnTrouble(f"cannot open a socket: {sentence(error)}") from None
-    if not place.bare:
+    if place.options or place.source is not None:
         bind(handle, place)
     return handle
 
@@ -94,8 +91,5 @@ def refusal(number: int) -> str:
 
 def reset(handle: socket.SocketType) -> None:
     """End a connection at once, without TIME_WAIT: thousands of checks a second would use up all ports."""
-    try:
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    except OSError:
-        pass
+    handle.setsockopt(_SOCKET, _LINGER, _RESET)
     handle.close()

@@ -141,7 +141,7 @@ class PageTalk:
         self._left = -1
         if self._page.method == "HEAD" or status in (204, 304):
             self._left = 0
-        elif (coding := _field(head, lower, b"\ntransfer-encoding:")) is not None and coding.lower().endswith(
+        elif b"\ntransfer-encoding:" in lower and (_field(lower, lower, b"\ntransfer-encoding:") or b"").endswith(
             b"chunked"
         ):
             self._chunks = _Chunks()
