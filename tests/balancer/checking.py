@@ -16,6 +16,37 @@ from understudy.units import MILLISECOND, SECOND, Duration
 PATIENCE = 30 * SECOND
 """Far more than any of these tests takes, also on a busy machine."""
 
+
+class Spoken:
+    """A dialogue of a test: what every one of them needs."""
+
+    wants_tls = False
+    wants_connection: tuple[str, int] | None = None
+    awaits = "a word"
+    to_search: tuple[str, ...] | None = None
+
+    def __init__(self) -> None:
+        self.verdict: str | None = None
+
+    def begin(self) -> bytes:
+        return b""
+
+    def feed(self, data: bytes) -> bytes:
+        return b""
+
+    def closed(self) -> None:
+        self.verdict = "closed"
+
+    def begin_tls(self) -> bytes:
+        return b""
+
+    def feed_second(self, data: bytes) -> bytes:
+        return b""
+
+    def closed_second(self) -> bytes:
+        return b""
+
+
 Conversation = Callable[[socket.socket], None]
 
 

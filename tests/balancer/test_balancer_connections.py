@@ -15,6 +15,7 @@ from checking import (
     SHORT,
     Conversation,
     Heard,
+    Spoken,
     ask,
     check,
     closed_port,
@@ -342,15 +343,8 @@ def test_who_does_not_speak_tls(authority: Authority) -> None:
         assert failure(question, port) == "the connection was closed during the TLS handshake"
 
 
-class StartTls:
+class StartTls(Spoken):
     """Hears a greeting, begins TLS, and says one more word."""
-
-    def __init__(self) -> None:
-        self.verdict: str | None = None
-        self.wants_tls = False
-
-    def begin(self) -> bytes:
-        return b""
 
     def feed(self, data: bytes) -> bytes:
         if data == b"ready\n":
@@ -359,12 +353,10 @@ class StartTls:
             self.wants_tls = True
             return b""
         if data == b"":
+            self.wants_tls = False
             return b"secret\n"
         self.verdict = "" if data == b"SECRET\n" else f"{data!r}"
         return b"bye\n"
-
-    def closed(self) -> None:
-        self.verdict = "closed"
 
 
 def test_a_dialogue_may_begin_tls_on_the_way(authority: Authority) -> None:
@@ -378,13 +370,79 @@ def test_a_dialogue_may_begin_tls_on_the_way(authority: Authority) -> None:
             secure.sendall(secure.recv(100).upper())
             heard.append(secure.recv(100))
 
-    question = ServiceQuestion(Service.SMTP)
+    question = ServiceQuestion(Service.PGSQL, tls=Tls(verify=True, ca=authority.path))
     with serving(talk) as port:
         assert failure(question, port, PATIENCE, lambda asked, target: StartTls()) == ""
-    assert heard == [b"bye\n"], "the last words were sent"
+        other = ServiceQuestion(Service.PGSQL, tls=Tls(verify=True, ca=authority.make("stranger")))
+        assert failure(other, port, PATIENCE, lambda asked, target: StartTls()).startswith(
+            "the certificate is not good"
+        )
+    assert heard[:1] == [b"bye\n"], "the last words were sent"
     with serving(saying(b"", asks=False)) as port:
         assert failure(question, port, PATIENCE, lambda asked, target: StartTls()) == "closed"
-    assert "SMTP" not in ask([check(question, 1)], lambda asked, target: StartTls()).troubles
+
+
+class Files(Spoken):
+    """Is told a port, and reads a file there, while the first connection goes on."""
+
+    awaits = "its greeting"
+
+    def feed(self, data: bytes) -> bytes:
+        if data.startswith(b"port "):
+            self.wants_connection = ("127.0.0.1", int(data[5:]))
+        elif data == b"done":
+            self.verdict = ""
+        return b""
+
+    def feed_second(self, data: bytes) -> bytes:
+        self.to_search = (*(self.to_search or ()), data.decode())
+        return b""
+
+    def closed_second(self) -> bytes:
+        return b"thanks"
+
+
+@pytest.mark.parametrize(
+    ("expect", "said"),
+    [
+        (None, ""),
+        (Pattern("well"), ""),
+        (Pattern("(l)+$"), ""),
+        (Pattern("ill"), "'ill' is not in the answer, which begins 'well'"),
+        (Pattern("w.ll", absent=True), "'w.ll' is in the answer, which begins 'well'"),
+        (Pattern("ill", absent=True), ""),
+    ],
+)
+def test_a_dialogue_may_want_a_second_connection_and_a_search(expect: Pattern | None, said: str) -> None:
+    with serving(saying(b"well", asks=False)) as data_port:
+
+        def talk(connection: socket.socket) -> None:
+            connection.sendall(f"port {data_port}".encode())
+            assert connection.recv(100) == b"thanks"
+            connection.sendall(b"done")
+            until_closed(connection)
+
+        with serving(talk) as port:
+            question = ServiceQuestion(Service.FTP, expect=expect)
+            assert failure(question, port, PATIENCE, lambda asked, target: Files()) == said
+
+
+def test_a_second_connection_that_is_refused_is_a_failure() -> None:
+    question = ServiceQuestion(Service.FTP)
+    with serving(then_nothing(f"port {closed_port()}".encode())) as port:
+        said = failure(question, port, PATIENCE, lambda asked, target: Files())
+    assert said == "its second connection: Connection refused"
+    with serving(until_closed) as port:
+        said = failure(question, port, SHORT, lambda asked, target: Files())
+    assert said == "no answer within 150ms (waiting for its greeting)"
+
+
+def test_a_question_that_cannot_be_asked_is_not_asked() -> None:
+    class Never(Spoken):
+        def __init__(self) -> None:
+            self.verdict = "it makes no sense"
+
+    assert failure(ServiceQuestion(Service.LDAP), 1, PATIENCE, lambda asked, target: Never()) == "it makes no sense"
 
 
 # -- from where

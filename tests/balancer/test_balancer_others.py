@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from checking import PATIENCE, SHORT, Heard, ask, check, closed_port, drive, engine, failure
+from checking import PATIENCE, SHORT, Heard, Spoken, ask, check, closed_port, drive, engine, failure
 
 from understudy.balancer.asker import Ears
 from understudy.balancer.pings import Ping
@@ -20,6 +20,7 @@ from understudy.service_checks import (
     ConnectQuestion,
     FileQuestion,
     FixedQuestion,
+    Pattern,
     PingQuestion,
     ProgramQuestion,
     Question,
@@ -93,11 +94,10 @@ def test_an_icmp_error_is_a_failure() -> None:
     assert failure(UdpQuestion(b"x", True), closed_port()) == "the datagram drew an error: Connection refused"
 
 
-class Twice:
+class Twice(Spoken):
     """Says two words and wants two answers."""
 
-    wants_tls = False
-    verdict: str | None = None
+    to_search = ("one", "two")
 
     def begin(self) -> bytes:
         return b"one"
@@ -108,14 +108,16 @@ class Twice:
         self.verdict = "" if data == b"TWO" else "wrong"
         return b""
 
-    def closed(self) -> None:
-        self.verdict = "closed"
-
 
 def test_a_dialogue_of_datagrams() -> None:
-    question = ServiceQuestion(Service.DNS, udp=True)
+    question = ServiceQuestion(Service.DNS)
+    searched = ServiceQuestion(Service.DNS, expect=Pattern("(t|w)+o$"))
+    in_vain = ServiceQuestion(Service.SIP, expect=Pattern("three"), udp=True)
     with answering(lambda data: data.upper()) as port:
-        assert failure(question, port, PATIENCE, lambda asked, target: Twice()) == ""
+        for asked in (question, searched):
+            assert failure(asked, port, PATIENCE, lambda asked, target: Twice()) == ""
+        said = failure(in_vain, port, PATIENCE, lambda asked, target: Twice())
+        assert said == "'three' is not in the answer, which begins 'one'"
     with answering(lambda data: b"x") as port:
         assert failure(question, port, PATIENCE, lambda asked, target: Twice()) == "wrong"
 

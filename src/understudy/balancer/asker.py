@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..wire.search import Search
+
 Over = Callable[[str, int | None], None]
 """An asking has ended: the failure as a sentence, "" for a good answer; the weight, of what gives one."""
 
@@ -24,6 +26,30 @@ class Ears:
     ours: Ours
     anew: Callable[[], None]
     up: Callable[[], bool] = bool
+
+
+class Talk(Protocol):
+    """What a connection needs of a dialogue, of ours and of those of services (``spoken.py``)."""
+
+    @property
+    def verdict(self) -> str | None: ...
+
+    @property
+    def wants_tls(self) -> bool: ...
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def search(self) -> Search | None: ...
+
+    def searched(self, good: bool) -> None: ...
+
+    def begin(self) -> bytes: ...
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def closed(self) -> None: ...
 
 
 class Asker(Protocol):

@@ -15,18 +15,18 @@ from typing import Protocol
 from ..adapters.refusals import sentence
 from ..service_checks import HttpQuestion, SayQuestion, Target, Tls
 from ..units import Duration, format_duration
-from ..wire.dialogues.shape import Dialogue
 from ..wire.heard import plain
 from ..wire.page import PageTalk, followed, request_of
 from ..wire.say import SayTalk
 from ..wire.search import Search
-from .asker import Ears
+from .asker import Ears, Talk
 from .reactor import CHANGES, Reactor
 from .searches import Searcher, Ticket
+from .second import Second
 from .sockets import STREAM, UNDER_WAY, OwnTrouble, Place, opened, refusal, reset
+from .spoken import Spoken
 from .tls import Contexts, TlsPipe, complaint
 
-_SEEKERS = (PageTalk, SayTalk)
 _READS = 16
 """Of ``_PIECE`` bytes each, until the others have their turn."""
 
@@ -39,20 +39,20 @@ _LAST = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 class Script(Protocol):
     """Which dialogues are had, each on a connection of its own."""
 
-    def first(self) -> Dialogue | None:
+    def first(self) -> Talk | None:
         """None: that there is a connection is all."""
 
-    def after(self, said: Dialogue) -> tuple[Dialogue | None, str, bool]:
+    def after(self, said: Talk) -> tuple[Talk | None, str, bool]:
         """After a good one: (the next, or None when it is over; a failure; whether the time limit begins anew)."""
 
 
 class Once:
     """One dialogue."""
 
-    def __init__(self, make: Callable[[], Dialogue | None]) -> None:
+    def __init__(self, make: Callable[[], Talk | None]) -> None:
         self.first = make
 
-    def after(self, said: Dialogue) -> tuple[Dialogue | None, str, bool]:
+    def after(self, said: Talk) -> tuple[Talk | None, str, bool]:
         return None, "", False
 
 
@@ -65,7 +65,7 @@ class Pages:
         self._at = self._redirects = 0
         self._page = question.pages[0]
 
-    def first(self) -> Dialogue:
+    def first(self) -> Talk:
         self._at = -1
         return self._next()
 
@@ -75,7 +75,7 @@ class Pages:
         self._page = self._question.pages[self._at]
         return PageTalk(self._page, self._requests[self._at], self._redirects > 0)
 
-    def after(self, said: Dialogue) -> tuple[Dialogue | None, str, bool]:
+    def after(self, said: Talk) -> tuple[Talk | None, str, bool]:
         if isinstance(said, PageTalk) and said.location:
             page = followed(self._page, said.location, self._question, self._target)
             if isinstance(page, str):
@@ -89,11 +89,14 @@ class Pages:
 
 
 class Connection:
-    """Asks over TCP. ``resets``: how its connections end; a dialogue whose last words matter is closed in the usual way."""
+    """Asks over TCP. ``resets``: how its connections end; a dialogue whose last words matter is closed in the usual way.
+
+    ``later``: TLS begins when the dialogue wants it.
+    """
 
     __slots__ = (
-        "_contexts", "_ears", "_heard", "_out", "_pipe", "_place", "_reactor", "_ready_", "_resets", "_script", "_searcher",
-        "_socket", "_talk", "_ticket", "_timeout", "_tls", "_up",
+        "_contexts", "_ears", "_later", "_out", "_pipe", "_place", "_reactor", "_ready_", "_resets", "_script", "_searcher",
+        "_second", "_socket", "_talk", "_ticket", "_timeout", "_tls", "_up",
     )  # fmt: skip
 
     def __init__(
@@ -107,23 +110,28 @@ class Connection:
         contexts: Contexts,
         searcher: Searcher,
         resets: bool = True,
+        later: bool = False,
     ) -> None:
+        self._later = later
         self._reactor, self._ears, self._place, self._timeout = reactor, ears, place, timeout
         self._script, self._tls, self._contexts, self._searcher, self._resets = script, tls, contexts, searcher, resets
         self._ready_ = self._ready
-        self._talk: Dialogue | None = None
+        self._talk: Talk | None = None
         self._socket: socket.SocketType | None = None
         self._up = False
         self._out = b""
-        self._heard = False
         self._pipe: TlsPipe | None = None
         self._ticket: Ticket | None = None
+        self._second: Second | None = None
 
     # -- the asker
 
     def ask(self) -> None:
-        self._talk = self._script.first()
-        self._open()
+        self._talk = talk = self._script.first()
+        if talk is not None and talk.verdict:
+            self._over(talk.verdict)
+        else:
+            self._open()
 
     def expire(self) -> None:
         if self._ticket is not None and self._ticket.waiting:
@@ -132,9 +140,7 @@ class Connection:
             return
         stage = "no connection"
         if self._up:
-            stage = getattr(
-                self._talk, "stage", "the answer did not end" if self._heard else "connected, but no answer"
-            )
+            stage = self._talk.stage if self._talk is not None else ""
         if self._pipe is not None and not self._pipe.standing:
             stage = "the TLS handshake did not end"
         self._over(f"no answer within {format_duration(self._timeout)} ({stage})")
@@ -145,7 +151,7 @@ class Connection:
     # -- one connection
 
     def _open(self) -> None:
-        self._up = self._heard = False
+        self._up = False
         self._out, self._pipe = b"", None
         try:
             handle = opened(self._place, STREAM)
@@ -171,7 +177,7 @@ class Connection:
             self._up = True
             if self._talk is None:
                 return self._over("")
-            if self._tls is None:
+            if self._tls is None or self._later:
                 self._begin_talk()
             else:
                 self._begin_tls()
@@ -211,7 +217,6 @@ class Connection:
         talk = self._talk
         if talk is None:
             return
-        self._heard = True
         said = talk.feed(data)
         if said:
             self._say(said)
@@ -220,17 +225,19 @@ class Connection:
         else:
             self._look(talk)
 
-    def _look(self, talk: Dialogue) -> None:
+    def _look(self, talk: Talk) -> None:
         """Where the dialogue stands."""
         if self._socket is None:
             return
         if talk.verdict is not None:
             self._verdict(talk, talk.verdict)
-        elif isinstance(talk, _SEEKERS):
-            if talk.search is not None and self._ticket is None:
+        elif talk.search is not None:
+            if self._ticket is None:
                 self._seek(talk, talk.search)
         elif talk.wants_tls and self._pipe is None:
             self._begin_tls()
+        elif isinstance(talk, Spoken) and talk.dialogue.wants_connection is not None and self._second is None:
+            self._open_second(talk, talk.dialogue.wants_connection)
 
     def _ended(self) -> None:
         talk = self._talk
@@ -239,7 +246,7 @@ class Connection:
         if self._pipe is not None and not self._pipe.standing:
             return self._over("the connection was closed during the TLS handshake")
         talk.closed()
-        if talk.verdict is None and not (isinstance(talk, _SEEKERS) and talk.search is not None):
+        if talk.verdict is None and talk.search is None:
             return self._over("the connection was closed too early")
         self._look(talk)
         return None
@@ -332,9 +339,24 @@ class Connection:
             self._ended()
         return None
 
+    # -- a second connection
+
+    def _open_second(self, talk: Spoken, to: tuple[str, int]) -> None:
+        def heard(data: bytes) -> None:
+            said = talk.feed_second(data) if data else talk.closed_second()
+            if said:
+                self._say(said)
+            self._look(talk)
+
+        try:
+            self._second = Second(self._reactor, self._place, to, heard, self._over)
+        except OwnTrouble as trouble:
+            self._close()
+            self._ears.ours(str(trouble))
+
     # -- searching
 
-    def _seek(self, talk: PageTalk | SayTalk, search: Search) -> None:
+    def _seek(self, talk: Talk, search: Search) -> None:
         def sought(good: bool | None, trouble: str) -> None:
             self._ticket = None
             if good is None:
@@ -349,13 +371,13 @@ class Connection:
 
     # -- the end
 
-    def _verdict(self, talk: Dialogue, verdict: str) -> None:
+    def _verdict(self, talk: Talk, verdict: str) -> None:
         if verdict:
             self._over(verdict)
         else:
             self._good(talk)
 
-    def _good(self, talk: Dialogue) -> None:
+    def _good(self, talk: Talk) -> None:
         following, failure, anew = self._script.after(talk)
         if failure or following is None:
             return self._over(failure)
@@ -371,6 +393,9 @@ class Connection:
 
     def _close(self) -> None:
         handle, self._socket = self._socket, None
+        if self._second is not None:
+            self._second.close()
+            self._second = None
         if self._ticket is not None:
             self._ticket.cancel()
             self._ticket = None

@@ -12,10 +12,11 @@ from typing import Protocol
 from ..adapters.refusals import sentence
 from ..service_checks import UdpQuestion
 from ..units import Duration, format_duration
-from ..wire.dialogues.shape import Dialogue
 from ..wire.heard import plain, quoted
+from ..wire.search import Search
 from .asker import Ears
 from .reactor import Reactor
+from .searches import Searcher, Ticket
 from .sockets import DATAGRAM, OwnTrouble, Place, opened, refusal
 
 
@@ -26,6 +27,11 @@ class Exchange(Protocol):
 
     @property
     def verdict(self) -> str | None: ...
+
+    @property
+    def search(self) -> Search | None: ...
+
+    def searched(self, good: bool) -> None: ...
 
     def begin(self) -> bytes: ...
 
@@ -39,6 +45,10 @@ class UdpTalk:
         self._question = question
         self.silence = None if question.reply else ""
         self.verdict: str | None = None
+        self.search: Search | None = None
+
+    def searched(self, good: bool) -> None:
+        pass
 
     def begin(self) -> bytes:
         return self._question.payload
@@ -58,35 +68,29 @@ class UdpTalk:
         return b""
 
 
-class _Spoken:
-    """A dialogue of datagrams."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.silence: str | None = None
-        self.begin, self.feed = dialogue.begin, dialogue.feed
-        self._dialogue = dialogue
-
-    @property
-    def verdict(self) -> str | None:
-        return self._dialogue.verdict
-
-
-def spoken(make: Callable[[], Dialogue]) -> Callable[[], Exchange]:
-    return lambda: _Spoken(make())
-
-
 class Datagrams:
     """Asks over UDP."""
 
     def __init__(
-        self, reactor: Reactor, ears: Ears, place: Place, timeout: Duration, make: Callable[[], Exchange]
+        self,
+        reactor: Reactor,
+        ears: Ears,
+        place: Place,
+        timeout: Duration,
+        make: Callable[[], Exchange],
+        searcher: Searcher,
     ) -> None:
+        self._searcher = searcher
+        self._ticket: Ticket | None = None
         self._reactor, self._ears, self._place, self._timeout, self._make = reactor, ears, place, timeout, make
         self._socket: socket.SocketType | None = None
         self._talk: Exchange | None = None
 
     def ask(self) -> None:
         self._talk = self._make()
+        if self._talk.verdict:
+            self._over(self._talk.verdict)
+            return
         try:
             handle = opened(self._place, DATAGRAM)
             number = handle.connect_ex(self._place.address)
@@ -138,8 +142,24 @@ class Datagrams:
         self._over(f"the datagram drew an error: {text}")
 
     def _look(self) -> None:
-        if self._talk is not None and self._socket is not None and self._talk.verdict is not None:
-            self._over(self._talk.verdict)
+        talk = self._talk
+        if talk is None or self._socket is None:
+            return
+        if talk.verdict is not None:
+            self._over(talk.verdict)
+        elif talk.search is not None and self._ticket is None:
+            self._ticket = self._searcher.search(talk.search, self._sought)
+
+    def _sought(self, good: bool | None, trouble: str) -> None:
+        self._ticket = None
+        if good is not None and self._talk is not None:
+            self._talk.searched(good)
+            self._look()
+        elif trouble:
+            self.cancel()
+            self._ears.ours(trouble)
+        else:
+            self._over("the regular expression takes too long")
 
     def expire(self) -> None:
         silence = self._talk.silence if self._talk is not None else None
@@ -147,6 +167,9 @@ class Datagrams:
 
     def cancel(self) -> None:
         handle, self._socket = self._socket, None
+        if self._ticket is not None:
+            self._ticket.cancel()
+            self._ticket = None
         if handle is not None:
             self._reactor.forget(handle.fileno())
             handle.close()

@@ -41,10 +41,11 @@ from ..service_checks import (
     UdpQuestion,
 )
 from ..units import MILLISECOND, NEVER, Duration, Instant
+from ..wire.dialogues.make import TLS_LATER, over_udp
 from ..wire.dialogues.shape import Dialogue
 from .asker import Asker, Ears
 from .connection import Connection, Once, Pages, Script, said_once
-from .datagrams import Datagrams, UdpTalk, spoken
+from .datagrams import Datagrams, UdpTalk
 from .files import File
 from .pace import Pace, spread
 from .pings import Ping, Pings
@@ -53,6 +54,7 @@ from .reactor import Reactor, boot_clock
 from .searches import Searcher
 from .simple import Combined, Fixed, Unaskable
 from .sockets import place_of
+from .spoken import Spoken
 from .tls import Contexts
 
 Answered = Callable[[int, str, int | None, Duration], None]
@@ -186,10 +188,11 @@ class Engine:
             case PingQuestion(tries):
                 return Ping(self._pings, ears, place, check.timeout, tries)
             case UdpQuestion():
-                return Datagrams(self.reactor, ears, place, check.timeout, lambda: UdpTalk(question))
-            case ServiceQuestion(udp=True):
-                return Datagrams(self.reactor, ears, place, check.timeout, spoken(self._maker(question, check.target)))
-        tls, resets = None, True
+                return Datagrams(self.reactor, ears, place, check.timeout, lambda: UdpTalk(question), self._searcher)
+            case ServiceQuestion() if over_udp(question):
+                make = self._maker(question, check.target)
+                return Datagrams(self.reactor, ears, place, check.timeout, make, self._searcher)
+        tls, resets, later = None, True, False
         script: Script = Once(lambda: None)
         match question:
             case HttpQuestion():
@@ -197,17 +200,20 @@ class Engine:
             case SayQuestion():
                 tls, script, resets = question.tls, said_once(question), False
             case ServiceQuestion():
-                tls, script, resets = question.tls, Once(self._maker(question, check.target)), False
+                tls, later = question.tls, question.service in TLS_LATER
+                script, resets = Once(self._maker(question, check.target)), False
             case ConnectQuestion():
                 pass
         resets = resets or check.target.source_port > 0  # else the next connection finds its port in TIME_WAIT
-        return Connection(self.reactor, ears, place, check.timeout, script, tls, self._contexts, self._searcher, resets)
+        return Connection(
+            self.reactor, ears, place, check.timeout, script, tls, self._contexts, self._searcher, resets, later
+        )
 
-    def _maker(self, question: ServiceQuestion, target: Target) -> Callable[[], Dialogue]:
+    def _maker(self, question: ServiceQuestion, target: Target) -> Callable[[], Spoken]:
         make = self._make
         if make is None:
             raise ValueError(f"nobody knows the dialogue of {question.service.value}")
-        return lambda: make(question, target)
+        return lambda: Spoken(make(question, target), question)
 
 
 class _Row:
