@@ -47,7 +47,7 @@ WORDS = frozenset(
     }
 )
 EVERYTHING = frozenset(
-    {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}
+    {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "balancer", "supervisor", "cli", "lab"}
 )
 MEETING_PLACE = frozenset({"words", "config", "wire", "core", "adapters"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -59,6 +59,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "sim": frozenset({"words", "config", "wire", "core"}),
     "pulse": MEETING_PLACE,
     "manager": MEETING_PLACE,
+    "balancer": MEETING_PLACE,
     "supervisor": frozenset({"words"}),
     "cli": EVERYTHING,
     "__main__": frozenset({"cli"}),  # `python -m understudy`
@@ -85,6 +86,7 @@ OUTSIDERS: dict[str, frozenset[str]] = {
     "sim": frozenset(),
     "pulse": frozenset(),
     "manager": frozenset({"aiohttp", "prometheus_client", "uvloop"}),
+    "balancer": frozenset(),
     "supervisor": frozenset(),
 }
 PURE = frozenset({"words", "config", "wire", "core", "sim"})
@@ -403,12 +405,15 @@ BAD = [
     (arrows, "understudy.sim.host", "from understudy.adapters import netlink"),
     (arrows, "understudy.pulse.loop", "from understudy.manager import history"),
     (arrows, "understudy.manager.service", "import understudy.pulse.loop"),
+    (arrows, "understudy.balancer.engine", "from understudy.manager import ping"),
+    (arrows, "understudy.pulse.loop", "from understudy.balancer import engine"),
     (arrows, "understudy.supervisor.main", "from understudy.config.load import load"),
     (arrows, "understudy.supervisor.main", "from ..adapters import lockfile, udp"),
     (arrows, "understudy.wire.native", "from understudy import core"),
     (arrows, "understudy.helpers", "x = 1"),
     (outsiders, "understudy.core.node", "import msgpack"),
     (outsiders, "understudy.supervisor.main", "from aiohttp import web"),
+    (outsiders, "understudy.balancer.engine", "import aiohttp"),
     (outsiders, "understudy.manager.service", "import requests"),
     (pure, "understudy.core.node", "import time"),
     (pure, "understudy.model", "from os import path"),
