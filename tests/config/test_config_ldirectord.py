@@ -13,6 +13,7 @@ from ldirectord_helpers import NAMES, meaning, one, read_case, read_text
 
 from understudy.config.ldirectord import read_ldirectord
 from understudy.config.ldirectord_names import Names, hosts_of, services_of
+from understudy.config.ldirectord_native import convert
 from understudy.config.ldirectord_words import DIRECTIVES
 from understudy.config.load import examine_ldirectord, is_keepalived, is_ldirectord
 from understudy.service_checks import FixedQuestion, PingQuestion
@@ -38,6 +39,21 @@ def test_what_is_read(path) -> None:
     reading = read_ldirectord((path / "ldirectord.cf").read_text(), "ldirectord.cf", NAMES)
     _same(path / "said.txt", "".join(f"{problem}\n" for problem in reading.problems))
     _same(path / "meaning.txt", "refused\n" if reading.files is None else meaning(reading.files))
+
+
+@pytest.mark.parametrize("path", FOLDERS, ids=lambda path: path.name)
+def test_the_native_form_means_the_same(path) -> None:
+    """``convert`` reads back what it writes."""
+    reading = read_ldirectord((path / "ldirectord.cf").read_text(), "ldirectord.cf", NAMES)
+    made = convert(reading, "ldirectord.cf")
+    assert made.text is not None, made.problems[-1]
+    _same(path / "native.toml", made.text)
+
+
+def test_a_refused_file_is_not_converted() -> None:
+    made = convert(read_text("quiescent=maybe\n"), "ldirectord.cf")
+    assert made.text is None
+    assert [problem.severity for problem in made.problems].count("error") == 1
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.title) for case in read_cases(CASES)[1]])
@@ -236,3 +252,18 @@ def test_without_etc_services_the_usual_names_are_known() -> None:
         "udp 10.0.0.1:53",
         FixedQuestion(True),
     )
+
+
+def test_the_manual_has_every_directive() -> None:
+    """docs/ldirectord.md, from the table that the reader uses."""
+    page = HERE.parent.parent / "docs" / "ldirectord.md"
+    begin, end = "test_config_ldirectord.py) -->\n", "<!-- directives: end -->"
+    head, _, rest = page.read_text("utf-8").partition(begin)
+    rows = ["| directive | where | default | here | note |", "|---|---|---|---|---|"]
+    for word, item in sorted(DIRECTIVES.items()):
+        where = "both" if item.globally and item.virtually else "file" if item.globally else "virtual"
+        rows.append(f"| `{word}` | {where} | {item.default} | {'done' if item.effect else 'no effect'} | {item.note} |")
+    made = f"{head}{begin}\n{chr(10).join(rows)}\n\n{end}{rest.partition(end)[2]}"
+    if REWRITE:
+        page.write_text(made, "utf-8")
+    assert page.read_text("utf-8") == made

@@ -155,7 +155,7 @@ def _question(question: Question) -> str:
         case ProgramQuestion():
             return question.argv[0]
         case CombinedQuestion():
-            return f"{_question(question.seldom)}, and {question.each - 1} connections between"
+            return f"{_question(question.seldom)}, and {question.each} connections between"
         case FixedQuestion():
             return "always up" if question.up else "never up"
     return type(question).__name__

@@ -151,9 +151,8 @@ class Asker:
         if self.asking.check_timeout != self.asking.negotiate_timeout:
             text = f"checktype={between}: connections, too, have the time of negotiatetimeout, {limit} s"
             self._warn(place, text, "ldirectord gives them checktimeout. Set both to the same.")
-        # `between` connections stand between two whole checks, so every one after them is whole.
         if isinstance(seldom, HttpQuestion | ServiceQuestion | SayQuestion):
-            return CombinedQuestion(ConnectQuestion(), seldom, between + 1), limit
+            return CombinedQuestion(ConnectQuestion(), seldom, between), limit
         return seldom, limit
 
     def _program(self, real: Real) -> Question:
@@ -262,7 +261,11 @@ class Asker:
             text = "http_proxy asks for a whole URL, and there is none: no server is ever up"
             self._warn(self.asking.at("request"), text, 'Write request="http://www.example.net/".')
             return FixedQuestion(False)
-        page = Page(request, method=self.asking.method, pattern=pattern)
+        host, _, path = request.removeprefix("http://").partition("/")
+        if not host:
+            self._warn(self.asking.at("request"), f'"{request}" names no server', 'Write "http://www.example.net/".')
+            return FixedQuestion(False)
+        page = Page(f"/{path}", host, self.asking.method, pattern=pattern)
         return HttpQuestion((page,), redirects=MOST_REDIRECTS, proxy=True)
 
     def _say(self, real: Real) -> Question:
@@ -271,7 +274,7 @@ class Asker:
             self._warn(
                 self.asking.at("service"), "simpletcp is asked over TCP, also of a UDP service", "Take another check."
             )
-        pattern = self._pattern(receive, place) or Pattern("")  # any line will do, but there must be one
+        pattern = self._pattern(receive, place) or Pattern("^")  # any line will do, but there must be one
         return SayQuestion(request.replace("\\n", "\n").encode(), pattern, half_close=True, lines=True)
 
     def _dialogue(self, real: Real) -> Question:
