@@ -46,7 +46,7 @@ WORDS = frozenset(
     }
 )
 EVERYTHING = frozenset(
-    {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "supervisor", "cli", "lab"}
+    {"words", "config", "wire", "core", "adapters", "sim", "pulse", "manager", "balancer", "supervisor", "cli", "lab"}
 )
 MEETING_PLACE = frozenset({"words", "config", "wire", "core", "adapters"})
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "sim": frozenset({"words", "config", "wire", "core"}),
     "pulse": MEETING_PLACE,
     "manager": MEETING_PLACE,
+    "balancer": MEETING_PLACE,
     "supervisor": frozenset({"words"}),
     "cli": EVERYTHING,
     "__main__": frozenset({"cli"}),  # `python -m understudy`
@@ -84,6 +85,7 @@ OUTSIDERS: dict[str, frozenset[str]] = {
     "sim": frozenset(),
     "pulse": frozenset(),
     "manager": frozenset({"aiohttp", "prometheus_client", "uvloop"}),
+    "balancer": frozenset({"uvloop"}),
     "supervisor": frozenset(),
 }
 PURE = frozenset({"words", "config", "wire", "core", "sim"})

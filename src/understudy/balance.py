@@ -53,6 +53,23 @@ class TableServer:
     tunnelling: Tunnelling = IPIP
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What went through a server of a service. ``active``, ``inactive``, ``persistent``: connections and templates now.
+
+    The others count from when the server came into the table. ``connections``: started; in: from clients to the server.
+    """
+
+    active: int = 0
+    inactive: int = 0
+    persistent: int = 0
+    connections: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
 # -- events
 
 
