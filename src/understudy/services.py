@@ -87,7 +87,7 @@ class RealServer:
     """One server behind a service. ``weight`` 0 to 65535; ``upper``, ``lower``: thresholds of connections, 0 for none.
 
     All of ``checks`` must be up; without any it is up. ``on_failure``: what becomes of it in the table. ``starts_up``: in the
-    table from the beginning (keepalived without ``alpha``). ``monitor_file``: a line is appended for each change.
+    table from the beginning (keepalived without ``alpha``). ``mail``: its changes are mailed to whom the service names.
     """
 
     address: str
