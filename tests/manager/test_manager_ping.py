@@ -13,8 +13,10 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.manager.ping import Pinger, checksum, echo_request, is_answer
+from understudy.manager.ping import Pinger
 from understudy.units import MILLISECOND, SECOND
+from understudy.wire.checksum import checksum
+from understudy.wire.ping import echo_request, is_answer
 
 
 def test_checksum_of_rfc_1071() -> None:

@@ -10,45 +10,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterable
 
 from ..adapters.host_names import beside, is_address, look_up
 from ..model import Cluster
 from ..units import SECOND, Duration
+from ..wire.ping import echo_request, is_answer
 
 LOOK_AGAIN = 30.0
 """Seconds between two questions for names that nobody knows."""
-
-_ECHO = struct.Struct("!BBHHH")
-
-
-def echo_request(version: int, identifier: int, sequence: int) -> bytes:
-    """An ICMP or ICMPv6 echo request. The kernel computes the checksum of ICMPv6 itself (RFC 3542, section 3.1)."""
-    kind = 8 if version == 4 else 128
-    payload = b"understudy".ljust(16, b"\0")
-    plain = _ECHO.pack(kind, 0, 0, identifier, sequence) + payload
-    if version == 6:
-        return plain
-    return _ECHO.pack(kind, 0, checksum(plain), identifier, sequence) + payload
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def is_answer(version: int, raw: bool, data: bytes, identifier: int) -> bool:
-    """Whether a received packet is an echo reply to us."""
-    if version == 4 and raw:
-        data = data[(data[0] & 0x0F) * 4 :] if data else data
-    if len(data) < _ECHO.size:
-        return False
-    kind, code, _, found, _ = _ECHO.unpack_from(data)
-    # Unprivileged sockets get only their own replies, with an identifier that the kernel chose.
-    return kind == (0 if version == 4 else 129) and code == 0 and (found == identifier or not raw)
 
 
 def pinger(cluster: Cluster, targets: tuple[str, ...], seen: Callable[[tuple[str, ...]], None]) -> Pinger:

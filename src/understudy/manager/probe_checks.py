@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..adapters import fence_program
+from ..adapters.refusals import OURS, sentence
 from ..probes import Check, CommandCheck, HttpCheck, PingCheck, TcpCheck
 from ..units import MILLISECOND, SECOND, Duration, format_duration
-from .ping import echo_request, is_answer
+from ..wire.heard import plain, quoted
+from ..wire.ping import echo_request, is_answer
 
 if TYPE_CHECKING:
     import aiohttp
@@ -32,14 +34,9 @@ MOST_BODY = 256 * 1024
 MOST_ANSWER = 64 * 1024
 """Bytes of a TCP answer that are looked at."""
 
-MOST_WORDS = 300
-
 _SEARCH = 'import re, sys; sys.exit(not re.search(sys.argv[1], sys.stdin.buffer.read().decode("utf-8", "replace")))'
 """Python's regular expressions hold the interpreter for as long as they run, which can be for ever: so in another process."""
 
-
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
-"""What the kernel says when this machine, or this process, is at its limits: no fault of what is asked."""
 
 LATE: Duration = 100 * MILLISECOND
 
@@ -78,7 +75,7 @@ class Question:
         end = loop.time() + self.limit / SECOND
         try:
             async with asyncio.timeout_at(end):
-                return Answer(_plain(await self._ask()))
+                return Answer(plain(await self._ask()))
         except TimeoutError:
             late = int((loop.time() - end) * SECOND)
             if late > max(LATE, self.limit // 4):
@@ -89,9 +86,9 @@ class Question:
         except _OwnTrouble as trouble:
             return Answer(str(trouble), True)
         except OSError as error:
-            return Answer(_reason(error), error.errno in OURS)
+            return Answer(sentence(error), error.errno in OURS)
         except Exception as error:  # a probe that cannot be asked must not end the others
-            return Answer(_plain(f"cannot be asked: {error!r}"))
+            return Answer(plain(f"cannot be asked: {error!r}"))
 
     async def _ask(self) -> str:
         match self.check:
@@ -134,8 +131,8 @@ class Question:
                 more = await reader.read(4096)
                 heard += more
                 if not more or len(heard) > MOST_ANSWER:
-                    return f"{_quoted(heard)} instead of {check.expect!r}"
-                self._stage = f"connected, but only {_quoted(heard)} was said"
+                    return f"{quoted(heard)} instead of {check.expect!r}"
+                self._stage = f"connected, but only {quoted(heard)} was said"
             return ""
         finally:
             # Not waited for: a peer that does not read must not hold this up.
@@ -152,7 +149,7 @@ class Question:
             try:
                 self._tls = self._tls or await self._authorities(check.ca)
             except OSError as error:
-                return f"cannot read {check.ca or 'the authorities of this machine'}: {_reason(error)}"
+                return f"cannot read {check.ca or 'the authorities of this machine'}: {sentence(error)}"
         headers = {**({"Host": check.host} if check.host else {}), **dict(check.send_headers)}
         self._stage = "no connection, or no answer"
         connector = http.TCPConnector(force_close=True, use_dns_cache=False)
@@ -201,7 +198,7 @@ class Question:
             values = response.headers.getall(name, [])
             if not any(wanted in value for value in values):
                 return (
-                    f"header {name} is {_quoted(', '.join(values).encode('utf-8', 'surrogateescape'))}"
+                    f"header {name} is {quoted(', '.join(values).encode('utf-8', 'surrogateescape'))}"
                     if values
                     else f"there is no header {name}"
                 )
@@ -214,7 +211,7 @@ class Question:
             if check.text and not check.regex and check.text.encode() in body:
                 return ""
         if check.text and check.text.encode() not in body:
-            return f"the text {check.text!r} is not in the body, which begins {_quoted(bytes(body))}"
+            return f"the text {check.text!r} is not in the body, which begins {quoted(bytes(body))}"
         return await self._search(check.regex, bytes(body)) if check.regex else ""
 
     async def _search(self, regex: str, body: bytes) -> str:
@@ -222,7 +219,7 @@ class Question:
         said = await self._run((sys.executable, "-I", "-S", "-c", _SEARCH, regex), body.decode("utf-8", "replace"))
         if said.status == 0:
             return ""
-        return f"{regex!r} is not in the body, which begins {_quoted(body)}" if said.status == 1 else said.sentence()
+        return f"{regex!r} is not in the body, which begins {quoted(body)}" if said.status == 1 else said.sentence()
 
 
 def _tls_context(ca: str) -> ssl.SSLContext:
@@ -233,26 +230,8 @@ def _tls_context(ca: str) -> ssl.SSLContext:
 def _checked(error: OSError) -> str:
     """Why a connection could not be made. Raises _OwnTrouble when that says nothing of the other side."""
     if error.errno in OURS:
-        raise _OwnTrouble(_reason(error))
-    return _reason(error)
-
-
-def _reason(error: OSError) -> str:
-    """What the system says. The event loops put other words, or the address, into the error's own text."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
-
-
-def _plain(text: str) -> str:
-    """Short, and without anything that a terminal would obey: it goes into status, and came from the other side."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:MOST_WORDS]
-
-
-def _quoted(data: bytes) -> str:
-    """The beginning of what the other side said, on one line."""
-    text = " ".join(data[:120].decode("utf-8", "replace").split())
-    return repr(text[:60]) if text else "nothing"
+        raise _OwnTrouble(sentence(error))
+    return sentence(error)
 
 
 # -- ping
@@ -270,12 +249,12 @@ async def _ping(address: str) -> str:
             handle = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         except OSError as error:
             if error.errno in OURS:
-                raise _OwnTrouble(_reason(error)) from None
+                raise _OwnTrouble(sentence(error)) from None
             trouble = error
             continue
         with handle:
             return await _echo(handle, version, raw, address)
-    raise _OwnTrouble(f"cannot ping: {_reason(trouble)}")
+    raise _OwnTrouble(f"cannot ping: {sentence(trouble)}")
 
 
 async def _echo(handle: socket.socket, version: int, raw: bool, address: str) -> str:
