@@ -45,6 +45,7 @@ RESOURCES = {
     ),
     "RouteResource": (f"{AGENTS}routes_kernel.py::test_life_of_a_route",),
     "SourceAddressResource": (f"{AGENTS}routes_kernel.py::test_life_of_a_source_address",),
+    "RealServerResource": (f"{AGENTS}real_server_kernel.py::test_life_of_a_real_server",),
     "NotifyResource": ("agents/test_kinds_together_kernel.py::test_a_busy_group_moves_and_says_whom_it_ended",),
 }
 

@@ -6,12 +6,12 @@ The pool (``core/pools``) is a node of its own, of the same shape: ``handle(even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .service_checks import Check
 from .services import IPIP, Forward, Notice, ServiceFiles, ServiceKey, Tunnelling
-from .units import Duration
+from .units import SECOND, Duration
 
 # -- the kernel's table
 
@@ -68,6 +68,27 @@ class Counters:
     packets_out: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+
+
+def kept_by_ipvs(service: TableService) -> TableService:
+    """The service as IPVS keeps it and tells it again; two that are equal then mean the same to it.
+
+    Persistence is in whole seconds, at least 1. A granularity without persistence, or of the whole address, says nothing. The
+    flags have names for some schedulers. Every service is hashed, so that word says nothing.
+    """
+    persistence = -(-service.persistence // SECOND) * SECOND
+    whole = 128 if service.key.family == 6 else 32
+    granularity = service.granularity if persistence and service.granularity != whole else 0
+    bits = {flag.rpartition("-")[2].replace("fallback", "1").replace("port", "2") for flag in service.flags}
+    own = service.scheduler if service.scheduler in ("sh", "mh") else ""
+    names = {"1": f"{own}-fallback", "2": f"{own}-port"} if own else {}
+    flags = tuple(names.get(bit, f"flag-{bit}") for bit in sorted(bits))
+    return replace(service, flags=flags, persistence=persistence, granularity=granularity, hashed=False)
+
+
+def place_in_ipvs(key: ServiceKey, place: Place, forward: Forward) -> Place:
+    """Where the server stands in IPVS's table: without NAT no port is rewritten, so it has its service's (ipvsadm's rule)."""
+    return Place(place.address, key.port) if forward is not Forward.NAT and not key.mark else place
 
 
 # -- events

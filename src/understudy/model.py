@@ -313,6 +313,18 @@ class NotifyResource:
     restarts: Restarts = field(default_factory=Restarts)
 
 
+@dataclass(frozen=True, slots=True)
+class RealServerResource:
+    """A virtual address that this machine, a real server, has on ``device`` and keeps silent about; as it was before on stop."""
+
+    id: str
+    realserver: str
+    device: str = "lo"
+    exclusive: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: Restarts = field(default_factory=Restarts)
+
+
 Program: TypeAlias = (
     CommandResource
     | ScriptResource
@@ -324,6 +336,7 @@ Program: TypeAlias = (
     | RouteResource
     | SourceAddressResource
     | NotifyResource
+    | RealServerResource
 )
 """Resources that the manager runs; addresses belong to the pulse."""
 Resource: TypeAlias = AddressResource | Program

@@ -38,6 +38,7 @@ from understudy.model import (
     OnFailure,
     OnStopFailure,
     Quorum,
+    RealServerResource,
     Resource,
     ResourceDResource,
     Restarts,
@@ -131,6 +132,11 @@ def _sources(number: int) -> st.SearchStrategy[SourceAddressResource]:
     return st.one_of(*(st.builds(SourceAddressResource, st.just("x"), *words) for words in (four, six)))
 
 
+def _real_servers(number: int) -> st.SearchStrategy[RealServerResource]:
+    address = st.sampled_from([f"10.0.1.{number}", f"fd00:1::{number}"])
+    return st.builds(RealServerResource, st.just("x"), address, st.just("lo") | devices)
+
+
 def _notify(number: int) -> st.SearchStrategy[NotifyResource]:
     argv = st.tuples(paths.map(lambda path: f"{path}{number}"), texts)
     return st.builds(NotifyResource, st.just("x"), argv, st.booleans())
@@ -144,6 +150,7 @@ MORE_KINDS = {
     "systemd": _systemd,
     "route": _routes,
     "source_address": _sources,
+    "realserver": _real_servers,
 }
 
 

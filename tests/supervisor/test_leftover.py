@@ -22,6 +22,7 @@ resources = [
   { systemd = "a.service" },
   { route = "10.0.0.0/8", via = "10.0.0.1" },
   { source_address = "10.0.0.9", of_route = "0.0.0.0/0" },
+  { realserver = "10.0.0.8" },
 ]
 [groups.gone]
 resources = [{ mount = "x", at = "/nowhere", type = "tmpfs" }]
@@ -33,7 +34,8 @@ def test_each_kind(tmp_path: Path) -> None:
     assert leftovers(str(tmp_path), "ha01") == [
         "group files: /proc is mounted",
         "group old: init may run: it was not seen to stop; drbddisk may run: it was not seen to stop; "
-        "a.service may run: it was not seen to stop; the route to 10.0.0.0/8 may be set; the route to 0.0.0.0/0 may be set. "
+        "a.service may run: it was not seen to stop; the route to 10.0.0.0/8 may be set; the route to 0.0.0.0/0 may be set; "
+        "10.0.0.8 may still be on lo, with its ARP settings. "
         "Look now: where nothing proves that it has stopped, another machine may start the group after its stop_timeout; "
         "`systemctl start understudy` here takes charge again",
     ]

@@ -9,6 +9,7 @@ from ..model import (
     MountResource,
     NotifyResource,
     Program,
+    RealServerResource,
     ResourceDResource,
     RouteResource,
     SourceAddressResource,
@@ -48,5 +49,9 @@ def make_runner(resource: Program, bench: Workbench, died: Callable[[str], None]
             from .agent_notify import NotifyRunner
 
             return NotifyRunner(resource, bench)
+        case RealServerResource():
+            from .agent_real_server import RealServerRunner
+
+            return RealServerRunner(resource, bench.note)
         case _:
             return None

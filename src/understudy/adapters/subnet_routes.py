@@ -35,7 +35,7 @@ SEQUENCE = 0x8000_0000
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _DESTINATION, _DEVICE, _METRIC = 1, 4, 6
 _MAIN_TABLE, _STATIC, _LINK, _NOWHERE, _ANY, _UNICAST = 254, 4, 253, 255, 0, 1
-_LOCAL_TABLE, _HOST, _LOCAL = 255, 254, 2
+_LOCAL_TABLE, _HOST, _LOCAL, _KERNEL = 255, 254, 2, 2
 
 Subnet = tuple[str, bytes, int]
 """Device, first address, prefix length."""
@@ -62,14 +62,16 @@ def route(which: Subnet, index: int, adding: bool) -> bytes:
     return netlink.message(kind, flags, SEQUENCE, head + body)
 
 
-def local_route(packed: bytes, index: int, adding: bool) -> bytes:
+def local_route(packed: bytes, index: int, adding: bool, metric: int = METRIC) -> bytes:
     """RTM_NEWROUTE that has this machine answer for the IPv4 address ``packed`` on a device, or RTM_DELROUTE for it.
 
-    Behind the kernel's own one, which comes with the address: nobody's packets change their way when this one goes.
+    Behind the kernel's own one, which comes with the address: nobody's packets change their way when this one goes. To remove
+    with ``metric`` 0: the kernel's own.
     """
     kind = RTM_NEWROUTE if adding else RTM_DELROUTE
     flags = netlink.REQUEST | (netlink.CREATE | netlink.REPLACE if adding else 0)
-    head = _ROUTE.pack(socket.AF_INET, HOST_PREFIX, 0, 0, _LOCAL_TABLE, _STATIC, _HOST, _LOCAL, 0)
+    protocol = _STATIC if metric else _KERNEL
+    head = _ROUTE.pack(socket.AF_INET, HOST_PREFIX, 0, 0, _LOCAL_TABLE, protocol, _HOST, _LOCAL, 0)
     body = netlink.attribute(_DESTINATION, packed) + netlink.attribute(_DEVICE, struct.pack("=I", index))
-    body += netlink.attribute(_METRIC, struct.pack("=I", METRIC))
+    body += netlink.attribute(_METRIC, struct.pack("=I", metric))
     return netlink.message(kind, flags, SEQUENCE, head + body)

@@ -30,6 +30,7 @@ from ..model import (
     MountResource,
     NotifyResource,
     OcfResource,
+    RealServerResource,
     Resource,
     ResourceDResource,
     Role,
@@ -115,6 +116,9 @@ def _resource(resource: Resource) -> Iterator[str]:
         case SourceAddressResource():
             if resource.route_device is not None and not _has_device(resource.route_device):
                 yield f"there is no network interface {resource.route_device} ({resource.id})"
+        case RealServerResource():
+            if not _has_device(resource.device):
+                yield f"there is no network interface {resource.device} ({resource.id})"
         case SystemdResource():
             yield from lacking_unit(resource)
         case CommandResource():

@@ -12,6 +12,7 @@ from ..model import (
     Group,
     NotifyResource,
     Quorum,
+    RealServerResource,
     RouteResource,
     SourceAddressResource,
 )
@@ -167,8 +168,9 @@ def _wait_by_time(group: Group) -> str:
     )
 
 
-_OWN_END = (AddressResource, RouteResource, SourceAddressResource, NotifyResource)
-"""An address ends with the right to it; a route serves nobody by itself, and a program that is told does not stay."""
+_OWN_END = (AddressResource, RouteResource, SourceAddressResource, NotifyResource, RealServerResource)
+"""An address ends with the right to it; a route serves nobody by itself, a program that is told does not stay, and real servers
+may be many."""
 
 
 def _twice(group: Group) -> str:

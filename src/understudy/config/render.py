@@ -22,6 +22,7 @@ from ..model import (
     MountResource,
     NotifyResource,
     OcfResource,
+    RealServerResource,
     Resource,
     ResourceDResource,
     Restarts,
@@ -253,6 +254,9 @@ def _words(resource: Resource) -> list[tuple[str, str]]:
     if isinstance(resource, SourceAddressResource):
         words = [("source_address", quoted(resource.source_address)), ("of_route", quoted(resource.of_route))]
         return [*words, ("device", quoted(resource.route_device))] if resource.route_device is not None else words
+    if isinstance(resource, RealServerResource):
+        words = [("realserver", quoted(resource.realserver))]
+        return [*words, ("device", quoted(resource.device))] if resource.device != "lo" else words
     words = [("command", written_texts(resource.argv))]
     default = CommandResource(resource.id, resource.argv)
     if resource.directory != default.directory:

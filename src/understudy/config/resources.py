@@ -16,6 +16,7 @@ from ..model import (
     OcfResource,
     OnFailure,
     OnStopFailure,
+    RealServerResource,
     Resource,
     ResourceDResource,
     Restarts,
@@ -30,7 +31,7 @@ from .init_scripts import EXCLUSIVE_SCRIPTS, read_lsb, read_notify, read_resourc
 from .mounts import SHARED_TYPES, read_mount
 from .parts import DEFAULT_LIMITS, Common, program_name, read_arguments
 from .report import Report, Scope, nearest, suggestion
-from .routes import read_route, read_source_address
+from .routes import read_real_server, read_route, read_source_address
 from .system_units import is_exclusive_unit, read_unit
 from .tree import Place, Table, Value
 
@@ -46,6 +47,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "route": ("via", "device", "table", "metric", "source"),
     "source_address": ("of_route", "device"),
     "notify": ("must_succeed",),
+    "realserver": ("device",),
 }
 """Each kind of resource and the words that only it takes."""
 
@@ -268,6 +270,7 @@ _READERS: dict[str, Callable[[Report, Scope, Common], Resource | None]] = {
     "route": read_route,
     "notify": read_notify,
     "source_address": read_source_address,
+    "realserver": read_real_server,
     "systemd": lambda report, scope, common: read_unit(report, scope, common, _EXCLUSIVE_SCRIPTS),
 }
 
@@ -348,6 +351,8 @@ def derived_name(resource: Resource) -> str:
             return f"source {resource.source_address}"
         case NotifyResource():
             return program_name(resource.notify[0])
+        case RealServerResource():
+            return f"real server {resource.realserver}"
 
 
 def default_exclusive(resource: Resource) -> bool:

@@ -1,10 +1,10 @@
-"""Routes and preferred source addresses in the configuration."""
+"""Routes, preferred source addresses and the addresses of real servers in the configuration."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from ..model import AddressResource, RouteResource, SourceAddressResource
+from ..model import AddressResource, RealServerResource, RouteResource, SourceAddressResource
 from .addresses import Address, Wrong, read_device, read_host
 from .parts import Common
 from .report import Report, Scope
@@ -75,6 +75,20 @@ def read_source_address(report: Report, scope: Scope, common: Common) -> SourceA
         common.limits,
         common.restarts,
     )
+
+
+def read_real_server(report: Report, scope: Scope, common: Common) -> RealServerResource | None:
+    """A resource of the kind ``realserver``; None after reporting."""
+    address = _address(report, scope, "realserver")
+    device = _device(report, scope) if "device" in scope else "lo"
+    if address is None or device is None:
+        return None
+    if address.is_multicast or address.is_loopback or address.is_unspecified:
+        text = f"{address} is no address that clients of a service could use"
+        report.error(scope.at("realserver"), text, "Write the virtual address, which the balancer has.")
+        return None
+    name = common.name or f"real server {address}"
+    return RealServerResource(name, str(address), device, bool(common.exclusive), common.limits, common.restarts)
 
 
 def _network(report: Report, scope: Scope, word: str) -> IPv4Network | IPv6Network | str | None:

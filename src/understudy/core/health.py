@@ -19,6 +19,7 @@ from ..model import (
     MountResource,
     NotifyResource,
     OcfResource,
+    RealServerResource,
     Resource,
     ResourceDResource,
     RouteResource,
@@ -35,7 +36,7 @@ from .parts import State, Wanted
 _BLAMED: tuple[tuple[type[Resource], ...], ...] = (
     (CommandResource, ScriptResource, OcfResource, LsbResource, ResourceDResource, SystemdResource),
     (MountResource,),
-    (RouteResource, SourceAddressResource),
+    (RouteResource, SourceAddressResource, RealServerResource),
     (AddressResource,),
     (NotifyResource,),
 )

@@ -14,6 +14,7 @@ from ..model import (
     NotifyResource,
     OcfResource,
     Quorum,
+    RealServerResource,
     Resource,
     ResourceDResource,
     Role,
@@ -165,6 +166,8 @@ def _kind(resource: Resource) -> str:
             return "route"
         case SourceAddressResource():
             return "source_address"
+        case RealServerResource():
+            return "realserver"
         case NotifyResource():
             return "notify"
 

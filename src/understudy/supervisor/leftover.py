@@ -57,6 +57,8 @@ def _part(item: dict[str, Any], local: frozenset[str], programs: list[tuple[list
         directory = str(item.get("at"))
         there = any(line.split()[4:5] == [directory] for line in _lines("/proc/self/mountinfo"))
         return f"{directory} is mounted" if there else ""
+    if "realserver" in item:
+        return f"{item['realserver']} may still be on {item.get('device', 'lo')}, with its ARP settings"
     if "route" in item or "source_address" in item:
         return f"{name or 'the route to ' + str(item.get('route') or item.get('of_route'))} may be set"
     agent = next((item[kind] for kind in _ASKED_KINDS if kind in item), None)
