@@ -1,1 +1,1 @@
-"""Dialogues with real servers: one state machine a protocol, without sockets or clocks."""
+"""Protocols of services, asked as a client would, each a state machine without IO. ``shape`` says how they are driven."""
