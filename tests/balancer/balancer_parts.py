@@ -38,6 +38,7 @@ from understudy.balancer.parts import TableEffect
 from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService
+from understudy.units import NEVER
 
 KEY = ServiceKey("tcp", "10.9.9.9", 80)
 ONE = RealServer("10.0.0.2", 80)
@@ -51,18 +52,18 @@ class PretendPool:
     def __init__(self) -> None:
         self.told: list[PoolEvent] = []
         self.says: dict[type, Callable[[Any], Sequence[PoolEffect]]] = {}
-        self.deadline: int | None = None
+        self.deadline = NEVER
 
     def handle(self, event: PoolEvent, now: int) -> Sequence[PoolEffect]:
         self.told.append(event)
-        self.deadline = None
+        self.deadline = NEVER
         effects = list(self.says.get(type(event), lambda _: ())(event))
         if isinstance(event, FilesChanged | ServerWish) and event.op:
             known = not isinstance(event, ServerWish) or event.server == ONE.name
             effects.append(Answered(event.op, known, "done" if known else f"there is no server {event.server}"))
         return effects
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         return self.deadline
 
     def snapshot(self, now: int) -> PoolSnapshot:
@@ -112,6 +113,10 @@ class PretendPlane:
 
     def name_of(self, key: ServiceKey) -> str:
         return "nftables"
+
+    def flush(self) -> str:
+        self.table.clear()
+        return ""
 
     def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
         return []
@@ -168,7 +173,7 @@ class Bench:
         self.stop = asyncio.Event()
         self.write(copy)
 
-        def engine(answered: Callable[[CheckAnswered], None]) -> PretendEngine:
+        def engine(answered: Callable[[CheckAnswered], None], _: object) -> PretendEngine:
             self.engines.append(PretendEngine(answered))
             return self.engines[-1]
 

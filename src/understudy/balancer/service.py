@@ -8,6 +8,7 @@ servers that fail at once are a few transactions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Coroutine
@@ -37,12 +38,12 @@ from ..balance import (
 )
 from ..config.service_copy import ServiceCopy, read_copy
 from ..services import ServiceFiles
-from ..units import SECOND, Duration, Instant
+from ..units import NEVER, SECOND, Duration, Instant
 from .control import Control
 from .held import HeldWatch, held
 from .mails import Mails
 from .maintenance import Maintenance
-from .notes import Notes
+from .notes import Notes, append
 from .parts import Engine, MakeEngine, ManyPlanes, Pool, TableEffect
 from .tell import Teller
 from .view import SCHEMA, Rates, view
@@ -86,6 +87,7 @@ class Balancer:
 
     def __init__(self, parts: Parts, runtime_dir: str, state_dir: str, stream: Any = None) -> None:
         self._path = os.path.join(runtime_dir, COPY)
+        self._begun = os.path.join(runtime_dir, "balancer.begun")
         self._pool = parts.pool
         self._planes = parts.planes
         self._clock = parts.clock
@@ -95,7 +97,7 @@ class Balancer:
         self._mails = Mails(self.notes.say)
         self._maintenance = Maintenance()
         self._wishes = WishesFile(os.path.join(state_dir, "pool_wishes.json"))
-        self._engine: Engine = parts.engine(self.tell)
+        self._engine: Engine = parts.engine(self.tell, self.notes.say)
         self._watch = parts.watch()
         self.control = Control(self, os.path.join(runtime_dir, "balancer.sock"))
         self._copy = ServiceCopy()
@@ -125,9 +127,12 @@ class Balancer:
         os.makedirs(os.path.join(os.path.dirname(self._path), "log"), mode=0o700, exist_ok=True)
         self._stamp = _stamp(self._path)
         await self._follow(_load(self._path))
-        for wish in self._wishes.wishes:
-            self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
+        if self.files.flush and not os.path.exists(self._begun):  # not when only this process has died
+            self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
+        append(self._begun, "")
         self.tell(self._planes.read())
+        for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
+            self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
         loop.add_reader(self._watch.fileno(), self._addresses_changed)
         await self.control.start()
         self._background(self.control.let_in(self._copy.admin_group))
@@ -143,6 +148,10 @@ class Balancer:
         if clean:
             self.tell(StopAsked())
             self._flush()
+            if self.files.flush_at_stop:
+                self._planes.flush()
+            with contextlib.suppress(OSError):
+                os.unlink(self._begun)
             self.notes.say("the balancer stops")
         if self._timer is not None:
             self._timer.cancel()
@@ -191,10 +200,10 @@ class Balancer:
 
     def _arm(self) -> None:
         deadline = self._pool.next_deadline()
-        if self._timer is not None and (deadline is None or deadline < self._due):
+        if self._timer is not None and deadline < self._due:
             self._timer.cancel()
             self._timer = None
-        if self._timer is None and deadline is not None:
+        if self._timer is None and deadline < NEVER:
             self._due = deadline
             wait = max(deadline - self._clock(), 0) / SECOND
             self._timer = asyncio.get_running_loop().call_later(wait, self._timer_due)

@@ -1,0 +1,222 @@
+"""The load balancer in nf_tables, for kernels without IPVS: by NAT, or by direct routing. Rules: ``nft_balance_rules``.
+
+- Rules match only where the address is on the device by which the packet came. So the table stands ready on the standby, and on
+  a machine that has the address on ``lo``, and does nothing there.
+- They stand behind the kernel lease: what comes to an address whose lease is over is dropped before it gets here.
+- A batch is one transaction. A service that is not touched costs nothing; one that is has its choosing rule made again, with the
+  map of its servers. What the kernel refuses of one service does not keep the others waiting.
+- A server that was removed gets nothing any more; packets of its connections are dropped, and go on when it is back (as in IPVS
+  without ``expire_nodest_conn``). With weight 0 it gets no new connections and keeps those that it has; clients that persistence
+  ties to it stay, too.
+- Direct routing sends to the real server as the routing table finds it: device, MAC and their changes are the kernel's work.
+- NAT needs ``net.ipv4.ip_forward``, and real servers whose way back leads through this machine, as LVS-NAT does: nothing is
+  masqueraded. So a client in the network of the real servers, or a real server itself, gets no answer that it knows.
+- Connections that this machine itself begins are not balanced.
+
+When the table is gone (``nft flush ruleset``) the next batch makes it again, connections by direct routing forgotten.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
+
+from ..balance import (
+    Counters,
+    DropServer,
+    DropService,
+    Place,
+    SetServer,
+    SetService,
+    TableRefused,
+    TableSeen,
+    TableServer,
+    TableService,
+)
+from ..services import ServiceKey
+from . import netlink, nftables
+from . import nft_balance_read as reading
+from . import nft_balance_rules as rules
+from . import nft_expressions as nft
+from .addresses import links_and_addresses
+from .kernel_lease_setup import no_netfilter, transact
+from .netlink import Failure, NetlinkSocket
+from .nft_balance_rules import KINDS, TABLE, Standing
+from .nftables import Family
+
+FAMILIES = (Family.IP, Family.IP6)
+Change = SetService | DropService | SetServer | DropServer
+Table = dict[ServiceKey, Standing]
+
+
+def lacking() -> str:
+    """Why the kernel cannot do it, "" when it can. Changes nothing."""
+    try:
+        socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
+    except OSError as error:
+        return no_netfilter(error)
+    try:
+        return transact(socket, [part for family in FAMILIES for part in rules.table(family)], commit=False) or ""
+    finally:
+        socket.close()
+
+
+class PlaneNft:
+    """The table of this network namespace. Raises OSError when the kernel offers no nf_tables."""
+
+    def __init__(self) -> None:
+        self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
+        self._table: Table = {}
+        self._number = 0
+        self._start = 0
+        self._families: set[Family] = set()
+
+    def close(self) -> None:
+        """The table stays."""
+        self._socket.close()
+
+    def read(self) -> TableSeen:
+        """What stands there, also from an earlier process."""
+        self._table = {}
+        self._families = {family for family in FAMILIES if self._listed(family, "servers") is not None}
+        for family in self._families:
+            told = reading.servers(family, self._listed(family, "servers") or ())
+            for kind in KINDS:
+                for item in self._listed(family, "live" + kind) or ():
+                    found = reading.service(family, kind, item)
+                    if found is not None:
+                        self._table[found.service.key] = replace(found, servers=told.get(found.number, {}))
+        self._number = max((standing.number for standing in self._table.values()), default=0)
+        here = self._here() if self._table else frozenset()
+        self._table = {key: replace(standing, here=here) for key, standing in self._table.items()}
+        return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()))
+
+    def apply(self, effects: Sequence[Change]) -> list[TableRefused]:
+        """One batch, in order. Returns what the kernel refused; the rest is done.
+
+        What is refused of a service is refused as a whole: it stands as before.
+        """
+        wanted, refused = self._wanted(effects)
+        failed = self._write(wanted)
+        if failed is not None and any(item.number == errno.ENOENT for item in failed) and not self._there():
+            before, self._table, self._families = self._table, {}, set()
+            failed = self._write({**before, **wanted})
+        if failed is not None:
+            for key, standing in wanted.items():
+                found = self._write({key: standing})
+                if found:
+                    refused.append(TableRefused(key, None, "; ".join(dict.fromkeys(str(item) for item in found))))
+        return refused
+
+    def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
+        """Since each server came into the table. How many connections are open now nf_tables does not know: -1.
+
+        By direct routing connections are counted by their first packets, UDP's not at all, and the answers are not seen.
+        """
+        found = {}
+        for key, standing in self._table.items():
+            live, began = (
+                {item.key: item for item in self._listed(standing.family, f"{name}_{standing.number}") or ()}
+                for name in ("live", "began")
+            )
+            for place in standing.servers:
+                data = rules.live_key(standing, place)
+                if data in live and data in began:
+                    found[key, place] = Counters(
+                        active=-1,
+                        inactive=-1,
+                        persistent=-1,
+                        connections=began[data].packets,
+                        packets_in=live[data].packets,
+                        bytes_in=live[data].octets,
+                    )
+        return found
+
+    def clear(self) -> None:
+        """The table goes, with every connection by direct routing. Not there is success."""
+        for family in FAMILIES:
+            self._send([nftables.delete_table(family, TABLE)])
+        self._table, self._families = {}, set()
+
+    def _wanted(self, effects: Sequence[Change]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
+        """What becomes of the services that are touched; None: it goes."""
+        services: dict[ServiceKey, TableService | None] = {}
+        numbers: dict[ServiceKey, int] = {}
+        servers: dict[ServiceKey, dict[Place, TableServer]] = {}
+        refused: list[TableRefused] = []
+        for effect in effects:
+            key = effect.service.key if isinstance(effect, SetService) else effect.key
+            if key not in services:
+                old = self._table.get(key)
+                services[key], numbers[key] = (old.service, old.number) if old is not None else (None, 0)
+                servers[key] = dict(old.servers) if old is not None else {}
+            if isinstance(effect, SetService):
+                services[key] = effect.service
+            elif isinstance(effect, DropService):
+                services[key], numbers[key] = None, 0
+                servers[key] = {}
+            elif services[key] is None:
+                refused.append(TableRefused(key, None, "the service is not in the table"))
+            elif isinstance(effect, SetServer):
+                servers[key][effect.server.place] = effect.server
+            else:
+                servers[key].pop(effect.place, None)
+        here = self._here() if any(servers.values()) else frozenset()
+        found: dict[ServiceKey, Standing | None] = {}
+        for key, service in services.items():
+            standing = Standing(numbers[key], service, servers[key], here) if service is not None else None
+            if standing is not None and rules.mixed(standing):
+                refused.append(TableRefused(key, None, "servers by NAT and by direct routing in one service need IPVS"))
+            else:
+                found[key] = standing
+        return found, refused
+
+    def _here(self) -> frozenset[str]:
+        """The addresses of this machine."""
+        return frozenset(str(ip_address(item.packed)) for item in links_and_addresses()[1])
+
+    def _write(self, wanted: Mapping[ServiceKey, Standing | None]) -> tuple[Failure, ...] | None:
+        """One transaction, all or nothing; None when it is done."""
+        parts: list[bytes] = []
+        numbered = dict(wanted)
+        for family in {item.family for item in wanted.values() if item is not None} - self._families:
+            parts += rules.table(family)
+        identifier, last = 100, self._number
+        for key, item in wanted.items():
+            old = self._table.get(key)
+            self._start += 1
+            if old is not None and item is not None and old.number == item.number and old.shape == item.shape:
+                parts += rules.changed(old, item, identifier, self._start)
+            else:
+                parts += rules.unmade(old) if old is not None else []
+                if item is not None:
+                    last += 1
+                    numbered[key] = item = replace(item, number=last)
+                    parts += rules.made(item, identifier, self._start)
+            identifier += 8
+        failed = self._send(parts) if parts else ()
+        if failed:
+            return failed
+        self._number = last
+        for key, standing in numbered.items():
+            if standing is None:
+                self._table.pop(key, None)
+            else:
+                self._table[key] = standing
+                self._families.add(standing.family)
+        return None
+
+    def _send(self, parts: list[bytes]) -> tuple[Failure, ...]:
+        return self._socket.request(nftables.batch(*parts[:-1], netlink.with_acknowledgement(parts[-1])))
+
+    def _there(self) -> bool:
+        return all(self._listed(family, "servers") is not None for family in self._families)
+
+    def _listed(self, family: Family, name: str) -> list[nft.Listed] | None:
+        """The elements of a set; None when there is no such set."""
+        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), nftables.set_request(family, TABLE, name))
+        if isinstance(found, Failure):
+            return None
+        return [element for item in found for element in nft.listed(item.payload)]

@@ -1,0 +1,114 @@
+"""Which part of the kernel serves a virtual service, and why: nf_tables where it can do all that is asked, else IPVS.
+
+Nothing is approximated: a service that asks for what its plane cannot do gets a sentence for each such thing, with what to write
+instead. What the two do alike stands at ``cannot_nft``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...services import Forward, Plane, RealServer, VirtualService
+
+IN_NFT = ("rr", "wrr", "random", "sh")
+_MOST_TURNS = 1 << 31
+_WORDS = 'scheduler "rr" (in turn), "wrr" (by weight), "random" or "sh" (by the client\'s address)'
+
+
+def cannot_nft(service: VirtualService) -> list[str]:
+    """What nf_tables cannot do of the service, as sentences; [] when it can serve it.
+
+    As IPVS does it: rr, wrr, sh (a client whose server has weight 0 gets another one, as with sh-fallback), persistence with
+    granularity, firewall marks, weight 0, servers removed. ``random`` only nf_tables has.
+    """
+    found = []
+    servers = _servers(service)
+    if service.scheduler not in IN_NFT:
+        found.append(f'nftables has no scheduler "{service.scheduler}", which IPVS has: write {_WORDS}')
+    strange = [flag for flag in service.flags if service.scheduler != "sh" or flag not in ("sh-fallback", "sh-port")]
+    if strange:
+        found.append(f'nftables knows no scheduler flag {", ".join(strange)} with "{service.scheduler}": leave it out')
+    if service.persistence_engine:
+        found.append(f"nftables has no persistence engine {service.persistence_engine}: leave it out")
+    found += _servers_nft(servers)
+    if others := _of_other_family(service, servers):
+        found.append(f"nftables does not reach servers of the other address family ({', '.join(others)})")
+    away = {server.forward for server in servers if not _loopback(server)}
+    if len(away) > 1:
+        found.append(
+            "nftables reaches all servers of a service in the same way: write one of nat and direct for all of them"
+        )
+    if service.one_packet and Forward.NAT in away:
+        found.append("nftables cannot schedule single datagrams by NAT: leave one-packet scheduling out, or use direct")
+    if service.one_packet and service.persistence:
+        found.append("one-packet scheduling and persistence contradict each other: leave one of them out")
+    weights = [server.weight for server in servers if server.weight]
+    if weights and sum(weights) // math.gcd(*weights) >= _MOST_TURNS:
+        found.append("the weights are too many together: write smaller ones of the same ratio")
+    for key in service.keys:
+        if not key.mark and not key.port and not service.persistence:
+            found.append(f"{key} serves every port and needs persistence: write a port, or a persistence")
+    return found
+
+
+def _servers(service: VirtualService) -> list[RealServer]:
+    return [*service.reals, *([service.fallback] if service.fallback is not None else [])]
+
+
+def _loopback(server: RealServer) -> bool:
+    return server.address.startswith("127.") or server.address == "::1"
+
+
+def _of_other_family(service: VirtualService, servers: Sequence[RealServer]) -> list[str]:
+    families = {key.family for key in service.keys}
+    return [server.name for server in servers if families != {6 if ":" in server.address else 4}]
+
+
+def _servers_nft(servers: Sequence[RealServer]) -> list[str]:
+    found = []
+    tunnelled = [server.name for server in servers if server.forward is Forward.TUNNEL]
+    limited = [server.name for server in servers if server.upper or server.lower]
+    if tunnelled:
+        found.append(f"nftables has no tunnels ({', '.join(tunnelled)}): write nat or direct")
+    if limited:
+        found.append(f"nftables does not count open connections ({', '.join(limited)}): leave their thresholds out")
+    return found
+
+
+def cannot_ipvs(service: VirtualService) -> list[str]:
+    """What IPVS cannot do of the service, as sentences; [] when it can serve it. Kernels may lack single schedulers."""
+    found = []
+    if service.scheduler == "random":
+        found.append('IPVS has no scheduler "random": write "rr", "wrr" or "wlc", or plane nftables')
+    untunnelled = [server for server in _servers(service) if server.forward is not Forward.TUNNEL]
+    if others := _of_other_family(service, untunnelled):
+        found.append(f"IPVS reaches servers of the other address family by tunnels only ({', '.join(others)})")
+    for key in service.keys:
+        if not key.mark and not key.port and not service.persistence:
+            found.append(f"{key} serves every port and needs persistence: write a port, or a persistence")
+    return found
+
+
+def choose(service: VirtualService, has_ipvs: bool, has_nft: bool) -> tuple[Plane | None, list[str]]:
+    """Which plane serves it, and why; None when none can, with what to do about it."""
+    nft, ipvs = cannot_nft(service), cannot_ipvs(service)
+    if service.plane is Plane.NFTABLES:
+        if not has_nft:
+            return None, ["this kernel has no nftables"]
+        return (None, nft) if nft else (Plane.NFTABLES, ["nftables, as the configuration says"])
+    if service.plane is Plane.IPVS:
+        if not has_ipvs:
+            return None, ["this kernel has no IPVS: load ip_vs, or leave the plane out"]
+        return (None, ipvs) if ipvs else (Plane.IPVS, ["IPVS, as the configuration says"])
+    if has_nft and not nft:
+        return Plane.NFTABLES, ["nftables can do all that the service asks for"]
+    if has_ipvs and not ipvs:
+        return Plane.IPVS, ["IPVS, because " + reason for reason in nft] or [
+            "IPVS, because this kernel has no nftables"
+        ]
+    why = nft if has_nft else ["this kernel has no nftables"]
+    return None, [
+        *why,
+        *(ipvs if has_ipvs else ["this kernel has no IPVS, which could do it" if not ipvs else ipvs[0]]),
+    ]
