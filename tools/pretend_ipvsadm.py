@@ -156,5 +156,5 @@ class Pretence:
         while True:
             connection, _ = self.listener.accept()
             with connection, contextlib.suppress(OSError), connection.makefile("r", encoding="utf-8") as file:
-                code, text = self.do(file.readline())
+                code, text = self.do(file.readline().strip())
                 connection.sendall(f"{code}\n{text}".encode())

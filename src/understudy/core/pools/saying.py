@@ -94,7 +94,7 @@ class Story:
         service.command = word
         key = service.keys[0]
         host = f"[{key.address}]" if key.family == 6 and key.address else key.address
-        more = (word, f"{host}:{key.port or ''}", "fwm") if key.mark else (word, f"{host}:{key.port}", key.protocol)
+        more = (word, f"{host}:{key.port}", "fwm" if key.mark else key.protocol)
         self.tell(service.spec.fallback_command, more, service.name, why)
 
 

@@ -38,6 +38,8 @@ def verdict(server: Server) -> Verdict:
         return Verdict(True, "up", "its checks are good" if server.probes else "it has no check")
     if server.trusted:
         return Verdict(True, "up", "it was in the table already, and no check of it has failed since")
+    if unknown.fixed:
+        return Verdict(False, "down", "its check is off, so it is never up")
     return Verdict(False, "starting", f"{described(unknown.check)}: no answer yet")
 
 
