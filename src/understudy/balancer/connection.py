@@ -171,10 +171,10 @@ class Connection:
             self._up = True
             if self._talk is None:
                 return self._over("")
-            if self._tls is not None:
-                self._begin_tls()
-            else:
+            if self._tls is None:
                 self._begin_talk()
+            else:
+                self._begin_tls()
         elif self._out and events & _OUT:
             self._flush()
         if events & (_IN | _LAST) and self._socket is handle:

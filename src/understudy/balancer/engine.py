@@ -186,6 +186,8 @@ class Engine:
         place = place_of(check.target)
         if isinstance(place, str):
             return Unaskable(ears, place)
+        if isinstance(question, ServiceQuestion) and self._make is None:
+            return Unaskable(ears, f"nobody knows the dialogue of {question.service.value}")
         match question:
             case PingQuestion(tries):
                 return Ping(self._pings, ears, place, check.timeout, tries)

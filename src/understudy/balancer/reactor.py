@@ -35,6 +35,7 @@ class Reactor:
         self._ready: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[Instant, int, Callable[[Instant], None]]] = []
         self._count = 0
+        self._happened: list[tuple[int, int]] = []
 
     def descriptor(self) -> int:
         return self._epoll.fileno()
@@ -68,7 +69,8 @@ class Reactor:
     def drain(self) -> bool:
         """Tell what has happened to descriptors; whether there may be more of it."""
         ready = self._ready
-        happened = self._epoll.poll(0, MOST_EVENTS)
+        happened = self._happened or self._epoll.poll(0, MOST_EVENTS)
+        self._happened = []
         for descriptor, events in happened:
             told = ready.get(descriptor)
             if told is not None:
@@ -87,7 +89,7 @@ class Reactor:
     def wait(self, limit: Instant) -> None:
         """For a process that has no other loop: until something happens, or ``limit``."""
         left = max(min(self.next_deadline(), limit) - self.clock(), 0)
-        select.select((self._epoll,), (), (), min(left / SECOND, 3600.0))
+        self._happened = self._happened or self._epoll.poll(min(left / SECOND, 3600.0), MOST_EVENTS)
 
     def close(self) -> None:
         self._ready.clear()

@@ -22,8 +22,8 @@ from .reactor import CHANGES, Reactor
 
 LONGEST: Duration = SECOND
 MOST_HELPERS = 2
-_STARTING: Duration = 5 * SECOND
-"""More, for the first search of a helper: Python has to start on a busy machine."""
+_STARTING: Duration = 10 * SECOND
+"""Until a new helper is ready: Python has to start on a busy machine."""
 
 Sought = Callable[[bool | None, str], None]
 """Whether the answer is as wanted; None: it took too long, or with a sentence: it could not be tried."""
@@ -101,7 +101,7 @@ class _Helper:
         self.ticket: Ticket | None = None
         self._out = b""
         self._limit: Instant = NEVER
-        self._more = _STARTING
+        self._longest = _STARTING
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -127,10 +127,12 @@ class _Helper:
             len(data),
         )
         self._out = json.dumps(words).encode() + b"\n" + data
-        self._limit = self._reactor.clock() + LONGEST + self._more
-        self._more = 0
-        self._reactor.at(self._limit, self._late)
+        self._wait()
         self._write()
+
+    def _wait(self) -> None:
+        self._limit = self._reactor.clock() + self._longest
+        self._reactor.at(self._limit, self._late)
 
     def _late(self, now: Instant) -> None:
         if self.ticket is not None and now >= self._limit:
@@ -139,12 +141,17 @@ class _Helper:
     def _ready(self, events: int) -> None:
         if self._out and events & select.EPOLLOUT:
             self._write()
-        try:
-            answer = self._socket.recv(1)
-        except BlockingIOError:
-            return
-        except OSError:
-            answer = b""
+        while True:
+            try:
+                answer = self._socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError:
+                answer = b""
+            if answer != b"!":
+                break
+            self._longest = LONGEST
+            self._wait()
         self._served(self, answer)
 
     def _write(self) -> None:

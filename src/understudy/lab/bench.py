@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m understudy.lab.bench failover|vrrp [--runs N] [--only PART,...] [--json] [--write FILE]``.
+"""The benchmark: ``python -m understudy.lab.bench failover|vrrp|checks [--runs N] [--only PART,...] [--json] [--write FILE]``.
 
 Measures what a client sees, on this machine, in namespaces made for it, beside Debian's keepalived in namespaces made the same
 way. Every run of ``failover`` is a fresh cluster in a world of its own; contenders take turns, so that a busy minute of the
@@ -6,7 +6,8 @@ machine hits all of them; the phase of the fault is drawn from a seed. Results a
 medians, not by the speed of this machine. Exit status: 0, or 1 when a limit is broken (each is named).
 
 Parts: ``failover`` (power off), ``move`` (planned moves), ``kill`` (pulse and manager killed), ``idle`` (memory and CPU), ``old``
-(with Heartbeat's files, beside Debian's heartbeat). ``vrrp`` has parts of its own, see ``vrrp_bench``.
+(with Heartbeat's files, beside Debian's heartbeat). ``vrrp`` and ``checks`` have parts of their own, see ``vrrp_bench`` and
+``checks_bench``.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from . import old_bench, vrrp_bench
+from . import checks_bench, old_bench, vrrp_bench
+from .checks_trial import ChecksSpec
 from .old_trial import OldSpec
 from .trial import Spec
 from .vrrp_trial import VrrpSpec
 
 SCHEMA = 1
 PARTS = ("failover", "move", "kill", "idle", "old")
-_MODULES = {Spec: "understudy.lab.trial", OldSpec: "understudy.lab.old_trial", VrrpSpec: "understudy.lab.vrrp_trial"}
+_MODULES = {
+    Spec: "understudy.lab.trial",
+    OldSpec: "understudy.lab.old_trial",
+    VrrpSpec: "understudy.lab.vrrp_trial",
+    ChecksSpec: "understudy.lab.checks_trial",
+}
 _LONGEST_TRIAL = 900.0
 """Fifty addresses take heartbeat half a minute, and many times that where others compute."""
 
@@ -91,7 +98,7 @@ class Bench:
         if self._progress:
             print(text, file=sys.stderr, flush=True)
 
-    def _trial(self, name: str, spec: Spec | OldSpec | VrrpSpec) -> list[dict[str, Any]]:
+    def _trial(self, name: str, spec: Spec | OldSpec | VrrpSpec | ChecksSpec) -> list[dict[str, Any]]:
         """Run one trial in its own process; a failure is told, counted as broken, and gives no results."""
         command = [sys.executable, "-m", _MODULES[type(spec)], json.dumps(asdict(spec))]
         try:
@@ -270,6 +277,21 @@ class Bench:
             self._tell(f"  {name:40} {figures}  two {result['two_ms']} ms")
         return results
 
+    def checks(self, parts: Sequence[str]) -> None:
+        """Checks of real servers, ours and ldirectord's taking turns."""
+        found = checks_bench.run(parts, self._runs, self._told_checks)
+        self.report.runs |= found.runs
+        self.report.lines += found.said.lines
+        self.report.figures |= found.said.figures
+        self.report.broken += found.said.broken
+
+    def _told_checks(self, name: str, spec: ChecksSpec) -> list[dict[str, Any]]:
+        results = self._trial(name, spec)
+        for result in results:
+            figures = "  ".join(f"{key} {value:.2f}" for key, value in result.items())
+            self._tell(f"  {name:28} {figures}")
+        return results
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the outage that a client sees.")
@@ -277,15 +299,17 @@ def main() -> None:
         "what",
         nargs="?",
         default="failover",
-        choices=("failover", "vrrp"),
-        help="power off, planned move, killed processes, idle cost; or virtual routers beside keepalived",
+        choices=("failover", "vrrp", "checks"),
+        help="power off, planned move, killed processes, idle cost; or virtual routers beside keepalived; or checks of real "
+        "servers beside ldirectord",
     )
     parser.add_argument("--runs", type=int, default=10, help="runs of each contender (default 10)")
     parser.add_argument(
         "--only",
         default="",
         metavar="PART",
-        help=f"comma-separated, of: {', '.join(PARTS)}; with vrrp: {', '.join(vrrp_bench.PARTS)}",
+        help=f"comma-separated, of: {', '.join(PARTS)}; with vrrp: {', '.join(vrrp_bench.PARTS)}; with checks: "
+        f"{', '.join(checks_bench.PARTS)}",
     )
     parser.add_argument(
         "--contender", default="", metavar="TEXT", help="only lines of failover whose name has TEXT in it"
@@ -296,13 +320,15 @@ def main() -> None:
     )
     parser.add_argument("--write", metavar="FILE", help="write the same JSON there, whatever is printed")
     given = parser.parse_args()
-    known = vrrp_bench.PARTS if given.what == "vrrp" else PARTS
+    known = {"vrrp": vrrp_bench.PARTS, "checks": checks_bench.PARTS}.get(given.what, PARTS)
     parts = given.only.split(",") if given.only else list(known)
     if not set(parts) <= set(known) or given.runs < 1:
         parser.error(f"--only knows {', '.join(known)}; --runs is at least 1")
     bench = Bench(given.runs, given.seed, progress=True)
     if given.what == "vrrp":
         bench.vrrp(parts)
+    if given.what == "checks":
+        bench.checks(parts)
     for part in PARTS if given.what == "failover" else ():
         if part in parts:
             print(f"{part} ...", file=sys.stderr, flush=True)

@@ -19,10 +19,7 @@ MOST_BODY = 256 * 1024
 MOST_HEAD = 64 * 1024
 
 _STATUS = re.compile(rb"HTTP/1\.\d (\d\d\d)(?: ([^\r\n]*))?\r?\n")
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\ntransfer-encoding:[^\r\n]*chunked[ \t]*\r?\n", re.IGNORECASE)
-_LOCATION = re.compile(rb"\nlocation:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE)
-_END = re.compile(rb"\r?\n\r?\n")
+_ODD_END = re.compile(rb"\n\r?\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[^\r\n]*\r?\n")
 _ODD = re.compile(r"[^!-~]")
 _MOVED = frozenset({301, 302, 303, 307, 308})
@@ -62,13 +59,19 @@ def followed(page: Page, location: str, question: HttpQuestion, target: Target) 
     return replace(page, path=(there.path or "/") + (f"?{there.query}" if there.query else ""))
 
 
+def _field(head: bytes, lower: bytes, name: bytes) -> bytes | None:
+    """The value of the first such field; ``name`` with the end of the line before it."""
+    at = lower.find(name)
+    return head[at + len(name) : head.index(b"\n", at + 1)].strip() if at >= 0 else None
+
+
 class PageTalk:
     """One request and its answer. ``location``: where it is redirected to, with a good verdict. ``search``: to be sought by
     whoever has the means, and told to ``searched``; until then there is no verdict.
     """
 
     __slots__ = (
-        "_body", "_chunks", "_digest", "_follows", "_head", "_keeps", "_left", "_page", "_request", "_seen", "location",
+        "_body", "_chunks", "_digest", "_follows", "_head", "_keeps", "_left", "_looks", "_page", "_request", "_seen", "location",
         "search", "verdict",
     )  # fmt: skip
 
@@ -80,6 +83,7 @@ class PageTalk:
         self._left: int | None = None
         """What is missing of the body; -1: nobody knows. None: the head is not over."""
         self._keeps = bool(page.text or page.pattern)
+        self._looks = self._keeps or page.digest != ""
         self._digest = hashlib.md5(usedforsecurity=False) if page.digest else None
         self._body = bytearray()
         self._seen = 0
@@ -105,9 +109,11 @@ class PageTalk:
             self._take(data)
         else:
             self._head = head = self._head + data if self._head else data
-            end = _END.search(head)
-            if end is not None:
-                self._begin_body(head[: end.end()], head[end.end() :])
+            end = head.find(b"\r\n\r\n") + 4
+            if end == 3 and (odd := _ODD_END.search(head)) is not None:
+                end = odd.end()
+            if end > 3:
+                self._begin_body(head[:end], head[end:])
             elif len(head) > MOST_HEAD or not head.startswith(b"HTTP/1."[: len(head)]):
                 self._bad(f"no proper answer: it begins {quoted(head)}")
         return b""
@@ -122,21 +128,27 @@ class PageTalk:
             if rest:
                 self.feed(rest)
             return None
-        if self._follows and status in _MOVED and (moved := _LOCATION.search(head)) is not None:
-            self.location = moved[1].decode("utf-8", "replace")
+        lower = head.lower()
+        if self._follows and status in _MOVED and (moved := _field(head, lower, b"\nlocation:")) is not None:
+            self.location = moved.decode("utf-8", "replace")
             self.verdict = ""
             return None
-        if not any(low <= status <= high for low, high in self._page.status):
+        for low, high in self._page.status:
+            if low <= status <= high:
+                break
+        else:
             return self._bad(f"status {status} {(line[2] or b'').decode('utf-8', 'replace')}".rstrip())
         self._left = -1
         if self._page.method == "HEAD" or status in (204, 304):
             self._left = 0
-        elif _CHUNKED.search(head) is not None:
+        elif (coding := _field(head, lower, b"\ntransfer-encoding:")) is not None and coding.lower().endswith(
+            b"chunked"
+        ):
             self._chunks = _Chunks()
-        elif (length := _LENGTH.search(head)) is not None:
-            if not length[1].isdigit() or len(length[1]) > 18:
-                return self._bad(f"no proper answer: Content-Length is {quoted(length[1])}")
-            self._left = int(length[1])
+        elif (length := _field(head, lower, b"\ncontent-length:")) is not None:
+            if not length.isdigit() or len(length) > 18:
+                return self._bad(f"no proper answer: Content-Length is {quoted(length)}")
+            self._left = int(length)
         self._take(rest)
         return None
 
@@ -146,16 +158,24 @@ class PageTalk:
             if trouble:
                 return self._bad(f"no proper answer: {trouble}")
         elif self._left is not None and self._left >= 0:
-            data = data[: self._left]
+            if len(data) > self._left:
+                data = data[: self._left]
             self._left -= len(data)
         self._seen += len(data)
-        if self._keeps:
-            self._body += data
-        if self._digest is not None:
-            self._digest.update(data)
-        enough = self._seen >= MOST_BODY and self._digest is None
-        if self._left == 0 or enough or (self._chunks is not None and self._chunks.over):
-            self._judge()
+        if self._looks:
+            if self._keeps:
+                self._body += data
+            if self._digest is not None:
+                self._digest.update(data)
+        if (
+            self._left == 0
+            or (self._seen >= MOST_BODY and self._digest is None)
+            or (self._chunks and self._chunks.over)
+        ):
+            if self._looks:
+                self._judge()
+            else:
+                self.verdict = ""
         return None
 
     def closed(self) -> None:

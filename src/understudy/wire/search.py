@@ -61,16 +61,23 @@ def _form(text: str, flags: str) -> tuple[int, int] | None:
             return None
         ways += token == "|"
         before = token
+    try:
+        compiled(text, flags)
+    except ValueError:
+        return None
     return (2**ways, repeats) if "(?" not in text.replace("(?:", "") else None
 
 
 @lru_cache(4096)
 def compiled(text: str, flags: str) -> re.Pattern[str]:
-    """Raises re.error (a ValueError) where it is none."""
+    """Raises ValueError where it is none."""
     value = 0
     for letter in flags:
         value |= _FLAGS.get(letter, 0)
-    return re.compile(text, value)
+    try:
+        return re.compile(text, value)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
 
 
 def found(search: Search) -> bool:
