@@ -43,7 +43,7 @@ def cannot_ask(question: ServiceQuestion) -> str:
     if service is Service.ORACLE:
         return "Oracle cannot be asked: its protocol is not public; use an external program as the check"
     if b"\0" in joined or (service in _LINES and (b"\r" in joined or joined.count(b"\n") >= len(texts))):
-        return f"a {service.value} question cannot hold line breaks or zero bytes"
+        return f"what {service.value} is asked cannot hold line breaks or zero bytes"
     if service is Service.DNS and asked(question.request, question.kind) is None:
         return f"DNS cannot be asked for {question.kind or 'A'} of {question.request!r}"
     if service is Service.RADIUS and not 1 <= len(octets(question.login)) <= 253:

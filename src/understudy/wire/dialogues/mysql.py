@@ -45,7 +45,7 @@ class Mysql(Talk):
             self._number = (self._data[at + 3] + 1) & 0xFF
             end = at + 4 + size
             if self._step == self._row and len(self._data) > at + 4 and self._is_row(size, self._data[at + 4]):
-                return self._good(_packet(0, b"\1"))  # long before a great row is whole; COM_QUIT
+                return said + self._good(_packet(0, b"\1"))  # long before a great row is whole; COM_QUIT
             if end > len(self._data):
                 break
             said += self._step(self._data[at + 4 : end])

@@ -70,7 +70,7 @@ class Pgsql(Talk):
             if not kind.isalnum() or size < 4:
                 return self._bad(f"it does not answer in PostgreSQL's protocol: {quoted(self._data[at:])}")
             if kind == b"D" and self._asked:
-                return self._good(b"X" + _sized(b""))  # long before a great row is whole; Terminate
+                return said + self._good(b"X" + _sized(b""))  # long before a great row is whole; Terminate
             if size > MOST_SAID:
                 return self._bad(
                     f"it does not answer in PostgreSQL's protocol, or with too much: {quoted(self._data[at:])}"
