@@ -18,6 +18,9 @@ Decisions:
   address translation, asks the routing table whether the destination is local. So a machine that forwards to the present
   holder is not disturbed, and one that translates the address to a container stops as well. A kernel without the ``fib``
   expression goes without ``arriving``.
+- A balancer that is a real server too has the address on ``lo``, where it may serve without a lease: what other balancers send
+  it. For such an address (a ``realserver`` resource of the cluster has it, or it is on ``lo`` now) "local" means to the device
+  by which a packet comes or goes: ``arrivals`` leads to ``here_web``, ``senders`` at output to ``from_web``. ARP is as ever.
 - Own tables only, by their names; others' rule sets are neither read nor flushed. "Accept" here is no permission: the other
   tables judge the packet after us.
 - A second run keeps the elements of the ``held`` sets: a restarted daemon finds its leases. Only when the kernel refuses to bring
@@ -30,9 +33,9 @@ from __future__ import annotations
 
 import struct
 
-from ..model import Cluster
+from ..model import Cluster, RealServerResource
 from . import netlink, nftables
-from .addresses import pack
+from .addresses import links_and_addresses, pack
 from .kernel_lease import families, held_set, identifier, table_name
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family, KeyType, Verdict
@@ -43,7 +46,7 @@ ARP_OUTPUT = 1
 ROUTE_LOCAL = struct.pack("=I", 2)
 ICMPV6 = b"\x3a"
 ADVERTISEMENT = b"\x88"
-_OWNERS, _ARRIVALS = "owners", "arrivals"
+_OWNERS, _ARRIVALS, _SENDERS = "owners", "arrivals", "senders"
 KEYS = {
     Family.IP: (KeyType.IPV4_ADDRESS, 4),
     Family.ARP: (KeyType.IPV4_ADDRESS, 4),
@@ -104,9 +107,10 @@ def _setup(socket: NetlinkSocket, cluster: Cluster) -> str | None:
     update += [nftables.delete_table(family, table) for family in there if family not in wanted]
     replace = [nftables.delete_table(family, table) for family in there]
     text: str | None = None
+    real = _real_servers(cluster)
     for before in (update, replace) if there else ([],):
         for with_routes in (True, False):
-            text = transact(socket, [*before, *_everything(cluster, with_routes)])
+            text = transact(socket, [*before, *_everything(cluster, with_routes, real)])
             if text is None:
                 return None
     return text
@@ -154,7 +158,7 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
     """
     names = [group.name for group in cluster.groups if family in families(group)]
     held = {held_set(name) for name in names}
-    chains = {identifier(prefix, name) for name in names for prefix in ("group", "local")}
+    chains = {identifier(prefix, name) for name in names for prefix in ("group", "local", "here", "from")}
     chains |= {"arriving", "delivered", "leaving"}
     old_sets = [name for name in _names(socket, nftables.GETSET, family, 2, table) if name not in held]
     old_chains = [name for name in _names(socket, nftables.GETCHAIN, family, 3, table) if name not in chains]
@@ -166,16 +170,25 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
     ]
 
 
-def _everything(cluster: Cluster, with_routes: bool) -> list[bytes]:
+def _real_servers(cluster: Cluster) -> frozenset[bytes]:
+    """The addresses that this machine may serve without a lease, as a real server."""
+    resources = [item for group in cluster.groups for item in group.resources]
+    links, seen = links_and_addresses()
+    loopbacks = {link.index for link in links if link.name == "lo"}
+    configured = {pack(item.realserver) for item in resources if isinstance(item, RealServerResource)}
+    return frozenset(configured | {item.packed for item in seen if item.index in loopbacks})
+
+
+def _everything(cluster: Cluster, with_routes: bool, real: frozenset[bytes] = frozenset()) -> list[bytes]:
     table = table_name(cluster)
-    return [part for family in _families(cluster) for part in _table(cluster, family, table, with_routes)]
+    return [part for family in _families(cluster) for part in _table(cluster, family, table, with_routes, real)]
 
 
 def _families(cluster: Cluster) -> list[Family]:
     return sorted({family for group in cluster.groups for family in families(group)} | {Family.IP})
 
 
-def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> list[bytes]:
+def _table(cluster: Cluster, family: Family, table: str, with_routes: bool, real: frozenset[bytes]) -> list[bytes]:
     """One family's table from the beginning; what is there already stays."""
     key, length = KEYS[family]
     groups = [group for group in cluster.groups if family in families(group)]
@@ -184,7 +197,8 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
     by_routes = with_routes and family is not Family.ARP
     if by_routes:
         parts.append(nftables.new_set(family, table, _ARRIVALS, key, length, nftables.SET_IS_MAP, 2))
-    for number, group in enumerate(groups, 3):
+        parts.append(nftables.new_set(family, table, _SENDERS, key, length, nftables.SET_IS_MAP, 3))
+    for number, group in enumerate(groups, 4):
         held = held_set(group.name)
         chain = identifier("group", group.name)
         parts += [
@@ -201,8 +215,11 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
             nftables.new_rule(family, table, chain, nftables.counter(), nftables.decide(Verdict.DROP)),
         ]
         packed = list(dict.fromkeys(pack(item.address) for item in group.addresses))
-        ours = [item for item in packed if len(item) == length]
+        here = [item for item in packed if len(item) == length and by_routes and item in real]
+        ours = [item for item in packed if len(item) == length and item not in here]
         parts += [nftables.new_element(family, table, _OWNERS, item, goto=chain) for item in ours]
+        if here:
+            parts += _as_real_server(family, table, group.name, here)
         if by_routes:
             local = identifier("local", group.name)
             parts += [nftables.new_chain(family, table, local), _if_local(family, table, local, chain)]
@@ -210,6 +227,20 @@ def _table(cluster: Cluster, family: Family, table: str, with_routes: bool) -> l
     if family is Family.ARP:
         return parts + _arp_hooks(table)
     return parts + _ip_hooks(family, table, with_routes, adverts=cluster.routers is not None)
+
+
+def _as_real_server(family: Family, table: str, group: str, addresses: list[bytes]) -> list[bytes]:
+    """Of these addresses only what comes and goes by a device that has them waits for the lease."""
+    chain, here, sent = (identifier(prefix, group) for prefix in ("group", "here", "from"))
+    goto = nftables.equals(ROUTE_LOCAL), nftables.decide(Verdict.GOTO, chain)
+    return [
+        nftables.new_chain(family, table, here),
+        nftables.new_rule(family, table, here, nftables.load_destination_type(arriving_device=True), *goto),
+        nftables.new_chain(family, table, sent),
+        nftables.new_rule(family, table, sent, nftables.load_source_type(), *goto),
+        *(nftables.new_element(family, table, _ARRIVALS, item, goto=here) for item in addresses),
+        *(nftables.new_element(family, table, _SENDERS, item, goto=sent) for item in addresses),
+    ]
 
 
 def adverts_pass(family: Family, table: str) -> list[bytes]:
@@ -273,5 +304,6 @@ def _ip_hooks(family: Family, table: str, with_routes: bool, adverts: bool) -> l
         parts += [
             nftables.new_base_chain(family, table, "arriving", PREROUTING, PRIORITY),
             nftables.new_rule(family, table, "arriving", destination, nftables.decide_by(_ARRIVALS)),
+            nftables.new_rule(family, table, "leaving", source, nftables.decide_by(_SENDERS)),
         ]
     return parts

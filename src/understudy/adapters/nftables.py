@@ -230,10 +230,22 @@ def load_transport(offset: int, length: int) -> bytes:
     return _expression("payload", _number(1, _REGISTER), _number(2, 2), _number(3, offset), _number(4, length))
 
 
-def load_destination_type(register: int = _REGISTER) -> bytes:
-    """Load what the destination address is to this machine: RTN_LOCAL, ... (4 bytes, host byte order)."""
-    result_address_type, flag_destination = 3, 2
-    return _expression("fib", _number(1, register), _number(2, result_address_type), _number(3, flag_destination))
+def load_destination_type(register: int = _REGISTER, arriving_device: bool = False) -> bytes:
+    """Load what the destination address is to this machine: RTN_LOCAL, ... (4 bytes, host byte order).
+
+    ``arriving_device``: what it is to the device by which the packet came.
+    """
+    return _address_type(register, 2 | (8 if arriving_device else 0))
+
+
+def load_source_type(register: int = _REGISTER) -> bytes:
+    """Load what the source address is to the device by which the packet leaves; at output."""
+    return _address_type(register, 1 | 16)
+
+
+def _address_type(register: int, flags: int) -> bytes:
+    result_address_type = 3
+    return _expression("fib", _number(1, register), _number(2, result_address_type), _number(3, flags))
 
 
 def equals(value: bytes, register: int = _REGISTER) -> bytes:
