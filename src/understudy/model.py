@@ -13,6 +13,7 @@ from typing import TypeAlias
 from .fence_devices import FenceDevice
 from .hours import Hours
 from .probes import Probe, Reach
+from .services import ServiceFiles
 from .units import MILLISECOND, MINUTE, SECOND, Duration
 from .vrrp_files import AddressForm, RouterAddress, RouterFiles
 
@@ -454,6 +455,8 @@ class Cluster:
     """Whether the nodes speak the protocol of Linux-HA Heartbeat 3; then members have no links, and nobody votes."""
     routers: RouterFiles | None = None
     """Virtual routers (VRRP). Where there is nothing else, this node is the only member, and nobody votes."""
+    services: ServiceFiles | None = None
+    """What is balanced over real servers. Each machine's own matter: no lease and no vote rests on it (``config.digest``)."""
 
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)

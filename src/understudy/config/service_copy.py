@@ -36,8 +36,9 @@ class ServiceCopy:
     admin_group: str = ""
 
 
-def copy_of(cluster: Cluster, node: str, services: ServiceFiles, sources: tuple[str, ...] = ()) -> ServiceCopy:
+def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> ServiceCopy:
     """Of what ``cluster`` says. Groups that no service is of are left out."""
+    services = cluster.services or ServiceFiles()
     named = {each.group for each in services.services} | ({services.sync.router} if services.sync else set())
     addresses = tuple(
         (group.name, tuple(item.address for item in group.resources if isinstance(item, AddressResource)))
