@@ -57,7 +57,8 @@ class TableServer:
 class Counters:
     """What went through a server of a service. ``active``, ``inactive``, ``persistent``: connections and templates now.
 
-    The others count from when the server came into the table. ``connections``: started; in: from clients to the server.
+    The others count from when the server came into the table. ``connections``: started; in: from clients to the server. -1: not
+    known to this plane.
     """
 
     active: int = 0

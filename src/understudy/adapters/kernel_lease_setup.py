@@ -124,7 +124,7 @@ def transact(socket: NetlinkSocket, parts: list[bytes], commit: bool = True) -> 
         return None
     if any(failure.number == 1 for failure in failures):
         return "not permitted to change nf_tables: run as root or give the process CAP_NET_ADMIN"
-    return "the kernel refused the lease tables: " + "; ".join(dict.fromkeys(str(failure) for failure in failures))
+    return "the kernel refused our tables: " + "; ".join(dict.fromkeys(str(failure) for failure in failures))
 
 
 def existing(socket: NetlinkSocket, table: str) -> list[Family]:

@@ -43,7 +43,7 @@ from . import nft_expressions as nft
 from .addresses import links_and_addresses
 from .kernel_lease_setup import no_netfilter, transact
 from .netlink import Failure, NetlinkSocket
-from .nft_balance_rules import KINDS, TABLE, Standing
+from .nft_balance_words import KINDS, TABLE, Standing, live_key, mixed
 from .nftables import Family
 
 FAMILIES = (Family.IP, Family.IP6)
@@ -122,7 +122,7 @@ class PlaneNft:
                 for name in ("live", "began")
             )
             for place in standing.servers:
-                data = rules.live_key(standing, place)
+                data = live_key(standing, place)
                 if data in live and data in began:
                     found[key, place] = Counters(
                         active=-1,
@@ -167,7 +167,7 @@ class PlaneNft:
         found: dict[ServiceKey, Standing | None] = {}
         for key, service in services.items():
             standing = Standing(numbers[key], service, servers[key], here) if service is not None else None
-            if standing is not None and rules.mixed(standing):
+            if standing is not None and mixed(standing):
                 refused.append(TableRefused(key, None, "servers by NAT and by direct routing in one service need IPVS"))
             else:
                 found[key] = standing

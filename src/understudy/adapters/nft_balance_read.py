@@ -1,4 +1,4 @@
-"""What stands in the load balancer's nf_tables, read back: the way back from the elements of ``nft_balance_rules``. Pure."""
+"""What stands in the load balancer's nf_tables, read back: the way back from the elements of ``nft_balance_words``. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from ..balance import Place, TableServer, TableService
 from ..services import Forward, ServiceKey
-from .nft_balance_rules import Standing
+from .nft_balance_words import Standing
 from .nft_expressions import Listed
 from .nftables import Family
 

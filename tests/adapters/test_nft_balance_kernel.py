@@ -1,0 +1,288 @@
+"""The load balancer's nf_tables in a real kernel: a client, a balancer and three servers that say their names."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+from netns import Lab, Machine, eventually, inside
+
+from understudy.adapters.nft_balance import PlaneNft
+from understudy.balance import DropServer, DropService, Place, SetServer, SetService, TableServer, TableService
+from understudy.services import Forward, ServiceKey
+from understudy.units import SECOND
+
+pytestmark = pytest.mark.kernel
+
+FOUR, SIX = "10.60.0.100", "fd60::100"
+PORT, OTHER = 80, 8080
+LONG = 5.0
+"""Seconds; what does not come by then does not come."""
+
+
+class Servers:
+    """Listens on many machines, and answers each line with the machine's name."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._over, self._bell = socket.socketpair()
+        self._selector.register(self._over, selectors.EVENT_READ, "")
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def listen(self, machine: Machine, port: int) -> None:
+        with inside(machine):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                opened = socket.socket(socket.AF_INET6, kind)
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                opened.bind(("::", port))
+                if kind == socket.SOCK_STREAM:
+                    opened.listen(50)
+                self._selector.register(opened, selectors.EVENT_READ, machine.name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._over:
+                    return
+                self._answer(key.fileobj, key.data)  # type: ignore[arg-type]
+
+    def _answer(self, opened: socket.socket, name: str) -> None:
+        if opened.type == socket.SOCK_DGRAM:
+            _, client, *_ = opened.recvfrom(100)
+            opened.sendto(name.encode(), client)
+        elif opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            self._selector.register(opened.accept()[0], selectors.EVENT_READ, name)
+        else:
+            try:
+                said = opened.recv(100)
+            except OSError:
+                said = b""
+            if said:
+                opened.sendall(name.encode())
+            else:
+                self._selector.unregister(opened)
+                opened.close()
+
+    def close(self) -> None:
+        self._bell.close()
+        self._thread.join()
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+
+
+@dataclass
+class World:
+    client: Machine
+    balancer: Machine
+    servers: tuple[Machine, ...]
+    forward: Forward
+
+    def place(self, number: int, family: int = 4) -> Place:
+        net = "10.61.0" if self.forward is Forward.NAT else "10.60.0"
+        six = "fd61::1" if self.forward is Forward.NAT else "fd60::1"
+        return Place(
+            f"{net}.1{number}" if family == 4 else f"{six}{number}", OTHER if self.forward is Forward.NAT else PORT
+        )
+
+    def service(self, scheduler: str, protocol: str = "tcp", family: int = 4, *, persistence: int = 0) -> TableService:
+        key = ServiceKey(protocol, FOUR if family == 4 else SIX, PORT, family=family)
+        return TableService(key, scheduler, persistence=persistence * SECOND)
+
+    def whole(self, service: TableService, weights: Sequence[int]) -> list[SetService | SetServer]:
+        """The service with servers of these weights."""
+        made: list[SetService | SetServer] = [SetService(service, True, "test")]
+        for number, weight in enumerate(weights, 1):
+            server = TableServer(self.place(number, service.key.family), self.forward, weight)
+            made.append(SetServer(service.key, server, True, "test"))
+        return made
+
+    def weigh(self, key: ServiceKey, number: int, weight: int) -> SetServer:
+        return SetServer(key, TableServer(self.place(number, key.family), self.forward, weight), False, "test")
+
+    def plane(self) -> PlaneNft:
+        with inside(self.balancer):
+            made = PlaneNft()
+            made.read()
+        return made
+
+    def connect(self, family: int = 4, source: str = "") -> socket.socket:
+        with inside(self.client):
+            opened = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+        opened.settimeout(LONG)
+        if source:
+            opened.bind((source, 0))
+        opened.connect((FOUR if family == 4 else SIX, PORT))
+        return opened
+
+    def ask(self, family: int = 4, source: str = "") -> str:
+        """Who answers a new connection."""
+        with self.connect(family, source) as opened:
+            return said(opened)
+
+    def asked(self, times: int, family: int = 4) -> Counter[str]:
+        return Counter(self.ask(family) for _ in range(times))
+
+    def tell(self, family: int = 4) -> str:
+        """Who answers a datagram from a new port."""
+        with inside(self.client):
+            opened = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        with opened:
+            opened.settimeout(LONG)
+            opened.sendto(b"?", (FOUR if family == 4 else SIX, PORT))
+            return opened.recv(100).decode()
+
+
+def said(opened: socket.socket) -> str:
+    opened.sendall(b"?")
+    return opened.recv(100).decode()
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    made = Servers()
+    yield made
+    made.close()
+
+
+def world(lab: Lab, servers: Servers, forward: Forward) -> World:
+    client, balancer = lab.machine("client"), lab.machine("balancer")
+    reals = tuple(lab.machine(f"real{number}") for number in (1, 2, 3))
+    front = {client: "10.60.0.9/24 10.60.0.8/24 fd60::9/64", balancer: f"10.60.0.1/24 fd60::1/64 {FOUR}/24 {SIX}/64"}
+    numbered = list(enumerate(reals, 1))
+    if forward is Forward.DIRECT:
+        lab.segment(front | {real: f"10.60.0.1{number}/24 fd60::1{number}/64" for number, real in numbered})
+        for real in reals:
+            real.setting("ipv4/conf/all/arp_ignore", "1")
+            real.setting("ipv4/conf/all/arp_announce", "2")
+            real.run(f"ip address add {FOUR}/32 dev lo")
+            real.run(f"ip address add {SIX}/128 dev lo")
+    else:
+        lab.segment(front)
+        back = {real: f"10.61.0.1{number}/24 fd61::1{number}/64" for number, real in numbered}
+        lab.segment({balancer: "10.61.0.1/24 fd61::1/64"} | back, "eth1")
+        balancer.setting("ipv4/ip_forward", "1")
+        balancer.setting("ipv6/conf/all/forwarding", "1")
+        for real in reals:
+            real.run("ip route add default via 10.61.0.1")
+            real.run("ip -6 route add default via fd61::1")
+    for real in reals:
+        servers.listen(real, PORT if forward is Forward.DIRECT else OTHER)
+    servers.start()
+    return World(client, balancer, reals, forward)
+
+
+@pytest.mark.parametrize("forward", [Forward.NAT, Forward.DIRECT])
+def test_who_gets_new_connections(lab: Lab, servers: Servers, forward: Forward) -> None:
+    here = world(lab, servers, forward)
+    plane = here.plane()
+    for family in (4, 6):
+        assert plane.apply(here.whole(here.service("rr", family=family), (1, 5, 1))) == []
+        assert here.asked(6, family) == {"real1": 2, "real2": 2, "real3": 2}
+        assert plane.apply([SetService(here.service("wrr", family=family), False, "test")]) == []
+        assert here.asked(14, family) == {"real1": 2, "real2": 10, "real3": 2}
+        assert plane.apply(here.whole(here.service("rr", "udp", family=family), (1, 1))) == []
+        assert Counter(here.tell(family) for _ in range(4)) == {"real1": 2, "real2": 2}
+    assert plane.apply([SetService(here.service("sh"), False, "test")]) == []
+    for source in ("10.60.0.8", "10.60.0.9"):
+        assert len({here.ask(source=source) for _ in range(4)}) == 1
+    found = plane.counters()
+    key = here.service("rr").key
+    each = [found[key, here.place(number)] for number in (1, 2, 3)]
+    assert sum(item.connections for item in each) == 28
+    assert all(item.packets_in > item.connections for item in each)
+    listing = here.balancer.run("nft list ruleset")
+    assert "table ip6 understudy_balance" in listing, "the system's own program must be able to list it"
+    assert plane.apply([DropService(item.key, "test") for item, _ in plane.read().services]) == []
+    assert plane.read().services == ()
+    plane.close()
+
+
+@pytest.mark.parametrize("forward", [Forward.NAT, Forward.DIRECT])
+def test_what_becomes_of_connections(lab: Lab, servers: Servers, forward: Forward) -> None:
+    """Weight 0 keeps what is there, removal stops it, and who comes back goes on; a second process adopts the table."""
+    here = world(lab, servers, forward)
+    first = here.plane()
+    service = here.service("rr")
+    assert first.apply(here.whole(service, (1, 1))) == []
+    standing = first.read()
+    opened = [here.connect() for _ in range(2)]
+    by_name = {said(item): item for item in opened}
+    assert set(by_name) == {"real1", "real2"}
+    first.close()
+    second = here.plane()
+    assert second.read() == standing
+    assert second.apply([here.weigh(service.key, 1, 0)]) == []
+    assert here.asked(3) == {"real2": 3}
+    assert said(by_name["real1"]) == "real1", "it keeps what it has"
+    assert second.apply([DropServer(service.key, here.place(1), "test")]) == []
+    by_name["real1"].settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        said(by_name["real1"])
+    by_name["real1"].settimeout(LONG)
+    assert second.apply([replace(here.weigh(service.key, 1, 1), new=True)]) == []
+    assert by_name["real1"].recv(100) == b"real1", "it goes on when the server is back"
+    assert second.apply([DropServer(service.key, here.place(number), "test") for number in (1, 2)]) == []
+    with pytest.raises(ConnectionRefusedError):
+        here.ask()
+    here.balancer.run("nft flush ruleset")
+    assert second.apply([here.weigh(service.key, 2, 1)]) == [], "it is made again"
+    assert here.asked(2) == {"real2": 2}
+    for item in opened:
+        item.close()
+    second.close()
+
+
+@pytest.mark.parametrize("forward", [Forward.NAT, Forward.DIRECT])
+def test_clients_that_stay(lab: Lab, servers: Servers, forward: Forward) -> None:
+    here = world(lab, servers, forward)
+    plane = here.plane()
+    service = replace(here.service("rr", persistence=60), granularity=32)
+    assert plane.apply(here.whole(service, (1, 1))) == []
+    names = {source: here.ask(source=source) for source in ("10.60.0.8", "10.60.0.9")}
+    assert len(set(names.values())) == 2
+    for source, name in names.items():
+        assert {here.ask(source=source) for _ in range(3)} == {name}
+    gone = int(names["10.60.0.9"][-1])
+    assert plane.apply([here.weigh(service.key, gone, 0)]) == []
+    assert here.ask(source="10.60.0.9") == names["10.60.0.9"], "as in IPVS, weight 0 sends nobody away"
+    assert plane.apply([DropServer(service.key, here.place(gone), "test")]) == []
+    assert here.ask(source="10.60.0.9") == names["10.60.0.8"]
+    plane.close()
+
+
+def test_a_standby_with_the_address_on_its_loopback_serves_nobody(lab: Lab, servers: Servers) -> None:
+    """The table stands there; only a machine that has the address on the device by which packets come distributes them."""
+    here = world(lab, servers, Forward.DIRECT)
+    plane = here.plane()
+    servers.listen(here.balancer, PORT)
+    assert plane.apply(here.whole(here.service("rr"), (1, 1))) == []
+    here.balancer.run(f"ip address del {FOUR}/24 dev eth0")
+    here.balancer.run(f"ip address add {FOUR}/32 dev lo")
+    assert here.asked(2) == {"balancer": 2}
+    here.balancer.run(f"ip address del {FOUR}/32 dev lo")
+    here.balancer.run(f"ip address add {FOUR}/32 dev eth0")
+    assert here.asked(2) == {"real1": 1, "real2": 1}
+    here_too = TableServer(Place("127.0.0.1", PORT), Forward.DIRECT)
+    assert plane.apply([SetServer(here.service("rr").key, here_too, True, "it is a real server, too")]) == []
+    assert here.asked(6) == {"balancer": 2, "real1": 2, "real2": 2}
+    plane.close()
+
+
+def test_a_server_whose_mac_changes_is_found_again(lab: Lab, servers: Servers) -> None:
+    here = world(lab, servers, Forward.DIRECT)
+    plane = here.plane()
+    assert plane.apply(here.whole(here.service("rr"), (1,))) == []
+    assert here.ask() == "real1"
+    here.servers[0].run("ip link set eth0 address 02:00:00:00:00:77")
+    here.servers[0].run("ping -c 1 -W 1 10.60.0.1", check=False)
+    eventually(lambda: "02:00:00:00:00:77" in here.balancer.run("ip neighbour show 10.60.0.11"), "it is learned")
+    assert here.ask() == "real1"
+    plane.close()

@@ -1,0 +1,74 @@
+"""Which part of the kernel gets a service; nothing is approximated, and each refusal says what to write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from understudy.core.pools.planes import cannot_ipvs, cannot_nft, choose
+from understudy.services import Forward, Plane, RealServer, ServiceKey, VirtualService
+from understudy.units import SECOND
+
+KEY = ServiceKey("tcp", "10.0.0.100", 80)
+REAL = RealServer("10.0.0.1", 80)
+PLAIN = VirtualService("web", (KEY,), (REAL, replace(REAL, address="10.0.0.2", weight=3)), scheduler="wrr")
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "wrr", "random", "sh"])
+def test_what_is_simple_goes_to_nftables_whether_there_is_ipvs_or_not(scheduler: str) -> None:
+    service = replace(PLAIN, scheduler=scheduler, persistence=300 * SECOND, granularity=24)
+    for has_ipvs in (True, False):
+        assert choose(service, has_ipvs, True) == (Plane.NFTABLES, ["nftables can do all that the service asks for"])
+
+
+FAR = replace(REAL, forward=Forward.DIRECT)
+ASKED_TOO_MUCH = [
+    (replace(PLAIN, scheduler="wlc"), 'scheduler "wlc", which IPVS has: write scheduler "rr"'),
+    (replace(PLAIN, flags=("flag-1",)), "scheduler flag flag-1"),
+    (replace(PLAIN, persistence_engine="sip"), "persistence engine sip"),
+    (replace(PLAIN, reals=(replace(REAL, forward=Forward.TUNNEL),)), "no tunnels (10.0.0.1:80): write nat or direct"),
+    (replace(PLAIN, reals=(replace(REAL, upper=5),)), "leave their thresholds out"),
+    (replace(PLAIN, reals=(REAL, FAR)), "one of nat and direct for all"),
+    (replace(PLAIN, one_packet=True), "single datagrams by NAT"),
+    (replace(PLAIN, keys=(replace(KEY, port=0),)), "needs persistence"),
+    (replace(PLAIN, reals=(replace(REAL, address="fd00::1"),)), "other address family ([fd00::1]:80)"),
+    (replace(PLAIN, reals=(REAL, replace(REAL, address="10.0.0.3", weight=(1 << 31) - 1))), "weights are too many"),
+]
+
+
+@pytest.mark.parametrize(("service", "said"), ASKED_TOO_MUCH, ids=[said for _, said in ASKED_TOO_MUCH])
+def test_what_nftables_cannot_do_is_said(service: VirtualService, said: str) -> None:
+    (reason,) = cannot_nft(service)
+    assert said in reason
+
+
+def test_a_fallback_on_this_machine_may_be_direct_beside_nat() -> None:
+    here = RealServer("127.0.0.1", 80, Forward.DIRECT)
+    assert cannot_nft(replace(PLAIN, fallback=here)) == []
+    assert cannot_nft(replace(PLAIN, fallback=FAR)) != []
+
+
+def test_what_nftables_cannot_do_ipvs_does_where_it_is() -> None:
+    busy = replace(PLAIN, scheduler="wlc")
+    plane, why = choose(busy, True, True)
+    assert plane is Plane.IPVS
+    assert why[0].startswith('IPVS, because nftables has no scheduler "wlc"')
+    plane, why = choose(busy, False, True)
+    assert plane is None
+    assert 'write scheduler "rr"' in why[0]
+    assert why[1] == "this kernel has no IPVS, which could do it"
+
+
+def test_what_neither_can_do_gets_both_reasons() -> None:
+    both = replace(PLAIN, scheduler="random", flags=("flag-1",))
+    assert choose(both, True, True) == (None, cannot_nft(both) + cannot_ipvs(both))
+
+
+def test_who_says_which_gets_that_or_hears_why_not() -> None:
+    assert choose(replace(PLAIN, plane=Plane.IPVS), True, True)[0] is Plane.IPVS
+    assert choose(replace(PLAIN, plane=Plane.IPVS), False, True)[0] is None
+    assert choose(replace(PLAIN, plane=Plane.IPVS, scheduler="random"), True, True)[0] is None
+    assert choose(replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), True, True)[0] is None
+    assert choose(PLAIN, True, False) == (Plane.IPVS, ["IPVS, because this kernel has no nftables"])
+    assert choose(PLAIN, False, False)[0] is None
