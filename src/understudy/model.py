@@ -455,8 +455,7 @@ class Cluster:
     """Whether the nodes speak the protocol of Linux-HA Heartbeat 3; then members have no links, and nobody votes."""
     routers: RouterFiles | None = None
     """Virtual routers (VRRP). Where there is nothing else, this node is the only member, and nobody votes."""
-    services: ServiceFiles | None = None
-    """What is balanced over real servers. Each machine's own matter: no lease and no vote rests on it (``config.digest``)."""
+    services: ServiceFiles | None = None  # what is balanced: each machine's own matter (``config.digest``)
 
     nodes: tuple[Member, ...] = field(init=False, repr=False, compare=False)
     names: tuple[str, ...] = field(init=False, repr=False, compare=False)
@@ -497,8 +496,7 @@ class Cluster:
 
     def routers_on(self, name: str) -> RouterFiles | None:
         """The virtual routers of one member, None for a witness. Raises KeyError for a name that is not in the file."""
-        serves = self.routers is not None and self.member(name).role is Role.NODE
-        return self.routers.on(name) if self.routers is not None and serves else None
+        return self.routers.on(name) if self.routers is not None and self.member(name).role is Role.NODE else None
 
     def member(self, name: str) -> Member:
         """Raises KeyError for a name that is not in the file."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from .services import ServiceFiles
 from .units import SECOND, Duration
 
 
@@ -302,7 +303,9 @@ class RouterGlobals:
 
 @dataclass(frozen=True, slots=True)
 class RouterFiles:
-    """Everything of virtual routers in one configuration. ``services``: blocks of virtual servers, as written, for later."""
+    """Everything of virtual routers in one configuration. ``services``: virtual servers of the same file, until ``Cluster`` has
+    them (``Cluster.services``).
+    """
 
     routers: tuple[VirtualRouter, ...] = ()
     sync_groups: tuple[SyncGroup, ...] = ()
@@ -310,7 +313,7 @@ class RouterFiles:
     files: tuple[TrackedFile, ...] = ()
     processes: tuple[TrackedProcess, ...] = ()
     settings: RouterGlobals = field(default_factory=RouterGlobals)
-    services: tuple[str, ...] = field(default=(), repr=False)
+    services: ServiceFiles | None = None
 
     def on(self, node: str) -> RouterFiles:
         """As they are on one node of a cluster."""

@@ -8,6 +8,7 @@ from typing import Any
 from understudy.config.keepalived import KeepalivedReading, read_keepalived
 from understudy.config.keepalived_expand import Source
 from understudy.config.router_words import defaults
+from understudy.config.services_render import render as render_services
 from understudy.vrrp_files import RouterFiles, VirtualRouter
 
 
@@ -38,7 +39,7 @@ def meaning(files: RouterFiles) -> str:
                 continue
             lines.append(f"  {each.name} {_shown(value)}")
         lines += [f"  address {_shown(item)}" for item in router.addresses]
-    lines += [f"service {line}" for text in files.services for line in text.split("\n")]
+    lines += [] if files.services is None else render_services(files.services).split("\n")
     return "\n".join(lines) + "\n"
 
 

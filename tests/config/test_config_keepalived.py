@@ -55,7 +55,8 @@ def test_the_native_form_means_the_same(path) -> None:
     assert made.text is not None
     again = read(made.text, "routers.toml").cluster
     assert again is not None
-    assert again.routers == reading.files
+    assert again.routers is not None
+    assert replace(again.routers, services=again.services) == reading.files
     assert [group.name for group in again.groups] == [router.name for router in reading.files.routers]
     _same(path / "native.toml", made.text.replace(f"{path}/", ""))
 

@@ -10,6 +10,8 @@ from keepalived_helpers import read_text
 from understudy.config.keepalived_page import BEGIN, END, keyword_tables
 from understudy.config.keepalived_words import GLOBALS
 from understudy.config.router_words import OF
+from understudy.config.services_words import KINDS
+from understudy.config.services_words import OF as OF_SERVICES
 
 DOCS = HERE.parent.parent / "docs"
 PAGE = DOCS / "keepalived.md"
@@ -42,6 +44,13 @@ def test_what_has_no_effect_is_warned_of_and_nothing_else() -> None:
 
 def test_every_word_of_the_native_tables_is_in_the_manual() -> None:
     manual = (DOCS / "configuration.md").read_text("utf-8").split("## Virtual routers")[1]
-    for settings in OF.values():
+    for settings in (*OF.values(), *OF_SERVICES.values()):
         for setting in settings:
             assert re.search(rf"`{setting.word}`", manual), setting.word
+
+
+def test_every_kind_of_check_is_in_the_manual() -> None:
+    manual = (DOCS / "configuration.md").read_text("utf-8").split("## Services")[1]
+    for kind, words in KINDS.items():
+        for word in (kind, *words):
+            assert re.search(rf"`{word}( = N)?`", manual), word

@@ -28,7 +28,6 @@ def summary(files: RouterFiles) -> list[str]:
     ]
     lines += [f"track file {item.name}: {item.path}" for item in files.files]
     lines += [f"track process {item.name}: {' '.join(item.process)}" for item in files.processes]
-    lines += [f"kept, not served yet: {text.partition(' {')[0].strip()}" for text in files.services]
     return lines
 
 
@@ -71,7 +70,6 @@ def as_json(files: RouterFiles) -> dict[str, Any]:
         ],
         "groups": [{"name": group.name, "members": list(group.members)} for group in files.sync_groups],
         "scripts": [{"name": script.name, "command": list(script.command)} for script in files.scripts],
-        "services": len(files.services),
     }
 
 

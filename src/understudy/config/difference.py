@@ -100,6 +100,7 @@ def difference(before: Cluster, after: Cluster) -> Difference:
         changes.append(Change("api", f"{_words(old.get('api'), new.get('api')) or 'other files'}: from now on"))
     changes += _groups(before, after, old.get("groups", {}), new.get("groups", {}))
     changes += _moved(before, after)
+    changes += _services(before, after)
     effects = tuple(_effects(before, after))
     if after.routers is not None:
         from .router_difference import router_changes, router_effects
@@ -121,6 +122,7 @@ def _of_routers(before: Cluster, after: Cluster) -> Difference:
         return Difference((Change("cluster", text, How.RESTART),))
     keepalived = bool(after.source) and not after.source.endswith(".toml")
     found = [Change(where, text) for where, text in router_changes(_rendered(before), _rendered(after), keepalived)]
+    found += _services(before, after)
     if before.names != after.names:
         text = f"this node is {after.names[0]} instead of {before.names[0]}: systemctl restart understudy"
         found.append(Change("routing", text, How.RESTART))
@@ -128,9 +130,17 @@ def _of_routers(before: Cluster, after: Cluster) -> Difference:
 
 
 def _rendered(cluster: Cluster) -> Tree:
-    tree: Tree = tomllib.loads(render(cluster))
+    tree: Tree = tomllib.loads(render(replace(cluster, services=None)))
     tree.get("routing", {}).pop("node", None)
     return tree
+
+
+def _services(before: Cluster, after: Cluster) -> list[Change]:
+    if before.services == after.services:
+        return []
+    from .services_difference import service_changes  # only who has services loads it
+
+    return [Change(where, text) for where, text in service_changes(before.services, after.services)]
 
 
 def _obstacle(before: Cluster, after: Cluster) -> str:
@@ -156,7 +166,7 @@ def _voting(before: Cluster, after: Cluster) -> Iterable[str]:
 
 
 def _tree(cluster: Cluster) -> Tree:
-    return tomllib.loads(render(replace(cluster, key_file="-")))
+    return tomllib.loads(render(replace(cluster, key_file="-", services=None)))
 
 
 def _cluster(old: Tree, new: Tree) -> list[Change]:

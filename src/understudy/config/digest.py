@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from enum import Enum
 from typing import Any
 
@@ -38,14 +38,19 @@ _SINCE_RESTARTS: dict[str, object] = {"on_failure": OnFailure.RESTART, "on_stop"
 _SINCE_ADDRESS: dict[str, object] = {"form": None}
 """Words that earlier versions do not know, with their defaults: left out then, so that versions agree on files without them."""
 
-_OWN_MATTER = ("key_file", "source", "digest", "api")
-"""Where a machine keeps its files, and where it answers people, is its own matter."""
+_OWN_MATTER = ("key_file", "source", "digest", "api", "services")
+"""Where a machine keeps its files, and where it answers people, is its own matter. So is what it balances: no vote and no right
+rests on it, each machine may have real servers of its own, and the pulse, which tells the digest, keeps nothing of it."""
 
 
 def common(cluster: Cluster) -> dict[str, Any]:
     """All that machines must agree about, as plain tables; nothing that follows from the rest, and nobody's own matter."""
     derived = {each.name for each in fields(cluster) if not each.init}
-    return {word: value for word, value in asdict(cluster).items() if word not in derived and word not in _OWN_MATTER}
+    bare = replace(cluster, services=None)  # there may be ten thousand servers, which nobody wants copied
+    found = {word: value for word, value in asdict(bare).items() if word not in derived and word not in _OWN_MATTER}
+    if found["routers"] is not None:
+        found["routers"]["services"] = ()  # as versions without services have it
+    return found
 
 
 def digest(cluster: Cluster) -> str:

@@ -6,7 +6,7 @@ takes, the problem says why. Facts: keepalived.conf(5), and what Debian's 2.2.7 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import Problem
 from ..vrrp_files import RouterFiles
@@ -60,8 +60,8 @@ def read_keepalived(
         files=tuple(tracked.files.values()),
         processes=tuple(tracked.processes.values()),
         settings=settings,
-        services=read_services(report, tree),
     )
+    files = replace(files, services=read_services(report, tree, files))
     return KeepalivedReading(
         None if report.refused else files, _in_order(report, expander.files), tuple(expander.files), files
     )

@@ -33,7 +33,8 @@ def cluster_of(files: RouterFiles, source: str, node: str) -> Cluster:
         members=(Member(name_of(node, "localhost"), Role.NODE, ()),),
         groups=router_groups(files),
         source=source,
-        routers=files,
+        routers=replace(files, services=None),
+        services=files.services,
     )
     return replace(cluster, digest=digest(cluster))
 

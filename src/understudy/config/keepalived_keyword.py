@@ -10,7 +10,7 @@ ITEMS = "items of "
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """``done``: it does what it says. Else ``note`` says why not (a warning), or ``later`` that it is kept. ``opens``: its block.
+    """``done``: it does what it says. Else ``note`` says why not (a warning). ``opens``: its block.
 
     ``needs``: how many words must follow. When they are missing keepalived ends, or ignores the line where it is ``forgiven``.
     """
@@ -19,7 +19,6 @@ class Keyword:
     note: str = ""
     opens: str = ""
     needs: int = 0
-    later: bool = False
     forgiven: bool = False
 
 
@@ -48,8 +47,3 @@ def without(words: str, why: str, needs: int = 0) -> Words:
 
 def lists(words: str, note: str = "") -> Words:
     return {word: Keyword(True, note, opens=f"{ITEMS}{word}") for word in words.split()}
-
-
-def kept(words: str, needs: int = 0, forgiven: bool = False) -> Words:
-    note = "kept, not served yet"
-    return {word: Keyword(True, note, needs=needs, later=True, forgiven=forgiven) for word in words.split()}

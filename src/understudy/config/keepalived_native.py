@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import Problem
 from .keepalived import KeepalivedReading
@@ -25,7 +25,7 @@ def convert(reading: KeepalivedReading, path: str) -> KeepalivedConversion:
     text = _header(reading, path) + render_routers(reading.files)
     again = read(text, "the native form")
     found = None if again.cluster is None else again.cluster.routers
-    if found != reading.files:
+    if again.cluster is None or found is None or replace(found, services=again.cluster.services) != reading.files:
         why = next(
             (problem.text for problem in again.problems if problem.severity == "error"), "it does not mean the same"
         )

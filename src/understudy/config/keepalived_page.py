@@ -12,7 +12,7 @@ _TITLES = {"top": "Top of the file"}
 
 
 def keyword_tables() -> str:
-    """Markdown: a table for each block, each keyword once, with "done", "kept" or "no effect", and why.
+    """Markdown: a table for each block, each keyword once, with "done" or "no effect", and why.
 
     In a block that has no effect nothing has.
     """
@@ -28,10 +28,8 @@ def keyword_tables() -> str:
 
 
 def _state(keyword: Keyword) -> str:
-    if not keyword.done:
-        return "no effect"
-    return "kept" if keyword.later else "done"
+    return "done" if keyword.done else "no effect"
 
 
 def _note(keyword: Keyword) -> str:
-    return "" if keyword.later else keyword.note.replace("|", "\\|")
+    return keyword.note.replace("|", "\\|")

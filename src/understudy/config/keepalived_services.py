@@ -1,161 +1,399 @@
-"""``virtual_server`` and its like: checked as far as keepalived checks them, and kept as text for who serves them."""
+"""``virtual_server``, ``virtual_server_group`` and ``real_server`` to ``ServiceFiles``, as 2.2.7 takes them."""
 
 from __future__ import annotations
 
-from ..units import SECOND
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from typing import Any
+
+from ..service_checks import Tls
+from ..services import IPIP, Forward, Mailing, Notice, OnFailure, RealServer, ServiceFiles, ServiceKey, VirtualService
+from ..units import SECOND, Duration
+from ..vrrp_files import RouterFiles, TrackedFile
 from .heartbeat_lines import Word
-from .keepalived_service_words import CHECKERS
-from .keepalived_text import Text
+from .keepalived_balancing import Balancing, read_balancing
+from .keepalived_checkers import Around, Inherited, inherit, read_checkers
+from .keepalived_http import read_tls
+from .keepalived_keys import end_of, grouped_keys, method_of
 from .keepalived_tree import Statement
-from .keepalived_values import address_of, choice, seconds, span, whole
+from .keepalived_values import boolean, choice, command, last, whole
 from .report import Report
+from .services import owner_of
 
 BLOCKS = ("virtual_server", "virtual_server_group", "SSL")
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
-_FORWARDING = ("NAT", "DR", "TUN")
-_MONTH = 31 * 24 * 3600
-_NUMBERS = {
-    "weight": (0, 65535),
-    "retry": (0, 2**31 - 1),
-    "nb_get_retry": (0, 2**31 - 1),
-    "uthreshold": (0, 2**31 - 1),
-    "lthreshold": (0, 2**31 - 1),
-    "connect_port": (1, 65535),
-    "bind_port": (1, 65535),
-    "quorum": (1, 2**31 - 1),
-    "hysteresis": (0, 2**31 - 1),
-    "min_reply_length": (0, 65535),
-    "max_reply_length": (0, 65535),
+_LONGEST = 2_678_400
+_USUAL_PERSISTENCE: Duration = 360 * SECOND
+_MOST = 2**31 - 1
+_FLAGS = {
+    "flag-1": "",
+    "flag-2": "",
+    "flag-3": "",
+    "sh-port": "sh",
+    "sh-fallback": "sh",
+    "mh-port": "mh",
+    "mh-fallback": "mh",
 }
-_TIMES = ("delay_loop", "delay_before_retry", "connect_timeout", "warmup", "misc_timeout")
+"""Flags of schedulers, and which of them has each."""
 
 
-def read_services(report: Report, tree: list[Statement]) -> tuple[str, ...]:
-    """Every block as written, definitions put in; one warning says that nothing serves them yet."""
-    found: list[str] = []
-    first: Statement | None = None
+def read_services(report: Report, tree: list[Statement], files: RouterFiles) -> ServiceFiles | None:
+    """All of it, None when the file has nothing of it. ``files``: who has the addresses, and whom mails go to."""
+    balancing = read_balancing(report, tree, files)
+    reader = _Reader(report, balancing, files, read_tls(tree))
+    groups = {block.words[1].text: block for block in tree if block.name == "virtual_server_group"}
+    found: list[VirtualService] = []
     for block in tree:
-        if block.name not in BLOCKS:
-            continue
-        found.append(written(block))
+        if block.name in ("track_file", "vrrp_track_file") and block.words[1].text in reader.tracked:
+            reader.files[block.words[1].text] = reader.tracked[block.words[1].text]
         if block.name == "virtual_server":
-            first = first or block
-            _server(report, block)
-    if first is not None:
-        count = sum(1 for block in tree if block.name == "virtual_server")
-        what = "1 virtual server is" if count == 1 else f"{count} virtual servers are"
-        text = (
-            f"{what} checked and kept, and not served yet: nothing is balanced over real servers, and none is checked"
-        )
-        report.warning(first.place, text, "Virtual routers of the same file do their work.")
-    return tuple(found)
-
-
-def written(block: Statement) -> str:
-    """A block as text that reads the same: one line for each, indented by its depth. A password of SSL stays in it."""
-    lines = [block.text.chars]
-    depth = 1
-    pieces: list[Text] = [*block.lines]
-    opened = " {"
-    lines[0] += opened
-    for piece in pieces:
-        if piece.chars == "}":
-            depth -= 1
-            lines.append(f"{'    ' * max(depth, 0)}}}")
-        elif piece.chars == "{":
-            lines[-1] += opened
-            depth += 1
-        else:
-            lines.append(f"{'    ' * max(depth, 0)}{piece.chars}")
-    return "\n".join(lines)
-
-
-def _server(report: Report, block: Statement) -> None:
-    _end(
-        report, block.words[1:], "virtual server", any(item.name == "persistence_timeout" for item in block.block or ())
+            service = reader.service(block, groups)
+            found += [] if service is None else [service]
+    if not found and balancing.sync is None:
+        return None
+    return ServiceFiles(
+        tuple(found),
+        sync=balancing.sync,
+        timeouts=balancing.timeouts,
+        flush=balancing.flush,
+        flush_at_stop=balancing.flush_at_stop,
     )
-    given = {item.name for item in block.block or ()}
-    for words, default, what in (
-        (("lb_algo", "lvs_sched"), "wlc", "scheduler"),
-        (("lb_kind", "lvs_method"), "NAT", "forwarding method"),
-        (("protocol",), "UDP", "protocol"),
-    ):
-        if not given & set(words) and (block.words[1].text != "fwmark" or what != "protocol"):
-            text = f"the virtual server has no {what} ({words[0]}); keepalived takes {default}"
-            hint = "A web server needs protocol TCP." if what == "protocol" else ""
-            report.warning(block.place, text, hint)
-    if "real_server" not in given and "sorry_server" not in given:
-        report.warning(block.place, "the virtual server has no real_server", "")
-    for statement in block.block or ():
-        _setting(report, statement)
-        if statement.name == "real_server":
-            _real(report, statement)
 
 
-def _real(report: Report, block: Statement) -> None:
-    _end(report, block.words[1:], "real server", True)
-    for statement in block.block or ():
-        _setting(report, statement)
-        if statement.name in CHECKERS:
-            _checker(report, statement)
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """What a real server has unless it says otherwise."""
+
+    weight: int = 1
+    method: Mapping[str, Any] | None = None
+    quiet: bool = False
 
 
-def _checker(report: Report, block: Statement) -> None:
-    needed = {
-        "MISC_CHECK": "misc_path",
-        "BFD_CHECK": "name",
-        "FILE_CHECK": "track_file",
-        "HTTP_GET": "url",
-        "SSL_GET": "url",
-    }
-    given = {item.name for item in block.block or ()}
-    word = needed.get(block.name, "")
-    if word and word not in given:
-        report.warning(block.place, f"{block.name} has no {word}; keepalived leaves the checker out", "")
-    for statement in block.block or ():
-        _setting(report, statement)
-        if statement.name == "url" and "path" not in {item.name for item in statement.block or ()}:
-            report.warning(statement.place, "the url has no path; keepalived takes /", "")
+class _Reader:
+    def __init__(self, report: Report, balancing: Balancing, files: RouterFiles, tls: Tls) -> None:
+        self._report, self._balancing, self._tls = report, balancing, tls
+        self._owners = {item.address: router.name for router in files.routers for item in router.addresses}
+        settings = files.settings
+        self._mailing = Mailing(settings.mails, settings.mail_from, smtp=settings.mail_server)
+        self.tracked = {item.name: item for item in files.files}
+        self.files: dict[str, TrackedFile] = {}
+        self._names: set[str] = set()
+        self._fixed_port = False
+        self._taken: dict[ServiceKey, str] = {}
 
-
-def _end(report: Report, words: tuple[Word, ...], what: str, may_lack_port: bool) -> None:
-    """``ADDRESS [PORT]``, ``fwmark N`` or ``group NAME``."""
-    first = words[0]
-    if first.text in ("fwmark", "group") and what == "virtual server":
-        if len(words) < 2:
-            report.warning(first.place, f'"{first.text}" lacks its value; keepalived leaves the {what} out', "")
-        return
-    if address_of(first.text) is None:
-        report.warning(first.place, f'the {what} "{first.text}" is not an IP address; keepalived leaves it out', "")
-    if len(words) < 2:
-        if not may_lack_port:
-            text = "the virtual server has no port, which only a persistent one may lack; keepalived leaves it out"
-            report.warning(first.place, text, "")
-    elif not words[1].text.isascii() or not words[1].text.isdecimal() or not 0 < int(words[1].text[:9]) <= 65535:
-        report.warning(
-            words[1].place, f'"{words[1].text}" is not a port from 1 to 65535; keepalived leaves the {what} out', ""
+    def service(self, block: Statement, groups: Mapping[str, Statement]) -> VirtualService | None:
+        report, inner = self._report, block.block or []
+        persistence = self._persistence(inner)
+        keys, what = self._keys(block, inner, groups)
+        if not keys:
+            return None
+        if any(key.address and not key.port for key in keys) and not persistence:
+            persistence = _USUAL_PERSISTENCE
+            text = "the virtual server has no port, so it is persistent (360 s); keepalived does the same"
+            report.warning(block.place, text, "Write persistence_timeout, or the port.")
+        said = self._settings(block, keys)
+        if not persistence:
+            said.pop("granularity", None)
+        usual = self._usual(block)
+        given = inherit(report, inner, Inherited(log_all=self._balancing.log_all), bare=True)
+        port, of = keys[0].port, self._family(inner, keys)
+        self._fixed_port = len(keys) == 1 and bool(keys[0].address)
+        reals = self._reals(inner, port, of, usual, given)
+        sorry = self._sorry(inner, port, of, usual)
+        if not reals and sorry is None:
+            report.warning(block.place, "the virtual server has no real_server; keepalived leaves it out", "")
+            return None
+        keys = tuple(key if key.address else replace(key, family=of or 4) for key in keys)
+        keys = self._first(block, keys, what)
+        if not keys:
+            return None
+        found, owner = owner_of(keys, self._owners)
+        if found and not owner:
+            text = f"the addresses of {what} are not all of one instance, so every machine has it in its table always"
+            report.warning(
+                block.place, text, "As in keepalived. A virtual_server for each instance follows its master."
+            )
+        return VirtualService(
+            self._name(what),
+            keys,
+            reals,
+            owner,
+            persistence=persistence,
+            fallback=sorry,
+            fallback_quiet=sorry is not None and any(item.name == "sorry_server_inhibit" for item in inner),
+            drop_without_quorum=sorry is not None,
+            mailing=self._mailing if any(server.mail for server in reals) else Mailing(),
+            **said,
         )
-    for word in words[2:3]:
-        report.warning(word.place, f'"{word.text}" behind the port does not count', "")
 
+    def _name(self, what: str) -> str:
+        name, number = what, 1
+        while name in self._names:
+            number += 1
+            name = f"{what} ({number})"
+        self._names.add(name)
+        return name
 
-def _setting(report: Report, statement: Statement) -> None:
-    name, word = statement.name, statement.value()
-    if name in _NUMBERS:
-        low, high = _NUMBERS[name]
-        whole(report, statement, low, high, "the default counts")
-    elif name in _TIMES:
-        seconds(report, statement, 0, _MONTH * SECOND, "the default counts")
-    elif word is None:
-        return
-    elif name in ("lb_algo", "lvs_sched"):
-        choice(report, word, SCHEDULERS, "scheduler", "wlc is taken")
-    elif name in ("lb_kind", "lvs_method", "sorry_server_lvs_method"):
-        choice(report, word, _FORWARDING, "forwarding method", "NAT is taken")
-    elif name == "protocol":
-        choice(report, word, ("TCP", "UDP", "SCTP"), "protocol", "UDP is taken")
-    elif name == "persistence_timeout" and (span(word.text) is None or not 1 <= span(word.text) / SECOND <= _MONTH):  # type: ignore[operator]
-        text = f'"persistence_timeout {word.text}" is not from 1 to {_MONTH} seconds: there is no persistence'
-        report.warning(word.place, text, "To have none take the line away.")
-    elif name in ("connect_ip", "bindto") and address_of(word.text) is None:
-        report.warning(word.place, f'"{word.text}" is not an IP address; it does not count', "")
+    # -- what the kernel knows it by ----------------------------------------------------------------------------------
+
+    def _keys(
+        self, block: Statement, inner: list[Statement], groups: Mapping[str, Statement]
+    ) -> tuple[tuple[ServiceKey, ...], str]:
+        """Its keys, () after a warning, and how the service is called."""
+        report, first = self._report, block.words[1]
+        protocol = self._protocol(block, inner, first.text == "fwmark")
+        suffix = "" if protocol == "tcp" else f"/{protocol}"
+        if first.text in ("fwmark", "group"):
+            if len(block.words) < 3:
+                report.warning(first.place, f'"{first.text}" lacks its value; keepalived leaves it out', "")
+                return (), ""
+            second = block.words[2]
+            if first.text == "group":
+                group = groups.get(second.text)
+                if group is None:
+                    text = f"there is no virtual_server_group {second.text}; keepalived leaves the virtual server out"
+                    report.warning(second.place, text, "")
+                    return (), ""
+                return grouped_keys(report, group, protocol), second.text + suffix
+            mark = (
+                int(second.text) if second.text.isascii() and second.text.isdecimal() and len(second.text) < 11 else 0
+            )
+            if not 0 < mark < 2**32:
+                text = f'"{second.text}" is no mark from 1 to 4294967295; the virtual server is left out'
+                report.warning(second.place, text, "")
+                return (), ""
+            return (ServiceKey(mark=mark),), f"fwmark {mark}"
+        end = end_of(report, block.words[1:], "virtual server")
+        if end is None:
+            return (), ""
+        key = ServiceKey(protocol, end[0], end[1] or 0, 0, 6 if ":" in end[0] else 4)
+        shown = f"[{key.address}]" if key.family == 6 else key.address
+        return (key,), (f"{shown}:{key.port}" if key.port else key.address) + suffix
+
+    def _protocol(self, block: Statement, inner: list[Statement], marked: bool) -> str:
+        statement = last(inner, "protocol")
+        word = None if statement is None else statement.value()
+        if marked:
+            if word is not None:
+                self._report.warning(word.place, "packets with a mark are of any protocol; it does not count", "")
+            return "tcp"
+        known = ("TCP", "UDP", "SCTP")
+        if word is not None and word.text.upper() in known:
+            return word.text.lower()
+        if word is not None:
+            choice(self._report, word, known, "protocol", "UDP is taken")
+        else:
+            text = "the virtual server has no protocol (protocol); keepalived takes UDP"
+            self._report.warning(block.place, text, "A web server needs protocol TCP.")
+        return "udp"
+
+    def _first(self, block: Statement, keys: tuple[ServiceKey, ...], what: str) -> tuple[ServiceKey, ...]:
+        """Those that no service before this one has, each once."""
+        found = []
+        for key in keys:
+            if key in self._taken:
+                text = f"{key} is of the virtual server {self._taken[key]} already; the second is left out"
+                self._report.warning(
+                    block.place, text, "The kernel knows one service of each address, port and protocol."
+                )
+                continue
+            self._taken[key] = what
+            found.append(key)
+        return tuple(found)
+
+    def _family(self, inner: list[Statement], keys: tuple[ServiceKey, ...]) -> int:
+        """Of the addresses, else of the first real server that no tunnel reaches; 0 when both may be there."""
+        families = {key.family for key in keys if key.address}
+        if families:
+            return families.pop() if len(families) == 1 else 0
+        given = last(inner, "ip_family")
+        word = None if given is None else given.value()
+        if word is not None:
+            found = choice(self._report, word, ("inet", "inet6"), "address family", "it does not count")
+            if found is not None:
+                return 6 if found == "inet6" else 4
+        first = next((item.words[1].text for item in inner if item.name in ("real_server", "sorry_server")), "")
+        return 6 if ":" in first else 4
+
+    # -- settings -----------------------------------------------------------------------------------------------------
+
+    def _persistence(self, inner: list[Statement]) -> Duration:
+        statement = last(inner, "persistence_timeout")
+        if statement is None:
+            return 0
+        word = statement.value()
+        if word is None:
+            return _USUAL_PERSISTENCE
+        if word.text.isascii() and word.text.isdecimal() and 1 <= int(word.text[:9]) <= _LONGEST:
+            return int(word.text) * SECOND
+        text = f'"persistence_timeout {word.text}" is not from 1 to {_LONGEST} seconds: there is no persistence'
+        self._report.warning(word.place, text, "To have none take the line away.")
+        return 0
+
+    def _settings(self, block: Statement, keys: tuple[ServiceKey, ...]) -> dict[str, Any]:
+        """What has a field of its own."""
+        report, inner = self._report, block.block or []
+        said: dict[str, Any] = {"scheduler": self._scheduler(block)}
+        flags: list[str] = []
+        for item in inner:
+            name, word = item.name, item.value()
+            if name in _FLAGS:
+                if _FLAGS[name] not in ("", said["scheduler"]):
+                    text = f'"{name}" is for the scheduler {_FLAGS[name]}; keepalived ignores it'
+                    report.warning(item.place, text, "")
+                elif name not in flags:
+                    flags.append(name)
+            elif name == "ops":
+                said["one_packet"] = all(key.protocol == "udp" for key in keys if key.address)
+                if not said["one_packet"]:
+                    report.warning(item.place, '"ops" is for UDP; keepalived ignores it', "")
+            elif name == "hashed":
+                said["hashed"] = said["scheduler"] == "sh"
+                if not said["hashed"]:
+                    report.warning(item.place, '"hashed" is for the scheduler sh; keepalived ignores it', "")
+            elif name in ("omega", "ha_suspend"):
+                said["down_at_stop" if name == "omega" else "only_when_held"] = True
+            elif name == "quorum":
+                said["quorum"] = whole(report, item, 1, _MOST, "1 is taken") or 1
+            elif name == "hysteresis":
+                said["hysteresis"] = whole(report, item, 0, _MOST, "it does not count") or 0
+            elif name in ("quorum_up", "quorum_down"):
+                said[name] = self._told(item)
+            elif name == "persistence_granularity" and word is not None:
+                said["granularity"] = self._granularity(word, keys)
+            elif name == "persistence_engine" and word is not None:
+                said["persistence_engine"] = choice(report, word, ("sip",), "persistence engine", "none is taken") or ""
+            elif name == "smtp_alert" and boolean(report, item, True):
+                text = '"smtp_alert" of a virtual server has no effect: mails tell of real servers'
+                report.warning(item.place, text, "quorum_up and quorum_down can send one.")
+        quorum, hysteresis = said.get("quorum", 1), said.get("hysteresis", 0)
+        if hysteresis >= quorum > 0 and hysteresis:
+            statement = last(inner, "hysteresis")
+            text = f"the hysteresis {hysteresis} is not below the quorum {quorum}; {quorum - 1} is taken"
+            report.warning(
+                inner[0].place if statement is None else statement.place, text, "keepalived says so, and goes on."
+            )
+            said["hysteresis"] = quorum - 1
+        return {**said, "flags": tuple(flags)}
+
+    def _scheduler(self, block: Statement) -> str:
+        found = [item for item in block.block or () if item.name in ("lb_algo", "lvs_sched")]
+        if not found:
+            self._report.warning(block.place, "the virtual server has no scheduler (lb_algo); keepalived takes wlc", "")
+        scheduler = "wlc"
+        for item in found:
+            word = item.value()
+            if word is not None:
+                scheduler = choice(self._report, word, SCHEDULERS, "scheduler", f"{scheduler} is taken") or scheduler
+        return scheduler
+
+    def _granularity(self, word: Word, keys: tuple[ServiceKey, ...]) -> int:
+        """A netmask or the length of a prefix."""
+        most = 128 if any(key.family == 6 for key in keys if key.address) else 32
+        if word.text.isascii() and word.text.isdecimal() and 1 <= int(word.text[:4]) <= most:
+            return int(word.text)
+        try:
+            length = ip_network(f"0.0.0.0/{word.text}").prefixlen if "." in word.text and most == 32 else 0
+        except ValueError:
+            length = 0
+        if not length:
+            text = f'"{word.text}" is no netmask, and no number from 1 to {most}; each client counts for itself'
+            self._report.warning(word.place, text, "")
+        return length
+
+    def _told(self, item: Statement) -> Notice:
+        made = command(self._report, item, users=True)
+        return Notice() if made is None else Notice(*made)
+
+    # -- real servers -------------------------------------------------------------------------------------------------
+
+    def _usual(self, block: Statement) -> _Usual:
+        report, usual, inner = self._report, _Usual(), block.block or []
+        for item in inner:
+            if item.name in ("lb_kind", "lvs_method"):
+                method = method_of(report, item)
+                usual = usual if method is None else replace(usual, method=method)
+            elif item.name == "weight":
+                usual = replace(usual, weight=self._weight(item, usual.weight))
+            elif item.name == "inhibit_on_failure":
+                usual = replace(usual, quiet=True)
+        if not any(item.name in ("lb_kind", "lvs_method") for item in inner):
+            text = "the virtual server has no forwarding method (lb_kind); keepalived takes NAT"
+            report.warning(block.place, text, "")
+        return usual
+
+    def _weight(self, item: Statement, usual: int) -> int:
+        """IPVS takes more, but nobody has servers that differ by more."""
+        found = whole(self._report, item, 0, 65535, f"{usual} is taken")
+        return usual if found is None else found
+
+    def _reals(
+        self, inner: list[Statement], port: int, of: int, usual: _Usual, given: Inherited
+    ) -> tuple[RealServer, ...]:
+        found: dict[tuple[str, int], RealServer] = {}
+        for item in inner:
+            server = self._real(item, port, of, usual, given) if item.name == "real_server" else None
+            if server is None:
+                continue
+            if (server.address, server.port) in found:
+                text = f"the real server {server.name} is there already; keepalived leaves the second out"
+                self._report.warning(item.place, text, "")
+                continue
+            found[server.address, server.port] = server
+        return tuple(found.values())
+
+    def _real(self, block: Statement, port: int, of: int, usual: _Usual, given: Inherited) -> RealServer | None:
+        report, inner = self._report, block.block or []
+        end = end_of(report, block.words[1:], "real server")
+        if end is None:
+            return None
+        method, weight, quiet = usual.method or {}, usual.weight, usual.quiet
+        said: dict[str, Any] = {"mail": self._balancing.mail}
+        for item in inner:
+            name = item.name
+            if name == "lvs_method":
+                method = method_of(report, item) or method
+            elif name == "weight":
+                weight = self._weight(item, weight)
+            elif name == "inhibit_on_failure":
+                quiet = boolean(report, item, quiet)
+            elif name in ("uthreshold", "lthreshold"):
+                field = "upper" if name == "uthreshold" else "lower"
+                said[field] = whole(report, item, 0, _MOST, "there is none") or 0
+            elif name in ("notify_up", "notify_down"):
+                said[name] = self._told(item)
+            elif name == "smtp_alert":
+                said["mail"] = boolean(report, item, True)
+        said["mail"] = said["mail"] and bool(self._mailing.to)
+        address, at = end[0], end[1] or port
+        if of and (6 if ":" in address else 4) != of and method.get("forward") is not Forward.TUNNEL:
+            text = f"the real server {address} is of the other family than its virtual server; keepalived leaves it out"
+            report.warning(block.place, text, "Only tunnels (lvs_method TUN) reach it.")
+            return None
+        around = Around(self.files, self._tls, address, at)
+        checks = read_checkers(report, inner, inherit(report, inner, given), around)
+        if self._fixed_port and at != port and method.get("forward", Forward.NAT) is not Forward.NAT:
+            text = (
+                f"{block.words[2].text} is not the port of the virtual server, which counts; the checkers keep theirs"
+            )
+            report.warning(block.words[2].place, text, "Only NAT changes ports, in keepalived, too.")
+            at = port
+        failure = OnFailure.QUIET if quiet else OnFailure.REMOVE
+        up = all(check.starts_up for check in checks)
+        return RealServer(address, at, **method, weight=weight, checks=checks, on_failure=failure, starts_up=up, **said)
+
+    def _sorry(self, inner: list[Statement], port: int, of: int, usual: _Usual) -> RealServer | None:
+        statement = last(inner, "sorry_server")
+        if statement is None:
+            return None
+        end = end_of(self._report, statement.words[1:], "sorry server")
+        if end is None:
+            return None
+        chosen = last(inner, "sorry_server_lvs_method")
+        method = dict(usual.method or {}) if chosen is None else method_of(self._report, chosen) or usual.method or {}
+        if of and (6 if ":" in end[0] else 4) != of and method.get("forward") is not Forward.TUNNEL:
+            text = f"the sorry server {end[0]} is of the other family than its virtual server; it is left out"
+            self._report.warning(statement.place, text, "Only a tunnel reaches it.")
+            return None
+        return RealServer(end[0], end[1] or port, **{"tunnelling": IPIP, **method}, starts_up=True)

@@ -1,4 +1,4 @@
-"""Every keyword of keepalived.conf (2.2.7), what it opens, and what becomes of it: done, kept, or without effect and why.
+"""Every keyword of keepalived.conf (2.2.7), what it opens, and what becomes of it: done, or without effect and why.
 
 The table of docs/keepalived.md is made from this one.
 """
@@ -14,7 +14,10 @@ _BUFFERS = "kernel messages that were lost are noticed, and everything is read a
 _SNMP = "there is no SNMP agent; `understudy status --json` and the metrics say as much"
 _OWN_FILES = "processes and files have names of our own"
 _FIREWALL = "rules stand in a table of our own in nftables, whatever else the firewall is"
-_CHECKS = "real servers are not checked yet"
+_BALANCER = "real servers are checked by a process of ordinary priority"
+_NO_FIFO = (
+    "`understudy pool --watch` and `understudy history` tell of real servers; notify_up and notify_down run programs"
+)
 _BFD = "there is no BFD"
 _LINKBEAT = "the kernel tells of every carrier"
 
@@ -26,11 +29,9 @@ TOP: Words = {
     "vrrp_track_process": Keyword(opens="vrrp_track_process", needs=1),
     "track_file": Keyword(opens="track_file", needs=1),
     "vrrp_track_file": Keyword(note="the old name of track_file", opens="track_file", needs=1),
-    "virtual_server": Keyword(note="kept, not served yet", opens="virtual_server", needs=1, later=True),
-    "virtual_server_group": Keyword(
-        note="kept, not served yet", opens=f"{ITEMS}virtual_server_group", needs=1, later=True
-    ),
-    "SSL": Keyword(note="kept, not served yet", opens="SSL", later=True),
+    "virtual_server": Keyword(opens="virtual_server", needs=1),
+    "virtual_server_group": Keyword(opens=f"{ITEMS}virtual_server_group", needs=1),
+    "SSL": Keyword(opens="SSL"),
     "bfd_instance": Keyword(False, _BFD, opens="bfd_instance", needs=1),
     "garp_group": Keyword(False, "vrrp_garp_interval counts for every interface", opens="garp_group"),
     "static_ipaddress": Keyword(
@@ -61,7 +62,10 @@ GLOBALS: Words = {
     **without("smtp_helo_name", "the mail program of the system says hello for itself"),
     **without("smtp_connect_timeout", "mail that cannot be sent delays nothing", needs=1),
     **flags("smtp_alert smtp_alert_vrrp", "the default of `smtp_alert` in instances and groups"),
-    **without("smtp_alert_checker no_checker_emails checker_log_all_failures rs_init_notifies", _CHECKS),
+    **flags("smtp_alert_checker", "the default of `smtp_alert` in real servers"),
+    **flags("no_checker_emails", "mails tell of servers only, never of single checkers"),
+    **flags("checker_log_all_failures"),
+    **without("rs_init_notifies", "programs are told of changes, and a start is none"),
     **flags("no_email_faults"),
     **forgiving("script_user"),
     **flags("enable_script_security"),
@@ -75,15 +79,16 @@ GLOBALS: Words = {
     **flags("vrrp_lower_prio_no_advert vrrp_higher_prio_send_advert"),
     **values("vrrp_down_timer_adverts vrrp_startup_delay"),
     **forgiving("notify_fifo notify_fifo_script vrrp_notify_fifo vrrp_notify_fifo_script"),
-    **without("lvs_notify_fifo lvs_notify_fifo_script", _CHECKS),
+    **without("lvs_notify_fifo lvs_notify_fifo_script", _NO_FIFO),
     **flags("vrrp_notify_priority_changes fifo_write_vrrp_states_on_reload"),
     **without(
         "vrrp_iptables vrrp_ipsets nftables nftables_counters nftables_ifindex nftables_ipvs",
         _FIREWALL,
     ),
     **without("nftables_priority nftables_ipvs_priority nftables_ipvs_start_fwmark", _FIREWALL, needs=1),
-    **without("lvs_sync_daemon", "connections are not synchronised between directors yet"),
-    **without("lvs_timeouts lvs_flush lvs_flush_on_stop lvs_flush_onstop", "IPVS is not filled yet"),
+    **values("lvs_sync_daemon", "for IPVS"),
+    **values("lvs_timeouts", "for IPVS"),
+    **flags("lvs_flush lvs_flush_on_stop lvs_flush_onstop", "for IPVS; `VS` is what a stop does in any case"),
     **forgiving("default_interface", "where an instance that names no interface is"),
     **flags("dynamic_interfaces", "an interface that is missing is waited for"),
     **without("disable_local_igmp", "the memberships of the interface are left as the kernel reports them"),
@@ -92,8 +97,8 @@ GLOBALS: Words = {
     **without("max_auto_priority min_auto_priority_delay vrrp_no_swap", _SCHEDULING),
     **without("vrrp_rlimit_rttime vrrp_rlimit_rtime", _SCHEDULING, needs=1),
     **without("vrrp_cpu_affinity", "write CPUAffinity= into the daemon's unit"),
-    **without("checker_priority checker_no_swap checker_rt_priority checker_cpu_affinity", _CHECKS),
-    **without("checker_rlimit_rttime checker_rlimit_rtime", _CHECKS, needs=1),
+    **without("checker_priority checker_no_swap checker_rt_priority checker_cpu_affinity", _BALANCER),
+    **without("checker_rlimit_rttime checker_rlimit_rtime", _BALANCER, needs=1),
     **without("bfd_priority bfd_no_swap bfd_rt_priority bfd_cpu_affinity", _BFD),
     **without("bfd_rlimit_rttime bfd_rlimit_rtime", _BFD, needs=1),
     **forgiving("startup_script startup_script_timeout shutdown_script shutdown_script_timeout"),
@@ -159,7 +164,7 @@ INSTANCE: Words = {
     **without("vrf", "put the interface into the VRF by the system's own network files", needs=1),
     **without("kernel_rx_buf_size", _BUFFERS),
     **without("debug", "`understudy history` has every decision", needs=1),
-    **without("lvs_sync_daemon_interface", "it is kept, and connections are not synchronised yet", needs=1),
+    **values("lvs_sync_daemon_interface", "the old form of lvs_sync_daemon"),
 }
 
 SYNC_GROUP: Words = {

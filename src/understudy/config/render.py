@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..changes import stages
 from ..fence_devices import FenceDevice, FenceKind
@@ -51,7 +52,7 @@ def render(cluster: Cluster) -> str:
 
     routers = cluster.routers
     if routers is not None and is_alone(cluster):
-        return render_routers(routers, cluster.names[0])
+        return render_routers(replace(routers, services=cluster.services), cluster.names[0])
     lines = ["[cluster]", f"name = {quoted(cluster.name)}", f"key_file = {quoted(cluster.key_file)}"]
     lines.append(f"heartbeat = {written_span(cluster.heartbeat)}")
     lines.append(f"dead_time = {written_span(cluster.dead_time)}")
@@ -79,7 +80,19 @@ def render(cluster: Cluster) -> str:
         if not group.ranks:  # those of virtual routers follow from them
             lines += group_lines(group)
     text = "\n".join(lines) + "\n"
-    return text if routers is None else f"{text}\n{render_routers(routers)}"
+    text = text if routers is None else f"{text}\n{render_routers(routers)}"
+    return f"{text}{_services(cluster)}"
+
+
+def _services(cluster: Cluster) -> str:
+    if cluster.services is None:
+        return ""
+    from .services_render import render as render_services
+
+    owned = {item.address for group in cluster.groups for item in group.addresses}
+    if cluster.routers is not None:
+        owned |= {item.address for router in cluster.routers.routers for item in router.addresses}
+    return f"\n{render_services(cluster.services, owned)}"
 
 
 def is_alone(cluster: Cluster) -> bool:

@@ -182,8 +182,6 @@ def _scripts(files: RouterFiles) -> Iterator[str]:
 
 
 def _rest(files: RouterFiles) -> Iterator[str]:
-    if files.services:
-        yield "Virtual servers are kept and not served yet: nothing is balanced, and no real server is checked."
     synced = {name for group in files.sync_groups for name in group.members}
     alone = [router for router in files.routers if router.name not in synced]
     if len(files.routers) > 1 and alone and len({router.device for router in files.routers}) > 1:

@@ -22,7 +22,7 @@ _SECTIONS = {
     "router_files": "file",
     "router_processes": "process",
 }
-_HIDDEN = frozenset({"password", "notify", "command", "process", "started", "stopped", "fifos", "services", "mails"})
+_HIDDEN = frozenset({"password", "notify", "command", "process", "started", "stopped", "fifos", "mails"})
 
 
 KEYWORDS: dict[str, dict[str, str]] = {
@@ -39,7 +39,6 @@ KEYWORDS: dict[str, dict[str, str]] = {
         "realtime_priority": "vrrp_rt_priority",
         "nice": "vrrp_priority",
         "fifos": "vrrp_notify_fifo",
-        "services": "virtual_server",
     },
     "virtual_routers": {
         "device": "interface",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
-from typing import Any
-
 from ..units import HOUR, MILLISECOND, SECOND
 from ..vrrp_files import (
     Announcing,
@@ -20,43 +17,14 @@ from ..vrrp_files import (
     VirtualMac,
     VirtualRouter,
 )
+from .table_words import Setting, defaults
+from .table_words import argv as _argv
+from .table_words import flag as _flag
+from .table_words import number as _number
+from .table_words import span as _span
+from .table_words import text as _text
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A word of a table and the field that it fills.
-
-    ``kind``: text, number, flag, span, argv (a program and its arguments), texts, lines (lists of words). ``low`` and ``high``:
-    limits of numbers and spans. ``choices``: of a text.
-    """
-
-    word: str
-    field: str
-    kind: str
-    low: int = 0
-    high: int = 0
-    choices: tuple[str, ...] = ()
-
-
-def _text(word: str, field: str = "", choices: tuple[str, ...] = ()) -> Setting:
-    return Setting(word, field or word, "text", choices=choices)
-
-
-def _number(word: str, low: int, high: int, field: str = "") -> Setting:
-    return Setting(word, field or word, "number", low, high)
-
-
-def _flag(word: str, field: str = "") -> Setting:
-    return Setting(word, field or word, "flag")
-
-
-def _span(word: str, low: int, high: int, field: str = "") -> Setting:
-    return Setting(word, field or word, "span", low, high)
-
-
-def _argv(word: str, field: str = "") -> Setting:
-    return Setting(word, field or word, "argv")
-
+__all__ = ["OF", "Setting", "defaults"]
 
 MOST = 2**31 - 1
 LONGEST = 24 * HOUR
@@ -183,7 +151,7 @@ ROUTING = (
     _number("realtime_priority", 0, 99),
     _number("nice", -20, 19),
 )
-"""Beside ``node``, ``fifos`` and ``services``."""
+"""Beside ``node`` and ``fifos``."""
 
 OF: dict[type, tuple[Setting, ...]] = {
     RouterAddress: ADDRESS,
@@ -199,14 +167,3 @@ OF: dict[type, tuple[Setting, ...]] = {
     TrackedProcess: PROCESS,
     RouterGlobals: ROUTING,
 }
-
-
-def defaults(kind: type) -> dict[str, Any]:
-    """The default of every field that has one."""
-    found: dict[str, Any] = {}
-    for each in fields(kind):
-        if each.default is not MISSING:
-            found[each.name] = each.default
-        elif each.default_factory is not MISSING:
-            found[each.name] = each.default_factory()
-    return found

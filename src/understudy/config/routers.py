@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +30,9 @@ from .keepalived_values import address_of, family
 from .report import Report, Scope, suggestion
 from .router_address import wrong_word
 from .router_tables import TABLES
-from .router_words import ADDRESS, OF, Setting
-from .tree import Array, Place, Table, Value
+from .router_words import ADDRESS, OF
+from .table_reader import TableReader
+from .tree import Place, Table
 
 KINDS = ("interface", "script", "file", "process")
 LONGEST_V3 = 40_950 * MILLISECOND
@@ -50,7 +50,7 @@ class Routers:
 def read_routers(report: Report, top: Scope) -> Routers:
     """The tables of virtual routers; the file has one of them at least."""
     reader = _Reader(report)
-    settings, node, services = reader.routing(top)
+    settings, node = reader.routing(top)
     scripts = tuple(reader.named(top, "router_scripts", TrackedScript, ("command",)))
     files = tuple(reader.named(top, "router_files", TrackedFile, ("path",)))
     processes = tuple(reader.named(top, "router_processes", TrackedProcess, ("process",)))
@@ -61,89 +61,23 @@ def read_routers(report: Report, top: Scope) -> Routers:
     }
     routers = tuple(reader.routers(top))
     groups = tuple(reader.groups(top, [router.name for router in routers]))
-    made = RouterFiles(routers, groups, scripts, files, processes, settings, services)
-    return Routers(made, node, top.at(next(word for word in TABLES if word in top)))
+    made = RouterFiles(routers, groups, scripts, files, processes, settings)
+    return Routers(made, node, top.at(next((word for word in TABLES if word in top), "services")))
 
 
-class _Reader:
+class _Reader(TableReader):
     def __init__(self, report: Report) -> None:
-        self._report = report
+        super().__init__(report)
         self.known: dict[str, list[str]] = {}
-
-    # -- settings -----------------------------------------------------------------------------------------------------
-
-    def _settings(self, scope: Scope, settings: Iterable[Setting]) -> dict[str, Any]:
-        """What the table says, by the names of fields; bad values are reported and left out."""
-        found: dict[str, Any] = {}
-        for setting in settings:
-            value = self._setting(scope, setting)
-            if value is not None:
-                found[setting.field] = value
-        return found
-
-    def _setting(self, scope: Scope, setting: Setting) -> Any:
-        word = setting.word
-        if setting.kind == "flag":
-            return scope.boolean(word)
-        if setting.kind == "number":
-            return scope.integer(word, setting.low, setting.high, None)
-        if setting.kind == "span":
-            return scope.duration(word, setting.low, setting.high)
-        if setting.kind == "text":
-            text = scope.text(word)
-            if text is not None and setting.choices and text not in setting.choices:
-                hint = suggestion(text, setting.choices, "It may be")
-                shown = f'"{word}" is "{text}"' if word != "password" else f'"{word}" is wrong'
-                self._report.error(scope.at(word), shown, hint)
-                return None
-            return text
-        if setting.kind == "lines":
-            return self._word_lists(scope, word)
-        texts = scope.texts(word, "words")
-        if texts is not None and not texts and setting.kind == "argv":
-            self._report.error(scope.at(word), f'"{word}" names no program', "Take it away, or write its path.")
-            return None
-        return None if texts is None else tuple(text for text, _ in texts)
-
-    def _word_lists(self, scope: Scope, word: str) -> tuple[tuple[str, ...], ...] | None:
-        found = []
-        for item in self._items(scope, word, "lists of words"):
-            inner = item.data.items if isinstance(item.data, Array) else []
-            words = tuple(each.data for each in inner if isinstance(each.data, str))
-            if not inner or len(words) != len(inner):
-                self._report.error(
-                    item.place, f'"{word}" lists words in brackets', 'Write [["10.0.0.0/8", "via", "10.1.1.1"]].'
-                )
-                continue
-            found.append(words)
-        return tuple(found) if word in scope else None
-
-    def _items(self, scope: Scope, word: str, what: str) -> list[Value]:
-        value = scope.value(word)
-        if value is None:
-            return []
-        if not isinstance(value.data, Array):
-            scope.wrong(word, f"a list of {what}", value, f"Write {word} = [ ... ].")
-            return []
-        return value.data.items
-
-    def _table(self, scope: Scope, word: str) -> Scope | None:
-        value = scope.value(word)
-        if value is None:
-            return None
-        if not isinstance(value.data, Table):
-            scope.wrong(word, "a table", value, f"Write {word} = {{ ... }}, or a section of its own.")
-            return None
-        return Scope(self._report, value.data, f"{scope.name.rstrip(']')}.{word}]", value.place)
 
     def _inner(self, scope: Scope, word: str, kind: type) -> Any:
         """A table that is one field, None when it is not there."""
-        inner = self._table(scope, word)
+        inner = self.table(scope, word)
         if inner is None:
             return None
-        said = self._settings(inner, OF[kind])
+        said = self.settings(inner, OF[kind])
         if kind is Notified:
-            users = self._table(inner, "users")
+            users = self.table(inner, "users")
             words = [setting.word for setting in OF[Notified] if setting.kind == "argv"]
             if users is not None:
                 said["users"] = tuple(
@@ -155,16 +89,16 @@ class _Reader:
 
     # -- tables -------------------------------------------------------------------------------------------------------
 
-    def routing(self, top: Scope) -> tuple[RouterGlobals, str, tuple[str, ...]]:
-        scope = self._table(top, "routing")
+    def routing(self, top: Scope) -> tuple[RouterGlobals, str]:
+        scope = self.table(top, "routing")
         if scope is None:
-            return RouterGlobals(), "", ()
+            return RouterGlobals(), ""
         scope.name = "[routing]"
-        said = self._settings(scope, OF[RouterGlobals])
+        said = self.settings(scope, OF[RouterGlobals])
         node = scope.text("node") or ""
         fifos = []
-        for item in self._items(scope, "fifos", "tables"):
-            inner = self._inline(item, "a FIFO", "path")
+        for item in self.items(scope, "fifos", "tables"):
+            inner = self.inline(item, "a FIFO", "path")
             if inner is None:
                 continue
             path, program = inner.text("path"), inner.texts("program", "words")
@@ -172,61 +106,45 @@ class _Reader:
             if path is None:
                 continue
             fifos.append((path, tuple(text for text, _ in program or ())))
-        services = scope.texts("services", "blocks of virtual servers")
         scope.finish()
-        if services:
-            text = "virtual servers are kept, and not served yet"
-            self._report.warning(scope.at("services"), text, "Nothing is balanced over real servers.")
-        return RouterGlobals(**said, fifos=tuple(fifos)), node, tuple(text for text, _ in services or ())
-
-    def _inline(self, item: Value, what: str, word: str) -> Scope | None:
-        if not isinstance(item.data, Table):
-            self._report.error(item.place, f"{what} must be a table, not {item.kind}", f'Write {{ {word} = "..." }}.')
-            return None
-        return Scope(self._report, item.data, what, item.place)
+        return RouterGlobals(**said, fifos=tuple(fifos)), node
 
     def named(self, top: Scope, section: str, kind: type, needed: tuple[str, ...]) -> list[Any]:
         """The tables of one kind of tracked things."""
         found = []
         for name, table, place, at in top.tables(section):
-            scope = Scope(self._report, table, f"[{section}.{name}]", at)
-            said = self._settings(scope, OF[kind])
+            scope = Scope(self.report, table, f"[{section}.{name}]", at)
+            said = self.settings(scope, OF[kind])
             scope.finish()
             missing = [word for word in needed if word not in scope]
             for word in missing:
                 scope.missing(word, "Without it there is nothing to look at.")
             if missing or any(setting.field not in said for setting in OF[kind] if setting.word in needed):
                 continue
-            if not self._named(name, place):
+            if not self.is_name(name, place):
                 continue
             if kind is TrackedScript:
                 said.setdefault("timeout", said.get("interval", SECOND))
             found.append(kind(name, **said))
         return found
 
-    def _named(self, name: str, place: Place) -> bool:
-        if name and name.isprintable():
-            return True
-        self._report.error(place, "a name must have letters that can be seen", "")
-        return False
-
     def _tracks(self, scope: Scope) -> tuple[Track, ...]:
         found: list[Track] = []
-        for item in self._items(scope, "track", "tables"):
-            inner = self._inline(item, "what is tracked", "interface")
+        for item in self.items(scope, "track", "tables"):
+            inner = self.inline(item, "what is tracked", "interface")
             if inner is None:
                 continue
             given = [(kind, text) for kind in KINDS if (text := inner.text(kind)) is not None]
-            said = self._settings(inner, OF[Track])
+            said = self.settings(inner, OF[Track])
             inner.finish()
             if len(given) != 1:
                 hint = 'Write { script = "NAME" }, or interface, file, process.'
-                self._report.error(item.place, "one thing at a time is tracked", hint)
+                self.report.error(item.place, "one thing at a time is tracked", hint)
                 continue
             kind, name = given[0]
             if kind != "interface" and name not in self.known.get(kind, []):
                 text = f'the {kind} "{name}" is not there'
-                self._report.error(inner.at(kind), text, suggestion(name, self.known.get(kind, []), "There are"))
+                self.report.error(inner.at(kind), text, suggestion(name, self.known.get(kind, []), "There are"))
                 continue
             found.append(Track(kind, name, **said))
         return tuple(found)
@@ -236,13 +154,13 @@ class _Reader:
     def routers(self, top: Scope) -> list[VirtualRouter]:
         found = []
         for name, table, place, at in top.tables("virtual_routers"):
-            scope = Scope(self._report, table, f"[virtual_routers.{name}]", at)
-            before = len(self._report.problems)
+            scope = Scope(self.report, table, f"[virtual_routers.{name}]", at)
+            before = len(self.report.problems)
             router = self._router(scope, name)
             scope.finish()
-            if router is not None and self._named(name, place):
+            if router is not None and self.is_name(name, place):
                 found.append(router)
-                if len(self._report.problems) == before:
+                if len(self.report.problems) == before:
                     self._judge(scope, router)
         self._together(found, top)
         return found
@@ -250,7 +168,7 @@ class _Reader:
     def _router(self, scope: Scope, name: str) -> VirtualRouter | None:
         priorities = self._priorities(scope)
         settings = [each for each in OF[VirtualRouter] if not priorities or each.field != "priority"]
-        said = self._settings(scope, settings)
+        said = self.settings(scope, settings)
         if priorities:
             said["priority"] = max(priorities.values())
         for word, hint in (
@@ -266,7 +184,7 @@ class _Reader:
         announce = self._inner(scope, "announce", Announcing)
         notify = self._inner(scope, "notify", Notified)
         if mac is not None and "name" not in mac:
-            self._report.error(scope.at("virtual_mac"), 'a virtual_mac needs "name", that of the device it makes', "")
+            self.report.error(scope.at("virtual_mac"), 'a virtual_mac needs "name", that of the device it makes', "")
             mac = None
         device = said.get("device", "")
         addresses = self._addresses(scope, device if mac is None else mac["name"])
@@ -299,7 +217,7 @@ class _Reader:
         )
 
     def _second_path(self, scope: Scope) -> SecondPath | None:
-        inner = self._table(scope, "second_path")
+        inner = self.table(scope, "second_path")
         if inner is None:
             return None
         device, peers = inner.text("device"), inner.texts("peers", "addresses") or []
@@ -308,7 +226,7 @@ class _Reader:
         wrong = None if device is None else read_device(device)
         if device is None or isinstance(wrong, Wrong) or not found or len(found) != len(peers):
             hint = 'Write second_path = { device = "eth1", peers = ["192.168.107.102"] }.'
-            self._report.error(
+            self.report.error(
                 scope.at("second_path"), "a second path needs a device and the addresses of the others", hint
             )
             return None
@@ -319,54 +237,54 @@ class _Reader:
         value = scope.table.entries.get("priority")
         if value is None or not isinstance(value.value.data, Table):
             return {}
-        inner = self._table(scope, "priority")
+        inner = self.table(scope, "priority")
         found = {} if inner is None else {name: inner.integer(name, 1, 255, 0) for name in inner.table.entries}
         if not found:
-            self._report.error(scope.at("priority"), "no node has a priority here", "Write { ha01 = 150, ha02 = 100 }.")
+            self.report.error(scope.at("priority"), "no node has a priority here", "Write { ha01 = 150, ha02 = 100 }.")
         return {name: number for name, number in found.items() if number}
 
     def _addresses(self, scope: Scope, device: str) -> tuple[RouterAddress, ...]:
         found: list[RouterAddress] = []
-        for item in self._items(scope, "addresses", "addresses"):
+        for item in self.items(scope, "addresses", "addresses"):
             said: dict[str, Any] = {}
             text = item.data if isinstance(item.data, str) else None
             if isinstance(item.data, Table):
-                inner = Scope(self._report, item.data, "a virtual address", item.place)
+                inner = Scope(self.report, item.data, "a virtual address", item.place)
                 text = inner.text("address")
-                said = self._settings(inner, ADDRESS)
+                said = self.settings(inner, ADDRESS)
                 inner.finish()
             body, slash, length = (text or "").partition("/")
             address = address_of(body)
             prefix = None if address is None or not slash else prefix_of(length, family(address))
             if address is None or prefix is None:
                 hint = 'Write "10.0.0.5/24", or { address = "10.0.0.5/24", device = "eth0" }.'
-                self._report.error(item.place, "this is no address with a prefix length", hint)
+                self.report.error(item.place, "this is no address with a prefix length", hint)
                 continue
             made = RouterAddress(str(address), prefix, **{"device": device, **said})
             text, hint = wrong_word(made)
             if text:
-                self._report.error(item.place, text, hint)
+                self.report.error(item.place, text, hint)
             found.append(made)
         return tuple(found)
 
     def _peers(self, scope: Scope) -> tuple[UnicastPeer, ...]:
         found: list[UnicastPeer] = []
-        for item in self._items(scope, "peers", "addresses"):
+        for item in self.items(scope, "peers", "addresses"):
             said: dict[str, Any] = {"address": item.data}
             if isinstance(item.data, Table):
-                inner = Scope(self._report, item.data, "a unicast peer", item.place)
-                said = self._settings(inner, OF[UnicastPeer])
+                inner = Scope(self.report, item.data, "a unicast peer", item.place)
+                said = self.settings(inner, OF[UnicastPeer])
                 inner.finish()
             address = address_of(said["address"]) if isinstance(said.get("address"), str) else None
             if address is None:
-                self._report.error(item.place, "a unicast peer is an address", 'Write "10.0.0.2".')
+                self.report.error(item.place, "a unicast peer is an address", 'Write "10.0.0.2".')
                 continue
             found.append(UnicastPeer(**{**said, "address": str(address)}))
         return tuple(found)
 
     def _judge(self, scope: Scope, router: VirtualRouter) -> None:
         """What the settings mean together. Native files are judged, not corrected."""
-        report, name = self._report, router.name
+        report, name = self.report, router.name
         step, longest = (SECOND, 255 * SECOND) if router.version == 2 else (10 * MILLISECOND, LONGEST_V3)
         if router.interval % step or not step <= router.interval <= longest:
             text = f"interval {format_duration(router.interval)}: version {router.version} has steps of {format_duration(step)}"
@@ -422,7 +340,7 @@ class _Reader:
                 mine, theirs = ({peer.address for peer in each.peers} for each in (one, other))
                 if not mine or not theirs or mine & theirs:
                     text = f"{one.name} and {other.name} both have the id {one.vrid} on {one.device}"
-                    self._report.error(top.at("virtual_routers"), text, "Give one of them another, on every router.")
+                    self.report.error(top.at("virtual_routers"), text, "Give one of them another, on every router.")
             numbers[one.device, one.family, one.vrid].append(one)
             for item in one.addresses:
                 owner, device = owners.setdefault(item.address, (one.name, item.device))
@@ -432,14 +350,14 @@ class _Reader:
                     if device != item.device:
                         text += f", on {device} and {item.device}"
                         hint = "The kernel's lease knows an address whatever its device: give each one of its own."
-                    self._report.error(top.at("virtual_routers"), text, hint)
+                    self.report.error(top.at("virtual_routers"), text, hint)
 
     def groups(self, top: Scope, routers: list[str]) -> list[SyncGroup]:
         found: list[SyncGroup] = []
         taken: dict[str, str] = {}
         for name, table, place, at in top.tables("router_groups"):
-            scope = Scope(self._report, table, f"[router_groups.{name}]", at)
-            said = self._settings(scope, OF[SyncGroup])
+            scope = Scope(self.report, table, f"[router_groups.{name}]", at)
+            said = self.settings(scope, OF[SyncGroup])
             tracks = self._tracks(scope)
             notify = self._inner(scope, "notify", Notified)
             scope.finish()
@@ -449,10 +367,10 @@ class _Reader:
             for member in members:
                 if member not in routers:
                     hint = suggestion(member, routers, "There are")
-                    self._report.error(scope.at("members"), f'"{member}" is no virtual router', hint)
+                    self.report.error(scope.at("members"), f'"{member}" is no virtual router', hint)
                 elif taken.setdefault(member, name) != name or members.count(member) > 1:
                     text = f"{member} is in the group {taken[member]} already"
-                    self._report.error(scope.at("members"), text, "It can be in one group only.")
-            if self._named(name, place):
+                    self.report.error(scope.at("members"), text, "It can be in one group only.")
+            if self.is_name(name, place):
                 found.append(SyncGroup(name, members, tracks, notified=Notified(**(notify or {})), **said))
         return found

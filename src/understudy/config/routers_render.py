@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
-from typing import Any
-
 from ..vrrp_files import (
     Announcing,
     Notified,
@@ -17,12 +13,12 @@ from ..vrrp_files import (
     UnicastPeer,
     VirtualRouter,
 )
+from . import services_render
 from .keepalived_globals import MULTICAST
-from .render import inline, quoted, written_key, written_span, written_texts
+from .render import inline, quoted, written_key, written_texts
 from .router_leases import implied
-from .router_words import OF, defaults
-
-Words = list[tuple[str, str]]
+from .router_words import OF
+from .table_writer import lines_of, words_of
 
 
 def render_routers(files: RouterFiles, node: str = "") -> str:
@@ -39,44 +35,16 @@ def render_routers(files: RouterFiles, node: str = "") -> str:
     ):
         for item in items:
             usual = {"timeout": item.interval} if isinstance(item, TrackedScript) else None
-            lines += ["", f"[{section}.{written_key(item.name)}]", *_lines(_words(item, usual))]
-    return "\n".join(lines).strip("\n") + "\n"
-
-
-def _lines(words: Words) -> list[str]:
-    return [f"{word} = {value}" for word, value in words]
-
-
-def _words(item: Any, given: Mapping[str, object] | None = None) -> Words:
-    """The settings that differ from their defaults. ``given``: other defaults of this item."""
-    usual = {**defaults(type(item)), **(given or {})}
-    found: Words = []
-    for setting in OF[type(item)]:
-        value = getattr(item, setting.field)
-        if setting.field in usual and value == usual[setting.field]:
-            continue
-        found.append((setting.word, _value(setting.kind, value)))
-    return found
-
-
-def _value(kind: str, value: Any) -> str:
-    if isinstance(value, Enum):
-        return quoted(str(value.value))
-    if kind == "flag":
-        return "true" if value else "false"
-    if kind == "number":
-        return str(value)
-    if kind == "span":
-        return written_span(value)
-    if kind == "text":
-        return quoted(value)
-    if kind == "lines":
-        return "[" + ", ".join(written_texts(line) for line in value) + "]"
-    return written_texts(value)
+            lines += ["", f"[{section}.{written_key(item.name)}]", *lines_of(words_of(item, OF[type(item)], usual))]
+    text = "\n".join(lines).strip("\n") + "\n" if lines else ""
+    if files.services is None:
+        return text
+    owned = {item.address for router in files.routers for item in router.addresses}
+    return "\n".join(part for part in (text, services_render.render(files.services, owned)) if part)
 
 
 def _routing(files: RouterFiles, node: str) -> list[str]:
-    words = _words(files.settings)
+    words = words_of(files.settings, OF[type(files.settings)])
     if node:
         words.insert(0, ("node", quoted(node)))
     if files.settings.fifos:
@@ -85,16 +53,8 @@ def _routing(files: RouterFiles, node: str) -> list[str]:
             for path, program in files.settings.fifos
         )
         words.append(("fifos", f"[{', '.join(fifos)}]"))
-    if files.services:
-        blocks = ",\n".join(_block(text) for text in files.services)
-        words.append(("services", f"[\n{blocks},\n]"))
     # A file without any virtual router must still be known as one of routers.
-    return ["[routing]", *_lines(words)] if words or not files.routers else []
-
-
-def _block(text: str) -> str:
-    """A text of several lines, as it is read by people."""
-    return '"""\n' + "\n".join(quoted(line)[1:-1] for line in text.split("\n")) + '"""'
+    return ["[routing]", *lines_of(words)] if words or not (files.routers or files.services) else []
 
 
 def _router(router: VirtualRouter, lease_group: str) -> list[str]:
@@ -103,7 +63,7 @@ def _router(router: VirtualRouter, lease_group: str) -> list[str]:
         usual["lease_group"] = lease_group
     if router.priorities:
         usual["priority"] = router.priority
-    lines = ["", f"[virtual_routers.{written_key(router.name)}]", *_lines(_words(router, usual))]
+    lines = ["", f"[virtual_routers.{written_key(router.name)}]", *lines_of(words_of(router, OF[type(router)], usual))]
     if router.priorities:
         lines.append(f"priority = {inline([(written_key(name), str(number)) for name, number in router.priorities])}")
     if router.addresses:
@@ -116,9 +76,9 @@ def _router(router: VirtualRouter, lease_group: str) -> list[str]:
     if router.tracks:
         lines.append(f"track = [{', '.join(_track(track) for track in router.tracks)}]")
     if router.virtual_mac is not None:
-        lines.append(f"virtual_mac = {inline(_words(router.virtual_mac))}")
+        lines.append(f"virtual_mac = {inline(words_of(router.virtual_mac, OF[type(router.virtual_mac)]))}")
     if router.announcing != Announcing():
-        lines.append(f"announce = {inline(_words(router.announcing))}")
+        lines.append(f"announce = {inline(words_of(router.announcing, OF[type(router.announcing)]))}")
     return lines + _notified(f"virtual_routers.{written_key(router.name)}", router.notified)
 
 
@@ -138,30 +98,30 @@ def usual_of(router: VirtualRouter) -> dict[str, object]:
 
 def _address(item: RouterAddress, device: str) -> str:
     text = f"{item.address}/{item.prefix}"
-    words = _words(item, {"device": device})
+    words = words_of(item, OF[type(item)], {"device": device})
     return inline([("address", quoted(text)), *words]) if words else quoted(text)
 
 
 def _peer(peer: UnicastPeer) -> str:
-    words = _words(peer)
+    words = words_of(peer, OF[type(peer)])
     return inline(words) if len(words) > 1 else quoted(peer.address)
 
 
 def _track(track: Track) -> str:
-    return inline([(track.kind, quoted(track.name)), *_words(track)])
+    return inline([(track.kind, quoted(track.name)), *words_of(track, OF[type(track)])])
 
 
 def _notified(section: str, notified: Notified) -> list[str]:
     if notified == Notified():
         return []
-    words = _words(notified)
+    words = words_of(notified, OF[type(notified)])
     if notified.users:
         words.append(("users", inline([(word, quoted(user)) for word, user in notified.users])))
-    return ["", f"[{section}.notify]", *_lines(words)]
+    return ["", f"[{section}.notify]", *lines_of(words)]
 
 
 def _group(group: SyncGroup) -> list[str]:
-    lines = ["", f"[router_groups.{written_key(group.name)}]", *_lines(_words(group))]
+    lines = ["", f"[router_groups.{written_key(group.name)}]", *lines_of(words_of(group, OF[type(group)]))]
     if group.tracks:
         lines.append(f"track = [{', '.join(_track(track) for track in group.tracks)}]")
     return lines + _notified(f"router_groups.{written_key(group.name)}", group.notified)

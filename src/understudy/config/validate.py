@@ -21,11 +21,12 @@ from .members import MemberDraft, read_members
 from .pairing import find_networks
 from .reach import read_addresses
 from .report import Report, Scope, suggestion
-from .router_tables import TABLES
+from .router_tables import SERVICE_TABLES, TABLES
 from .toml import parse
 from .tree import WHOLE_FILE, Place, Table
 
 if TYPE_CHECKING:
+    from ..services import ServiceFiles
     from ..vrrp_files import RouterFiles
     from .routers import Routers
 
@@ -45,10 +46,10 @@ _LATER = {
     "fencing": "Write [fence.NAME] for each fence device.",
     "vrrp": "Write [virtual_routers.NAME] for each virtual router.",
     "virtual_router": "Write [virtual_routers.NAME] for each virtual router.",
-    "services": "Balancing over real servers comes later.",
+    "virtual_servers": "Write [services.NAME] for each service.",
 }
 _OF_CLUSTERS = ("cluster", "nodes", "witness", "groups", "fence", "watchdog", "api")
-"""Sections without which a file with virtual routers stands for itself."""
+"""Sections without which a file with virtual routers or services stands for itself."""
 
 _LATER_QUORUM = {
     "etcd": 'Until then use three machines or a witness (quorum = "majority").',
@@ -115,6 +116,7 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
     groups = read_groups(report, top, members)
     fences = read_fences(report, top, members)
     api = read_api(report, top, members)
+    services = _services(report, top, [draft.group for draft in groups], None if routers is None else routers.files)
     top.finish(later=_LATER)
     files, router_groups = _leased(report, routers, members, [draft.group.name for draft in groups])
     check_watchdog(report, watchdog, settings.dead_time, members, [draft.group for draft in groups])
@@ -142,14 +144,19 @@ def validate(tree: Table, file: str, source: str = "", host: str = "localhost") 
         api=api.api,
         init_dead_time=settings.init_dead_time,
         routers=files,
+        services=services,
     )
     whole = replace(cluster, digest=digest(cluster))
     return Reading(whole, report.in_order(), settings.key_file, settings.key_place, api)
 
 
 def _routers(report: Report, top: Scope) -> Routers | None:
-    """None when the file has none. A pulse that has to be back at once loads nothing that its file does not need."""
-    if not any(word in top for word in TABLES):
+    """None when the file has none. A pulse that has to be back at once loads nothing that its file does not need.
+
+    A file with services alone is one of a machine that has virtual routers alone, none of them.
+    """
+    alone = any(word in top for word in SERVICE_TABLES) and not any(word in top for word in _OF_CLUSTERS)
+    if not alone and not any(word in top for word in TABLES):
         for word in TABLES:
             top.value(word)
         return None
@@ -162,14 +169,31 @@ def _alone(report: Report, top: Scope, routers: Routers, source: str, host: str)
     """A file with virtual routers and nothing else: this one node, no key."""
     from .keepalived_cluster import cluster_of
 
+    services = _services(report, top, [], routers.files)
     top.finish(later=_LATER)
     for router in routers.files.routers:
         if router.lease_group or router.priorities:
             word = "lease_group" if router.lease_group else "priority"
             text = f"the {word} of {router.name} is for the nodes of a cluster, and this file has none"
             report.error(routers.place, text, "Write [cluster] and [nodes.NAME], or take it away.")
-    cluster = None if report.refused else cluster_of(routers.files, source, routers.node or host)
+    files = replace(routers.files, services=services)
+    cluster = None if report.refused else cluster_of(files, source, routers.node or host)
     return Reading(cluster, report.in_order())
+
+
+def _services(report: Report, top: Scope, groups: list[Group], routers: RouterFiles | None) -> ServiceFiles | None:
+    """None when the file has none, and then nothing of it is loaded."""
+    if not any(word in top for word in SERVICE_TABLES):
+        for word in SERVICE_TABLES:
+            top.value(word)
+        return None
+    from .services import read_services
+
+    found = () if routers is None else routers.routers
+    owners = {item.address: group.name for group in groups for item in group.addresses}
+    owners |= {item.address: router.name for router in found for item in router.addresses}
+    names = [*(group.name for group in groups), *(router.name for router in found)]
+    return read_services(report, top, owners, names)
 
 
 def _leased(

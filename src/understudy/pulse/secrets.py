@@ -18,7 +18,7 @@ from ..probes import CommandCheck, HttpCheck, PingCheck, Probe, TcpCheck
 
 
 def without_secrets(cluster: Cluster) -> Cluster:
-    """What the core needs to know of it: which programs and devices there are, not what they are told.
+    """What the core needs to know of it: which programs and devices there are, not what they are told, and nothing of services.
 
     So no password can get from the configuration into a recording, a crash file or a core dump of the pulse.
     """
@@ -56,4 +56,4 @@ def without_secrets(cluster: Cluster) -> Cluster:
         for group in cluster.groups
     )
     fences = tuple(replace(device, arguments=(), parameters=()) for device in cluster.fences)
-    return replace(cluster, groups=groups, fences=fences)
+    return replace(cluster, groups=groups, fences=fences, services=None)

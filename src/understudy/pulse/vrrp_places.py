@@ -49,7 +49,7 @@ def without_secrets(files: RouterFiles) -> RouterFiles:
         routers=tuple(map(bare, files.routers)),
         scripts=tuple(map(script, files.scripts)),
         processes=tuple(map(process, files.processes)),
-        services=(),
+        services=None,
     )
 
 

@@ -1,0 +1,233 @@
+"""``ServiceFiles`` as native tables. What is written reads back the same; defaults are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ..service_checks import (
+    Check,
+    CombinedQuestion,
+    ConnectQuestion,
+    FileQuestion,
+    FixedQuestion,
+    HttpQuestion,
+    Page,
+    Pattern,
+    PingQuestion,
+    ProgramQuestion,
+    Question,
+    SayQuestion,
+    ServiceQuestion,
+    Target,
+    Tls,
+    UdpQuestion,
+)
+from ..services import (
+    IPIP,
+    Mailing,
+    RealServer,
+    ServiceFiles,
+    ServiceKey,
+    Timeouts,
+    Tunnelling,
+    VirtualService,
+)
+from .render import inline, quoted, written_key, written_texts
+from .services_words import MOMENTS, OF, PORTLESS, SHARED
+from .table_writer import Words, lines_of, words_of
+
+_SHARED = tuple(setting.word for setting in SHARED)
+
+
+def render(files: ServiceFiles, owned: Collection[str] = ()) -> str:
+    """The whole of it as TOML: sections only, to be put behind others. ``owned``: addresses that groups or routers have."""
+    lines = _balancing(files)
+    for service in files.services:
+        lines += ["", *_service(service, owned)]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _balancing(files: ServiceFiles) -> list[str]:
+    words = words_of(files, OF[ServiceFiles])
+    if files.sync is not None:
+        words.append(("sync", inline(_own(files.sync))))
+    if files.timeouts != Timeouts():
+        words.append(("timeouts", inline(_own(files.timeouts))))
+    # A file without any service must still be known as one that balances.
+    return ["[balancing]", *lines_of(words)] if words or not files.services else []
+
+
+def _own(item: Any) -> Words:
+    return words_of(item, OF[type(item)])
+
+
+def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
+    lines = [f"[services.{written_key(service.name)}]", *lines_of(_keys(service.keys))]
+    if service.group:
+        lines.append(f"group = {quoted(service.group)}")
+    elif any(key.address in owned for key in service.keys):
+        lines.append("group = false")
+    lines += lines_of(_own(service))
+    everybody = [*service.reals, *([] if service.fallback is None else [service.fallback])]
+    shared = _common([_of_server(server) for server in everybody])
+    checks = {_checks(server) for server in service.reals}
+    common = next(iter(checks)) if len(checks) == 1 and service.reals else ""
+    lines += lines_of(shared)
+    if common:
+        lines.append(f"check = {common}")
+    if service.reals:
+        lines += ["servers = [", *(f"    {_server(server, shared, bool(common))}," for server in service.reals), "]"]
+    if service.fallback is not None:
+        lines.append(f"fallback = {_server(service.fallback, shared, False)}")
+    if service.mailing != Mailing():
+        lines.append(f"mailing = {inline(_mailing(service.mailing))}")
+    return lines
+
+
+def _keys(keys: tuple[ServiceKey, ...]) -> Words:
+    """Addresses stand before marks; all have one protocol, and all marks one family."""
+    ends = [quoted(_end(key.address, key.port)) for key in keys if not key.mark]
+    marks = [key for key in keys if key.mark]
+    words = [("address", _one_or_list(ends))] if ends else []
+    protocol = next((key.protocol for key in keys if not key.mark), "tcp")
+    words += [("protocol", quoted(protocol))] if protocol != "tcp" else []
+    words += [("fwmark", _one_or_list([str(key.mark) for key in marks]))] if marks else []
+    return [*words, ("family", "6")] if any(key.family == 6 for key in marks) else words
+
+
+def _end(address: str, port: int) -> str:
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _one_or_list(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"[{', '.join(items)}]"
+
+
+# -- servers ----------------------------------------------------------------------------------------------------------
+
+
+def _of_server(server: RealServer) -> Words:
+    """What may stand at the service for all servers."""
+    words = [word for word in _own(server) if word[0] in _SHARED]
+    return words if server.tunnelling == IPIP else [*words, ("tunnel", _tunnel(server.tunnelling))]
+
+
+def _common(servers: list[Words]) -> Words:
+    first = servers[0] if servers else []
+    return [word for word in first if all(word in words for words in servers)]
+
+
+def _server(server: RealServer, shared: Words, checked: bool) -> str:
+    """``shared``, ``checked``: what the service says for all."""
+    own = [word for word in _own(server) if word[0] not in _SHARED]
+    words = [*(word for word in _of_server(server) if word not in shared), *own]
+    if server.checks and not checked:
+        words.append(("check", _checks(server)))
+    text = quoted(server.name)
+    return inline([("address", text), *words]) if words else text
+
+
+def _tunnel(tunnelling: Tunnelling) -> str:
+    return inline(_own(tunnelling)) if tunnelling.port or tunnelling.checksum else quoted(tunnelling.kind)
+
+
+def _mailing(mailing: Mailing) -> Words:
+    words = _own(mailing)
+    whens = [moment for moment in MOMENTS if moment in mailing.when]
+    return words if mailing.when == frozenset(MOMENTS) else [*words, ("when", written_texts(whens))]
+
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _checks(server: RealServer) -> str:
+    """All checks of a server, as far as they do not follow from its address: "" for none."""
+    made = [inline(_check(check, server)) for check in server.checks]
+    return _one_or_list(made) if made else ""
+
+
+def _check(check: Check, server: RealServer) -> Words:
+    words = _question(check.question)
+    port = 0 if words[0][0] in PORTLESS else server.port
+    usual = {"address": server.address, "port": port}
+    return [*words, *words_of(check.target, OF[Target], usual), *words_of(check, OF[Check])]
+
+
+def _question(question: Question) -> Words:
+    match question:
+        case HttpQuestion():
+            return _http(question)
+        case ConnectQuestion():
+            return [("connect", "true")]
+        case SayQuestion():
+            return _say(question)
+        case ServiceQuestion():
+            asked = quoted(question.request) if question.request else "true"
+            return [(question.service.value, asked), *_own(question), *_expected(question.expect, question.tls)]
+        case PingQuestion():
+            return [("ping", "true"), *_own(question)]
+        case UdpQuestion():
+            words = [("datagram", quoted(question.payload.hex()) if question.payload else "true")]
+            if question.reply:
+                words.append(("reply", quoted(_nibbles(question.pattern)) if question.pattern else "true"))
+            return [*words, *_own(question)]
+        case ProgramQuestion():
+            return [("program", written_texts(question.argv)), *_own(question)]
+        case FileQuestion():
+            factor = [("factor", str(question.factor))] if question.factor != 1 else []
+            return [("file", quoted(question.path)), *factor]
+        case CombinedQuestion():
+            return [*_question(question.seldom), ("each", str(question.each))]
+        case FixedQuestion():
+            return [("always", quoted("up" if question.up else "down"))]
+
+
+def _http(question: HttpQuestion) -> Words:
+    kind = "https" if question.tls is not None else "http"
+    if len(question.pages) == 1:
+        words = [(kind, quoted(question.pages[0].path)), *_page(question.pages[0])]
+    else:
+        pages = (inline([("path", quoted(page.path)), *_page(page)]) for page in question.pages)
+        words = [(kind, f"[{', '.join(pages)}]")]
+    words += _own(question)
+    tls = [] if question.tls in (None, Tls()) else [("tls", _tls(question.tls))]
+    return [*words, *tls]
+
+
+def _page(page: Page) -> Words:
+    words = _own(page)
+    if page.status != Page().status:
+        ranges = [str(low) if low == high else quoted(f"{low}-{high}") for low, high in page.status]
+        words.append(("status", _one_or_list(ranges)))
+    return words if page.pattern is None else [*words, ("regex", _pattern(page.pattern))]
+
+
+def _say(question: SayQuestion) -> Words:
+    try:
+        words = [("say", quoted(question.send.decode()))]
+    except UnicodeDecodeError:
+        words = [("say_hex", quoted(question.send.hex()))]
+    return [*words, *_own(question), *_expected(question.expect, question.tls)]
+
+
+def _expected(expect: Pattern | None, tls: Tls | None) -> Words:
+    words = [] if expect is None else [("expect", _pattern(expect))]
+    return words if tls is None else [*words, ("tls", _tls(tls))]
+
+
+def _pattern(pattern: Pattern) -> str:
+    words = _own(pattern)
+    return inline(words) if len(words) > 1 else quoted(pattern.text)
+
+
+def _tls(tls: Tls | None) -> str:
+    return "true" if tls is None or tls == Tls() else inline(_own(tls))
+
+
+def _nibbles(pattern: Iterable[tuple[int, int]]) -> str:
+    return "".join(
+        f"{value >> shift & 15:x}" if mask >> shift & 15 else "x" for value, mask in pattern for shift in (4, 0)
+    )
