@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .check_heartbeat import as_json as heartbeat_json
 from .check_heartbeat import examine_folder, summary
+from .check_ldirectord import as_json as services_json
+from .check_ldirectord import examine as examine_services
+from .check_ldirectord import summary as services_summary
 from .options import complete_member, config_id_option
 
 if TYPE_CHECKING:
     from ..config.heartbeat import HeartbeatReading
+    from ..config.ldirectord import LdirectordReading
     from ..errors import Problem
     from ..model import Cluster
 
@@ -52,7 +57,8 @@ def command(
 
     A folder, such as /etc/ha.d, is read as the files of Heartbeat: ha.cf, haresources and authkeys. What Heartbeat refused is an
     error; what it let through, though it bites, is a warning. A keepalived.conf, or a folder that has one, is read as keepalived
-    2.2.7 reads it: what makes keepalived exit is an error, what it forgives a warning (docs/keepalived.md).
+    2.2.7 reads it: what makes keepalived exit is an error, what it forgives a warning (docs/keepalived.md). An ldirectord.cf is
+    read as ldirectord 1.186 reads it (docs/ldirectord.md); names in it are looked up, as it does.
 
     \b
     Exit codes:
@@ -66,30 +72,62 @@ def command(
       understudy check --json cluster.toml | jq .files[0].problems
       understudy check /etc/ha.d
       understudy check /etc/keepalived
+      understudy check /etc/ha.d/ldirectord.cf
     """
-    from ..config.load import is_keepalived
-
-    old = {path: examine_folder(path, here) for path in paths if os.path.isdir(path) and not is_keepalived(path)}
-    reports = [
-        (path, None, old[path].problems) if path in old else (path, *_examine(path, config_id)) for path in paths
-    ]
+    judged = [_judge(path, here, config_id) for path in paths]
+    refused = any(_has_errors(each.problems) for each in judged)
     if as_json:
-        files = [_as_json(path, cluster, problems, node) for path, cluster, problems in reports]
-        for file, path in zip(files, paths, strict=True):
-            if path in old:
-                file["heartbeat"] = heartbeat_json(old[path].files)
-        good = not any(_has_errors(problems) for _, _, problems in reports)
-        click.echo(json.dumps({"schema": SCHEMA, "ok": good, "files": files}, indent=2))
+        files = [_file_json(each, node) for each in judged]
+        click.echo(json.dumps({"schema": SCHEMA, "ok": not refused, "files": files}, indent=2))
     else:
-        for number, (path, cluster, problems) in enumerate(reports):
+        for number, each in enumerate(judged):
             if number:
                 click.echo("")
-            if path in old:
-                _show_folder(path, old[path])
-            else:
-                _show(path, cluster, problems, node)
-    if any(_has_errors(problems) for _, _, problems in reports):
+            _show_file(each, node)
+    if refused:
         context.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One path. At most one of ``cluster``, ``old`` (a folder of Heartbeat's) and ``balanced`` (an ldirectord.cf) is there."""
+
+    path: str
+    problems: tuple[Problem, ...]
+    cluster: Cluster | None = None
+    old: HeartbeatReading | None = None
+    balanced: LdirectordReading | None = None
+
+
+def _judge(path: str, here: bool, config_id: str) -> _Judged:
+    from ..config.load import is_keepalived, is_ldirectord
+
+    if os.path.isdir(path) and not is_keepalived(path):
+        old = examine_folder(path, here)
+        return _Judged(path, old.problems, old=old)
+    if is_ldirectord(path):
+        balanced = examine_services(path)
+        return _Judged(path, balanced.problems, balanced=balanced)
+    cluster, problems = _examine(path, config_id)
+    return _Judged(path, problems, cluster)
+
+
+def _file_json(judged: _Judged, node: str | None) -> dict[str, Any]:
+    file = _as_json(judged.path, judged.cluster, judged.problems, node)
+    if judged.old is not None:
+        file["heartbeat"] = heartbeat_json(judged.old.files)
+    if judged.balanced is not None:
+        file["services"] = services_json(judged.balanced.files)
+    return file
+
+
+def _show_file(judged: _Judged, node: str | None) -> None:
+    if judged.old is not None:
+        _show_other(judged, None if judged.old.files is None else summary(judged.old.files))
+    elif judged.balanced is not None:
+        _show_other(judged, services_summary(judged.balanced.files))
+    else:
+        _show(judged.path, judged.cluster, judged.problems, node)
 
 
 def _examine(path: str, config_id: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
@@ -185,13 +223,13 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
             click.echo(f"{_paint('warning', 'yellow')}: {sentence}")
 
 
-def _show_folder(path: str, reading: HeartbeatReading) -> None:
-    """Heartbeat's files: what is wrong, then what was read."""
-    _, warnings = _show_problems(path, reading.problems, reading.files is None)
-    if reading.files is None:
+def _show_other(judged: _Judged, lines: list[str] | None) -> None:
+    """A file that is no cluster: what is wrong, then what was read; ``lines`` None: nothing that is good."""
+    _, warnings = _show_problems(judged.path, judged.problems, lines is None)
+    if lines is None:
         return
-    click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
-    for line in summary(reading.files):
+    click.echo(_paint(f"{judged.path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
+    for line in lines:
         click.echo(f"  {line}")
 
 

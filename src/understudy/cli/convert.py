@@ -1,4 +1,4 @@
-"""``understudy convert``: Heartbeat's files, or a keepalived.conf, as a native configuration."""
+"""``understudy convert``: Heartbeat's files, a keepalived.conf or an ldirectord.cf, as a native configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from ..errors import Problem
 
 _HELP = """\
-Print the native form of Heartbeat's configuration, or of a keepalived.conf.
+Print the native form of Heartbeat's configuration, of a keepalived.conf or of an ldirectord.cf.
 
 PATH is a folder with ha.cf, haresources and authkeys, such as /etc/ha.d. What has no equivalent stands in comments at the top
 of what is printed; what should be known is told on standard error. Nothing is changed.
 
-Or PATH is a keepalived.conf, or a folder that has one. The native form means the same; passwords are in it, so keep it to root.
+Or PATH is a keepalived.conf, or a folder that has one, or an ldirectord.cf. The native form means the same; passwords are in it,
+so keep it to root. The names of an ldirectord.cf are looked up, and their addresses written.
 
 On a node of ha.cf this machine is looked at: addresses of its interfaces, /etc/hosts, the scripts and units that haresources
 names. What is still not known is asked for: the other machine's address, the interface of a virtual address.
@@ -32,11 +33,12 @@ Exit codes:
 Examples:
   understudy convert /etc/ha.d > /etc/understudy/cluster.toml
   understudy convert /etc/keepalived > /etc/understudy/routers.toml
+  understudy convert /etc/ha.d/ldirectord.cf > /etc/understudy/services.toml
   understudy convert ha.d --address ha01=10.0.0.1 --address ha02=10.0.0.2 --virtual 192.168.58.100/24/eth0
 """
 
 
-@click.command(help=_HELP, short_help="Print the native form of Heartbeat's files or a keepalived.conf.")
+@click.command(help=_HELP, short_help="Print the native form of other programs' files.")
 @click.argument("path", metavar="PATH", type=click.Path())
 @click.option(
     "--address",
@@ -57,8 +59,13 @@ Examples:
 def command(
     path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], name: str, mounts: bool, config_id: str
 ) -> None:
-    from ..config.load import is_keepalived
+    from ..config.load import is_keepalived, is_ldirectord
 
+    if is_ldirectord(path):
+        if addresses or virtual or name or mounts:
+            raise click.UsageError("an ldirectord.cf says all of this itself: no option goes with it")
+        _convert_ldirectord(path)
+        return
     if is_keepalived(path):
         if addresses or virtual or name or mounts:
             raise click.UsageError("a keepalived.conf says all of this itself: only --config-id goes with it")
@@ -100,9 +107,21 @@ def _convert_keepalived(path: str, config_id: str) -> None:
     click.echo(made.text, nl=False)
 
 
+def _convert_ldirectord(path: str) -> None:
+    from ..config.ldirectord_native import convert
+    from ..config.load import examine_ldirectord
+    from .check_ldirectord import look_up
+
+    made = convert(examine_ldirectord(path, look_up), path)
+    _tell(tuple(problem for problem in made.problems if _concerns(problem)))
+    if made.text is None:
+        raise SystemExit(1)
+    click.echo(made.text, nl=False)
+
+
 def _concerns(problem: Problem) -> bool:
     """Not what the comments of the native form say as well."""
-    return problem.severity == "error" or "has no effect any more" not in problem.text
+    return problem.severity == "error" or "has no effect" not in problem.text
 
 
 def _tell(problems: tuple[Problem, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .heartbeat_copy import HeartbeatCopy
     from .keepalived import KeepalivedReading
     from .keepalived_expand import Source
+    from .ldirectord import LdirectordReading
 
 COPY_MARK = "# What this node runs with: Heartbeat's files"
 """How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
@@ -40,6 +41,9 @@ _KEEPALIVED_LINE = re.compile(
     rb"^\s*(?:@\S+\s+)?(?:global_defs|vrrp_instance|vrrp_sync_group|vrrp_script|virtual_server|include\w?)(?![\w.]|\s*=)",
     re.MULTILINE,
 )
+
+_LDIRECTORD_LINE = re.compile(rb"^virtual6?[ \t]*=[ \t]*[^\s\"'{]", re.MULTILINE)
+"""A native file has quotation marks or braces there."""
 
 CONFIG_ID = "UNDERSTUDY_CONFIG_ID"
 """The environment variable with the configuration id: what ``run`` was given holds for the reloads of its manager, too."""
@@ -165,6 +169,50 @@ def is_keepalived(path: str) -> bool:
     if isinstance(found, Problem) or path.endswith(".toml"):
         return False
     return os.path.basename(path) == KEEPALIVED or _KEEPALIVED_LINE.search(found[0]) is not None
+
+
+def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None = None) -> LdirectordReading:
+    """An ldirectord.cf, with every problem. ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none."""
+    from ..services import ServiceFiles
+    from .ldirectord import LdirectordReading, read_ldirectord
+    from .ldirectord_names import Names, hosts_of, services_of
+
+    found = _read_file(path)
+    if isinstance(found, Problem):
+        return LdirectordReading(None, (found,), ServiceFiles())
+    known = hosts_of(_text_of("/etc/hosts"))
+
+    def address(name: str, family: int) -> str | None:
+        return known.get((name.lower(), family)) or (look_up(name, family) if look_up is not None else None)
+
+    names = Names(address, services_of(_text_of("/etc/services")), os.uname().nodename)
+    reading = read_ldirectord(found[0].decode("utf-8", "replace"), path, names)
+    report = Report(path)
+    report.problems += reading.problems
+    if found[1] & 0o022:
+        hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
+        report.warning(WHOLE_FILE, f"the file may be changed by others (mode {found[1]:04o})", hint)
+    if found[1] & 0o044 and re.search(rb"^\s+(?:passwd|secret)\s*=", found[0], re.MULTILINE):
+        text = f"the file may be read by others (mode {found[1]:04o}), and has passwords in it"
+        report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
+    return replace(reading, problems=report.in_order())
+
+
+def is_ldirectord(path: str) -> bool:
+    """Whether this is an ldirectord.cf, by its name and by what stands in it."""
+    if path.endswith(".toml") or os.path.isdir(path):
+        return False
+    found = _read_file(path)
+    if isinstance(found, Problem):
+        return False
+    name = os.path.basename(path)
+    return (name.startswith("ldirectord") and name.endswith(".cf")) or _LDIRECTORD_LINE.search(found[0]) is not None
+
+
+def _text_of(path: str) -> str:
+    """A file of the system's; "" when it is not there."""
+    found = _read_file(path)
+    return "" if isinstance(found, Problem) else found[0].decode("utf-8", "replace")
 
 
 def _source(path: str) -> Source:
