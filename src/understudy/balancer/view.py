@@ -107,14 +107,19 @@ def _server(
         "for_ms": state.since // MILLISECOND,
         "why": state.why,
         "probes": [{"asks": asks, "up": up, "failure": failure} for asks, up, failure in state.probes],
-        "active": total.active,
-        "inactive": total.inactive,
+        "active": _known(total.active),
+        "inactive": _known(total.inactive),
         "connections": total.connections,
         "bytes_in": total.bytes_in,
         "bytes_out": total.bytes_out,
         "connections_per_second": None if speed is None else round(speed[0], 1),
         "bytes_per_second": None if speed is None else round(speed[1], 1),
     }
+
+
+def _known(count: int) -> int | None:
+    """None for what the plane does not know."""
+    return None if count < 0 else count
 
 
 def _where(key: ServiceKey, real: RealServer | None, counts: Counts) -> tuple[ServiceKey, Place] | None:

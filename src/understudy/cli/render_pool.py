@@ -51,14 +51,15 @@ def service_text(service: Mapping[str, Any], paint: Paint) -> str:
     rows = [_row(each) for each in service["servers"]]
     widths = [max(len(row[i]) for row in (_HEAD, *rows)) for i in range(len(_HEAD))]
     if rows:
-        lines.append("  " + _aligned(_HEAD, widths))
+        lines.append("  " + _aligned(_HEAD, widths).rstrip())
     for each, row in zip(service["servers"], rows, strict=True):
         colour = _COLOURS.get(each["state"], "yellow")
         text = _aligned(row, widths)
         at = widths[0] + 2
         lines.append(f"  {text[:at]}{paint(text[at : at + widths[1]], colour)}{text[at + widths[1] :]}".rstrip())
         if each["state"] != "up" or each["weight"] != each["wanted"]:
-            lines.append(f"    {each['why']}")
+            said = [probe["failure"] for probe in each["probes"]]
+            lines += [f"    {each['why']}"] if each["why"] not in said else []
         lines += [f"    {text}" for text in probe_texts(each)]
     return "\n".join(lines)
 
@@ -84,7 +85,7 @@ def _row(server: Mapping[str, Any]) -> tuple[str, ...]:
         server["name"],
         server["state"],
         weight,
-        str(server["active"]),
+        "-" if server["active"] is None else str(server["active"]),
         str(server["connections"]),
         "-" if rate is None else f"{rate:.1f}",
         span(server["for_ms"]),

@@ -70,6 +70,8 @@ def examine(path: str, with_api_files: bool = True, config_id: str = "") -> tupl
     """
     if is_keepalived(path):
         return _keepalived_cluster(path, config_id)
+    if not path.endswith(".toml") and is_ldirectord(path):
+        return _ldirectord_cluster(path)
     found = _read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
@@ -196,6 +198,29 @@ def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | No
         text = f"the file may be read by others (mode {found[1]:04o}), and has passwords in it"
         report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     return replace(reading, problems=report.in_order())
+
+
+def _ldirectord_cluster(path: str) -> tuple[Cluster | None, tuple[Problem, ...]]:
+    """A machine that balances, and has nothing else of ours: its services are always served, whoever sees to their addresses."""
+    from ..vrrp_files import RouterFiles
+    from .keepalived_cluster import cluster_of
+
+    reading = examine_ldirectord(path, _address_of)
+    if reading.files is None:
+        return None, reading.problems
+    files = replace(RouterFiles(), services=reading.files)
+    return cluster_of(files, os.path.abspath(path), os.uname().nodename), reading.problems
+
+
+def _address_of(name: str, family: int) -> str | None:
+    """By the name service, for which this may wait."""
+    import socket
+
+    wanted = socket.AF_INET6 if family == 6 else socket.AF_INET
+    try:
+        return str(socket.getaddrinfo(name, None, wanted, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        return None
 
 
 def is_ldirectord(path: str) -> bool:

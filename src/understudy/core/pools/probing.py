@@ -43,7 +43,9 @@ class Probes:
             if probe is None:
                 probe = self.by_check[check] = Probe(check)
                 if isinstance(check.question, FixedQuestion):
-                    probe.up = check.question.up or None  # off: never up, but who is in the table already stays (ldirectord)
+                    probe.up = (
+                        check.question.up or None
+                    )  # off: never up, but who is in the table already stays (ldirectord)
                 elif check.starts_up:
                     probe.up = True
             found[probe] = None
