@@ -17,12 +17,12 @@ import pytest
 import uvloop
 from router_parts import Ear, files, notified, router, script, until
 
+from understudy.adapters.mailer import Mail, Mailer, send, server_of
 from understudy.effects import Level
 from understudy.manager.respawn import Pace
 from understudy.manager.router_fifo import Fifos, NotifyFifo
-from understudy.manager.router_mail import Mail, Mailer, send, server_of
 from understudy.manager.router_notify import LONGEST_QUEUE, Notifier
-from understudy.manager.router_told import Call, Told, calls, subject
+from understudy.manager.router_told import Call, Told, calls, mail_of, subject
 from understudy.units import MILLISECOND, SECOND
 from understudy.vrrp_files import Notified, RouterFiles, RouterGlobals, SyncGroup
 
@@ -418,7 +418,7 @@ def test_mail_through_a_server(server: Server) -> None:
 
     async def work() -> None:
         mailer = Mailer(Ear().say)
-        mailer.queue(settings, subject(MASTER, "lb01"), "text", "ha01")
+        mailer.queue(mail_of(settings, subject(MASTER, "lb01"), "text", "ha01"))
         await mailer.drain(20 * SECOND)
         assert mailer.sent == 1
 
@@ -437,12 +437,12 @@ def test_mail_that_fails_is_tried_again_and_said_once() -> None:
     async def work() -> None:
         ear = Ear()
         mailer = Mailer(ear.say, pauses=(0.0, 0.0))
-        mailer.queue(settings, "s", "t", "ha01")
+        mailer.queue(mail_of(settings, "s", "t", "ha01"))
         await mailer.drain(20 * SECOND)
         assert (mailer.sent, mailer.lost, len(ear.said)) == (1, 0, 1)
         assert mailer.warnings() == []
         server.close()
-        mailer.queue(settings, "s", "t", "ha01")
+        mailer.queue(mail_of(settings, "s", "t", "ha01"))
         await mailer.drain(20 * SECOND)
         assert (mailer.sent, mailer.lost) == (1, 1)
         assert "is not sent" in mailer.warnings()[0]
@@ -464,8 +464,8 @@ def test_without_server_and_sendmail_it_is_said_once(tmp_path: Path) -> None:
     ear = Ear()
     mailer = Mailer(ear.say, str(tmp_path / "none"))
     for _ in range(3):
-        mailer.queue(RouterGlobals(mails=("a@example.org",)), "s", "t", "ha01")
-    mailer.queue(RouterGlobals(), "s", "t", "ha01")  # nobody wants mail
+        mailer.queue(mail_of(RouterGlobals(mails=("a@example.org",)), "s", "t", "ha01"))
+    mailer.queue(mail_of(RouterGlobals(), "s", "t", "ha01"))  # nobody wants mail
     assert len(ear.said) == 1
     assert mailer.lost == 3
 

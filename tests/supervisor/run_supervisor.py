@@ -21,6 +21,7 @@ spare = child("spare", "pulse") if "spare" in sys.argv else None
 if spare is not None:
     spare.due = math.inf
 made = Supervisor(child("pulse", "pulse"), child("manager", "manager"), spare, stop_limit)
+made.balancer = child("balancer", "balancer")
 if "impatient" in sys.argv:
     made.look_interval = 0.1
 sys.exit(made.run())

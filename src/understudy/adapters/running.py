@@ -22,6 +22,9 @@ LAST = "last.toml"
 SOURCE = "running.source"
 """Holds the path of the file that was accepted, for messages."""
 
+SERVICES = "services.json"
+"""What the balancer runs with (``config.service_copy``). It is there on machines that have, or had, something to balance."""
+
 LIVING = ("pulse", "manager")
 """Whoever of these is alive has read the copies, and they must stay what they are."""
 
@@ -113,6 +116,20 @@ def keep(runtime_dir: str, text: str, keys: str, source: str) -> None:
             _write(path, content.encode("utf-8", "surrogateescape"))
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from error
+
+
+def keep_services(runtime_dir: str, text: str) -> None:
+    """What is balanced from now on. Raises OSError that names the file."""
+    path = os.path.join(runtime_dir, SERVICES)
+    try:
+        _write(path, text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def has_services(runtime_dir: str) -> bool:
+    """Whether something is, or was, balanced here."""
+    return os.path.exists(os.path.join(runtime_dir, SERVICES))
 
 
 def keep_keys(runtime_dir: str, keys: str) -> None:

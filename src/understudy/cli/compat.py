@@ -26,6 +26,7 @@ TOOLS = {
     "hb_setsite": ("compat_admin", "setsite"),
     "ResourceManager": ("compat_resources", "run"),
     "heartbeat": ("compat_heartbeat", "run"),
+    "ldirectord": ("compat_ldirectord", "run"),
 }
 """Each tool, and the module of this package and the function that it is: how it was called and its words to an exit code."""
 

@@ -17,6 +17,7 @@ MARK = '# Written by "understudy install-compat", which takes it away again with
 
 PLACES = {
     "bin/cl_status": "cl_status",
+    "sbin/ldirectord": "ldirectord",
     "share/heartbeat/hb_standby": "hb_standby",
     "share/heartbeat/hb_takeover": "hb_takeover",
     "share/heartbeat/hb_addnode": "hb_addnode",
@@ -38,7 +39,7 @@ FOLDERS = ("share/heartbeat", "libexec/heartbeat", "lib/heartbeat", "libexec")
     required=True,
     metavar="DIR",
     type=click.Path(file_okay=False),
-    help="Above bin, share/heartbeat, libexec/heartbeat and lib/heartbeat; Heartbeat's own was /usr.",
+    help="Above bin, sbin, share/heartbeat, libexec/heartbeat and lib/heartbeat; Heartbeat's own was /usr.",
 )
 @click.option(
     "--remove", is_flag=True, help="Take the launchers below DIR away again, and folders that are empty then."
@@ -49,6 +50,7 @@ def command(prefix: str, remove: bool, as_json: bool) -> None:
 
     They are small launchers of cl_status, hb_standby, hb_takeover, hb_addnode, hb_delnode, hb_setweight, hb_setsite,
     ResourceManager and heartbeat, which ask this machine's daemon; words, streams and exit codes are those of Heartbeat 3.0.6.
+    ldirectord FILE start, stop, restart, try-restart, reload, force-reload and status is there as well (docs/balancing.md).
     They work with a native cluster as well as with a pair under the old protocol. A file that understudy did not write is never
     replaced: then nothing is written at all.
 

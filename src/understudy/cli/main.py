@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show the cluster as this node sees it."),
     "top": ("top", "Show the cluster on the whole screen, with keys."),
     "why": ("why", "Say why a group runs where it does, and why not elsewhere."),
+    "pool": ("pool", "Show services and real servers, or take one out."),
     "whatif": ("whatif", "Say where everything would run if machines failed."),
     "diff": ("diff", "Show what the configuration file changes, before it is taken up."),
     "reload": ("reload", "Take up the changed configuration file on this node."),

@@ -46,13 +46,15 @@ def span(milliseconds: float | None) -> str:
 
 def status_text(status: Mapping[str, Any], paint: Paint) -> str:
     """The whole of ``understudy status``."""
-    from .render_routers import only_routers, router_lines  # it is made of what stands here
+    from .render_pool import services_lines  # they are made of what stands here
+    from .render_routers import only_routers, router_lines
 
     parts = [
         headline(status, paint),
         "" if only_routers(status) else node_lines(status, paint),
         group_lines(status, paint),
         router_lines(status, paint),
+        services_lines(status.get("services") or (), paint),
         warning_lines(status, paint),
     ]
     return "\n\n".join(part for part in parts if part)

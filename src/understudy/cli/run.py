@@ -31,12 +31,15 @@ processes run:
   supervisor   this one; starts the others again when they end
   pulse        heartbeats, leases, addresses; at real-time priority if permitted
   manager      programs and agents, history, the control socket
+  balancer     checks of real servers and the kernel's table of them; only where
+               the configuration has services (docs/balancing.md)
 and on a node with a dead time of at most 600 ms a spare pulse waits, so that a
 dead one is replaced at once (25 MB; with longer ones a fresh start is in time).
 
 FILE may be a keepalived.conf, or a folder that has one: then this machine is
-the VRRP routers that it names, beside keepalived or other routers. What
-virtual_server blocks say is checked and kept, and not served yet.
+the VRRP routers that it names, beside keepalived or other routers, and
+balances what its virtual_server blocks say. FILE may be an ldirectord.cf: then
+this machine balances what it says, wherever its addresses come from.
 
 FILE may be a folder with Heartbeat's files, such as /etc/ha.d: then this node
 speaks the protocol of Heartbeat 3 with the other one (docs/heartbeat.md). What
@@ -308,6 +311,7 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
         text = accepted.text or render(cluster if alone else replace(cluster, key_file=running.KEYS))
         upgrading.begin_afresh(runtime_dir)
         running.keep(runtime_dir, text, keys, cluster.source)
+        _keep_services(cluster, runtime_dir, accepted.node)
         if cluster.heartbeat3 or alone:  # nobody votes there, so no change of the voters can be under way
             running.end_change(runtime_dir)
         elif not _under_way(cluster, runtime_dir, state_dir):
@@ -322,6 +326,16 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
     except OSError as error:
         log(f"cannot write {error.filename}: {error.strerror}; make room there", "error")
         raise SystemExit(1) from None
+
+
+def _keep_services(cluster: Cluster, runtime_dir: str, node: str) -> None:
+    """What the balancer reads, where there is something to balance, or was: then it takes that out. Raises OSError."""
+    from ..adapters import running
+
+    if cluster.services is not None or running.has_services(runtime_dir):
+        from ..config.service_copy import copy_of, write_copy
+
+        running.keep_services(runtime_dir, write_copy(copy_of(cluster, node)))
 
 
 def _remember(runtime_dir: str, state_dir: str) -> None:

@@ -36,6 +36,7 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
 
     from ..errors import UsageError
     from .client import Client
+    from .render_pool import service_line
     from .render_routers import groups_of, router_why, routers_of
     from .render_text import Paint, why_text
     from .terminal import print_json, say, wants_colour
@@ -66,4 +67,5 @@ def command(groups: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
         click.echo(text, err=True)
     texts = heads + [why_text(known[name], paint) for name in names if name in known]
     texts += [router_why(routers[name], paint) for name in names if name in routers]
+    texts += [service_line(each) for each in status.get("services", ()) if not groups or each["group"] in names]
     say("\n".join(texts) if texts else "no groups are configured")

@@ -83,6 +83,8 @@ def examine(
     """
     if is_keepalived(path):
         return _keepalived_cluster(path, config_id, with_services=with_services)
+    if not path.endswith(".toml") and is_ldirectord(path):
+        return _ldirectord_cluster(path, with_services=with_services)
     found = _read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
@@ -208,6 +210,31 @@ def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | No
         text = f"the file may be read by others (mode {found[1]:04o}), and has passwords in it"
         report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     return replace(reading, problems=report.in_order())
+
+
+def _ldirectord_cluster(path: str, with_services: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
+    """A machine that balances, and has nothing else of ours: its services are always served, whoever sees to their addresses."""
+    from ..vrrp_files import RouterFiles
+    from .keepalived_cluster import cluster_of
+
+    source, me = os.path.abspath(path), os.uname().nodename
+    if not with_services:  # nothing is left to read, and no name to ask for
+        return cluster_of(RouterFiles(), source, me), ()
+    reading = examine_ldirectord(path, _address_of)
+    if reading.files is None:
+        return None, reading.problems
+    return cluster_of(replace(RouterFiles(), services=reading.files), source, me), reading.problems
+
+
+def _address_of(name: str, family: int) -> str | None:
+    """By the name service, for which this may wait."""
+    import socket
+
+    wanted = socket.AF_INET6 if family == 6 else socket.AF_INET
+    try:
+        return str(socket.getaddrinfo(name, None, wanted, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        return None
 
 
 def is_ldirectord(path: str) -> bool:

@@ -20,6 +20,7 @@ from ..config.difference import Change, Difference, difference, entering
 from ..config.keepalived_cluster import named
 from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import is_alone, render
+from ..config.service_copy import copy_of, write_copy
 from ..effects import Level
 from ..errors import ConfigError, NotRunning, Problem, Refused, TimedOut, UnderstudyError, check
 from ..model import Cluster
@@ -105,6 +106,12 @@ def judge(source: str, before: Cluster) -> Judged:
         change = Change("cluster.key_file", f"{key_path(found)} has other keys: taken up if that cuts nobody off")
         differs = replace(differs, changes=(*differs.changes, change))
     return Judged(source, found, sentences, differs, lacking(found), keys, as_before)
+
+
+def keep_services(cluster: Cluster, runtime_dir: str, node: str) -> None:
+    """What the balancer takes up within a second, where there is something to balance, or was. Raises OSError."""
+    if cluster.services is not None or running.has_services(runtime_dir):
+        running.keep_services(runtime_dir, write_copy(copy_of(cluster, node)))
 
 
 def lacking(found: Cluster) -> tuple[str, ...]:
@@ -253,12 +260,14 @@ class Reloads:
     def _copy(self, found: Cluster, before: Cluster) -> None:
         text = render(found if is_alone(found) else replace(found, key_file=running.KEYS))
         running.keep(self._runtime_dir, text, _key_text(before), found.source)
+        keep_services(found, self._runtime_dir, self._manager.me)
 
     def _undo(self, before: Cluster, back: bool) -> None:
         if back:
             self._copy(before, before)
             return
         running.undo_change(self._runtime_dir)
+        keep_services(before, self._runtime_dir, self._manager.me)
         running.forget_former(self._state_dir)
 
     async def settled(self) -> None:

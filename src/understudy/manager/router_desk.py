@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..adapters.addresses import links_and_addresses
 from ..adapters.channel import Packet
+from ..adapters.mailer import Mailer
 from ..effects import Level
 from ..errors import NotRunning, TimedOut
 from ..logline import wall_text
@@ -21,10 +22,9 @@ from ..vrrp_files import RouterFiles
 from .router_dump import DATA, data_text, statistics_text, write_dump
 from .router_fifo import Fifos
 from .router_last import leave_last_words
-from .router_mail import Mailer
 from .router_memory import Memory
 from .router_notify import Notifier
-from .router_told import MAILED, STATES, Told, body, notified_of, subject
+from .router_told import MAILED, STATES, Told, body, mail_of, notified_of, subject
 from .router_tracks import Tracks
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class RouterDesk:
         if notified is not None and notified.mail and told.state in MAILED:
             router_id, me = self._files.settings.router_id or self._manager.me, self._manager.me
             text = body(told, me, wall_text(time.time_ns()))
-            self.mailer.queue(self._files.settings, subject(told, router_id), text, me)
+            self.mailer.queue(mail_of(self._files.settings, subject(told, router_id), text, me))
 
     def warnings(self) -> list[str]:
         """For the status."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..vrrp_files import Notified, RouterFiles
+from ..adapters.mailer import Mail
+from ..vrrp_files import Notified, RouterFiles, RouterGlobals
 
 ANY = "any"
 """The field of ``Notified`` that ``notify`` fills."""
@@ -118,3 +119,8 @@ def body(told: Told, node: str, at: str) -> str:
     priority = f"Priority: {told.priority}\n" if told.what == "INSTANCE" else ""
     kind = "Sync group" if told.what == "GROUP" else "Virtual router"
     return f"{kind} {told.name} on {node} is {told.state}.\n\nWhy: {told.why or 'not said'}\n{priority}When: {at}\n"
+
+
+def mail_of(settings: RouterGlobals, subject: str, text: str, node: str) -> Mail:
+    """To whom the settings say; to nobody when they name nobody."""
+    return Mail(settings.mail_from or f"understudy@{node}", settings.mails, subject, text, settings.mail_server)

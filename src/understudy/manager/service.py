@@ -23,6 +23,7 @@ from ..events import Outcome
 from ..model import Cluster, Quorum, Role
 from ..units import MILLISECOND, SECOND, Duration, Instant, format_duration
 from . import descriptors
+from .balance_desk import BalanceDesk
 from .drift import Drift
 from .dumps import Dumps
 from .entry import Entry, read_stamp
@@ -109,6 +110,7 @@ class Manager:
         self.keys = KeyRing(self, runtime_dir)
         self.upgrades = Upgrades(self, runtime_dir, state_dir)
         self.routers = RouterDesk(self, runtime_dir)
+        self.balance = BalanceDesk(runtime_dir, self.say)
         self.ending = asyncio.Event()
         self.dumps = Dumps(self, runtime_dir)
         self._was_connected, self._standby_told = False, 0
@@ -133,6 +135,7 @@ class Manager:
         self.background(self.routers.follow(self.cluster.routers_on(self.me)))
         self.background(self._look_around())
         self.background(self.hours.run())
+        self.background(self.balance.run())
         self._ping()
         self.control = control = await self._listen()
         # Not while a thread is loading that library: the one reads files in another thread, the other starts programs at once.
@@ -430,13 +433,16 @@ class Manager:
         warnings += [*self.fencer.warnings(), *self.peers.warnings(), *self.probes.warnings(), *self.keys.warnings()]
         warnings += [*self.upgrades.warnings(), *self.routers.warnings()]
         warnings += descriptors.warnings(self.cluster, self.me)
+        services, troubles = await self.balance.services()
+        warnings += troubles
         if self.control is not None and self.control.remote is not None:
             warnings += self.control.remote.warnings()
         if self._pinger is not None and self._pinger.trouble:
             warnings.append(self._pinger.trouble)
         if pulse != "answers":
             warnings.insert(0, silence_warning(pulse, trouble, now - taken_at))
-        return status_answer(snapshot, taken_at, now, pulse, warnings, stale=pulse != "answers")
+        answer = status_answer(snapshot, taken_at, now, pulse, warnings, stale=pulse != "answers")
+        return {**answer, "services": services} if services else answer
 
     async def admin(
         self, verb: str, group: str, node: str, by: str, reason: str = "", span: Duration = 0

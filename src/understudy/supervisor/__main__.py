@@ -14,7 +14,9 @@ from .service import Supervisor
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="understudy.supervisor", description="Keeps pulse and manager running.")
+    parser = argparse.ArgumentParser(
+        prog="understudy.supervisor", description="Keeps pulse, manager and balancer running."
+    )
     parser.add_argument("--config", required=True)
     parser.add_argument("--node", required=True)
     parser.add_argument("--runtime-dir", required=True)
@@ -61,6 +63,7 @@ def main() -> int:
         spare=None if given.no_spare else _spare(given),
         stop_limit=given.stop_limit,
         node=given.node,
+        balancer=_child("balancer", "understudy.balancer", given),
     ).run()
     if words := last_script(given.runtime_dir, given.last_script):
         from .last_script import run_last  # most nodes have none

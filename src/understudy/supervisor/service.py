@@ -1,4 +1,4 @@
-"""Keeps pulse and manager running, and nothing else: small enough that nothing in it can go wrong often.
+"""Keeps pulse, manager and balancer running, and nothing else: small enough that nothing in it can go wrong often.
 
 Either is started again as soon as its pidfd says that it ended. A new pulse needs 100 to 200 ms for its imports alone, most of a
 short dead time; so a spare one waits with its imports done and can begin within 30 ms. It has no priority, no sockets and
@@ -7,9 +7,13 @@ no lock until then, and ends with the supervisor.
 The supervisor's own death disturbs nobody else: its children have their own sessions, and the next supervisor takes charge of
 them.
 
+The balancer is there only while there are services (``SERVICES`` lies in the runtime directory). When it dies the kernel's table
+of real servers stays, and serves on until the next one adopts it.
+
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
 stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped; and
-without that word the stop is not called clean.
+without that word the stop is not called clean. The balancer is told when the groups have gone: what it takes out of the kernel's
+table then serves nobody any more.
 """
 
 from __future__ import annotations
@@ -38,6 +42,9 @@ AT_REST = "at_rest"
 EXIT_UNPROVEN = 69
 """The pulse ended because it was told to, but could not ask whether all programs have stopped."""
 
+SERVICES = "services.json"
+"""A file in the runtime directory: what is balanced. ``run`` and a reload write it (``balancer.service``)."""
+
 LOOK_INTERVAL = 4.0
 """Seconds between two looks at the manager, which moves every 2 s."""
 
@@ -60,6 +67,7 @@ class Supervisor:
     spare: Child | None
     stop_limit: float
     node: str = ""
+    balancer: Child | None = None
     look_interval: float = LOOK_INTERVAL
     watchdog: Custody = field(default_factory=Custody)
     signals: list[int] = field(default_factory=list)
@@ -97,7 +105,7 @@ class Supervisor:
             signal.signal(number, lambda received, _frame: self.signals.append(received))
 
     def _begin(self) -> None:
-        for child in (self.pulse, self.manager):
+        for child in (self.pulse, self.manager, *self._balancers()):
             if not self._adopt(child):
                 self._start(child)
         if not self.pulse.ours:
@@ -115,7 +123,7 @@ class Supervisor:
         try:
             if child is not self.pulse or not self._use_spare():
                 child.start(
-                    tells_ready=child is not self.manager,
+                    tells_ready=child not in (self.manager, self.balancer),
                     waits=child is self.spare,
                     gives=self.watchdog.give if child is self.pulse else None,
                 )
@@ -148,7 +156,7 @@ class Supervisor:
         poll = select.poll()
         poll.register(self._wake[0], select.POLLIN)
         handlers: dict[int, Callable[[], None]] = {}
-        for child in (self.pulse, self.manager, self.spare):
+        for child in (self.pulse, self.manager, self.spare, self.balancer):
             if child is not None and child.running:
                 poll.register(child.pidfd, select.POLLIN)
                 handlers[child.pidfd] = lambda child=child: self._ended(child)  # type: ignore[misc]
@@ -185,8 +193,13 @@ class Supervisor:
         if self._forced or self._pulse_over or self._exit is not None:
             return ()
         if self.spare is None or self._stopping or self.spare.due == math.inf:
-            return (self.pulse, self.manager)
-        return (self.pulse, self.manager, self.spare)
+            return (self.pulse, self.manager, *self._balancers())
+        return (self.pulse, self.manager, self.spare, *self._balancers())
+
+    def _balancers(self) -> tuple[Child, ...]:
+        """The balancer, if it has anything to do."""
+        there = self.balancer is not None and (self.balancer.running or os.path.exists(self._in_runtime_dir(SERVICES)))
+        return (self.balancer,) if there and self.balancer is not None else ()
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -225,7 +238,7 @@ class Supervisor:
             self._give_up()
         elif child is self.pulse and self._stopping:
             self._pulse_ended_while_stopping(code, status)
-        elif child is self.manager and self._pulse_over:
+        elif child in (self.manager, self.balancer) and self._pulse_over:
             self._finish()
         elif code == EXIT_BUSY and self._adopt(child):
             pass
@@ -243,6 +256,8 @@ class Supervisor:
         log("the configuration is refused (see above); mend it and start again", "error")
         self._exit = EXIT_CONFIG
         self.manager.signal(signal.SIGTERM)
+        if self.balancer is not None:
+            self.balancer.signal(signal.SIGKILL)  # it adopted what serves, and is to leave it
 
     def _pulse_ended_while_stopping(self, code: int | None, status: int | None) -> None:
         if code == 0 or (status is None and not self._forced and os.path.exists(self._in_runtime_dir(AT_REST))):
@@ -259,10 +274,10 @@ class Supervisor:
         self._pulse_over = True
         self._limits.pop("stop", None)
         self._limits["manager"] = time.monotonic() + MANAGER_LIMIT
-        if self.manager.running:
-            self.manager.signal(signal.SIGTERM)
-        else:
-            self._finish()
+        self.manager.signal(signal.SIGTERM)
+        if self.balancer is not None:
+            self.balancer.signal(signal.SIGTERM)
+        self._finish()
 
     def _name_leftovers(self) -> None:
         log("this stop was not clean: nobody has proved that all groups are stopped here", "error")
@@ -270,7 +285,9 @@ class Supervisor:
             log(f"left over: {sentence}", "error")
 
     def _finish(self) -> None:
-        self._exit = 0 if self._rested else 1
+        """Over, when nobody is left."""
+        if not self.manager.running and (self.balancer is None or not self.balancer.running):
+            self._exit = 0 if self._rested else 1
 
     def _in_runtime_dir(self, name: str) -> str:
         return os.path.join(os.path.dirname(self.pulse.lock), name)
@@ -354,3 +371,5 @@ class Supervisor:
         if now >= self._limits.get("manager", now + 1):
             del self._limits["manager"]
             self.manager.signal(signal.SIGKILL)
+            if self.balancer is not None:
+                self.balancer.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""``smtp_alert``: a mail for each change of state, through ``smtp_server`` or this machine's own sendmail.
+"""Mails that leave this machine through a named server or its own sendmail.
 
 Nothing waits for a mail: they stand in a queue of ``LONGEST_QUEUE``, one is sent at a time in a thread, what cannot be sent is
 tried again, and given up after ``TRIES``; the history says so.
@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 from ..effects import Level
 from ..units import SECOND, Duration
-from ..vrrp_files import RouterGlobals
 
 SENDMAIL = "/usr/sbin/sendmail"
 LIMIT: Duration = 30 * SECOND
@@ -103,9 +102,11 @@ class Mailer:
         sendmail: str = SENDMAIL,
         pauses: Sequence[float] = PAUSES,
         counted: Counter[str] | None = None,
+        what: str = "mail of virtual routers",
     ) -> None:
-        """``counted``: where "sent" and "lost" are counted."""
+        """``counted``: where "sent" and "lost" are counted. ``what``: for sentences."""
         self._say = say
+        self._what = what
         self._counted = Counter() if counted is None else counted
         self._sendmail = sendmail
         self._pauses = tuple(pauses)
@@ -121,19 +122,18 @@ class Mailer:
     def lost(self) -> int:
         return self._counted["lost"]
 
-    def queue(self, settings: RouterGlobals, subject: str, text: str, node: str) -> None:
-        """Have it sent some time soon, if anybody wants mail."""
-        if not settings.mails:
+    def queue(self, mail: Mail) -> None:
+        """Have it sent some time soon, if anybody wants it."""
+        if not mail.to:
             return
-        if not settings.mail_server and not os.access(self._sendmail, os.X_OK):
+        if not mail.server and not os.access(self._sendmail, os.X_OK):
             self._failed(f"there is no smtp_server, and no {self._sendmail} on this machine")
             self._counted["lost"] += 1
             return
         if len(self._queue) >= LONGEST_QUEUE:
             self._queue.popleft()
             self._counted["lost"] += 1
-        sender = settings.mail_from or f"understudy@{node}"
-        self._queue.append(Mail(sender, settings.mails, subject, text, settings.mail_server))
+        self._queue.append(mail)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -158,10 +158,10 @@ class Mailer:
         """Said once for each reason."""
         if text != self._trouble:
             self._trouble = text
-            self._say(Level.WARNING, f"mail of virtual routers is not sent: {text}")
+            self._say(Level.WARNING, f"{self._what} is not sent: {text}")
 
     def warnings(self) -> list[str]:
-        return [f"mail of virtual routers is not sent: {self._trouble}"] if self._trouble else []
+        return [f"{self._what} is not sent: {self._trouble}"] if self._trouble else []
 
     async def drain(self, limit: Duration) -> None:
         """The daemon ends: what is queued has a little time left."""

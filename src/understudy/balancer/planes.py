@@ -1,0 +1,168 @@
+"""All planes of this machine as one: each service's changes go to the plane that it gets, in the order in which they came.
+
+A plane is opened when a service wants it for the first time. One that the kernel does not have refuses what it is asked, with
+the reason; the pool tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from ..balance import (
+    Counters,
+    DropService,
+    Place,
+    SetServer,
+    SetService,
+    TableRefused,
+    TableSeen,
+)
+from ..services import Plane as PlaneName
+from ..services import ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
+from .parts import Plane, TableEffect
+
+Choose = Callable[[VirtualService], PlaneName | str]
+Open = Callable[[], Plane]
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """What IPVS can besides."""
+
+    def set_timeouts(self, wanted: Timeouts) -> str: ...
+
+    def synchronise(self, daemon: SyncDaemon | None, held: bool) -> str: ...
+
+    def flush(self) -> str: ...
+
+
+class Planes:
+    """``openers``: each raises OSError where the kernel lacks it. ``choose``: which plane a service gets, or why none."""
+
+    def __init__(self, openers: Mapping[PlaneName, Open], choose: Choose) -> None:
+        self._openers = dict(openers)
+        self._choose = choose
+        self._open: dict[PlaneName, Plane] = {}
+        self._chosen: dict[ServiceKey, PlaneName | str] = {}
+        self._stands: dict[ServiceKey, PlaneName] = {}
+        self._timeouts = Timeouts()
+        self._synchronises = False
+
+    def follow(self, services: Sequence[VirtualService]) -> bool:
+        """Other services. Returns whether something was taken out of a plane that is not its service's any more."""
+        self._chosen = {key: name for each in services for name in (self._choose(each),) for key in each.keys}
+        moved = [key for key, name in self._stands.items() if key in self._chosen and self._chosen[key] is not name]
+        for key in moved:
+            self._in(self._stands.pop(key), [DropService(key, "another plane serves it now")])
+        return bool(moved)
+
+    def name_of(self, key: ServiceKey) -> str:
+        """The plane of a service, "" for one that is not ours."""
+        name = self._stands.get(key) or self._chosen.get(key)
+        return name.value if isinstance(name, PlaneName) else ""
+
+    def read(self) -> TableSeen:
+        """What stands in all planes that can be opened. Those that no service wants are looked at, too: it may be left over."""
+        found = []
+        for name in self._openers:
+            plane = self._plane(name)
+            if isinstance(plane, str):
+                continue
+            for service, servers in plane.read().services:
+                self._stands[service.key] = name
+                found.append((service, servers))
+        return TableSeen(tuple(found))
+
+    def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
+        """One batch for each run of changes of the same plane."""
+        refused: list[TableRefused] = []
+        batch: list[TableEffect] = []
+        here: PlaneName | None = None
+        for effect in effects:
+            name = self._place(effect)
+            if isinstance(name, str):
+                refused.append(_refused(effect, name))
+                continue
+            if name is not here and here is not None:
+                refused += self._in(here, batch)
+                batch = []
+            here = name
+            batch.append(effect)
+        return refused if here is None else refused + self._in(here, batch)
+
+    def _place(self, effect: TableEffect) -> PlaneName | str:
+        """Where it stands, else where it is to stand; why nowhere."""
+        key = effect.service.key if isinstance(effect, SetService) else effect.key
+        name = self._stands.get(key) or self._chosen.get(key, "no service of ours has it")
+        if isinstance(effect, DropService):
+            self._stands.pop(key, None)
+        elif isinstance(name, PlaneName):
+            self._stands[key] = name
+        return name
+
+    def _in(self, name: PlaneName, effects: Sequence[TableEffect]) -> list[TableRefused]:
+        plane = self._plane(name)
+        if isinstance(plane, str):
+            return [_refused(effect, plane) for effect in effects]
+        try:
+            return plane.apply(effects)
+        except OSError as error:
+            self._open.pop(name).close()
+            return [_refused(effect, f"{name.value}: {error.strerror or error}") for effect in effects]
+
+    def _plane(self, name: PlaneName) -> Plane | str:
+        if name not in self._open:
+            if name not in self._openers:
+                return f"{name.value} is not known here"
+            try:
+                self._open[name] = self._openers[name]()
+            except OSError as error:
+                return f"this kernel offers no {name.value}: {error.strerror or error}"
+        return self._open[name]
+
+    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
+        """What holds for all of IPVS: its timeouts and its sync daemon. Sentences about what was not done."""
+        timeouts, before = files.timeouts != self._timeouts, self._timeouts
+        self._timeouts = files.timeouts
+        if not timeouts and files.sync is None and not self._synchronises:
+            return []
+        self._synchronises = files.sync is not None
+        plane = self._plane(PlaneName.IPVS)
+        if not isinstance(plane, Settling):
+            self._timeouts = before
+            why = plane if isinstance(plane, str) else "this plane has neither"
+            return [f"the sync daemon and the timeouts of IPVS are not set: {why}"]
+        troubles = [plane.set_timeouts(files.timeouts)] if timeouts else []
+        here = files.sync is not None and (not files.sync.router or files.sync.router in held)
+        troubles.append(plane.synchronise(files.sync, here))
+        return [text for text in troubles if text]
+
+    def flush(self) -> str:
+        """Every service of IPVS's table goes, strangers' too; nf_tables has a table of our own. A sentence when it failed."""
+        self._stands = {key: name for key, name in self._stands.items() if name is not PlaneName.IPVS}
+        plane = self._plane(PlaneName.IPVS)
+        return plane.flush() if isinstance(plane, Settling) else ""
+
+    def counters(self) -> Mapping[tuple[ServiceKey, Place], Counters]:
+        found: dict[tuple[ServiceKey, Place], Counters] = {}
+        for plane in self._open.values():
+            found |= plane.counters()
+        return found
+
+    def close(self) -> None:
+        for plane in self._open.values():
+            plane.close()
+        self._open.clear()
+
+
+def _refused(effect: TableEffect, text: str) -> TableRefused:
+    match effect:
+        case SetService():
+            return TableRefused(effect.service.key, None, text)
+        case DropService():
+            return TableRefused(effect.key, None, text)
+        case SetServer():
+            return TableRefused(effect.key, effect.server.place, text)
+        case _:
+            return TableRefused(effect.key, effect.place, text)

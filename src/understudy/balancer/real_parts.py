@@ -1,0 +1,107 @@
+"""What the balancer is made of on a real machine: the pool, the engine in asyncio's loop, and the kernel's planes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+
+from ..adapters.ipvs import PlaneIpvs, lacking
+from ..adapters.nft_balance import PlaneNft
+from ..balance import Ask, CheckAnswered
+from ..core.pools.planes import choose
+from ..core.pools.pool import Pool
+from ..service_checks import ServiceQuestion, Target
+from ..services import Plane as PlaneName
+from ..services import ServiceFiles, VirtualService
+from ..units import NEVER, SECOND, Duration
+from ..wire.dialogues.make import make
+from ..wire.dialogues.shape import Dialogue
+from .engine import Engine
+from .parts import Plane
+from .planes import Planes
+from .service import Parts
+
+
+def parts() -> Parts:
+    """Looks at what this kernel has; nothing is opened for good before it is used."""
+    has_ipvs, has_nft = not lacking(), _has_nft()
+
+    def chosen(service: VirtualService) -> PlaneName | str:
+        plane, why = choose(service, has_ipvs, has_nft)
+        return "; ".join(why) if plane is None else plane
+
+    return Parts(
+        Pool(ServiceFiles(), lambda service: chosen(service) is PlaneName.IPVS),
+        Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen),
+        EngineInLoop,
+    )
+
+
+def _has_nft() -> bool:
+    with contextlib.suppress(OSError):
+        _nftables().close()
+        return True
+    return False
+
+
+def _nftables() -> Plane:
+    return PlaneNft()
+
+
+def _ipvs() -> Plane:
+    return PlaneIpvs()
+
+
+def _made(question: ServiceQuestion, target: Target) -> Dialogue:
+    return make(question, target, os.urandom(32))
+
+
+class EngineInLoop:
+    """The engine has an epoll set of its own, which stands in the loop's: thousands of connections are one descriptor there."""
+
+    def __init__(self, answered: Callable[[CheckAnswered], None], trouble: Callable[[str, str], None]) -> None:
+        self._tell = answered
+        self._say = trouble
+        self._troubles: dict[int, str] = {}
+        self._engine = Engine(self._answered, self._trouble, _made)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop.add_reader(self._engine.descriptor(), self._turn)
+
+    def ask(self, ask: Ask) -> None:
+        for number in ask.end:
+            self._engine.end(number)
+            self._troubles.pop(number, None)
+        for number, check in ask.begin:
+            self._engine.begin(number, check)
+        self._arm()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._engine.descriptor())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._engine.close()
+
+    def _turn(self) -> None:
+        self._engine.turn()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._engine.next_deadline()
+        if due < NEVER:
+            self._timer = self._loop.call_later(max(due - self._engine.reactor.clock(), 0) / SECOND, self._turn)
+
+    def _answered(self, number: int, failure: str, weight: int | None, took: Duration) -> None:
+        self._troubles.pop(number, None)
+        self._tell(CheckAnswered(number, failure, weight, took))
+
+    def _trouble(self, number: int, text: str) -> None:
+        """Said once for each check, until it is answered again."""
+        if self._troubles.get(number) != text:
+            self._troubles[number] = text
+            self._say(f"a check cannot be asked: {text}", "warning")

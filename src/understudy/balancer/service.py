@@ -1,0 +1,353 @@
+"""The balancer of one machine: joins the pool that decides, the engine that asks, and the planes that write the kernel's table.
+
+A process of its own beside pulse and manager. It may wait, die and come back alone: the kernel's table stays, and is adopted
+(``TableSeen``). What changes the table is collected for one turn of the loop and written as one batch, so that a thousand
+servers that fail at once are a few transactions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ..balance import (
+    Answered,
+    Ask,
+    DropServer,
+    DropService,
+    FilesChanged,
+    HeldSeen,
+    Mail,
+    MaintenanceSeen,
+    Monitored,
+    PoolEffect,
+    PoolEvent,
+    PoolNote,
+    PoolTimer,
+    ServerWish,
+    SetServer,
+    SetService,
+    StopAsked,
+    Tell,
+)
+from ..config.service_copy import ServiceCopy, read_copy
+from ..services import ServiceFiles
+from ..units import NEVER, SECOND, Duration, Instant
+from .control import Control
+from .held import HeldWatch, held
+from .mails import Mails
+from .maintenance import Maintenance
+from .notes import Notes, append
+from .parts import Engine, MakeEngine, ManyPlanes, Pool, TableEffect
+from .tell import Teller
+from .view import SCHEMA, Rates, view
+from .wishes import Wish, WishesFile
+
+COPY = "services.json"
+"""In the runtime directory: what is balanced (``config.service_copy``)."""
+
+LOOK = 1.0
+"""Seconds between two looks at the maintenance folder and at the copy."""
+
+READ_EACH = 60
+"""Every so many looks the kernel's table is read again: somebody else may have changed it."""
+
+COUNT_EACH = 10
+COUNTED = 1000
+"""Every so many looks the counters are read for rates, unless there are more servers than that: reading them takes its time."""
+
+WISH_LIMIT = 5.0
+LAST: Duration = 3 * SECOND
+"""How long a clean stop waits for programs and mails."""
+
+
+def boot_clock() -> Instant:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a balancer is made of besides its own: tests give others."""
+
+    pool: Pool
+    planes: ManyPlanes
+    engine: MakeEngine
+    watch: Callable[[], HeldWatch] = HeldWatch
+    clock: Callable[[], Instant] = boot_clock
+
+
+class Balancer:
+    """One machine's balancer. Construct it inside the running event loop."""
+
+    def __init__(self, parts: Parts, runtime_dir: str, state_dir: str, stream: Any = None) -> None:
+        self._path = os.path.join(runtime_dir, COPY)
+        self._begun = os.path.join(runtime_dir, "balancer.begun")
+        self._pool = parts.pool
+        self._planes = parts.planes
+        self._clock = parts.clock
+        self._writer = ThreadPoolExecutor(1, "files")
+        self.notes = Notes(stream, self._writer)
+        self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
+        self._mails = Mails(self.notes.say)
+        self._maintenance = Maintenance()
+        self._wishes = WishesFile(os.path.join(state_dir, "pool_wishes.json"))
+        self._engine: Engine = parts.engine(self.tell, self.notes.say)
+        self._watch = parts.watch()
+        self.control = Control(self, os.path.join(runtime_dir, "balancer.sock"))
+        self._copy = ServiceCopy()
+        self._stamp: tuple[int, ...] = ()
+        self._held: frozenset[str] | None = None
+        self._in_maintenance: frozenset[tuple[str, str]] = frozenset()
+        self._table: list[TableEffect] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: Instant = 0
+        self._op = 0
+        self._asked: dict[int, asyncio.Future[tuple[bool, str]]] = {}
+        self._rates = Rates()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._refused = ""
+        self._reloading = asyncio.Lock()
+
+    @property
+    def files(self) -> ServiceFiles:
+        return self._copy.files
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set: then a clean stop. Raises OSError when the control socket cannot be made, ValueError when
+        there is no copy, or one of another version.
+        """
+        loop = asyncio.get_running_loop()
+        os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
+        os.makedirs(os.path.join(os.path.dirname(self._path), "log"), mode=0o700, exist_ok=True)
+        self._stamp = _stamp(self._path)
+        await self._follow(_load(self._path))
+        if self.files.flush and not os.path.exists(self._begun):  # not when only this process has died
+            self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
+        append(self._begun, "")
+        self.tell(self._planes.read())
+        for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
+            self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
+        loop.add_reader(self._watch.fileno(), self._addresses_changed)
+        await self.control.start()
+        self._background(self.control.let_in(self._copy.admin_group))
+        looking = self._background(self._look_around())
+        try:
+            await stop.wait()
+        finally:
+            looking.cancel()
+            loop.remove_reader(self._watch.fileno())
+            await self._end(stop.is_set())
+
+    async def _end(self, clean: bool) -> None:
+        if clean:
+            self.tell(StopAsked())
+            self._flush()
+            if self.files.flush_at_stop:
+                self._planes.flush()
+            with contextlib.suppress(OSError):
+                os.unlink(self._begun)
+            self.notes.say("the balancer stops")
+        if self._timer is not None:
+            self._timer.cancel()
+        self._engine.close()
+        await asyncio.gather(self._teller.drain(LAST), self._mails.drain(LAST))
+        await self.control.stop()
+        self._writer.shutdown()
+        self._watch.close()
+        self._planes.close()
+
+    # -- events and effects ----------------------------------------------------------------------------------------
+
+    def tell(self, event: PoolEvent) -> None:
+        """Tell the pool what happened, and do what it wants."""
+        for effect in self._pool.handle(event, self._clock()):
+            self._do(effect)
+        self._arm()
+
+    def _do(self, effect: PoolEffect) -> None:
+        match effect:
+            case SetService() | DropService() | SetServer() | DropServer():
+                if not self._table:
+                    asyncio.get_running_loop().call_soon(self._flush)
+                self._table.append(effect)
+            case Ask():
+                self._engine.ask(effect)
+            case Tell():
+                self._teller.tell(effect)
+            case Mail():
+                self._mails.send(effect)
+            case PoolNote():
+                self.notes.add(effect)
+            case Monitored():
+                self.notes.monitor(effect)
+            case Answered():
+                waiting = self._asked.pop(effect.op, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result((effect.ok, effect.text))
+
+    def _flush(self) -> None:
+        """Write what was wanted in this turn. What the kernel refuses is the pool's to try again."""
+        effects, self._table = self._table, []
+        if effects:
+            for refused in self._planes.apply(effects):
+                self.tell(refused)
+
+    def _arm(self) -> None:
+        deadline = self._pool.next_deadline()
+        if self._timer is not None and deadline < self._due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and deadline < NEVER:
+            self._due = deadline
+            wait = max(deadline - self._clock(), 0) / SECOND
+            self._timer = asyncio.get_running_loop().call_later(wait, self._timer_due)
+
+    def _timer_due(self) -> None:
+        self._timer = None
+        if self._clock() >= self._due:
+            self.tell(PoolTimer())
+        else:
+            self._arm()
+
+    # -- what is looked at -----------------------------------------------------------------------------------------
+
+    def _addresses_changed(self) -> None:
+        self._watch.drain()
+        self._look_held()
+
+    def _look_held(self) -> None:
+        present = self._watch.present()
+        if present is None:
+            return
+        groups = held(dict(self._copy.addresses), present)
+        if groups != self._held:
+            self._held = groups
+            for trouble in self._planes.settle(self.files, groups):
+                self.notes.say(trouble, "warning")
+            self.tell(HeldSeen(groups))
+
+    async def _look_around(self) -> None:
+        """What nobody tells us. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK)
+            looks += 1
+            if _stamp(self._path) != self._stamp:
+                await self.reload()
+            if self._maintenance.is_used or self._in_maintenance:
+                self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
+            self._look_held()
+            if looks % READ_EACH == 0:
+                self.tell(self._planes.read())
+            if looks % COUNT_EACH == 0 and sum(len(each.reals) for each in self.files.services) <= COUNTED:
+                self._rates.look(self._clock(), self._planes.counters())
+
+    def _maintained(self, servers: frozenset[tuple[str, str]]) -> None:
+        if servers != self._in_maintenance:
+            self._in_maintenance = servers
+            self.tell(MaintenanceSeen(servers))
+
+    # -- another configuration -------------------------------------------------------------------------------------
+
+    async def reload(self) -> tuple[bool, str]:
+        """Take up the copy as it is now. One that cannot be read changes nothing."""
+        async with self._reloading:
+            self._stamp = _stamp(self._path)
+            try:
+                copy = await asyncio.get_running_loop().run_in_executor(None, _load, self._path)
+            except ValueError as error:
+                self._refused = f"the services are as they were: {error}"
+                self.notes.say(self._refused, "error")
+                return False, self._refused
+            self._refused = ""
+            if copy == self._copy:
+                return True, "nothing has changed"
+            before, self._copy = self._copy, copy
+            ok, text = await self._follow(copy)
+            if before.admin_group != copy.admin_group:
+                self._background(self.control.let_in(copy.admin_group))
+            return ok, text
+
+    async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
+        self._copy = copy
+        self.notes.log_file = copy.files.log_file
+        self._mails.follow(copy.files)
+        self._maintenance.follow(copy.files)
+        self._flush()  # what the former services wanted is about the planes that they had
+        if self._planes.follow(copy.files.services):
+            self.tell(self._planes.read())
+        # Which groups are here is known before the services that are theirs.
+        self._held = None
+        self._look_held()
+        if self._maintenance.is_used:
+            loop = asyncio.get_running_loop()
+            self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
+        return await self._put(lambda op: FilesChanged(copy.files, op))
+
+    # -- what people ask -------------------------------------------------------------------------------------------
+
+    async def wish(self, wish: Wish, by: str) -> tuple[bool, str]:
+        """Put an operator's wish to the pool, and keep it."""
+        ok, text = await self._put(lambda op: ServerWish(op, wish.service, wish.server, wish.verb, wish.value))
+        if ok:
+            value = f" {wish.value}" if wish.verb == "weight" else ""
+            where = f" of {wish.service}" if wish.service else ""
+            self.notes.say(f"{by}: {wish.verb} {wish.server}{where}{value}")
+            trouble = self._wishes.add(wish)
+            text = f"{text}; but {trouble}" if trouble else text
+        return ok, text
+
+    async def _put(self, event: Callable[[int], PoolEvent]) -> tuple[bool, str]:
+        self._op += 1
+        op = self._op
+        waiting: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+        self._asked[op] = waiting
+        try:
+            self.tell(event(op))
+            async with asyncio.timeout(WISH_LIMIT):
+                return await waiting
+        except TimeoutError:
+            return False, "the pool has not answered"
+        finally:
+            self._asked.pop(op, None)
+
+    def answer(self, only: str) -> dict[str, Any]:
+        """For ``understudy pool``."""
+        now = self._clock()
+        counts = self._planes.counters()
+        shown = view(self._pool.snapshot(now), self.files, now, counts, self._rates, self._planes.name_of, only)
+        self._rates.look(now, counts)
+        warnings = [*self._mails.warnings(), *([self._refused] if self._refused else [])]
+        return {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "warnings": warnings}
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _load(path: str) -> ServiceCopy:
+    """Raises ValueError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return read_copy(file.read())
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return ()
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns

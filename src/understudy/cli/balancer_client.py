@@ -1,0 +1,53 @@
+"""Ask the balancer of this machine: a line of JSON over its own socket, whether a manager is there or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+from ..errors import NotRunning, Refused, TimedOut, UsageError
+
+NAME = "balancer.sock"
+
+
+def ask(runtime_dir: str, limit: float = 5.0, **asked: object) -> dict[str, Any]:
+    """``limit`` in seconds. Raises NotRunning, Refused, TimedOut or UsageError."""
+    path = os.path.join(runtime_dir, NAME)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as handle:
+            handle.settimeout(limit)
+            handle.connect(path)
+            handle.sendall(json.dumps(asked).encode() + b"\n")
+            with handle.makefile("rb") as file:
+                line = file.readline()
+        found = json.loads(line)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise _nobody(runtime_dir, path) from None
+    except PermissionError:
+        from .client import who_may
+
+        raise Refused(f"{path} may not be used by you", who_may()) from None
+    except TimeoutError:
+        raise TimedOut(f"the balancer did not answer within {limit:g} s", "is the machine overloaded?") from None
+    except (OSError, ValueError) as error:
+        raise NotRunning(f"the connection to {path} broke: {error}", "it may be starting again; ask again") from None
+    if not isinstance(found, dict) or found.get("ok") is not True:
+        answer = found if isinstance(found, dict) else {}
+        text = str(answer.get("text", "the balancer answered nonsense"))
+        raise UsageError(text) if answer.get("wrong") else Refused(text)
+    return found
+
+
+def _nobody(runtime_dir: str, path: str) -> NotRunning:
+    from ..adapters import own_unit
+
+    if os.path.exists(os.path.join(runtime_dir, "services.json")):
+        hint = f"it is started within a second while the daemon runs: systemctl status {own_unit.own_unit(runtime_dir)}"
+        return NotRunning(f"no balancer answers at {path}", hint)
+    if os.path.exists(os.path.join(runtime_dir, "control.sock")):
+        return NotRunning(
+            "nothing is balanced on this machine", "the configuration has no services (docs/balancing.md)"
+        )
+    return NotRunning(f"no balancer answers at {path}", "is the daemon started? another --runtime-dir?")

@@ -1,0 +1,212 @@
+"""Stand-ins for the parts of a balancer: a pool that says what it was told to, a table in a dict, an engine that only notes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy.balance import (
+    Answered,
+    Ask,
+    CheckAnswered,
+    Counters,
+    DropServer,
+    DropService,
+    FilesChanged,
+    Place,
+    PoolEffect,
+    PoolEvent,
+    PoolSnapshot,
+    ServerState,
+    ServerWish,
+    ServiceState,
+    SetServer,
+    SetService,
+    TableRefused,
+    TableSeen,
+    TableServer,
+    TableService,
+)
+from understudy.balancer.parts import TableEffect
+from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
+from understudy.config.service_copy import ServiceCopy, write_copy
+from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService
+from understudy.units import NEVER
+
+KEY = ServiceKey("tcp", "10.9.9.9", 80)
+ONE = RealServer("10.0.0.2", 80)
+WEB = VirtualService("web", (KEY,), (ONE,))
+COPIED = ServiceCopy(ServiceFiles((WEB,)), node="ha01")
+
+
+class PretendPool:
+    """Answers every wish and file, and does what ``says`` has for the kind of an event."""
+
+    def __init__(self) -> None:
+        self.told: list[PoolEvent] = []
+        self.says: dict[type, Callable[[Any], Sequence[PoolEffect]]] = {}
+        self.deadline = NEVER
+
+    def handle(self, event: PoolEvent, now: int) -> Sequence[PoolEffect]:
+        self.told.append(event)
+        self.deadline = NEVER
+        effects = list(self.says.get(type(event), lambda _: ())(event))
+        if isinstance(event, FilesChanged | ServerWish) and event.op:
+            known = not isinstance(event, ServerWish) or event.server == ONE.name
+            effects.append(Answered(event.op, known, "done" if known else f"there is no server {event.server}"))
+        return effects
+
+    def next_deadline(self) -> int:
+        return self.deadline
+
+    def snapshot(self, now: int) -> PoolSnapshot:
+        probes = (("tcp 10.0.0.2:80", False, "connection refused"),)
+        server = ServerState(ONE.name, "down", 0, 1, False, 5_000_000_000, "its check fails", probes)
+        return PoolSnapshot((ServiceState("web", (KEY,), False, True, False, (server,), "no server is up"),))
+
+    def heard(self, kind: type) -> list[Any]:
+        return [each for each in self.told if isinstance(each, kind)]
+
+
+class PretendPlane:
+    """The kernel's table as a dict. ``refuses``: places that it does not take."""
+
+    def __init__(self) -> None:
+        self.table: dict[ServiceKey, tuple[TableService, dict[Place, TableServer]]] = {}
+        self.batches: list[list[TableEffect]] = []
+        self.refuses: set[Place] = set()
+        self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
+
+    def read(self) -> TableSeen:
+        return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
+
+    def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
+        self.batches.append(list(effects))
+        refused = []
+        for effect in effects:
+            match effect:
+                case SetService():
+                    servers = self.table.get(effect.service.key, (None, {}))[1]
+                    self.table[effect.service.key] = (effect.service, servers)
+                case DropService():
+                    del self.table[effect.key]
+                case SetServer() if effect.server.place in self.refuses:
+                    refused.append(TableRefused(effect.key, effect.server.place, "no room"))
+                case SetServer():
+                    self.table[effect.key][1][effect.server.place] = effect.server
+                case DropServer():
+                    del self.table[effect.key][1][effect.place]
+        return refused
+
+    def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
+        return self.counted
+
+    def follow(self, services: Sequence[VirtualService]) -> bool:
+        return False
+
+    def name_of(self, key: ServiceKey) -> str:
+        return "nftables"
+
+    def flush(self) -> str:
+        self.table.clear()
+        return ""
+
+    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
+        return []
+
+    def close(self) -> None: ...
+
+
+class PretendEngine:
+    def __init__(self, answered: Callable[[CheckAnswered], None]) -> None:
+        self.answered = answered
+        self.asked: list[Ask] = []
+        self.closed = False
+
+    def ask(self, ask: Ask) -> None:
+        self.asked.append(ask)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class PretendWatch:
+    """The addresses of the machine, in place of the kernel's. ``changed`` tells."""
+
+    def __init__(self) -> None:
+        self.addresses: frozenset[bytes] = frozenset()
+        self._ours, self._theirs = socket.socketpair()
+
+    def change(self, *addresses: bytes) -> None:
+        self.addresses = frozenset(addresses)
+        self._theirs.send(b"1")
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def drain(self) -> None:
+        self._ours.recv(100)
+
+    def present(self) -> frozenset[bytes]:
+        return self.addresses
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+
+class Bench:
+    """A balancer in a folder, with pretended parts."""
+
+    def __init__(self, folder: Path, copy: ServiceCopy = COPIED) -> None:
+        self.folder = folder
+        self.pool, self.plane, self.watch = PretendPool(), PretendPlane(), PretendWatch()
+        self.engines: list[PretendEngine] = []
+        self.log = io.StringIO()
+        self.stop = asyncio.Event()
+        self.write(copy)
+
+        def engine(answered: Callable[[CheckAnswered], None], _: object) -> PretendEngine:
+            self.engines.append(PretendEngine(answered))
+            return self.engines[-1]
+
+        made = Parts(self.pool, self.plane, engine, lambda: self.watch, boot_clock)  # type: ignore[arg-type]
+        self.balancer = Balancer(made, str(folder), str(folder), self.log)
+
+    def write(self, copy: ServiceCopy) -> None:
+        fresh = self.folder / "fresh"
+        fresh.write_text(write_copy(copy))
+        os.replace(fresh, self.folder / COPY)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """While it runs; it is stopped cleanly at the end."""
+        work = asyncio.create_task(self.balancer.run(self.stop))
+        await self.wait(lambda: (self.folder / "balancer.sock").exists(), work)
+        try:
+            yield
+        finally:
+            self.stop.set()
+            await asyncio.wait_for(work, 20)
+
+    async def wait(self, what: Callable[[], object], work: asyncio.Task[None] | None = None) -> None:
+        async with asyncio.timeout(20):
+            while not what():
+                if work is not None and work.done():
+                    work.result()
+                await asyncio.sleep(0.005)
+
+    async def ask(self, **asked: object) -> dict[str, Any]:
+        reader, writer = await asyncio.open_unix_connection(str(self.folder / "balancer.sock"))
+        writer.write(json.dumps(asked).encode() + b"\n")
+        line = await reader.readline()
+        writer.close()
+        found: dict[str, Any] = json.loads(line)
+        return found

@@ -1,0 +1,67 @@
+"""``understudy pool`` as people and scripts call it, beside a balancer with pretended parts and no manager at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from balancer_parts import KEY, ONE, Bench
+from click.testing import CliRunner, Result
+
+from understudy.balance import Counters, Place
+from understudy.cli.main import commands
+
+
+def call(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(commands, ["pool", *words, "--runtime-dir", str(folder)])
+
+
+def beside(folder: Path, *calls: Sequence[str]) -> list[Result]:
+    """What each call says while a balancer runs."""
+    found: list[Result] = []
+
+    async def work() -> None:
+        bench = Bench(folder)
+        bench.plane.counted = {(KEY, Place(ONE.address, ONE.port)): Counters(active=3, connections=12)}
+        async with bench.running():
+            for words in calls:
+                found.append(await asyncio.get_running_loop().run_in_executor(None, call, folder, *words))
+
+    asyncio.run(work())
+    return found
+
+
+def test_it_shows_servers_and_why_they_are_as_they_are(tmp_path: Path) -> None:
+    text, only, wrong, form = beside(tmp_path, [], ["web"], ["wob"], ["web", "--json"])
+    assert text.exit_code == 0
+    assert only.output == text.output
+    lines = text.output.splitlines()
+    assert lines[0].split() == ["web", "tcp", "10.9.9.9:80", "wlc", "nftables"]
+    assert lines[1] == "  serving: no server is up"
+    assert lines[3].split() == ["10.0.0.2:80", "down", "-", "(1)", "3", "12", "-", "5.0", "s"]
+    assert "    tcp 10.0.0.2:80 fails: connection refused" in lines
+    assert (wrong.exit_code, "did you mean 'web'" in wrong.output) == (2, True)
+    assert json.loads(form.output)["services"][0]["servers"][0]["state"] == "down"
+
+
+def test_wishes_have_exit_codes(tmp_path: Path) -> None:
+    good, refused, without, many, big = beside(
+        tmp_path,
+        ["weight", ONE.name, "5", "web"],
+        ["drain", "10.0.0.9:80"],
+        ["weight", ONE.name],
+        ["drain", ONE.name, "web", "more"],
+        ["weight", ONE.name, "70000"],
+    )
+    assert (good.exit_code, good.output) == (0, "done\n")
+    assert (refused.exit_code, "there is no server 10.0.0.9:80" in refused.output) == (4, True)
+    assert [each.exit_code for each in (without, many, big)] == [2, 2, 2]
+
+
+def test_nobody_there_is_said(tmp_path: Path) -> None:
+    result = call(tmp_path)
+    assert result.exit_code == 3
+    (tmp_path / "control.sock").touch()
+    assert "nothing is balanced on this machine" in call(tmp_path).output

@@ -1,0 +1,106 @@
+"""Several planes as one: each change goes where its service stands, in order; what no plane has is refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from balancer_parts import PretendPlane
+
+from understudy.balance import (
+    DropService,
+    Place,
+    SetServer,
+    SetService,
+    TableRefused,
+    TableServer,
+    TableService,
+)
+from understudy.balancer.planes import Planes
+from understudy.services import Plane, ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
+from understudy.units import SECOND
+
+NFT, IPVS = ServiceKey("tcp", "10.9.9.1", 80), ServiceKey("tcp", "10.9.9.2", 80)
+SERVER = TableServer(Place("10.0.0.2", 80))
+SERVICES = (VirtualService("a", (NFT,), plane=Plane.NFTABLES), VirtualService("b", (IPVS,), plane=Plane.IPVS))
+
+
+class PretendIpvs(PretendPlane):
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled: list[object] = []
+
+    def set_timeouts(self, wanted: Timeouts) -> str:
+        self.settled.append(wanted)
+        return ""
+
+    def synchronise(self, daemon: SyncDaemon | None, held: bool) -> str:
+        self.settled.append((daemon, held))
+        return ""
+
+
+def choose(service: VirtualService) -> Plane | str:
+    return "no plane can do it" if service.scheduler == "strange" else service.plane
+
+
+def made(services: Sequence[VirtualService] = SERVICES) -> tuple[Planes, PretendPlane, PretendIpvs]:
+    nft, ipvs = PretendPlane(), PretendIpvs()
+    planes = Planes({Plane.NFTABLES: lambda: nft, Plane.IPVS: lambda: ipvs}, choose)
+    planes.follow(services)
+    return planes, nft, ipvs
+
+
+def begin(key: ServiceKey) -> list[SetService | SetServer]:
+    return [SetService(TableService(key), True, "new"), SetServer(key, SERVER, True, "up")]
+
+
+def test_each_plane_gets_what_is_its_own_in_one_batch_a_run() -> None:
+    planes, nft, ipvs = made()
+    assert planes.apply([*begin(NFT), *begin(IPVS)]) == []
+    assert [list(plane.table) for plane in (nft, ipvs)] == [[NFT], [IPVS]]
+    assert [len(plane.batches) for plane in (nft, ipvs)] == [1, 1]
+    assert [each.key for each, _ in planes.read().services] == [NFT, IPVS]
+    assert (planes.name_of(NFT), planes.name_of(IPVS)) == ("nftables", "ipvs")
+
+
+def test_a_service_that_gets_another_plane_is_taken_out_of_the_former_one() -> None:
+    planes, nft, ipvs = made()
+    planes.apply(begin(NFT))
+    assert planes.follow((VirtualService("a", (NFT,), plane=Plane.IPVS),)) is True
+    assert nft.table == {}
+    planes.apply(begin(NFT))
+    assert list(ipvs.table) == [NFT]
+
+
+def test_a_service_that_is_not_ours_any_more_is_dropped_where_it_stands() -> None:
+    planes, nft, _ = made()
+    planes.apply(begin(NFT))
+    assert planes.follow(()) is False
+    assert planes.apply([DropService(NFT, "gone")]) == []
+    assert nft.table == {}
+
+
+def test_what_no_plane_can_do_or_the_kernel_lacks_is_refused_with_the_reason() -> None:
+    strange = VirtualService("s", (NFT,), scheduler="strange", plane=Plane.NFTABLES)
+    planes, nft, _ = made((strange, SERVICES[1]))
+    assert planes.apply(begin(NFT))[0] == TableRefused(NFT, None, "no plane can do it")
+    assert nft.batches == []
+
+    def absent() -> PretendPlane:
+        raise OSError(95, "no IP_VS")
+
+    lacking = Planes({Plane.IPVS: absent}, choose)
+    lacking.follow(SERVICES)
+    assert lacking.read().services == ()
+    assert "this kernel offers no ipvs: no IP_VS" in lacking.apply(begin(IPVS))[1].text
+
+
+def test_the_sync_daemon_follows_who_has_the_address() -> None:
+    planes, _, ipvs = made()
+    daemon = SyncDaemon("eth1", "VI_1")
+    files = ServiceFiles(SERVICES, sync=daemon, timeouts=Timeouts(SECOND))
+    assert planes.settle(ServiceFiles(), frozenset()) == []
+    assert ipvs.settled == []
+    planes.settle(files, frozenset())
+    planes.settle(files, frozenset({"VI_1"}))
+    planes.settle(ServiceFiles(timeouts=Timeouts(SECOND)), frozenset({"VI_1"}))
+    assert ipvs.settled == [Timeouts(SECOND), (daemon, False), (daemon, True), (None, False)]
