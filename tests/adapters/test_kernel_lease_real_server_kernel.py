@@ -75,15 +75,18 @@ _TRANSPARENT = {socket.AF_INET: (15, 1), socket.AF_INET6: (78, 1)}
 """IP_FREEBIND and IPV6_FREEBIND: bound before the address is there."""
 
 
-@pytest.mark.parametrize("configured", [True, False], ids=["by-resource", "by-hand"])
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by-us", "by-hand"])
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, address: str, configured: bool) -> None:
+def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, address: str, by_hand: bool) -> None:
+    """``by_hand``: somebody had put the address on ``lo`` before the resource was started."""
     bench = Bench(lab, address)
+    if by_hand:
+        bench.node.run(f"ip address add {address}/{bench.prefix} dev lo")
     resource = RealServerResource("r", address)
     with inside(bench.node):
         runner = RealServerRunner(resource, str(tmp_path / "note.json"))
         assert perform(runner, Action.START) == "ok"
-        site = cluster(address, *([resource] if configured else []))
+        site = cluster(address, resource)
         assert setup(site) is None
         leases = KernelLeases(site, setup)
     assert bench.served(10.0), "a real server needs no lease"
@@ -103,7 +106,9 @@ def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, 
 
 def test_an_address_that_is_no_real_servers_waits_for_the_lease_on_every_device(lab: Lab) -> None:
     bench = Bench(lab, ADDRESSES[0])
+    bench.node.run(f"ip address add {bench.address}/32 dev lo")
     with inside(bench.node):
         assert setup(cluster(bench.address)) is None
-    bench.node.run(f"ip address add {bench.address}/32 dev lo")
     assert not bench.served(0.2)
+    bench.on_device("add")
+    assert not bench.served(0.2), "a frozen holder would go on here"

@@ -81,14 +81,23 @@ class RealServerRunner:
             return Outcome.FAILED, trouble
         if trouble := self._quiet():
             return Outcome.FAILED, trouble
-        if there:
-            return Outcome.OK, "was there already"
-        if refusal := self._add(link, index):
+        if refusal := self._behind(link, index) if there else self._add(link, index):
             return (
                 Outcome.FAILED,
                 f"the kernel does not take {self.resource.realserver} on {self.resource.device}: {refusal}",
             )
-        return Outcome.OK, ""
+        return Outcome.OK, "was there already" if there else ""
+
+    def _behind(self, link: NetlinkSocket, index: int) -> str:
+        """An address that somebody put there: its local route stands first, and would hide the group's from the lease."""
+        if self._six:
+            return ""
+        packed = addresses.pack(self.resource.realserver)
+        ours, kernels = subnet_routes.local_route(packed, index, True), _kernels_route(packed, index)
+        for part, fine in ((ours, errno.EEXIST), (kernels, errno.ESRCH)):
+            if refusal := _first(link.request(netlink.with_acknowledgement(part)), (fine,)):
+                return refusal
+        return ""
 
     def _add(self, link: NetlinkSocket, index: int) -> str:
         packed = addresses.pack(self.resource.realserver)

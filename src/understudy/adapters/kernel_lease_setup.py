@@ -19,8 +19,9 @@ Decisions:
   holder is not disturbed, and one that translates the address to a container stops as well. A kernel without the ``fib``
   expression goes without ``arriving``.
 - A balancer that is a real server too has the address on ``lo``, where it may serve without a lease: what other balancers send
-  it. For such an address (a ``realserver`` resource of the cluster has it, or it is on ``lo`` now) "local" means to the device
-  by which a packet comes or goes: ``arrivals`` leads to ``here_web``, ``senders`` at output to ``from_web``. ARP is as ever.
+  it. For such an address (a ``realserver`` resource of the cluster has it) "local" means to the device by which a packet comes
+  or goes: ``arrivals`` leads to ``here_web``, ``senders`` at output to ``from_web``. ARP is as ever. One that somebody put on
+  ``lo`` waits for the lease everywhere: its route hides that of the device, and a frozen holder would go on (decision 0013).
 - Own tables only, by their names; others' rule sets are neither read nor flushed. "Accept" here is no permission: the other
   tables judge the packet after us.
 - A second run keeps the elements of the ``held`` sets: a restarted daemon finds its leases. Only when the kernel refuses to bring
@@ -35,7 +36,7 @@ import struct
 
 from ..model import Cluster, RealServerResource
 from . import netlink, nftables
-from .addresses import links_and_addresses, pack
+from .addresses import pack
 from .kernel_lease import families, held_set, identifier, table_name
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family, KeyType, Verdict
@@ -173,10 +174,7 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
 def _real_servers(cluster: Cluster) -> frozenset[bytes]:
     """The addresses that this machine may serve without a lease, as a real server."""
     resources = [item for group in cluster.groups for item in group.resources]
-    links, seen = links_and_addresses()
-    loopbacks = {link.index for link in links if link.name == "lo"}
-    configured = {pack(item.realserver) for item in resources if isinstance(item, RealServerResource)}
-    return frozenset(configured | {item.packed for item in seen if item.index in loopbacks})
+    return frozenset(pack(item.realserver) for item in resources if isinstance(item, RealServerResource))
 
 
 def _everything(cluster: Cluster, with_routes: bool, real: frozenset[bytes] = frozenset()) -> list[bytes]:
