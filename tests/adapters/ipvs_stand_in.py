@@ -122,7 +122,7 @@ class StandIn:
         rows = self.servers.get(_identity(service))
         if rows is None:
             return errno.ESRCH
-        name = parts[1] + parts[2]
+        name = parts[1] + parts[2] + parts[11]  # two families have the same zeros
         if command == 7:
             return 0 if rows.pop(name, None) is not None else errno.ENOENT
         if not {3, 4, 5, 6} <= set(parts):

@@ -188,8 +188,7 @@ def router_files(draw: st.DrawFn) -> RouterFiles:
     if routers:
         members = tuple(router.name for router in routers)
         groups = (SyncGroup(draw(names), members, (), draw(flags), draw(notified)),)
-    services = tuple(draw(st.lists(words, max_size=2)))
-    return RouterFiles(routers, groups, *found.values(), draw(globals_), services)
+    return RouterFiles(routers, groups, *found.values(), draw(globals_))
 
 
 @pytest.mark.slow
