@@ -143,8 +143,15 @@ def test_a_busy_group_moves_and_says_whom_it_ended(pair: Pair) -> None:
     try:
         assert busy.stdout is not None
         assert busy.stdout.readline() == b"ready\n"
-        answer = pair.ask("a", "move", "files", "b", "--timeout", "50s")
-        assert "files runs on b" in answer
+        answers: list[str] = []
+
+        def answered() -> bool:
+            """b may have been started a moment too late to be given anything yet."""
+            answers.append(pair.ask("a", "move", "files", "b", "--timeout", "50s"))
+            return "it has just started" not in answers[-1]
+
+        until(answered, "b takes something over", pair)
+        assert "files runs on b" in answers[-1]
         assert busy.wait(timeout=PATIENCE) == -signal.SIGTERM
     finally:
         busy.kill()
