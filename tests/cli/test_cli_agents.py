@@ -185,6 +185,7 @@ def test_the_header_of_an_init_script_is_read_and_nothing_is_run(tmp_path: Path)
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.long
 @pytest.mark.kernel
 def test_every_agent_of_debian_says_what_it_is_and_its_example_is_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -128,7 +128,10 @@ def test_while_it_runs(
     word = real["up"][UP.index("cl_status rscstatus")][1].strip()
     assert status.heartbeat is not None
     pulse.snapshot = replace(status, heartbeat=replace(status.heartbeat, resources=word))
-    found = [ours(manager, folder, line) for line in UP]
-    expected = [comparable(line, *answer) for line, answer in zip(UP, real["up"], strict=True)]
+    each = slice(
+        None, None, 1 if os.environ.get("UNDERSTUDY_LONG") == "1" else 3
+    )  # of ours each takes a third of a second
+    found = [ours(manager, folder, line) for line in UP[each]]
+    expected = [comparable(line, *answer) for line, answer in zip(UP[each], real["up"][each], strict=True)]
     different = [pair for pair in zip(found, expected, strict=True) if pair[0] != pair[1]]
     assert not different, "\n".join(f"ours {mine}\nreal {theirs}" for mine, theirs in different)

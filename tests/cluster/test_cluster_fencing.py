@@ -49,6 +49,7 @@ def test_the_loss_of_the_other_moves_nothing(trial: Trial) -> None:
     assert fence(trial).strip.switched == []
 
 
+@pytest.mark.long
 @in_world(FenceTrial)
 def test_heartbeats_cut_with_the_service_network_up(trial: Trial) -> None:
     """ha01 still answers for the address: nobody is switched off, nothing moves."""

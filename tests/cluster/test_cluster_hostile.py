@@ -163,6 +163,7 @@ def _lies(sealer: Sealer, incarnation: int, count: int) -> list[bytes]:
     return found
 
 
+@pytest.mark.long
 @in_cluster("60ms", "300ms")
 def test_wrong_keys_and_other_clusters(trial: Trial) -> None:
     stranger = Stranger(trial.stage.room)

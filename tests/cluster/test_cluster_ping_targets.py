@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from cluster_world import in_world, undisturbed, until, watch
 from other_worlds import DEAD_TIME, HEARTBEAT, ROUTER, ROUTER_ADDRESS
 
@@ -83,6 +84,7 @@ def test_who_loses_the_router_gives_its_group_away_and_when_all_have_lost_it_not
     away(trial, "ha01", False)
 
 
+@pytest.mark.long
 @in_world(RouterTrial)
 def test_each_takes_over_from_the_other(trial: Trial) -> None:
     """An active pair: both nodes have something to do, and either does all of it when the other is gone."""

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from boot_world import BootTrial
 from cluster_world import holder, in_cluster, in_world, never_two, undisturbed, until, watch
 from other_worlds import BareTrial, really_well
@@ -46,6 +47,7 @@ def beats(cluster: str, key: bytes, name: str) -> list[bytes]:
     return [sealer.seal(Heartbeat(state)) for state in states]
 
 
+@pytest.mark.long
 @in_cluster("60ms", "300ms")
 def test_other_clusters_and_copied_machines_are_named_with_their_addresses(trial: Trial) -> None:
     """One name with another key, one key with another name, and two machines with the name of one member."""

@@ -94,6 +94,7 @@ def _starting(trial: Trial) -> bool:
     return any("run" in process.argv for process in trial.stage.room.machine("ha01").processes())
 
 
+@pytest.mark.long
 @in_world(SmallDisksTrial)
 def test_full_disks(trial: Trial) -> None:
     """Nobody can write a byte on ha01 any more. It serves on, and its pulse and its manager come back when they die."""

@@ -50,6 +50,7 @@ def test_a_stop_that_hangs_ends_in_a_reset(trial: Trial) -> None:
     taken_over_after_a_reset(trial)
 
 
+@pytest.mark.long
 @in_world(WatchdogTrial)
 def test_a_pulse_that_is_started_again_in_time_resets_nothing(trial: Trial) -> None:
     for _ in range(3):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from old_hands import asking, outage, rejoin_new, rejoin_old
 from old_world import Pair, beside_heartbeat, never_two, rest, until
 
@@ -16,6 +17,7 @@ def nothing_was_lost(pair: Pair, start: int, who: str) -> None:
     assert (seen.before, seen.after, seen.lost) == (who, who, 0)
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off", deadtime="2")
 def test_ours_is_first_and_the_old_one_comes_and_goes(pair: Pair) -> None:
     pair.start_new("ha02")

@@ -65,6 +65,7 @@ def test_a_dead_machine_is_taken_over_within_its_dead_time_and_gets_its_group_ba
     assert pair.serves() == "ha01"
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off")
 def test_without_failback_it_stays_where_it_is(pair: Pair) -> None:
     start = taken_over(pair)

@@ -40,6 +40,7 @@ def test_operators_move_it_to_and_fro(pair: Pair) -> None:
     never_two(pair, start)
 
 
+@pytest.mark.long
 @beside_heartbeat()
 def test_the_old_tools_on_the_old_side_move_it_too(pair: Pair) -> None:
     start = joined(pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from old_world import Pair, beside_heartbeat, never_two, rest, until
 from test_interop_join import joined
 
@@ -62,6 +63,7 @@ def test_a_dead_machine_is_not_taken_over_before_the_device_has_confirmed_it(pai
         strip.close()
 
 
+@pytest.mark.long
 @beside_heartbeat(more=STRIP)
 def test_a_machine_that_is_cut_off_from_everything_is_switched_off_first(pair: Pair) -> None:
     """Only the device knows that it lives. Without one both would own everything here."""
