@@ -281,9 +281,10 @@ class Answered:
     text: str
 
 
-PoolEffect: TypeAlias = (
-    SetService | DropService | SetServer | DropServer | Ask | Tell | Mail | PoolNote | Monitored | Answered
-)
+TableEffect: TypeAlias = SetService | DropService | SetServer | DropServer
+"""What changes the kernel's table."""
+
+PoolEffect: TypeAlias = TableEffect | Ask | Tell | Mail | PoolNote | Monitored | Answered
 
 # -- the snapshot
 

@@ -29,12 +29,12 @@ from understudy.balance import (
     ServiceState,
     SetServer,
     SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
     TableService,
 )
-from understudy.balancer.parts import TableEffect
 from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService

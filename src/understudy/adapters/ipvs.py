@@ -17,7 +17,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from ..balance import (
     Counters,
@@ -26,6 +26,7 @@ from ..balance import (
     Place,
     SetServer,
     SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
@@ -42,8 +43,6 @@ SLICE = 500
 
 MISSING = "this kernel has no IPVS: load the module ip_vs, or let the service have the plane nftables"
 NOT_PERMITTED = "not permitted to change IPVS's table: run as root or give the process CAP_NET_ADMIN"
-
-Change: TypeAlias = SetService | DropService | SetServer | DropServer
 
 
 class Link(Protocol):
@@ -102,16 +101,16 @@ class PlaneIpvs:
             if (row := ipvs_messages.read_server(payload, service.key.family)) is not None
         }
 
-    def apply(self, effects: Sequence[Change]) -> list[TableRefused]:
+    def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """All changes, in their order; one that is refused stops no other. Returns the refusals."""
         refused: list[TableRefused] = []
         for start in range(0, len(effects), SLICE):
             refused += self._apply(effects[start : start + SLICE])
         return refused
 
-    def _apply(self, portion: Sequence[Change]) -> list[TableRefused]:
+    def _apply(self, portion: Sequence[TableEffect]) -> list[TableRefused]:
         failed = self._send([_payload(change, _is_new(change)) for change in portion])
-        again: list[tuple[int, Change, bool]] = []
+        again: list[tuple[int, TableEffect, bool]] = []
         refused: dict[int, Failure] = {}
         for place, failure in failed.items():
             change = portion[place]
@@ -217,11 +216,11 @@ def _modprobe(*options: str) -> bool:
     return done.returncode == 0
 
 
-def _is_new(change: Change) -> bool:
+def _is_new(change: TableEffect) -> bool:
     return isinstance(change, SetService | SetServer) and change.new
 
 
-def _payload(change: Change, new: bool) -> bytes:
+def _payload(change: TableEffect, new: bool) -> bytes:
     match change:
         case SetService(service):
             return ipvs_messages.service(Command.NEW_SERVICE if new else Command.SET_SERVICE, service)
@@ -233,7 +232,7 @@ def _payload(change: Change, new: bool) -> bytes:
             return ipvs_messages.drop_server(key, place)
 
 
-def _refusal(change: Change, failure: Failure) -> TableRefused:
+def _refusal(change: TableEffect, failure: Failure) -> TableRefused:
     match change:
         case SetService(service):
             words = _words(failure)

@@ -25,11 +25,11 @@ from ipaddress import ip_address
 
 from ..balance import (
     Counters,
-    DropServer,
     DropService,
     Place,
     SetServer,
     SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
@@ -47,7 +47,6 @@ from .nft_balance_words import KINDS, TABLE, Standing, live_key, mixed
 from .nftables import Family
 
 FAMILIES = (Family.IP, Family.IP6)
-Change = SetService | DropService | SetServer | DropServer
 Table = dict[ServiceKey, Standing]
 
 
@@ -93,7 +92,7 @@ class PlaneNft:
         self._table = {key: replace(standing, here=here) for key, standing in self._table.items()}
         return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()))
 
-    def apply(self, effects: Sequence[Change]) -> list[TableRefused]:
+    def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """One batch, in order. Returns what the kernel refused; the rest is done.
 
         What is refused of a service is refused as a whole: it stands as before.
@@ -140,7 +139,7 @@ class PlaneNft:
             self._send([nftables.delete_table(family, TABLE)])
         self._table, self._families = {}, set()
 
-    def _wanted(self, effects: Sequence[Change]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
+    def _wanted(self, effects: Sequence[TableEffect]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
         """What becomes of the services that are touched; None: it goes."""
         services: dict[ServiceKey, TableService | None] = {}
         numbers: dict[ServiceKey, int] = {}

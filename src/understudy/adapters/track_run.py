@@ -21,7 +21,7 @@ from ..units import SECOND, Duration, format_duration
 from .agent_log import ResourceLog, last_line
 from .agent_ocf import SEARCH_PATH
 from .agent_proc import Identity, describe_exit, group_end, identify, kill_group, process_end
-from .track_users import Program
+from .track_users import Program, ScriptUser
 
 PATIENCE: Duration = 2 * SECOND
 """Between SIGTERM and SIGKILL, as keepalived waits."""
@@ -53,11 +53,11 @@ def start(program: Program, environment: Mapping[str, str], log: ResourceLog) ->
     output = log.open()
     try:
         try:
-            return _popen(program.argv, program, environment, output)
+            return popen(program.argv, program.user, environment, output)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            return _popen((_SHELL, *program.argv), program, environment, output)
+            return popen((_SHELL, *program.argv), program.user, environment, output)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return f"cannot run {program.argv[0]}: {reason}"
@@ -65,11 +65,11 @@ def start(program: Program, environment: Mapping[str, str], log: ResourceLog) ->
         os.close(output)
 
 
-def _popen(
-    argv: tuple[str, ...], program: Program, environment: Mapping[str, str], output: int
+def popen(
+    argv: tuple[str, ...], user: ScriptUser | None, environment: Mapping[str, str], output: int
 ) -> subprocess.Popen[bytes]:
-    user = program.user
-    switch = not user.is_us
+    """As leader of a session of its own; ``user`` None: as whom we are. Raises what Popen raises."""
+    switch = user is not None and not user.is_us
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -79,9 +79,9 @@ def _popen(
         env=dict(environment),
         start_new_session=True,
         umask=0o022,
-        user=user.uid if switch else None,
-        group=user.groups[0] if switch else None,
-        extra_groups=user.groups if switch else None,
+        user=user.uid if user is not None and switch else None,
+        group=user.groups[0] if user is not None and switch else None,
+        extra_groups=user.groups if user is not None and switch else None,
     )
 
 
@@ -144,7 +144,7 @@ async def _end_group(process: subprocess.Popen[bytes], leader: Identity, patienc
 def run_and_wait(program: Program, limit: Duration, patience: Duration = PATIENCE) -> RunEnd:
     """The same where there is nothing else to do meanwhile (``startup_script``, ``shutdown_script``). Its output is ours."""
     try:
-        process = _popen(program.argv, program, environment_of(program), 2)
+        process = popen(program.argv, program.user, environment_of(program), 2)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return RunEnd(False, f"cannot run {program.argv[0]}: {error}")
     try:

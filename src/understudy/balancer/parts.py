@@ -9,22 +9,16 @@ from ..balance import (
     Ask,
     CheckAnswered,
     Counters,
-    DropServer,
-    DropService,
     Place,
     PoolEffect,
     PoolEvent,
     PoolSnapshot,
-    SetServer,
-    SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
 )
 from ..services import ServiceFiles, ServiceKey, VirtualService
 from ..units import Instant
-
-TableEffect: TypeAlias = SetService | DropService | SetServer | DropServer
-"""What changes the kernel's table."""
 
 
 class Pool(Protocol):

@@ -15,12 +15,13 @@ from ..balance import (
     Place,
     SetServer,
     SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
 )
 from ..services import Plane as PlaneName
 from ..services import ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
-from .parts import Plane, TableEffect
+from .parts import Plane
 
 Choose = Callable[[VirtualService], PlaneName | str]
 Open = Callable[[], Plane]

@@ -17,10 +17,11 @@ from collections import deque
 from ..adapters.agent_ocf import SEARCH_PATH
 from ..adapters.agent_proc import describe_exit
 from ..adapters.refusals import OURS, sentence
+from ..adapters.track_run import popen
 from ..adapters.track_users import ScriptUser, find_user
 from ..service_checks import ProgramQuestion
 from ..units import SECOND, Duration, Instant, format_duration
-from ..wire.heard import plain
+from ..wire.said import printable
 from .asker import Ears
 from .reactor import Reactor
 
@@ -98,9 +99,9 @@ class Program:
             self._asked = False
             text = f"cannot run {self._argv[0]}: {sentence(error) if isinstance(error, OSError) else error}"
             if isinstance(error, OSError) and error.errno not in _OURS:
-                self._ears.over(plain(text), None)
+                self._ears.over(printable(text), None)
             else:
-                self._ears.ours(plain(text))
+                self._ears.ours(printable(text))
         return self._run
 
     def ended(self, status: int, words: str) -> None:
@@ -130,7 +131,7 @@ class Program:
 
     def _over(self, failure: str) -> None:
         self._asked = False
-        self._ears.over(plain(failure), None)
+        self._ears.over(printable(failure), None)
 
 
 class _Run:
@@ -140,23 +141,10 @@ class _Run:
         self._programs, self._reactor, self._program = programs, programs.reactor, program
         self._words = b""
         self._killing: Instant = 0
-        switch = user is not None and not user.is_us
         self._output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             os.set_blocking(theirs, True)
-            self._process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=theirs,
-                stderr=theirs,
-                cwd="/",
-                env=_environment(user),
-                start_new_session=True,
-                umask=0o022,
-                user=user.uid if user is not None and switch else None,
-                group=user.groups[0] if user is not None and switch else None,
-                extra_groups=user.groups if user is not None and switch else None,
-            )
+            self._process = popen(argv, user, _environment(user), theirs)
         except BaseException:
             os.close(self._output)
             raise

@@ -34,6 +34,7 @@ from ..balance import (
     SetServer,
     SetService,
     StopAsked,
+    TableEffect,
     Tell,
 )
 from ..config.service_copy import ServiceCopy, read_copy
@@ -44,7 +45,7 @@ from .held import HeldWatch, held
 from .mails import Mails
 from .maintenance import Maintenance
 from .notes import Notes, append
-from .parts import Engine, MakeEngine, ManyPlanes, Pool, TableEffect
+from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
 from .view import SCHEMA, Rates, view
 from .wishes import Wish, WishesFile

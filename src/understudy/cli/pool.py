@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -130,25 +129,6 @@ def _text(name: str, runtime_dir: str) -> str:
 
 
 def _watch(name: str, every: float, as_json: bool, runtime_dir: str) -> None:
-    """Until Ctrl-C; a balancer that is away comes back."""
-    try:
-        import time
+    from .terminal import watch
 
-        from ..errors import NotRunning, TimedOut
-        from .terminal import InPlace
-
-        with nullcontext() if as_json else InPlace() as place:
-            while True:
-                try:
-                    if place is None:
-                        print_json(_answer(name, runtime_dir), compact=True)
-                    else:
-                        place.show(_text(name, runtime_dir))
-                except (NotRunning, TimedOut) as error:
-                    if place is not None and place.on_terminal:
-                        place.show(f"{error}\n\nlooking again every {every:g} s; Ctrl-C ends this")
-                    else:
-                        click.echo(str(error), err=True)
-                time.sleep(every)
-    except KeyboardInterrupt:
-        return
+    watch(every, as_json, lambda: _answer(name, runtime_dir), lambda: _text(name, runtime_dir))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -60,25 +59,6 @@ def _text(client: Client) -> str:
 
 
 def _watch(client: Client, every: float, as_json: bool) -> None:
-    """Until Ctrl-C. Somebody who watches wants to see a daemon come back, so that it is away ends nothing."""
-    try:
-        import time
+    from .terminal import watch
 
-        from ..errors import NotRunning, TimedOut
-        from .terminal import InPlace
-
-        with nullcontext() if as_json else InPlace() as place:
-            while True:
-                try:
-                    if place is None:
-                        print_json(client.get("/v1/status"), compact=True)
-                    else:
-                        place.show(_text(client))
-                except (NotRunning, TimedOut) as error:
-                    if place is not None and place.on_terminal:
-                        place.show(f"{error}\n\nlooking again every {every:g} s; Ctrl-C ends this")
-                    else:
-                        click.echo(str(error), err=True)
-                time.sleep(every)
-    except KeyboardInterrupt:
-        return
+    watch(every, as_json, lambda: client.get("/v1/status"), lambda: _text(client))

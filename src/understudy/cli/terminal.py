@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TextIO
 
 import click
@@ -81,3 +83,30 @@ class Progress:
             sys.stderr.write("\r" + " " * len(self._last) + "\r")
             sys.stderr.flush()
             self._last = ""
+
+
+def watch(every: float, as_json: bool, found: Callable[[], Any], text: Callable[[], str]) -> None:
+    """Show it every so many seconds until Ctrl-C: ``found`` as one object on each line, or ``text`` in place.
+
+    Somebody who watches wants to see a daemon come back, so that it is away ends nothing.
+    """
+    try:
+        import time
+
+        from ..errors import NotRunning, TimedOut
+
+        with nullcontext() if as_json else InPlace() as place:
+            while True:
+                try:
+                    if place is None:
+                        print_json(found(), compact=True)
+                    else:
+                        place.show(text())
+                except (NotRunning, TimedOut) as error:
+                    if place is not None and place.on_terminal:
+                        place.show(f"{error}\n\nlooking again every {every:g} s; Ctrl-C ends this")
+                    else:
+                        click.echo(str(error), err=True)
+                time.sleep(every)
+    except KeyboardInterrupt:
+        return

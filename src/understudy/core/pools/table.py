@@ -15,6 +15,7 @@ from ...balance import (
     Place,
     SetServer,
     SetService,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
@@ -26,7 +27,6 @@ from .members import canonical, canonical_server
 
 FIRST_WAIT, LONGEST_WAIT = SECOND, 60 * SECOND
 
-TableEffect: TypeAlias = SetService | DropService | SetServer | DropServer
 Where: TypeAlias = tuple[ServiceKey, Place | None]
 
 
