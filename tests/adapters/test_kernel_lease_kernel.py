@@ -190,6 +190,18 @@ def test_a_lease_that_ran_out_is_granted_again(bench: Bench) -> None:
     bench.hold("web", 60 * SECOND)
     assert bench.served(VIP, soon())
     assert bench.served(VIP6, soon())
+    assert bench.leases.refused == 0, "a refused transaction holds up a busy machine for tens of milliseconds"
+
+
+def test_many_are_held_together_whether_they_ran_out_or_not(bench: Bench) -> None:
+    bench.hold("db", 60 * SECOND)
+    granted = bench.hold("web", 30 * MILLISECOND)
+    for _ in each_millisecond(granted[1] + 40 * MILLISECOND):
+        pass
+    with inside(bench.node):
+        assert bench.leases.hold_all([("web", 60 * SECOND), ("db", 60 * SECOND), ("jobs", 60 * SECOND)]) == {}
+    assert all(bench.served(address, soon()) for address in (VIP, VIP6, OTHER))
+    assert bench.leases.refused == 0
 
 
 def test_an_end_is_at_once_and_may_be_repeated(bench: Bench) -> None:

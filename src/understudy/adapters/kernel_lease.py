@@ -8,8 +8,10 @@ What was measured, and read in the kernel's source:
 
 - Service ends 3 to 17 ms before the computed end and never after it: the kernel counts in jiffies and rounds down. It can be
   late only by as much as the kernel's own tick stands still while another processor goes on.
-- Adding an element that is there does not renew it before Linux 6.12. So a renewal is delete and add; and because the delete
-  fails when the element has just expired, a refused renewal is sent again as add, delete, add, which always fits.
+- Adding an element that is there does not renew it before Linux 6.12. So a renewal is delete and add. The delete fails when the
+  element has expired, and a transaction that fails makes the kernel wait until every processor was somewhere else
+  (synchronize_rcu), 15 to 30 ms beside busy programs: whoever renewed late was later still the next time. So what may have
+  expired is renewed by add, delete, add, which always fits, and so is what was refused.
 - A timeout shorter than a jiffy means *no timeout at all* in kernels without a fix of 2024. With HZ=100 that is all below 10 ms,
   so what is shorter than ``SHORTEST`` ends the lease instead.
 - ``nft flush ruleset``, which Debian's ``nftables.service`` does on every reload, takes our tables along. The next renewal
@@ -22,6 +24,7 @@ from __future__ import annotations
 import errno
 import re
 import struct
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +38,9 @@ from .nftables import Family
 
 SHORTEST = 10
 """Milliseconds; the shortest lease that every kernel ends."""
+
+ROUNDING: Duration = 20 * MILLISECOND
+"""By so much the kernel's end may come before the computed one: two jiffies with HZ=100."""
 
 ETHER_TYPE = {Family.IP: b"\x08\x00", Family.ARP: b"\x08\x06", Family.IP6: b"\x86\xdd"}
 _LONGEST_PART = 100
@@ -134,18 +140,27 @@ class _Prepared:
     grant: _Template
     end: _Template
     families: tuple[Family, ...]
-    running: bool = False
+    ends: int = 0
+    """By the monotonic clock; 0 when it may have ended."""
+
+    def to_hold(self) -> _Template:
+        """``renew`` only where the element is there for certain."""
+        return self.renew if time.monotonic_ns() + ROUNDING < self.ends else self.grant
+
+    def held(self, timeout: int) -> None:
+        """The kernel has it now, for ``timeout`` ms."""
+        self.ends = time.monotonic_ns() + timeout * MILLISECOND
 
 
 class KernelLeases:
     """The leases of ``cluster``'s groups in nf_tables sets.
 
     ``set_up`` makes the tables again when they are gone (``kernel_lease_setup.setup``). ``place``: where each lease stands.
-    Raises OSError when the kernel offers no NETLINK_NETFILTER.
+    ``refused`` counts transactions that were sent again. Raises OSError when the kernel offers no NETLINK_NETFILTER.
     """
 
     def __init__(self, cluster: Cluster, set_up: Callable[[Cluster], str | None], place: Place = own_set) -> None:
-        self.repairs = 0
+        self.repairs = self.refused = 0
         self._cluster = cluster
         self._set_up = set_up
         self._place = place
@@ -175,22 +190,30 @@ class KernelLeases:
         prepared = self._groups.get(group)
         if prepared is None:
             return f"no group {group} in the configuration"
-        if prepared.running and not self._socket.request(prepared.renew.filled(timeout)):
-            return None
-        text = self._insist(prepared.grant.filled(timeout))
-        prepared.running = text is None
-        return f"the kernel lease of {group} was not granted: {text}" if text else None
+        template = prepared.to_hold()
+        prepared.ends = 0
+        failed = self._socket.request(template.filled(timeout))
+        text = self._insist(prepared.grant.filled(timeout), failed) if failed else None
+        if text:
+            return f"the kernel lease of {group} was not granted: {text}"
+        prepared.held(timeout)
+        return None
 
     def hold_all(self, lefts: Sequence[tuple[str, Duration]]) -> dict[str, str]:
         """As ``hold``, for many groups in one transaction where that is possible. Returns what went wrong, by group."""
         known = [(self._groups.get(group), left // MILLISECOND) for group, left in lefts]
-        ready = [(item.renew, left) for item, left in known if item is not None and item.running and left >= SHORTEST]
+        ready = [(item, left) for item, left in known if item is not None and left >= SHORTEST]
         if len(ready) == len(lefts) > 1:
-            parts = [template.messages(left) for template, left in ready]
-            last = ready[-1][0].last
+            templates = [item.to_hold() for item, _ in ready]
+            parts = [template.messages(left) for template, (_, left) in zip(templates, ready, strict=True)]
+            last = templates[-1].last
             whole = nftables.batch(*parts[:-1], parts[-1][:last], netlink.with_acknowledgement(parts[-1][last:]))
             if not self._socket.request(whole):
+                for item, left in ready:
+                    item.held(left)
                 return {}
+            for item, _ in ready:
+                item.ends = 0
         found = ((group, self.hold(group, left)) for group, left in lefts)
         return {group: text for group, text in found if text is not None}
 
@@ -199,8 +222,10 @@ class KernelLeases:
         prepared = self._groups.get(group)
         if prepared is None:
             return f"no group {group} in the configuration"
-        prepared.running = False
-        text = self._insist(prepared.end.filled(SHORTEST))
+        prepared.ends = 0
+        ended = prepared.end.filled(SHORTEST)
+        failed = self._socket.request(ended)
+        text = self._insist(ended, failed) if failed else None
         return f"the kernel lease of {group} was not ended: {text}" if text else None
 
     def read(self) -> tuple[tuple[str, Duration], ...]:
@@ -210,7 +235,7 @@ class KernelLeases:
         for group, prepared in self._groups.items():
             left = min(self._left(group, family, known) for family in prepared.families)
             if left > 0:
-                prepared.running = True
+                prepared.held(left // MILLISECOND)
                 found.append((group, left))
         return tuple(found)
 
@@ -228,11 +253,9 @@ class KernelLeases:
             return None
         return {key: left for item in found for key, left in nftables.expirations(item.payload)}
 
-    def _insist(self, batch: bytes) -> str | None:
-        """Send a transaction; once more when an element expired under its hands or the tables are gone. Returns the failure."""
-        failures = self._socket.request(batch)
-        if not failures:
-            return None
+    def _insist(self, batch: bytes, failures: Sequence[Failure]) -> str | None:
+        """After ``failures``, because an element expired under its hands or the tables are gone: once more, with ``batch``."""
+        self.refused += 1
         if any(failure.number == errno.ENOENT for failure in failures) and not self._tables_exist():
             text = self._set_up(self._cluster)
             if text is not None:
