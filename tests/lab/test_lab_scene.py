@@ -173,3 +173,12 @@ def test_what_a_machine_that_stood_still_could_not_ask_is_no_outage(long: int, l
     row = row_of("pulse killed", seen, "ha02", 100 * MILLISECOND, "")
     assert row.outage_ms == long, "what was seen is told as it was seen"
     assert table([row], pages=False).splitlines()[2].endswith(f"  {long}            0  {verdict}")
+
+
+@pytest.mark.parametrize(("page", "bad"), [(190, ""), (210, "the outage is above 100 ms")])
+def test_a_page_may_come_a_little_later_than_an_answer(page: int, bad: str) -> None:
+    gap, longer = Gap(0, 20 * MILLISECOND, 20, True, 0), Gap(0, page * MILLISECOND, page, True, 0)
+    assert (
+        row_of("pulse killed", Seen("ha01", "ha01", gap, longer, 0, 0, 5000, 20), "ha01", 100 * MILLISECOND, "").bad
+        == bad
+    )
