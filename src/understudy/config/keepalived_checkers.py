@@ -39,6 +39,8 @@ _RETRIES = {"DNS_CHECK": 3, "MISC_CHECK": 0}
 _PAUSES: dict[str, Duration] = {"HTTP_GET": 3 * SECOND, "SSL_GET": 3 * SECOND, "DNS_CHECK": 0}
 """``delay_before_retry`` where it is not a second; 0: as long as the usual interval."""
 
+_HELO = "smtpchecker.keepalived.org"
+"""As which 2.2.7 introduces itself without ``helo_name``."""
 _HEX = re.compile(r"[0-9A-Fa-fxX]+", re.ASCII)
 
 
@@ -83,9 +85,9 @@ def inherit(report: Report, block: list[Statement], given: Inherited, bare: bool
             if name == "nb_get_retry":
                 report.warning(statement.place, '"nb_get_retry" is the old name of "retry"', "It counts all the same.")
         elif name == "alpha":
-            given = replace(given, alpha=flag(report, statement) if bare else boolean(report, statement, False))
+            given = replace(given, alpha=flag(report, statement) if bare else boolean(report, statement, given.alpha))
         elif name == "log_all_failures":
-            given = replace(given, log_all=boolean(report, statement, False))
+            given = replace(given, log_all=boolean(report, statement, given.log_all))
         elif name == "virtualhost" and word is not None:
             given = replace(given, host=word.text)
     return given
@@ -174,7 +176,7 @@ def _ping(report: Report, statement: Statement, given: Inherited, around: Around
 def _smtp(report: Report, statement: Statement, given: Inherited, around: Around) -> Question | None:
     named = last(statement.block or [], "helo_name")
     word = None if named is None else named.value()
-    return ServiceQuestion(Service.SMTP, helo="" if word is None else word.text)
+    return ServiceQuestion(Service.SMTP, helo=_HELO if word is None else word.text)
 
 
 def _dns(report: Report, statement: Statement, given: Inherited, around: Around) -> Question | None:
