@@ -24,6 +24,7 @@ from ..service_checks import (
 )
 from ..units import MILLISECOND, SECOND, Duration
 from ..vrrp_files import TrackedFile
+from .addresses import Wrong, read_device
 from .heartbeat_lines import Word
 from .keepalived_http import read_http
 from .keepalived_tree import Statement
@@ -146,7 +147,11 @@ def _target(report: Report, kind: str, block: list[Statement], around: Around) -
         elif name == "bindto":
             bindto = word
         elif name == "bind_if" and word is not None:
-            device = word.text
+            wrong = read_device(word.text)
+            if isinstance(wrong, Wrong):
+                report.warning(word.place, f"{wrong.text}; it does not count", wrong.hint)
+            else:
+                device = word.text
         elif name in numbers:
             low, high = _PORT if name == "bind_port" else (0, 2**32 - 1)
             numbers[name] = whole(report, statement, low, high, "it does not count") or 0
