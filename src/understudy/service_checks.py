@@ -78,7 +78,7 @@ class HttpQuestion:
     """Pages asked for one after the other, each on a connection of its own; all must be right.
 
     ``version``: "1.0", "1.0C" (1.0 with ``Connection: close``) or "1.1". ``redirects``: how many are followed, to the same server
-    only. ``proxy``: the request names the whole URL. ``fast_recovery``: a server that was down is up after one good page.
+    only. ``proxy``: the request names the whole URL.
     """
 
     pages: tuple[Page, ...] = (Page(),)
@@ -86,7 +86,6 @@ class HttpQuestion:
     version: str = "1.1"
     redirects: int = 0
     proxy: bool = False
-    fast_recovery: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ class ServiceQuestion:
 
     ``login``, ``password``, ``database``, ``secret``: as in ldirectord.cf. ``request``: the file (FTP), the DN (LDAP), the
     statement (SQL), the name (DNS), the password's user is ``login``. ``kind``: the DNS type, "" for A. ``expect``: found in
-    what comes back; None: nothing is looked for. ``helo``: what SMTP says it is. ``udp``: over UDP (DNS, RADIUS, SIP).
+    what comes back; None: nothing is looked for. ``helo``: what SMTP says it is. ``udp``: over UDP (DNS, SIP; RADIUS always is).
     """
 
     service: Service
@@ -193,7 +192,7 @@ class FileQuestion:
 
 @dataclass(frozen=True, slots=True)
 class CombinedQuestion:
-    """ldirectord's ``checktype=N``: ``often`` is asked, and every ``each``-th time, at first, and after a failure, ``seldom``."""
+    """ldirectord's ``checktype=N``: ``seldom`` is asked, then ``each`` times ``often``, and so on; after a failure ``seldom``."""
 
     often: ConnectQuestion
     seldom: HttpQuestion | ServiceQuestion | SayQuestion

@@ -133,21 +133,6 @@ def test_pages_are_asked_one_after_the_other() -> None:
     assert asked == [b"/a", b"/b", b"/c"]
 
 
-def test_who_may_recover_fast_needs_one_good_page() -> None:
-    asked: list[bytes] = []
-
-    def talk(connection: socket.socket) -> None:
-        asked.append(connection.recv(65536).split(b" ")[1])
-        connection.sendall(page())
-
-    question = HttpQuestion((Page("/a"), Page("/b")), fast_recovery=True)
-    heard = Heard()
-    with serving(talk) as port, engine(heard) as made:
-        made.begin(0, Check(question, Target("127.0.0.1", port), MILLISECOND, PATIENCE))
-        drive(made, lambda: heard.count.get(0, 0) >= 2)
-    assert asked[:3] == [b"/a", b"/a", b"/b"]
-
-
 def test_redirects_are_followed_as_often_as_allowed() -> None:
     def talk(connection: socket.socket) -> None:
         path = connection.recv(65536).split(b" ")[1].decode()

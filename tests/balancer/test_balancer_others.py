@@ -110,8 +110,8 @@ class Twice(Spoken):
 
 
 def test_a_dialogue_of_datagrams() -> None:
-    question = ServiceQuestion(Service.DNS)
-    searched = ServiceQuestion(Service.DNS, expect=Pattern("(t|w)+o$"))
+    question = ServiceQuestion(Service.DNS, udp=True)
+    searched = ServiceQuestion(Service.DNS, expect=Pattern("(t|w)+o$"), udp=True)
     in_vain = ServiceQuestion(Service.SIP, expect=Pattern("three"), udp=True)
     with answering(lambda data: data.upper()) as port:
         for asked in (question, searched):

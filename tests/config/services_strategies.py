@@ -81,7 +81,7 @@ https = st.builds(
     tls,
     st.sampled_from(["1.0", "1.0C", "1.1"]),
     st.integers(0, 20),
-    *(flags, flags),
+    flags,
 )
 says = st.builds(SayQuestion, st.binary(max_size=4) | words.map(str.encode), patterns, flags, flags, tls)
 dialogues = st.builds(

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from config_helpers import HERE
+from mutated_text import mutated
 
 from understudy.config.keepalived import read_keepalived
 from understudy.config.keepalived_expand import Source
@@ -51,39 +52,11 @@ BITS = [
 ]
 
 
-def mutated(draw: random.Random) -> str:
-    """One of our files with a few changes: characters, lines, words of other places."""
-    text = draw.choice(TEXTS)
-    for _ in range(draw.randint(1, 8)):
-        at, to = sorted((draw.randrange(len(text) + 1), draw.randrange(len(text) + 1)))
-        kind = draw.randrange(7)
-        if kind == 0:
-            text = text[:at] + draw.choice(BITS) + text[at:]
-        elif kind == 1:
-            text = text[:at] + text[at + draw.randint(1, 4) :]
-        elif kind == 2:
-            text = text[:at] + draw.choice(KEYWORDS) + draw.choice((" ", "\n", " {", " 1 ")) + text[at:]
-        elif kind == 3:
-            other = draw.choice(TEXTS)
-            begin = draw.randrange(len(other) + 1)
-            text = text[:at] + other[begin : begin + draw.randint(0, 200)] + text[at:]
-        elif kind == 4:
-            text = text[:at] + text[to:]
-        elif kind == 5:
-            lines = text.split("\n")
-            line = draw.randrange(len(lines))
-            lines[line] = " ".join(draw.sample(words, len(words))) if (words := lines[line].split()) else "}"
-            text = "\n".join(lines)
-        else:
-            text = text[:at] + chr(draw.choice((draw.randrange(32, 127), draw.randrange(0xD7FF)))) + text[at + 1 :]
-    return text
-
-
 @pytest.mark.parametrize("part", range(10))
 def test_nothing_raises_and_what_is_good_converts(part) -> None:
     draw = random.Random(part)
     for number in range(ROUNDS // 10):
-        text = mutated(draw)
+        text = mutated(draw, TEXTS, KEYWORDS, BITS)
         reading = read_keepalived(Source("keepalived.conf", text), config_id="main")
         for problem in reading.problems:
             assert problem.text, text

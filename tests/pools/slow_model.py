@@ -61,7 +61,9 @@ class Model:
                         self._doubt(known, real)
                 known.real = real
                 self.facts[name] = known
-        self.quorum = {service.name: self.quorum.get(service.name, True) for service in files.services}
+        trusted = {name for (name, _), facts in self.facts.items() if facts.trusted}
+        names = [service.name for service in files.services]
+        self.quorum = {name: self.quorum.get(name, name in trusted) for name in names}
         used = {check for facts in self.facts.values() for check in facts.real.checks}
         self.answers = {check: found for check, found in self.answers.items() if check in used}
         self.think()

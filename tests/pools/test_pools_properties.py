@@ -182,9 +182,8 @@ def test_nothing_flaps_at_adoption(data: st.DataObject, config: ServiceFiles) ->
     before = {key: dict(servers) for key, (_, servers) in kernel.table.items()}
     rig = Rig(files=config, kernel=kernel, before=(HeldSeen(frozenset({"site"})),))
     for service in config.services:
-        lost = (
-            service.drop_without_quorum and service.fallback is not None and not rig.pool.snapshot(0).services[0].quorum
-        )
+        quorum = next(each.quorum for each in rig.pool.snapshot(0).services if each.name == service.name)
+        lost = service.drop_without_quorum and service.fallback is not None and not quorum
         for key in service.keys if not lost else ():
             for real in service.reals:
                 place = Place(real.address, real.port)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from pool_rig import Kernel
-from small_ldirectord import read
 
 from understudy.balance import (
     Ask,
@@ -26,8 +25,9 @@ from understudy.balance import (
     TableService,
     Tell,
 )
+from understudy.config.ldirectord import read_ldirectord
 from understudy.core.pools import Pool
-from understudy.service_checks import Check, CombinedQuestion, ConnectQuestion
+from understudy.service_checks import Check, CombinedQuestion, ConnectQuestion, ProgramQuestion
 from understudy.services import Forward, ServiceFiles, ServiceKey
 from understudy.units import SECOND
 
@@ -76,7 +76,10 @@ class Replay:
         return frozenset(found)
 
     def good(self, number: int, check: Check) -> bool:
-        behaviour = self.behaviours.get(f"{check.target.address}:{check.target.port}", "down")
+        place = f"{check.target.address}:{check.target.port}"
+        if isinstance(check.question, ProgramQuestion):
+            place = ":".join(check.question.argv[3:])  # COMMAND VIP VPORT RIP RPORT
+        behaviour = self.behaviours.get(place, "down")
         if isinstance(check.question, ConnectQuestion):
             return behaviour != "down"
         if not isinstance(check.question, CombinedQuestion):
@@ -98,15 +101,16 @@ class Replay:
         if event["do"] == "stop":
             self.tell(StopAsked())
         elif event["do"] == "start":
-            self.files, self.asked, self.connects = read(files[event["file"]]), {}, {}
+            found = read(files[event["file"]])
+            assert found is not None
+            self.files, self.asked, self.connects = found, {}, {}
             self.pool = Pool(self.files)
             self.tell(self.kernel.seen())
         elif event["do"] == "reload":
-            try:
-                self.files = read(files[event["file"]])
-                self.tell(FilesChanged(self.files))
-            except KeyError:
-                pass  # a file with a mistake changes nothing
+            found = read(files[event["file"]])
+            if found is not None:  # a file with a mistake changes nothing
+                self.files = found
+                self.tell(FilesChanged(found))
         if event["do"] in ("start", "reload"):
             self.round()
             self.round()
@@ -114,6 +118,10 @@ class Replay:
             if event.get("outside"):
                 self.tell(self.kernel.seen())
             self.round()
+
+
+def read(lines: list[str]) -> ServiceFiles | None:
+    return read_ldirectord("".join(f"{line}\n" for line in lines), "ldirectord.cf").files
 
 
 def entered(kernel: Kernel, call: str) -> None:

@@ -113,7 +113,8 @@ def test_statements_may_have_lines() -> None:
 
 
 def test_what_goes_over_udp() -> None:
-    assert over_udp(ServiceQuestion(Service.DNS))
+    assert over_udp(ServiceQuestion(Service.DNS, udp=True))
+    assert not over_udp(ServiceQuestion(Service.DNS))
     assert over_udp(ServiceQuestion(Service.RADIUS))
     assert over_udp(ServiceQuestion(Service.SIP, udp=True))
     assert not over_udp(ServiceQuestion(Service.SIP))

@@ -132,3 +132,18 @@ def test_chain_of_pointers_has_an_end() -> None:
     assert drive(QUESTION, said).verdict == "the records of its answer cannot be read"
     near = (0xC000 | (at + 9)).to_bytes(2, "big")
     assert drive(QUESTION, dns_answer(WWW, longer + record("A", b"1234", near), 2)).verdict == ""
+
+
+def test_over_tcp_each_message_has_its_length_before_it() -> None:
+    """RFC 1035 section 4.2.2. Answers may come in pieces, and one to another number is passed over."""
+    over_tcp = ServiceQuestion(Service.DNS, request="www.example.com")
+    answer = dns_answer(WWW, A_RECORD, 1)
+    stranger = b"\0\0" + answer[2:]
+    whole = b"".join(len(each).to_bytes(2, "big") + each for each in (stranger, answer))
+    message = RANDOM[:2] + b"\1\0\0\1\0\0\0\0\0\0" + WWW
+    for pieces in ([whole], [whole[at : at + 1] for at in range(len(whole))]):
+        course = drive(over_tcp, *pieces)
+        assert course.said == [len(message).to_bytes(2, "big") + message]
+        assert (course.verdict, course.dialogue.to_search) == ("", ("192.0.2.1",))
+    assert drive(over_tcp, whole[:-1]).verdict == "it closed the connection before its answer to the question"
+    assert drive(over_tcp, b"\0\3abc").verdict.startswith("it does not answer in DNS")

@@ -31,7 +31,9 @@ def question_of(record: dict[str, Any]) -> ServiceQuestion:
     service, tls, expect = Service(given.pop("service")), given.pop("tls"), given.pop("expect")
     secret = "xyzzy5461" if service is Service.RADIUS else ""
     pattern = Pattern("x") if expect else None
-    return ServiceQuestion(service, secret=secret, tls=Tls() if tls else None, expect=pattern, **given)
+    return ServiceQuestion(
+        service, secret=secret, tls=Tls() if tls else None, expect=pattern, udp=service is Service.DNS, **given
+    )
 
 
 def found_of(record: dict[str, Any]) -> tuple[str, ...] | None:

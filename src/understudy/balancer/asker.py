@@ -17,15 +17,11 @@ Ours = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who hears how an asking ended; exactly one of both is called, once. ``anew``: its time limit begins anew.
-
-    ``up``: whether what is asked counts as up now.
-    """
+    """Who hears how an asking ended; exactly one of both is called, once. ``anew``: its time limit begins anew."""
 
     over: Over
     ours: Ours
     anew: Callable[[], None]
-    up: Callable[[], bool] = bool
 
 
 class Talk(Protocol):

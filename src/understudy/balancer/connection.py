@@ -59,8 +59,8 @@ class Once:
 class Pages:
     """Pages of a web server, one after the other, with what they are redirected to."""
 
-    def __init__(self, question: HttpQuestion, target: Target, up: Callable[[], bool]) -> None:
-        self._question, self._target, self._up = question, target, up
+    def __init__(self, question: HttpQuestion, target: Target) -> None:
+        self._question, self._target = question, target
         self._requests = [request_of(page, question, target) for page in question.pages]
         self._at = self._redirects = 0
         self._page = question.pages[0]
@@ -83,7 +83,7 @@ class Pages:
             self._page = page
             self._redirects -= 1
             return PageTalk(page, request_of(page, self._question, self._target), self._redirects > 0), "", False
-        if self._at + 1 < len(self._requests) and (self._up() or not self._question.fast_recovery):
+        if self._at + 1 < len(self._requests):
             return self._next(), "", True
         return None, "", False
 

@@ -196,7 +196,7 @@ class Engine:
         script: Script = Once(lambda: None)
         match question:
             case HttpQuestion():
-                tls, script = question.tls, Pages(question, check.target, ears.up)
+                tls, script = question.tls, Pages(question, check.target)
             case SayQuestion():
                 tls, script, resets = question.tls, said_once(question), False
             case ServiceQuestion():
@@ -234,7 +234,7 @@ class _Row:
         self._started: Instant = 0
         self._stalled: Duration = 0
         self._start_, self._ring_ = self._start, self._ring
-        self._asker = engine.asker(check, Ears(self._over, self._ours, self._anew, lambda: self.pace.up))
+        self._asker = engine.asker(check, Ears(self._over, self._ours, self._anew))
 
     def plan(self, due: Instant) -> None:
         self._due = due

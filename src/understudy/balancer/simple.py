@@ -40,11 +40,11 @@ class Unaskable:
 
 
 class Combined:
-    """``often``; and at first, every ``each``-th time after that, and after a failure, ``seldom``."""
+    """``seldom``, then ``each`` times ``often``, and so on; after a failure ``seldom`` until it is good (ldirectord)."""
 
     def __init__(self, ears: Ears, each: int, often: Callable[[Ears], Asker], seldom: Callable[[Ears], Asker]) -> None:
         self._outer, self._each = ears, max(each, 1)
-        inner = Ears(self._over, ears.ours, ears.anew, ears.up)
+        inner = Ears(self._over, self._ours, ears.anew)
         self._often, self._seldom = often(inner), seldom(inner)
         self._since = self._each
         """How often ``often`` was asked since ``seldom``."""
@@ -61,6 +61,11 @@ class Combined:
         if failure:
             self._since = self._each
         self._outer.over(failure, weight)
+
+    def _ours(self, text: str) -> None:
+        if self._now is self._seldom:
+            self._since = self._each  # it was not asked
+        self._outer.ours(text)
 
     def expire(self) -> None:
         self._now.expire()

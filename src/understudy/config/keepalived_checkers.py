@@ -24,6 +24,7 @@ from ..service_checks import (
 )
 from ..units import MILLISECOND, SECOND, Duration
 from ..vrrp_files import TrackedFile
+from .addresses import Wrong, read_device
 from .heartbeat_lines import Word
 from .keepalived_http import read_http
 from .keepalived_tree import Statement
@@ -39,6 +40,8 @@ _RETRIES = {"DNS_CHECK": 3, "MISC_CHECK": 0}
 _PAUSES: dict[str, Duration] = {"HTTP_GET": 3 * SECOND, "SSL_GET": 3 * SECOND, "DNS_CHECK": 0}
 """``delay_before_retry`` where it is not a second; 0: as long as the usual interval."""
 
+_HELO = "smtpchecker.keepalived.org"
+"""As which 2.2.7 introduces itself without ``helo_name``."""
 _HEX = re.compile(r"[0-9A-Fa-fxX]+", re.ASCII)
 
 
@@ -83,9 +86,9 @@ def inherit(report: Report, block: list[Statement], given: Inherited, bare: bool
             if name == "nb_get_retry":
                 report.warning(statement.place, '"nb_get_retry" is the old name of "retry"', "It counts all the same.")
         elif name == "alpha":
-            given = replace(given, alpha=flag(report, statement) if bare else boolean(report, statement, False))
+            given = replace(given, alpha=flag(report, statement) if bare else boolean(report, statement, given.alpha))
         elif name == "log_all_failures":
-            given = replace(given, log_all=boolean(report, statement, False))
+            given = replace(given, log_all=boolean(report, statement, given.log_all))
         elif name == "virtualhost" and word is not None:
             given = replace(given, host=word.text)
     return given
@@ -144,7 +147,11 @@ def _target(report: Report, kind: str, block: list[Statement], around: Around) -
         elif name == "bindto":
             bindto = word
         elif name == "bind_if" and word is not None:
-            device = word.text
+            wrong = read_device(word.text)
+            if isinstance(wrong, Wrong):
+                report.warning(word.place, f"{wrong.text}; it does not count", wrong.hint)
+            else:
+                device = word.text
         elif name in numbers:
             low, high = _PORT if name == "bind_port" else (0, 2**32 - 1)
             numbers[name] = whole(report, statement, low, high, "it does not count") or 0
@@ -174,7 +181,7 @@ def _ping(report: Report, statement: Statement, given: Inherited, around: Around
 def _smtp(report: Report, statement: Statement, given: Inherited, around: Around) -> Question | None:
     named = last(statement.block or [], "helo_name")
     word = None if named is None else named.value()
-    return ServiceQuestion(Service.SMTP, helo="" if word is None else word.text)
+    return ServiceQuestion(Service.SMTP, helo=_HELO if word is None else word.text)
 
 
 def _dns(report: Report, statement: Statement, given: Inherited, around: Around) -> Question | None:

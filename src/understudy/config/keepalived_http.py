@@ -40,7 +40,7 @@ def read_http(report: Report, statement: Statement, host: str, tls: Tls) -> Http
     """``host``: the virtualhost that counts for urls without one. None after a warning."""
     block = statement.block or []
     secure = statement.name == "SSL_GET"
-    version, sni, fast = "1.0", False, False
+    version, sni = "1.0", False
     for item in block:
         word = item.value()
         if item.name == "http_protocol" and word is not None:
@@ -53,7 +53,7 @@ def read_http(report: Report, statement: Statement, host: str, tls: Tls) -> Http
         elif item.name == "enable_sni":
             sni = boolean(report, item, True)
         elif item.name == "fast_recovery":
-            fast = boolean(report, item, False)
+            boolean(report, item, False)  # nothing to do: all pages are asked at each asking
     pages = [page for item in block if item.name == "url" and (page := _page(report, item, host)) is not None]
     if not pages:
         report.warning(statement.place, f"{statement.name} has no url; keepalived leaves the checker out", "")
@@ -63,7 +63,7 @@ def read_http(report: Report, statement: Statement, host: str, tls: Tls) -> Http
         text = "its urls have several virtualhosts, and the first is told as server name (enable_sni) for all of them"
         report.warning(statement.place, text, "Make a checker for each of them.")
     made = replace(tls, name=pages[0].host if sni else "") if secure else None
-    return HttpQuestion(tuple(pages), made, version, fast_recovery=fast)
+    return HttpQuestion(tuple(pages), made, version)
 
 
 def _page(report: Report, statement: Statement, host: str) -> Page | None:

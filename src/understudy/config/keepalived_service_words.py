@@ -36,7 +36,7 @@ _HTTP: Words = {
     **_COMMON,
     **values("nb_get_retry"),
     **forgiving("http_protocol virtualhost"),
-    **flags("fast_recovery"),
+    **flags("fast_recovery", "in any case: all pages are asked without a pause"),
     "url": Keyword(opens="url"),
 }
 

@@ -95,15 +95,24 @@ class _Reader:
         said = self._settings(block, keys)
         if not persistence:
             said.pop("granularity", None)
+        if said.get("only_when_held") and any(key.mark for key in keys):
+            statement = last(inner, "ha_suspend")
+            place = block.place if statement is None else statement.place
+            text = (
+                '"ha_suspend" does not go with a mark, which is no address that could be elsewhere; it does not count'
+            )
+            report.warning(place, text, "keepalived says so, and goes on.")
+            del said["only_when_held"]
         usual = self._usual(block)
         given = inherit(report, inner, Inherited(log_all=self._balancing.log_all), bare=True)
         port, of = keys[0].port, self._family(inner, keys)
         self._fixed_port = len(keys) == 1 and bool(keys[0].address)
         reals = self._reals(inner, port, of, usual, given)
-        sorry = self._sorry(inner, port, of, usual)
-        if not reals and sorry is None:
+        if not reals:
             report.warning(block.place, "the virtual server has no real_server; keepalived leaves it out", "")
             return None
+        sorry = self._sorry(inner, port, of, usual)
+        said |= self._quorum(block, said, sum(server.weight for server in reals))
         keys = tuple(key if key.address else replace(key, family=of or 4) for key in keys)
         keys = self._first(block, keys, what)
         if not keys:
@@ -267,15 +276,23 @@ class _Reader:
             elif name == "smtp_alert" and boolean(report, item, True):
                 text = '"smtp_alert" of a virtual server has no effect: mails tell of real servers'
                 report.warning(item.place, text, "quorum_up and quorum_down can send one.")
-        quorum, hysteresis = said.get("quorum", 1), said.get("hysteresis", 0)
-        if hysteresis >= quorum > 0 and hysteresis:
-            statement = last(inner, "hysteresis")
-            text = f"the hysteresis {hysteresis} is not below the quorum {quorum}; {quorum - 1} is taken"
-            report.warning(
-                inner[0].place if statement is None else statement.place, text, "keepalived says so, and goes on."
-            )
-            said["hysteresis"] = quorum - 1
         return {**said, "flags": tuple(flags)}
+
+    def _quorum(self, block: Statement, said: Mapping[str, Any], weights: int) -> dict[str, int]:
+        """A quorum that can be reached, with a hysteresis below it. ``weights``: of all real servers."""
+        found = {"quorum": said.get("quorum", 1), "hysteresis": said.get("hysteresis", 0)}
+        for name, most, text in (
+            ("quorum", max(weights, 1), f"the real servers weigh {weights} together, less than the quorum"),
+            ("hysteresis", 0, "the hysteresis is not below the quorum"),
+        ):
+            most = most or found["quorum"] - 1
+            statement = last(block.block or [], name)
+            if statement is not None and found[name] > most:
+                self._report.warning(
+                    statement.place, f"{text} {found['quorum']}; {most} is taken", "keepalived says so, and goes on."
+                )
+                found[name] = most
+        return found
 
     def _scheduler(self, block: Statement) -> str:
         found = [item for item in block.block or () if item.name in ("lb_algo", "lvs_sched")]
@@ -371,17 +388,25 @@ class _Reader:
             text = f"the real server {address} is of the other family than its virtual server; keepalived leaves it out"
             report.warning(block.place, text, "Only tunnels (lvs_method TUN) reach it.")
             return None
+        lower = last(inner, "lthreshold")
+        if lower is not None and said.get("lower", 0) > said.get("upper", 0):
+            text = f"lthreshold {said.pop('lower')} is above uthreshold {said.get('upper', 0)}; it does not count"
+            hint = "The kernel refuses such a server, so keepalived never has it in the table."
+            report.warning(lower.place, text, hint)
         around = Around(self.files, self._tls, address, at)
         checks = read_checkers(report, inner, inherit(report, inner, given), around)
-        if self._fixed_port and at != port and method.get("forward", Forward.NAT) is not Forward.NAT:
-            text = (
-                f"{block.words[2].text} is not the port of the virtual server, which counts; the checkers keep theirs"
-            )
-            report.warning(block.words[2].place, text, "Only NAT changes ports, in keepalived, too.")
-            at = port
+        at = self._port(block, at, port, method, "the checkers keep theirs")
         failure = OnFailure.QUIET if quiet else OnFailure.REMOVE
         up = all(check.starts_up for check in checks)
         return RealServer(address, at, **method, weight=weight, checks=checks, on_failure=failure, starts_up=up, **said)
+
+    def _port(self, block: Statement, at: int, port: int, method: Mapping[str, Any], checkers: str = "") -> int:
+        """``at``, or ``port``, the virtual server's, where nothing can change it."""
+        if not self._fixed_port or at == port or method.get("forward", Forward.NAT) is Forward.NAT:
+            return at
+        text = f"{at} is not the port of the virtual server, which counts" + f"; {checkers}" * bool(checkers)
+        self._report.warning(block.words[2].place, text, "Only NAT changes ports, in keepalived, too.")
+        return port
 
     def _sorry(self, inner: list[Statement], port: int, of: int, usual: _Usual) -> RealServer | None:
         statement = last(inner, "sorry_server")
@@ -396,4 +421,5 @@ class _Reader:
             text = f"the sorry server {end[0]} is of the other family than its virtual server; it is left out"
             self._report.warning(statement.place, text, "Only a tunnel reaches it.")
             return None
-        return RealServer(end[0], end[1] or port, **{"tunnelling": IPIP, **method}, starts_up=True)
+        at = self._port(statement, end[1] or port, port, method)
+        return RealServer(end[0], at, **{"tunnelling": IPIP, **method}, starts_up=True)

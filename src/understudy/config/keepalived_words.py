@@ -220,6 +220,8 @@ def hint_for(word: str, context: str) -> str:
         return _ELSEWHERE[word, context]
     if word.lower() in known:
         return f'Keywords are in lower case: write "{word.lower()}".'
+    if word.upper() in known:
+        return f'Checkers are in capitals: write "{word.upper()}".'
     if nearest(word, known) is not None:
         return suggestion(word, tuple(known), "")
     homes = [name for name, words in CONTEXTS.items() if word in words]

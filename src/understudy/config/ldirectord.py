@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import Problem
 from ..services import Notice, ServiceFiles, ServiceKey, VirtualService
 from .ldirectord_lines import Line, Parts, read_lines
-from .ldirectord_names import Names
+from .ldirectord_names import Names, port_of
 from .ldirectord_servers import read_fallback
 from .ldirectord_services import Whole, read_block, unknown
 from .ldirectord_values import Settings, read_value
@@ -85,8 +85,6 @@ def _directive(report: Report, whole: Whole, line: Line, names: Names) -> None:
 
 def _has_ports(report: Report, line: Line, port: str, names: Names) -> bool:
     """The name of a port must be one of tcp and of udp, as ldirectord resolves it for both."""
-    from .ldirectord_names import port_of
-
     lacking = [each for each in ("tcp", "udp") if port and port_of(names, port, each) is None]
     if not lacking:
         return True

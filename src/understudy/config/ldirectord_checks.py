@@ -163,8 +163,7 @@ class Asker:
             return FixedQuestion(False)
         if asking.command == "/bin/true":
             self._warn(asking.at("checktype"), "without a checkcommand every server is up", "Name your program by it.")
-        address = f"[{real.address}]" if ":" in real.address else real.address
-        arguments = (asking.virtual, str(asking.port), address, str(real.port))
+        arguments = (asking.virtual, str(asking.port), _host(real), str(real.port))
         return ProgramQuestion((asking.command, *arguments), perl=asking.kind == "external-perl")
 
     # -- negotiate ----------------------------------------------------------------------------------------------------
@@ -215,9 +214,9 @@ class Asker:
     def _page(self, real: Real) -> Question:
         request, receive, place = self._strings(real)
         path = "/" + request
-        whole = _WHOLE_URL.fullmatch(request) if real.request is not None else None
+        host, whole = self.asking.virtual_host, self._whole_url(real)
         if whole is not None:
-            path = whole[4] or "/"
+            path, host = whole[4] or "/", host or _host(real)
         elif "://" in request:
             where = self.asking.at("request") if real.request is None else place
             text = f'"{request}" is taken for a path on the server'
@@ -226,18 +225,19 @@ class Asker:
         if self.asking.method == "HEAD" and pattern is not None:
             text = "HEAD brings no page in which receive could be found: no server is ever up"
             self._warn(self.asking.at("httpmethod"), text, "Take httpmethod or receive away.")
-        scheme = self.asking.service if whole is None else whole[1]
-        page = Page(path, self.asking.virtual_host, self.asking.method, pattern=pattern)
-        return HttpQuestion((page,), Tls() if scheme == "https" else None, redirects=MOST_REDIRECTS)
+        page = Page(path, host, self.asking.method, pattern=pattern)
+        tls = Tls() if self.asking.service == "https" else None
+        return HttpQuestion((page,), tls, redirects=MOST_REDIRECTS)
+
+    def _whole_url(self, real: Real) -> re.Match[str] | None:
+        """Of a real server's own request, in the scheme of the service."""
+        found = None if real.request is None else _WHOLE_URL.fullmatch(real.request.removeprefix("/"))
+        return found if found is not None and found[1] == self.asking.service else None
 
     def _own_target(self, real: Real) -> Target | None:
         """Another server that a real server's own request names by a whole URL."""
-        if real.request is None or self.asking.service not in ("http", "https"):
-            return None
-        if self.asking.kind in ("connect", "ping", "external", "external-perl", "on", "off"):
-            return None
-        found = _WHOLE_URL.fullmatch(real.request.removeprefix("/"))
-        if found is None:
+        found = self._whole_url(real)
+        if found is None or self.asking.kind in ("connect", "ping", "external", "external-perl", "on", "off"):
             return None
         host = found[2]
         address = address_of(self.names, host, 6 if ":" in host else 4)
@@ -255,8 +255,7 @@ class Asker:
         request, receive, place = self._strings(real)
         pattern = self._pattern(receive, place)
         if real.request is not None and not request.startswith("http://"):
-            address = f"[{real.address}]" if ":" in real.address else real.address
-            request = f"http://{address}:{self._port(real)}/{request}"
+            request = f"http://{_host(real)}:{self._port(real)}/{request}"
         if not request.startswith("http://"):
             text = "http_proxy asks for a whole URL, and there is none: no server is ever up"
             self._warn(self.asking.at("request"), text, 'Write request="http://www.example.net/".')
@@ -322,6 +321,10 @@ class Asker:
         elif not request:
             self._warn(place, "without a request no file is fetched in which receive could be found", "Write request.")
         return f"/{request}" if request else ""
+
+
+def _host(real: Real) -> str:
+    return f"[{real.address}]" if ":" in real.address else real.address
 
 
 _WITH_REQUEST = (

@@ -35,7 +35,7 @@ def read_block(report: Report, block: Block, whole: Whole, names: Names) -> Virt
     value = block.head.value or Word("", block.head.name.place)
     virtual = read_virtual(report, value, family)
     reader = _Reader(report, block, family, names)
-    reader.read(virtual is not None and bool(virtual.mark))
+    reader.read()
     if virtual is None:
         return None
     return _Maker(report, whole, names, virtual, reader, family).service()
@@ -71,7 +71,7 @@ class _Reader:
         self.reals: list[Real] = []
         self.fallback: Fallback | None = None
 
-    def read(self, mark: bool) -> None:
+    def read(self) -> None:
         for line in self.block.lines:
             name = line.name.text
             directive = DIRECTIVES.get(name)
@@ -81,10 +81,6 @@ class _Reader:
                 self.report.error(line.name.place, f'"{name}" has no "="', f"Write {name}=VALUE.")
             elif name in ("real", "real6", "fallback", "fallback6"):
                 self._server(line.name, line.value)
-            elif name == "protocol" and mark and line.value.text.strip() in ("tcp", "udp"):
-                text = "a firewall mark has the protocol fwm"
-                hint = "Take the line away; or was a port forgotten in the line of the virtual server?"
-                self.report.error(line.value.place, text, hint)
             else:
                 read_value(self.report, self.settings, line, line.value, True)
 
@@ -161,6 +157,9 @@ class _Maker:
     def _protocol(self) -> str:
         given = self.own.texts.get("protocol", "")
         if self.virtual.mark:
+            if given in ("tcp", "udp"):
+                hint = "Take the line away; or was a port forgotten in the line of the virtual server?"
+                self.report.error(self.own.places["protocol"], "a firewall mark has the protocol fwm", hint)
             return "fwm"
         if given == "fwm":
             hint = "Write tcp or udp, or the number of a mark in place of the address."
@@ -281,19 +280,13 @@ class _Maker:
 
     # -- servers ------------------------------------------------------------------------------------------------------
 
-    def _port_in_table(self, key: ServiceKey, port: int, forward: Forward) -> int:
-        """ipvsadm writes the service's own port for what is not translated; without a port a packet keeps its own."""
-        if key.mark:
-            return port
-        return key.port if forward is not Forward.NAT or port == 0 else port
-
     def _reals(self, key: ServiceKey, asking: Asking, mail: bool) -> tuple[RealServer, ...]:
         asker = Asker(self.report, asking, self.names)
         quiet = OnFailure.QUIET if self._switch("quiescent", False) else OnFailure.REMOVE
         found: dict[tuple[str, int], RealServer] = {}
         places: dict[tuple[str, int], Place] = {}
         for real in self.reader.reals:
-            port = self._port_in_table(key, real.port, real.forward)
+            port = real.port or key.port  # without one a packet keeps its own
             self._judge_port(key, real, asking)
             server = RealServer(
                 real.address,
@@ -340,15 +333,12 @@ class _Maker:
             hint = f"Write its number, or a name that /etc/services has for {self.protocol}."
             self.report.error(found.place, f'nothing here knows the {self.protocol} port "{found.port}"', hint)
             return None
-        table = self._port_in_table(key, port, found.forward)
-        if table != port:
-            text = (
-                f"the fallback gets connections at port {table} of {name_of(key)}, not at {port}: it is reached by gate"
-            )
-            if found.forward is Forward.TUNNEL:
-                text = text.replace("gate", "ipip")
+        if port != key.port and found.forward is not Forward.NAT and not key.mark:
+            word = "gate" if found.forward is Forward.DIRECT else "ipip"
+            text = f"the fallback gets connections at port {key.port} of {name_of(key)}, not at {port}: it is reached by {word}"
             self.report.warning(found.place, text, "Write masq behind it to have the port changed.")
-        return RealServer(found.address, table, found.forward)
+            port = key.port
+        return RealServer(found.address, port, found.forward)
 
     def _global_for_marks(self) -> bool:
         """ldirectord keeps the fallback of the whole file for tcp and udp, not for marks: it finds one without an address."""
@@ -368,7 +358,9 @@ class _Maker:
         if not said and not local and any(real.forward is not Forward.DIRECT for real in reals):
             text = "a fallback without a forwarding method is reached by gate, although real servers are not"
             self.report.warning(place, text, "Write masq, gate or ipip behind it.")
-        if any(real.name == fallback.name for real in reals):
+        kept = 0 if key.mark else key.port
+        places = {(real.address, real.port if real.forward is Forward.NAT else kept or real.port) for real in reals}
+        if (fallback.address, fallback.port) in places:
             text = (
                 f"{fallback.name} is a real server of {name_of(key)} and its fallback; as a fallback it does not count"
             )

@@ -246,7 +246,9 @@ def prefix_of(text: str, family: int) -> int | str:
 
 
 def _moments(report: Report, settings: Settings, value: Word) -> None:
-    words = re.split(r"\s*,\s*", value.text) if value.text else []
+    words = re.split(r"\s*,\s*", value.text)
+    while words and not words[-1]:  # Perl's split leaves them out
+        del words[-1]
     found: frozenset[str] = frozenset()
     for word in words:
         if word not in ("none", "all", *MOMENTS):

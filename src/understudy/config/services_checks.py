@@ -281,7 +281,7 @@ class CheckReader(TableReader):
             self.report.error(value.place, f'"{kind}" cannot be false', "Take the check away.")
         elif value is not None and value.data is not True:
             request = scope.text(kind)
-        said = self.settings(scope, OF[ServiceQuestion])
+        said = {"udp": kind == "dns"} | self.settings(scope, OF[ServiceQuestion])
         expect, tls = self._pattern(scope, "expect"), self._tls(scope)
         return None if request is None else ServiceQuestion(_SERVICES[kind], request, expect, tls=tls, **said)
 

@@ -18,6 +18,7 @@ from ..service_checks import (
     ProgramQuestion,
     Question,
     SayQuestion,
+    Service,
     ServiceQuestion,
     Target,
     Tls,
@@ -166,7 +167,10 @@ def _question(question: Question) -> Words:
             return _say(question)
         case ServiceQuestion():
             asked = quoted(question.request) if question.request else "true"
-            return [(question.service.value, asked), *_own(question), *_expected(question.expect, question.tls)]
+            words = [(question.service.value, asked), *_own(question)]
+            if question.service is Service.DNS and not question.udp:
+                words.append(("udp", "false"))
+            return [*words, *_expected(question.expect, question.tls)]
         case PingQuestion():
             return [("ping", "true"), *_own(question)]
         case UdpQuestion():

@@ -134,7 +134,6 @@ HTTP = (
     text("version", choices=("1.0", "1.0C", "1.1")),
     number("redirects", 0, 20),
     flag("proxy"),
-    flag("fast_recovery"),
 )
 """Beside the pages, ``tls`` and ``each``."""
 

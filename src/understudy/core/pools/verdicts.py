@@ -49,18 +49,22 @@ def stands_for(server: Server) -> int | None:
 
 
 def has_quorum(service: Service) -> bool:
-    """Gained at the quorum and the hysteresis above it, lost below the hysteresis under it, and always with nothing at all."""
-    spec = service.spec
-    amount = service.count if spec.by_count else service.weight
-    if service.quorum is False:
-        return amount >= spec.quorum + spec.hysteresis
-    return amount > 0 and amount >= spec.quorum - spec.hysteresis
+    """Gained at the quorum and the hysteresis above it, also at the start; lost below the hysteresis under it, or with none."""
+    amount = service.count if service.spec.by_count else service.weight
+    return amount >= _least(service)
+
+
+def _least(service: Service) -> int:
+    spec, had = service.spec, service.quorum
+    if had is None:  # what stands in the table when we come was put there by a quorum
+        had = any(server.trusted for server in service.servers.values())
+    return max(1, spec.quorum + (-spec.hysteresis if had else spec.hysteresis))
 
 
 def quorum_words(service: Service) -> str:
     spec = service.spec
     amount = f"{service.count} servers" if spec.by_count else f"a weight of {service.weight}"
-    least = spec.quorum + spec.hysteresis if service.quorum is False else max(1, spec.quorum - spec.hysteresis)
+    least = _least(service)
     return f"{amount} can serve and {least} {'is' if least == 1 else 'are'} needed"
 
 

@@ -1,8 +1,8 @@
-"""DNS over UDP: one question, recursion desired (RFC 1035 section 4). Any answer to it without an error (RCODE 0) is good.
+"""DNS over UDP or TCP: one question, recursion desired (RFC 1035 section 4). Any answer without an error (RCODE 0) is good.
 
 ``to_search``: the addresses (A) and names (PTR) of the answer, as ldirectord has them, and the data of the records of the type
-that was asked for by name: "10 mx.example.com" (MX), the joined strings of TXT, the seven fields of SOA. Not handled: TCP for an
-answer that was cut (what it holds counts), EDNS, repetition of a question that was lost: the next asking is one.
+that was asked for by name: "10 mx.example.com" (MX), the joined strings of TXT, the seven fields of SOA. Not handled:
+asking again over TCP after an answer that was cut (what it holds counts), EDNS, repetition of a lost question.
 """
 
 from __future__ import annotations
@@ -21,22 +21,40 @@ _MOST_POINTERS = 32
 
 
 class Dns(Talk):
-    """``question``: name and type from ``asked``. ``named``: the type was asked for by name. ``random``: 2 bytes."""
+    """``question``: name and type from ``asked``. ``named``: the type was asked for by name. ``random``: 2 bytes.
 
-    def __init__(self, name: bytes, kind: int, named: bool, random: bytes) -> None:
+    Over TCP (not ``udp``) two bytes before each message are its length (RFC 1035 section 4.2.2).
+    """
+
+    def __init__(self, name: bytes, kind: int, named: bool, udp: bool, random: bytes) -> None:
         super().__init__("its answer to the question")
+        self._udp = udp
+        self._come = b""
         self._number = random[:2]
         self._question = name + kind.to_bytes(2, "big") + b"\0\1"
         self._searched = {TYPES["A"], TYPES["PTR"]} | ({kind} if named else set())
         self.to_search = ()
 
     def begin(self) -> bytes:
-        return self._number + b"\1\0\0\1\0\0\0\0\0\0" + self._question
+        message = self._number + b"\1\0\0\1\0\0\0\0\0\0" + self._question
+        return message if self._udp else len(message).to_bytes(2, "big") + message
 
     def _heard(self, data: bytes) -> bytes:
+        if self._udp:
+            return self._message(data)
+        self._come += data
+        while self.verdict is None and len(self._come) >= 2:
+            end = 2 + int.from_bytes(self._come[:2], "big")
+            if len(self._come) < end:
+                break
+            message, self._come = self._come[2:end], self._come[end:]
+            self._message(message)
+        return b""
+
+    def _message(self, data: bytes) -> bytes:
         if len(data) < 12:
             return self._bad(f"it does not answer in DNS: {quoted(data)}")
-        if len(data) > _MOST_ANSWER:
+        if self._udp and len(data) > _MOST_ANSWER:
             return self._bad(f"it answered with {len(data)} bytes, which DNS does not over UDP")
         if data[:2] != self._number:  # an answer to somebody else
             return b""

@@ -28,8 +28,8 @@ _LINES = frozenset({Service.SMTP, Service.SUBMISSION, Service.POP, Service.IMAP,
 
 
 def over_udp(question: ServiceQuestion) -> bool:
-    """Whether it is asked in datagrams: DNS and RADIUS always, SIP when it says so."""
-    return question.service in (Service.DNS, Service.RADIUS) or (question.service is Service.SIP and question.udp)
+    """Whether it is asked in datagrams: RADIUS always, DNS and SIP when they say so."""
+    return question.service is Service.RADIUS or (question.service in (Service.DNS, Service.SIP) and question.udp)
 
 
 def cannot_ask(question: ServiceQuestion) -> str:
@@ -86,4 +86,4 @@ def _make(question: ServiceQuestion, target: Target, random: bytes) -> Dialogue:
             return Radius(login, password, question.secret, random)
         case _:
             name, kind = asked(request, question.kind) or (b"\0", 1)
-            return Dns(name, kind, question.kind != "", random)
+            return Dns(name, kind, question.kind != "", question.udp, random)
