@@ -184,6 +184,12 @@ def test_commands_as_2_2_7_reads_them(written, command) -> None:
         assert files.scripts[0].command == command
 
 
+def test_a_comment_behind_a_blank_that_is_none_there() -> None:
+    """A no-break space is no blank to keepalived: the comment stands behind a word of it."""
+    reading = read_text("\u00a0# a comment\n")
+    assert [problem.text.split(" ")[0] for problem in reading.problems] == ["unknown"]
+
+
 def test_a_line_may_be_cut_and_joined_anyhow() -> None:
     """Braces glued, on one line, on the next line; CRLF; no newline at the end."""
     forms = (

@@ -36,6 +36,8 @@ CHECKS = ("match", "wildcard_match", "brace_match")
 _DEFINITION = re.compile(r"\$([A-Za-z0-9_]+)=(.*)", re.DOTALL)
 _USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z0-9_]+)(?=[ \t]|$))")
 _REPEAT = re.compile(r"~(SEQx?|LST)\(")
+_SIGN = re.compile(r"[#!@$~]|include")
+"""Without any of these a line is what it looks like: no comment, condition, definition, repetition or include."""
 
 
 class Missing(Enum):
@@ -98,6 +100,12 @@ class Expander:
         for raw in lines_of(source.text, source.path):
             if self._full:
                 return
+            if collecting is None and len(raw.chars) <= LONGEST_LINE and _SIGN.search(raw.chars) is None:
+                if raw.chars:
+                    self._count(raw)
+                    self._watch(raw)
+                    yield raw
+                continue
             line = self._bare(raw)
             if collecting is not None:
                 collecting = self._collect(collecting, line)
@@ -121,7 +129,7 @@ class Expander:
         """Without blanks and comment. A password that a comment cuts is told: its owner believes in the rest."""
         bare = without_comment(line)
         glued = len(bare.chars) < len(line.chars) and bare.chars[-1:] not in ("", *BLANKS)
-        if glued and bare.chars.split()[0] == "auth_pass":
+        if glued and bare.chars.split()[:1] == ["auth_pass"]:
             hint = "Put the password between double quotes."
             self.report.warning(line.place(len(bare.chars)), "the password ends here: this sign begins a comment", hint)
         return bare.stripped()
@@ -199,6 +207,8 @@ class Expander:
 
     def _watch(self, line: Text) -> None:
         """Find ``include_check`` in ``global_defs``: it counts for what is read behind it."""
+        if self._inside is None and "global_defs" not in line.chars:
+            return
         word, *rest = line.chars.replace("{", " ").split() or [""]
         if word == "global_defs" and self._inside is None:
             self._inside = 0

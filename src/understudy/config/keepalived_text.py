@@ -6,6 +6,7 @@ Commands know both kinds of quotes, join adjacent pieces, and take the escapes o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ BLANKS = " \t\r\v\f"
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "e": "\x1b", "E": "\x1b"}
 _OCTAL = "01234567"
 _HEXADECIMAL = "0123456789abcdefABCDEF"
+_WORD = re.compile(f"[^{BLANKS}]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Text:
 
     def stripped(self) -> Text:
         """Without blanks around it."""
+        if len(self.chars.strip(BLANKS)) == len(self.chars):
+            return self
         start = len(self.chars) - len(self.chars.lstrip(BLANKS))
         return self.cut(start, max(start, len(self.chars.rstrip(BLANKS))))
 
@@ -48,14 +52,18 @@ class Text:
 
 
 def lines_of(text: str, file: str) -> Iterator[Text]:
-    """The lines of a file; CR before the newline does not count, the last newline may be missing."""
+    """The lines of a file without blanks around them, empty ones too; the last newline may be missing."""
     for number, line in enumerate(text.split("\n"), 1):
-        line = line.removesuffix("\r")
-        yield Text(line, range(1, len(line) + 1), number, file)
+        chars = line.lstrip(BLANKS)
+        start = len(line) - len(chars) + 1
+        chars = chars.rstrip(BLANKS)
+        yield Text(chars, range(start, start + len(chars)), number, file)
 
 
 def without_comment(text: Text) -> Text:
     """``#`` and ``!`` begin a comment anywhere but between double quotes."""
+    if "#" not in text.chars and "!" not in text.chars:
+        return text
     quoted = False
     for index, character in enumerate(text.chars):
         if character == '"' and not (quoted and text.chars[index - 1] == "\\"):
@@ -67,6 +75,9 @@ def without_comment(text: Text) -> Text:
 
 def pieces(text: Text) -> Iterator[Text]:
     """The line cut at its braces, each brace a piece of its own; those between quotes and of ``${NAME}`` do not count."""
+    if len(text.chars) == 1 or ("{" not in text.chars and "}" not in text.chars):
+        yield from _filled(text)
+        return
     start, quoted, named = 0, False, False
     for index, character in enumerate(text.chars):
         if character == '"':
@@ -78,10 +89,12 @@ def pieces(text: Text) -> Iterator[Text]:
         elif character == "}" and named:
             named = False
         else:
-            yield from _filled(text.cut(start, index))
+            if index > start:
+                yield from _filled(text.cut(start, index))
             yield text.cut(index, index + 1)
             start = index + 1
-    yield from _filled(text.cut(start))
+    if start < len(text.chars):
+        yield from _filled(text.cut(start))
 
 
 def _filled(text: Text) -> Iterator[Text]:
@@ -92,8 +105,10 @@ def _filled(text: Text) -> Iterator[Text]:
 
 def plain_words(text: Text) -> list[Word] | None:
     """The words as most keywords take them; None when a quote is not closed."""
-    words: list[Word] = []
     index, chars = 0, text.chars
+    if '"' not in chars:
+        return [Word(found.group(), text.place(found.start())) for found in _WORD.finditer(chars)]
+    words: list[Word] = []
     while index < len(chars):
         if chars[index] in BLANKS:
             index += 1

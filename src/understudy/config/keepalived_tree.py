@@ -69,7 +69,7 @@ class _Reader:
         self._report = report
         self._stream = stream
         self._next: Text | None = next(stream, None)
-        self._last = Place()
+        self._last: Text | None = None
 
     @property
     def at_end(self) -> bool:
@@ -78,14 +78,14 @@ class _Reader:
     def _take(self) -> Text | None:
         taken = self._next
         if taken is not None:
-            self._last = taken.place()
+            self._last = taken
             self._next = next(self._stream, None)
         return taken
 
     def extra(self) -> None:
         """A closing brace that closes nothing."""
         hint = "It may be the end of a block whose keyword is unknown, or of one that ended too early above."
-        self._report.warning(self._last, 'a "}" that closes nothing', hint)
+        self._report.warning(self._last.place() if self._last else Place(), 'a "}" that closes nothing', hint)
 
     def block(self, context: str, into: list[Statement], lines: list[Text]) -> bool:
         """Read to the closing brace, which is taken; False when the file ends first."""
@@ -134,7 +134,8 @@ class _Reader:
                 return False
             self._report.error(statement.place, text, "keepalived does not start with such a line.")
             return False
-        letters = (item for word in statement.words for item in word.text)
+        chars = statement.text.chars
+        letters = (item for word in statement.words for item in word.text) if not chars.isprintable() else ()
         strange = next((item for item in letters if (item < " " and item != "\t") or item == "\x7f"), "")
         if strange:
             text = f'the value of "{name}" has the control character U+{ord(strange):04X}'
@@ -142,7 +143,7 @@ class _Reader:
                 statement.place, text, "Take it away: nothing can be called so, and C programs end there."
             )
             return False
-        if any("\ufffd" in word.text for word in statement.words):
+        if "\ufffd" in chars and any("\ufffd" in word.text for word in statement.words):
             hint = "Write it in plain letters or in UTF-8; comments may be in any encoding."
             self._report.error(statement.place, f'the value of "{name}" is not UTF-8 text', hint)
             return False

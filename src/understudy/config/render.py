@@ -363,6 +363,8 @@ def written_texts(items: Iterable[str]) -> str:
 
 def quoted(text: str) -> str:
     """A string as TOML has it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
 
     def one(character: str) -> str:
         if character in _CONTROL:

@@ -26,7 +26,7 @@ from ..service_checks import (
     UdpQuestion,
 )
 from .keepalived_values import address_of
-from .report import Scope, nearest
+from .report import Report, Scope, nearest
 from .services_words import KINDS, MOST, OF, PORTLESS
 from .table_reader import TableReader
 from .tree import Array, Place, Table, Value
@@ -58,6 +58,11 @@ def aimed(check: Check, address: str, port: int) -> Check:
 class CheckReader(TableReader):
     """Reads checks, whose targets are still without the address and port of their server (``aimed``)."""
 
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self._known: dict[Any, Check] = {}
+        """Checks by how they are written: thousands of servers may have the same."""
+
     def checks(self, scope: Scope, word: str = "check") -> tuple[Check, ...] | None:
         """One, a list of them, or None when the table does not have the word."""
         value = scope.value(word)
@@ -68,6 +73,16 @@ class CheckReader(TableReader):
         return tuple(check for check in made if check is not None)
 
     def _check(self, item: Value, name: str) -> Check | None:
+        written = _content(item)
+        if written in self._known:
+            return self._known[written]
+        before = len(self.report.problems)
+        made = self._read(item, name)
+        if made is not None and len(self.report.problems) == before:
+            self._known[written] = made
+        return made
+
+    def _read(self, item: Value, name: str) -> Check | None:
         inner = self.inline(item, name, "http")
         if inner is None:
             return None
@@ -301,6 +316,16 @@ class CheckReader(TableReader):
             self.report.error(value.place, f'"{text}" is not hexadecimal', 'Write pairs of digits, as in "0d0a".')
             return None
         return text
+
+
+def _content(value: Value) -> Any:
+    """What is written there, without its place; 1 and true differ."""
+    data = value.data
+    if isinstance(data, Table):
+        return tuple([(word, _content(entry.value)) for word, entry in data.entries.items()])
+    if isinstance(data, Array):
+        return Array, tuple([_content(item) for item in data.items])
+    return type(data), data
 
 
 def nibbles(text: str) -> tuple[tuple[int, int], ...]:

@@ -72,15 +72,17 @@ def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
     lines += lines_of(_own(service))
     everybody = [*service.reals, *([] if service.fallback is None else [service.fallback])]
     shared = _common([_of_server(server) for server in everybody])
-    checks = {_checks(server) for server in service.reals}
-    common = next(iter(checks)) if len(checks) == 1 and service.reals else ""
+    checks = [_checks(server) for server in service.reals]
+    common = checks[0] if len(set(checks)) == 1 else ""
     lines += lines_of(shared)
     if common:
         lines.append(f"check = {common}")
     if service.reals:
-        lines += ["servers = [", *(f"    {_server(server, shared, bool(common))}," for server in service.reals), "]"]
+        own = checks if not common else [""] * len(checks)
+        servers = (_server(server, shared, check) for server, check in zip(service.reals, own, strict=True))
+        lines += ["servers = [", *(f"    {server}," for server in servers), "]"]
     if service.fallback is not None:
-        lines.append(f"fallback = {_server(service.fallback, shared, False)}")
+        lines.append(f"fallback = {_server(service.fallback, shared, _checks(service.fallback))}")
     if service.mailing != Mailing():
         lines.append(f"mailing = {inline(_mailing(service.mailing))}")
     return lines
@@ -121,12 +123,12 @@ def _common(servers: list[Words]) -> Words:
     return [word for word in first if all(word in words for words in servers)]
 
 
-def _server(server: RealServer, shared: Words, checked: bool) -> str:
-    """``shared``, ``checked``: what the service says for all."""
+def _server(server: RealServer, shared: Words, check: str) -> str:
+    """``shared``: what the service says for all. ``check``: its own, "" for none."""
     own = [word for word in _own(server) if word[0] not in _SHARED]
     words = [*(word for word in _of_server(server) if word not in shared), *own]
-    if server.checks and not checked:
-        words.append(("check", _checks(server)))
+    if check:
+        words.append(("check", check))
     text = quoted(server.name)
     return inline([("address", text), *words]) if words else text
 

@@ -21,6 +21,9 @@ class TableReader:
         """What the table says, by the names of fields; bad values are reported and left out."""
         found: dict[str, Any] = {}
         for setting in settings:
+            if setting.word not in scope:
+                scope.value(setting.word)  # it is known all the same
+                continue
             value = self._setting(scope, setting)
             if value is not None:
                 found[setting.field] = value

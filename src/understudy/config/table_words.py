@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from enum import Enum
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 
@@ -57,7 +60,8 @@ def notice(word: str) -> Setting:
     return Setting(word, word, "notice")
 
 
-def defaults(kind: type) -> dict[str, Any]:
+@cache
+def defaults(kind: type) -> Mapping[str, Any]:
     """The default of every field that has one."""
     found: dict[str, Any] = {}
     for each in fields(kind):
@@ -65,4 +69,4 @@ def defaults(kind: type) -> dict[str, Any]:
             found[each.name] = each.default
         elif each.default_factory is not MISSING:
             found[each.name] = each.default_factory()
-    return found
+    return MappingProxyType(found)

@@ -20,7 +20,8 @@ def lines_of(words: Words) -> list[str]:
 
 def words_of(item: Any, settings: Iterable[Setting], given: Mapping[str, object] | None = None) -> Words:
     """The settings that differ from their defaults. ``given``: other defaults of this item."""
-    usual = {**defaults(type(item)), **(given or {})}
+    usual = defaults(type(item))  # type: ignore[arg-type]
+    usual = {**usual, **given} if given else usual
     found: Words = []
     for setting in settings:
         value = getattr(item, setting.field)

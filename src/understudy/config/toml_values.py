@@ -28,6 +28,10 @@ _WORD = re.compile(r"[^\s,\[\]{}#=\"']+")
 _PLAIN_RUN = re.compile(r"[^\"\\\x00-\x08\x0a-\x1f\x7f]*")
 _LITERAL_RUN = re.compile(r"[^'\x00-\x08\x0a-\x1f\x7f]*")
 _COMMENT = re.compile(r"#[^\x00-\x08\x0a-\x1f\x7f]*")
+_SPACE = re.compile(r"[ \t]*")
+_LINES = re.compile(rf"(?:[ \t]*(?:{_COMMENT.pattern})?\n)*[ \t]*(?:{_COMMENT.pattern})?")
+_PLAIN_TEXT = re.compile(rf'"({_PLAIN_RUN.pattern})"(?!")')
+"""A text without escapes, as nearly all are."""
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 _DIGITS_MOST = 4000  # Python refuses to convert longer ones
 
@@ -77,16 +81,13 @@ class Scanner:
         return True
 
     def skip_space(self) -> None:
-        while self.offset < len(self.text) and self.text[self.offset] in " \t":
-            self.offset += 1
+        found = _SPACE.match(self.text, self.offset)
+        self.offset = self.offset if found is None else found.end()
 
     def skip_lines(self) -> None:
         """Blanks, comments and line ends, as they may stand between the items of a list."""
-        while True:
-            self.skip_space()
-            self._comment()
-            if not self.take("\n"):
-                return
+        found = _LINES.match(self.text, self.offset)
+        self.offset = self.offset if found is None else found.end()
 
     def end_of_line(self) -> None:
         self._comment()
@@ -134,6 +135,10 @@ class Scanner:
         place = self.place(start)
         if depth > MAX_DEPTH:
             raise Fault(start, f"lists and tables nested more than {MAX_DEPTH} deep", "No setting needs that.")
+        plain = _PLAIN_TEXT.match(self.text, start)
+        if plain is not None:
+            self.offset = plain.end()
+            return Value(place, plain[1])
         if self.take('"""'):
             return Value(place, self._basic_lines(start))
         if self.take("'''"):
