@@ -1,4 +1,4 @@
-"""Scenario D, live: real daemons, four nginx, NAT and direct routing at once, and clients that never stop asking."""
+"""Scenario D, live: real daemons, real nginx, NAT and direct routing at once, and clients that never stop asking."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
-from balanced_world import CLIENT, FALL, PORTS, REALS, WRONG, BalancedTrial
-from cluster_world import tell, until
+from balanced_world import FALL, FEW, BalancedTrial, RouterTrial
+from cluster_world import until
+from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
 
 from private_world import directed, made_test
 from understudy.lab import kernel
@@ -22,19 +24,26 @@ ENOUGH = 25
 READY = 400 * MILLISECOND
 """What a new connection may take longer than a datagram, on a busy machine, after a take-over."""
 
-Case = Callable[[BalancedTrial], None]
+World = TypeVar("World", bound=Farm)
 
 
-def balanced(case: Case) -> Callable[[], None]:
-    """Make a test of ``case``, with a world of its own."""
+def live(make: Callable[[], World]) -> Callable[[Callable[[World], None]], Callable[[], None]]:
+    """Make a test of a function that gets what ``make`` makes, in a world of its own."""
 
-    def close(trial: BalancedTrial) -> None:
-        trial.stage.close()
+    def decorate(case: Callable[[World], None]) -> Callable[[], None]:
+        body = directed(case, make, said, lambda world: world.stage.close())
+        return made_test(case, body, 150.0, ("ip", "nft", "nsenter", "nginx"))
 
-    return made_test(case, directed(case, BalancedTrial, tell, close), 150.0, ("ip", "nft", "nsenter", "nginx"))
+    return decorate
 
 
-def only(trial: BalancedTrial, start: Instant, *names: str) -> None:
+def said(world: Farm) -> None:
+    """Print what the daemons said, for a test that fails."""
+    for name in BALANCERS:
+        print("\n".join(f"{name}: {line}" for line in world.stage.daemons[name].log_tail(40)))
+
+
+def only(trial: Farm, start: Instant, *names: str) -> None:
     """From ``start`` on every question is answered, by each of these and by nobody else."""
     trial.until_answered_by(start, *names)
     for service in PORTS:
@@ -45,7 +54,7 @@ def only(trial: BalancedTrial, start: Instant, *names: str) -> None:
         assert trial.who(service, start, end) == set(names), service
 
 
-@balanced
+@live(BalancedTrial)
 def test_servers_fail_in_every_way_and_a_balancer_loses_power(trial: BalancedTrial) -> None:
     one, two, three, four = (trial.webs[name] for name in REALS)
     failed = REALS[:3]
@@ -103,3 +112,43 @@ def test_servers_fail_in_every_way_and_a_balancer_loses_power(trial: BalancedTri
         print(f"{service}: {gap.length // MILLISECOND} ms, the address {address.length // MILLISECOND} ms")
         assert gap.length < address.length + READY, service
     assert not trial.stage.watchers.two(off, kernel.now()), "two machines answered"
+
+
+def taken(trial: Farm, balancer: str) -> int:
+    """How many connections a balancer has given to servers."""
+    return sum(each["connections"] for name in PORTS for each in trial.pool(balancer, name)["servers"])
+
+
+@live(RouterTrial)
+def test_a_keepalived_conf_balances_and_only_the_master_serves(trial: RouterTrial) -> None:
+    one = trial.webs["real1"]
+    before = taken(trial, "ha02")  # it may have been master first
+    only(trial, kernel.now(), *FEW)
+    assert taken(trial, "ha02") == before
+    one.signal(signal.SIGKILL)
+    for balancer in BALANCERS:
+        trial.until_states(balancer, {"real1": "down", "real2": "up"})
+    only(trial, kernel.now(), "real2")
+    one.start()
+    for balancer in BALANCERS:
+        trial.until_states(balancer, dict.fromkeys(FEW, "up"))
+    for service in PORTS:
+        assert trial.pool("ha01", service)["serving"]
+        assert not trial.pool("ha02", service)["serving"]
+        assert trial.server("ha02", service, "real1")["in_table"], "the backup is ready"
+
+    trial.room.stop("ha01")
+    trial.room.wait("ha02 serves", lambda: trial.room.serves() == "ha02")
+    only(trial, kernel.now(), *FEW)
+    until("ha01's table is gone", lambda: "pick_" not in trial.rules("ha01"))
+    assert "pick_" in trial.rules("ha02")
+
+    # The better one is back: the other keeps its table, and serves nobody any more.
+    trial.room.start("ha01")
+    trial.until_states("ha01", dict.fromkeys(FEW, "up"))
+    trial.room.wait("ha01 serves", lambda: trial.room.serves() == "ha01")
+    until("ha02 knows", lambda: not any(trial.pool("ha02", service)["serving"] for service in PORTS))
+    start, before = kernel.now(), taken(trial, "ha02")
+    only(trial, start, *FEW)
+    assert taken(trial, "ha02") == before
+    assert trial.server("ha02", "nat", "real1")["in_table"]
