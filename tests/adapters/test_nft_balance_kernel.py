@@ -276,6 +276,19 @@ def test_a_standby_with_the_address_on_its_loopback_serves_nobody(lab: Lab, serv
     plane.close()
 
 
+def test_by_nat_the_balancer_itself_serves_at_another_port(lab: Lab, servers: Servers) -> None:
+    """As a fallback, and beside other servers; the service's address is not the first of its device."""
+    here = world(lab, servers, Forward.NAT)
+    plane = here.plane()
+    servers.listen(here.balancer, OTHER)
+    itself = SetServer(here.service("rr").key, TableServer(Place("127.0.0.1", OTHER)), True, "it is the fallback")
+    assert plane.apply([*here.whole(here.service("rr"), ()), itself]) == []
+    assert here.asked(2) == {"balancer": 2}
+    assert plane.apply([here.weigh(itself.key, 1, 1)]) == []
+    assert here.asked(4) == {"balancer": 2, "real1": 2}
+    plane.close()
+
+
 def test_a_server_whose_mac_changes_is_found_again(lab: Lab, servers: Servers) -> None:
     here = world(lab, servers, Forward.DIRECT)
     plane = here.plane()

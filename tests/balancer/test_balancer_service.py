@@ -15,6 +15,7 @@ from understudy.balance import (
     Ask,
     CheckAnswered,
     Counters,
+    DropServer,
     FilesChanged,
     HeldSeen,
     MaintenanceSeen,
@@ -33,6 +34,7 @@ from understudy.balance import (
     Tell,
 )
 from understudy.balancer.service import COPY, boot_clock
+from understudy.balancer.wishes import Wish
 from understudy.config.service_copy import ServiceCopy
 from understudy.service_checks import Check, ConnectQuestion, Target
 from understudy.services import Notice, ServiceFiles
@@ -79,6 +81,22 @@ def test_what_is_wanted_in_one_turn_is_one_batch_and_refusals_go_back(tmp_path: 
             assert [len(each) for each in bench.plane.batches] == [1, 3]
             assert bench.pool.heard(TableRefused)[0] == TableRefused(KEY, PLACE, "no room")
         assert bench.engines[0].closed
+
+    run(work())
+
+
+def test_what_is_shown_or_confirmed_stands_in_the_table_already(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        bench.pool.says[TableSeen] = lambda _: [SetService(TableService(KEY), True, "it is configured")]
+        bench.pool.says[CheckAnswered] = lambda _: [SERVER]
+        bench.pool.says[ServerWish] = lambda _: [DropServer(KEY, PLACE, "an operator disabled it")]
+        async with bench.running():
+            bench.engines[0].answered(CheckAnswered(1))
+            bench.balancer.answer("")
+            assert PLACE in bench.plane.table[KEY][1]
+            assert (await bench.balancer.wish(Wish("", ONE.name, "disable"), "root"))[0]
+            assert PLACE not in bench.plane.table[KEY][1]
 
     run(work())
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from config_helpers import GOOD
 
-from understudy.config.service_copy import VERSION, ServiceCopy, read_copy, write_copy
+from understudy.config.service_copy import VERSION, ServiceCopy, balances, copy_of, read_copy, write_copy
+from understudy.config.validate import read
 from understudy.service_checks import (
     Check,
     CombinedQuestion,
@@ -87,6 +89,21 @@ def test_what_is_written_is_read_again() -> None:
 def test_what_is_not_ours_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_copy(text)
+
+
+def test_a_witness_balances_nothing() -> None:
+    """It never has the address, and would only ask all servers."""
+    web = '[services.web]\naddress = "192.168.58.100:80"\nservers = ["192.168.58.11:80"]\n'
+    cluster = read(GOOD + web, "f").cluster
+    assert cluster is not None
+    assert [balances(cluster, name) for name in cluster.names] == [True, True, False]
+    copy = copy_of(cluster, "ha01")
+    assert (copy.files.services[0].group, copy.addresses, copy.node) == (
+        "site",
+        (("site", ("192.168.58.100",)),),
+        "ha01",
+    )
+    assert copy_of(cluster, "arbiter").files == ServiceFiles()
 
 
 def test_many_servers_are_a_small_file() -> None:

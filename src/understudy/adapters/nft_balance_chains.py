@@ -115,6 +115,10 @@ def live(standing: Standing) -> Rules:
         rules += _remembered(standing, there)
         away = [*_flow(family), *_server(standing, _DATA), nft.remember(nft.DELETE, "flows", 0, _DATA)]
     else:
+        if (
+            not standing.direct
+        ):  # to this machine itself it has an address of the machine; what it serves it goes on serving
+            rules.append([nft.load_local(anywhere=True), nft.compare(EQUAL, _ROUTE_LOCAL), nft.decide(nft.RETURN)])
         rules.append([*there, nft.decide(nft.RETURN)])
         away = []
     # A client that begins anew is not to be sent there once more.

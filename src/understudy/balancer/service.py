@@ -312,6 +312,7 @@ class Balancer:
         self._asked[op] = waiting
         try:
             self.tell(event(op))
+            self._flush()  # before anybody is told that it is done
             async with asyncio.timeout(WISH_LIMIT):
                 return await waiting
         except TimeoutError:
@@ -321,6 +322,7 @@ class Balancer:
 
     def answer(self, only: str) -> dict[str, Any]:
         """For ``understudy pool``."""
+        self._flush()  # what is shown as out of the table gets no connection any more
         now = self._clock()
         counts = self._planes.counters()
         shown = view(self._pool.snapshot(now), self.files, now, counts, self._rates, self._planes.name_of, only)

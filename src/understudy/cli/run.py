@@ -157,7 +157,7 @@ def command(
         if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
             raise SystemExit(1)
         # Only now: nobody else can be about to write or to start anything here.
-        _keep(accepted, runtime_dir, state_dir)
+        _keep(accepted, name, runtime_dir, state_dir)
         run_startup(cluster, _tell)
     for group in cluster.groups:
         if limit < stop_time(group) <= CLEAN_STOP:  # beyond that the configuration itself was warned of
@@ -292,7 +292,7 @@ def _who(config: str, cluster: Cluster, node: str | None) -> str:
     raise SystemExit(1)
 
 
-def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
+def _keep(accepted: _Accepted, node: str, runtime_dir: str, state_dir: str) -> None:
     """Write the copies that everything started from here reads. Ends the process with 1 when there is no room for them, with 2
     when who votes is not what the change that was under way makes it.
     """
@@ -311,7 +311,7 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
         text = accepted.text or render(cluster if alone else replace(cluster, key_file=running.KEYS))
         upgrading.begin_afresh(runtime_dir)
         running.keep(runtime_dir, text, keys, cluster.source)
-        _keep_services(cluster, runtime_dir, accepted.node)
+        _keep_services(cluster, runtime_dir, node)
         if cluster.heartbeat3 or alone:  # nobody votes there, so no change of the voters can be under way
             running.end_change(runtime_dir)
         elif not _under_way(cluster, runtime_dir, state_dir):
@@ -331,10 +331,9 @@ def _keep(accepted: _Accepted, runtime_dir: str, state_dir: str) -> None:
 def _keep_services(cluster: Cluster, runtime_dir: str, node: str) -> None:
     """What the balancer reads, where there is something to balance, or was: then it takes that out. Raises OSError."""
     from ..adapters import running
+    from ..config.service_copy import balances, copy_of, write_copy
 
-    if cluster.services is not None or running.has_services(runtime_dir):
-        from ..config.service_copy import copy_of, write_copy
-
+    if balances(cluster, node) or running.has_services(runtime_dir):
         running.keep_services(runtime_dir, write_copy(copy_of(cluster, node)))
 
 

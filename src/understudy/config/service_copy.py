@@ -16,7 +16,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias
 
-from ..model import AddressResource, Cluster
+from ..model import AddressResource, Cluster, Role
 from ..services import ServiceFiles
 
 VERSION = 1
@@ -36,9 +36,15 @@ class ServiceCopy:
     admin_group: str = ""
 
 
+def balances(cluster: Cluster, node: str) -> bool:
+    """Whether a member has anything to balance: a witness runs nothing."""
+    witnesses = {member.name for member in cluster.members if member.role is Role.WITNESS}
+    return cluster.services is not None and node not in witnesses
+
+
 def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> ServiceCopy:
-    """Of what ``cluster`` says. Groups that no service is of are left out."""
-    services = cluster.services or ServiceFiles()
+    """Of what ``cluster`` says, empty where ``node`` balances nothing. Groups that no service is of are left out."""
+    services = (cluster.services if balances(cluster, node) else None) or ServiceFiles()
     named = {each.group for each in services.services} | ({services.sync.router} if services.sync else set())
     addresses = tuple(
         (group.name, tuple(item.address for item in group.resources if isinstance(item, AddressResource)))

@@ -20,7 +20,7 @@ from ..config.difference import Change, Difference, difference, entering
 from ..config.keepalived_cluster import named
 from ..config.load import examine, key_path, load, load_key_text
 from ..config.render import is_alone, render
-from ..config.service_copy import copy_of, write_copy
+from ..config.service_copy import balances, copy_of, write_copy
 from ..effects import Level
 from ..errors import ConfigError, NotRunning, Problem, Refused, TimedOut, UnderstudyError, check
 from ..model import Cluster
@@ -110,7 +110,7 @@ def judge(source: str, before: Cluster) -> Judged:
 
 def keep_services(cluster: Cluster, runtime_dir: str, node: str) -> None:
     """What the balancer takes up within a second, where there is something to balance, or was. Raises OSError."""
-    if cluster.services is not None or running.has_services(runtime_dir):
+    if balances(cluster, node) or running.has_services(runtime_dir):
         running.keep_services(runtime_dir, write_copy(copy_of(cluster, node)))
 
 

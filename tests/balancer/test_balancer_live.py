@@ -1,0 +1,154 @@
+"""Scenario D, live: real daemons, real nginx, NAT and direct routing at once, and clients that never stop asking."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
+
+from balanced_world import FALL, FEW, BalancedTrial, RouterTrial
+from cluster_world import until
+from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
+
+from private_world import directed, made_test
+from understudy.lab import kernel
+from understudy.units import MILLISECOND, Instant
+
+ENOUGH = 25
+"""Questions of the client, half a second of them, after which it is clear who gets connections."""
+
+READY = 400 * MILLISECOND
+"""What a new connection may take longer than a datagram, on a busy machine, after a take-over."""
+
+World = TypeVar("World", bound=Farm)
+
+
+def live(make: Callable[[], World]) -> Callable[[Callable[[World], None]], Callable[[], None]]:
+    """Make a test of a function that gets what ``make`` makes, in a world of its own."""
+
+    def decorate(case: Callable[[World], None]) -> Callable[[], None]:
+        body = directed(case, make, said, lambda world: world.stage.close())
+        return made_test(case, body, 150.0, ("ip", "nft", "nsenter", "nginx"))
+
+    return decorate
+
+
+def said(world: Farm) -> None:
+    """Print what the daemons said, for a test that fails."""
+    for name in BALANCERS:
+        print("\n".join(f"{name}: {line}" for line in world.stage.daemons[name].log_tail(40)))
+
+
+def only(trial: Farm, start: Instant, *names: str) -> None:
+    """From ``start`` on every question is answered, by each of these and by nobody else."""
+    trial.until_answered_by(start, *names)
+    for service in PORTS:
+        trial.until_asked(service, start, ENOUGH)
+    end = kernel.now()
+    for service in PORTS:
+        trial.until_all_answered(service, start, end)
+        assert trial.who(service, start, end) == set(names), service
+
+
+@live(BalancedTrial)
+def test_servers_fail_in_every_way_and_a_balancer_loses_power(trial: BalancedTrial) -> None:
+    one, two, three, four = (trial.webs[name] for name in REALS)
+    failed = REALS[:3]
+    only(trial, kernel.now(), *REALS)
+
+    one.signal(signal.SIGKILL)
+    two.signal(signal.SIGSTOP)
+    three.write(WRONG)
+    out = {**dict.fromkeys(failed, "down"), "real4": "up"}
+    trial.until_states("ha01", out)
+    start, begun = kernel.now(), trial.begun(*failed)
+    only(trial, start, "real4")
+    assert trial.begun(*failed) == begun, "a server that is out gets no new connection"
+    for service in PORTS:
+        said = [trial.server("ha01", service, real)["why"] for real in failed]
+        for words, why in zip(("refused", "no answer", "test Page"), said, strict=True):
+            assert words in why, said
+        until("the wrong page is asked for again", lambda name=service: len(three.wrong(name, "ha01")) > FALL)  # type: ignore[misc]
+        last = max(at for at, line in enumerate(three.asked()) if line[0] == CLIENT and three.is_of(line, service))
+        assert last < three.wrong(service, "ha01")[FALL], (
+            "it had a client after the probe behind the last that it may fail"
+        )
+
+    # All dead: the fallback on the balancer itself. The standby comes to the same by itself, and serves nobody.
+    four.slow(True)
+    trial.until_states("ha01", dict.fromkeys(REALS, "down"))
+    start, begun = kernel.now(), trial.begun(*REALS)
+    only(trial, start, "ha01")
+    assert trial.begun(*REALS) == begun
+    assert "no answer" in trial.server("ha01", "nat", "real4")["why"]
+    trial.until_states("ha02", dict.fromkeys(REALS, "down"))
+
+    one.start()
+    two.signal(signal.SIGCONT)
+    three.write("test Page again")
+    four.slow(False)
+    for balancer in ("ha01", "ha02"):
+        trial.until_states(balancer, dict.fromkeys(REALS, "up"))
+    only(trial, kernel.now(), *REALS)
+
+    # The holder loses its power. The standby's table is full already, so that services are back with the address.
+    for service in PORTS:
+        shown = trial.pool("ha02", service)
+        assert (shown["serving"], shown["plane"]) == (False, "nftables"), shown
+        assert all(trial.server("ha02", service, real)["in_table"] for real in REALS), shown
+    trial.stage.do("power ha01 off")
+    off = trial.stage.moment
+    trial.until_answered_by(off, *REALS)
+    until("ha02 has the address", lambda: trial.stage.watchers.who() == "ha02")
+    only(trial, kernel.now(), *REALS)
+    address = trial.stage.watchers.seen(off, kernel.now()).address
+    assert address is not None
+    for service in PORTS:
+        gap = trial.gap(service, off)
+        print(f"{service}: {gap.length // MILLISECOND} ms, the address {address.length // MILLISECOND} ms")
+        assert gap.length < address.length + READY, service
+    assert not trial.stage.watchers.two(off, kernel.now()), "two machines answered"
+
+
+def taken(trial: Farm, balancer: str) -> int:
+    """How many connections a balancer has given to servers."""
+    return sum(each["connections"] for name in PORTS for each in trial.pool(balancer, name)["servers"])
+
+
+@live(RouterTrial)
+def test_a_keepalived_conf_balances_and_only_the_master_serves(trial: RouterTrial) -> None:
+    one = trial.webs["real1"]
+    before = taken(trial, "ha02")  # it may have been master first
+    only(trial, kernel.now(), *FEW)
+    assert taken(trial, "ha02") == before
+    one.signal(signal.SIGKILL)
+    for balancer in BALANCERS:
+        trial.until_states(balancer, {"real1": "down", "real2": "up"})
+    only(trial, kernel.now(), "real2")
+    one.start()
+    for balancer in BALANCERS:
+        trial.until_states(balancer, dict.fromkeys(FEW, "up"))
+    for service in PORTS:
+        assert trial.pool("ha01", service)["serving"]
+        assert not trial.pool("ha02", service)["serving"]
+        assert trial.server("ha02", service, "real1")["in_table"], "the backup is ready"
+
+    trial.room.stop("ha01")
+    trial.room.wait("ha02 serves", lambda: trial.room.serves() == "ha02")
+    only(trial, kernel.now(), *FEW)
+    until("ha01's table is gone", lambda: "pick_" not in trial.rules("ha01"))
+    assert "pick_" in trial.rules("ha02")
+
+    # The better one is back: the other keeps its table, and serves nobody any more.
+    trial.room.start("ha01")
+    trial.until_states("ha01", dict.fromkeys(FEW, "up"))
+    trial.room.wait("ha01 serves", lambda: trial.room.serves() == "ha01")
+    until("ha02 knows", lambda: not any(trial.pool("ha02", service)["serving"] for service in PORTS))
+    start, before = kernel.now(), taken(trial, "ha02")
+    only(trial, start, *FEW)
+    assert taken(trial, "ha02") == before
+    assert trial.server("ha02", "nat", "real1")["in_table"]
