@@ -41,7 +41,7 @@ from . import nft_balance_read as reading
 from . import nft_balance_rules as rules
 from . import nft_expressions as nft
 from .addresses import links_and_addresses
-from .kernel_lease_setup import no_netfilter, transact
+from .kernel_lease_setup import existing, no_netfilter, transact
 from .netlink import Failure, NetlinkSocket
 from .nft_balance_words import KINDS, TABLE, Standing, live_key, mixed
 from .nftables import Family
@@ -51,13 +51,16 @@ Table = dict[ServiceKey, Standing]
 
 
 def lacking() -> str:
-    """Why the kernel cannot do it, "" when it can. Changes nothing."""
+    """Why the kernel cannot do it, "" when it can. Changes nothing.
+
+    A table that is there, maybe another version's, is proof enough. IPv6 alone may be missing; then its services are refused.
+    """
     try:
         socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
     except OSError as error:
         return no_netfilter(error)
     try:
-        return transact(socket, [part for family in FAMILIES for part in rules.table(family)], commit=False) or ""
+        return "" if existing(socket, TABLE) else transact(socket, rules.table(Family.IP), commit=False) or ""
     finally:
         socket.close()
 
