@@ -113,9 +113,11 @@ class PlaneNft:
         return refused
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
-        """Since each server came into the table. How many connections are open now nf_tables does not know: -1.
+        """Since each server came into the table. How many connections are open now, and the answers, are not counted: -1.
 
-        By direct routing connections are counted by their first packets, UDP's not at all, and the answers are not seen.
+        ``connections`` are packets that begin one, repeated ones too. NAT: those before the first answer, so a UDP client that
+        gets none is counted with each datagram. Direct routing: TCP's SYN; each datagram of a UDP service; of a firewall mark
+        TCP's only, and of SCTP nothing.
         """
         found = {}
         for key, standing in self._table.items():
@@ -132,7 +134,9 @@ class PlaneNft:
                         persistent=-1,
                         connections=began[data].packets,
                         packets_in=live[data].packets,
+                        packets_out=-1,
                         bytes_in=live[data].octets,
+                        bytes_out=-1,
                     )
         return found
 
