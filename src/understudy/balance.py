@@ -305,6 +305,10 @@ class ServerState:
     since: Duration
     why: str
     probes: tuple[tuple[str, bool | None, str], ...] = ()
+    checks: int = 0
+    failed: int = 0
+    ups: int = 0
+    downs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

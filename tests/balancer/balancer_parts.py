@@ -83,6 +83,7 @@ class PretendPlane:
         self.batches: list[list[TableEffect]] = []
         self.refuses: set[Place] = set()
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
+        self.judged: list[tuple[str, str]] = []
 
     def read(self) -> TableSeen:
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
@@ -110,6 +111,9 @@ class PretendPlane:
 
     def follow(self, services: Sequence[VirtualService]) -> bool:
         return False
+
+    def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
+        return list(self.judged)
 
     def name_of(self, key: ServiceKey) -> str:
         return "nftables"

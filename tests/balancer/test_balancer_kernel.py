@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from netns import Lab, Machine, inside
 
+from understudy.balancer.__main__ import LOCK
 from understudy.balancer.service import COPY
 from understudy.cli.balancer_client import ask
 from understudy.config.service_copy import ServiceCopy, write_copy
@@ -151,6 +152,7 @@ def test_servers_fail_all_fail_and_come_back_and_the_table_outlives_the_process(
     running = start(balancer, tmp_path)
     try:
         eventually(lambda: states(tmp_path)[:2] == ["up", "up"], "both are up", 30)
+        begun = (tmp_path / LOCK).stat().st_mtime_ns
         assert {answered(client) for _ in range(4)} == {"one", "two"}
 
         web.down(one)
@@ -171,6 +173,9 @@ def test_servers_fail_all_fail_and_come_back_and_the_table_outlives_the_process(
         ask(str(tmp_path), do="wish", verb="disable", server="10.61.0.12:80", by="root")
         eventually(lambda: {answered(client) for _ in range(2)} == {"one"}, "two is out by hand")
 
+        eventually(lambda: (tmp_path / LOCK).stat().st_mtime_ns != begun, "it shows the supervisor that it turns")
+        running.send_signal(signal.SIGSTOP)
+        assert answered(client) == "one", "the kernel serves on while it stands still"
         running.kill()
         running.wait()
         assert answered(client) == "one", "the kernel serves on"

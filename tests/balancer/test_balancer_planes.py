@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from balancer_parts import PretendPlane
 
@@ -16,7 +17,7 @@ from understudy.balance import (
     TableService,
 )
 from understudy.balancer.planes import Planes
-from understudy.services import Plane, ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
+from understudy.services import Plane, RealServer, ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
 from understudy.units import SECOND
 
 NFT, IPVS = ServiceKey("tcp", "10.9.9.1", 80), ServiceKey("tcp", "10.9.9.2", 80)
@@ -92,6 +93,16 @@ def test_what_no_plane_can_do_or_the_kernel_lacks_is_refused_with_the_reason() -
     lacking.follow(SERVICES)
     assert lacking.read().services == ()
     assert "this kernel offers no ipvs: no IP_VS" in lacking.apply(begin(IPVS))[1].text
+
+
+def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() -> None:
+    strange = VirtualService("s", (NFT,), scheduler="strange")
+    here = RealServer("127.0.0.1", 8080)
+    planes, _, _ = made()
+    found = planes.judge(ServiceFiles((strange, replace(SERVICES[1], fallback=here), SERVICES[0])))
+    assert found[0] == ("s is not served: no plane can do it", "error")
+    assert found[1][0].startswith("b, ipvs: IPVS drops")
+    assert [level for _, level in found] == ["error", "warning"]
 
 
 def test_the_sync_daemon_follows_who_has_the_address() -> None:

@@ -148,6 +148,18 @@ def test_programs_of_one_key_run_in_order_and_a_bad_one_is_said(tmp_path: Path) 
     run(work())
 
 
+def test_what_a_plane_does_not_do_is_said_once_and_not_at_each_reload(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        bench.plane.judged = [("web is served otherwise", "warning")]
+        async with bench.running():
+            bench.write(replace(COPIED, node="another"))
+            assert await bench.balancer.reload() != (True, "nothing has changed")
+        assert bench.log.getvalue().count("web is served otherwise") == 1
+
+    run(work())
+
+
 def test_another_copy_is_taken_up_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

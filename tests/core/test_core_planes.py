@@ -6,8 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from understudy.core.pools.planes import cannot_ipvs, cannot_nft, choose
-from understudy.services import Forward, Plane, RealServer, ServiceKey, VirtualService
+from understudy.core.pools.planes import beside, cannot_ipvs, cannot_nft, choose, differs, foreseen
+from understudy.services import (
+    Forward,
+    OnFailure,
+    Plane,
+    RealServer,
+    ServiceFiles,
+    ServiceKey,
+    SyncDaemon,
+    Timeouts,
+    VirtualService,
+)
 from understudy.units import SECOND
 
 KEY = ServiceKey("tcp", "10.0.0.100", 80)
@@ -31,6 +41,7 @@ ASKED_TOO_MUCH = [
     (replace(PLAIN, reals=(replace(REAL, upper=5),)), "leave their thresholds out"),
     (replace(PLAIN, reals=(REAL, FAR)), "one of nat and direct for all"),
     (replace(PLAIN, one_packet=True), "single datagrams by NAT"),
+    (replace(PLAIN, keys=(replace(KEY, protocol="sctp"),), reals=(FAR,), persistence=SECOND), "SCTP begins"),
     (replace(PLAIN, keys=(replace(KEY, port=0),)), "needs persistence"),
     (replace(PLAIN, reals=(replace(REAL, address="fd00::1"),)), "other address family ([fd00::1]:80)"),
     (replace(PLAIN, reals=(REAL, replace(REAL, address="10.0.0.3", weight=(1 << 31) - 1))), "weights are too many"),
@@ -72,3 +83,58 @@ def test_who_says_which_gets_that_or_hears_why_not() -> None:
     assert choose(replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), True, True)[0] is None
     assert choose(PLAIN, True, False) == (Plane.IPVS, ["IPVS, because this kernel has no nftables"])
     assert choose(PLAIN, False, False)[0] is None
+
+
+def test_what_is_foreseen_says_what_the_machine_that_runs_it_decides() -> None:
+    by_ipvs = "(when it runs: not served where the kernel has no ip_vs)"
+    for service, plane, said in (
+        (PLAIN, Plane.NFTABLES, "(when it runs: by IPVS where the kernel has no nf_tables)"),
+        (replace(PLAIN, scheduler="random"), Plane.NFTABLES, "not served where the kernel has no nf_tables"),
+        (replace(PLAIN, plane=Plane.NFTABLES), Plane.NFTABLES, "not served where the kernel has no nf_tables"),
+        (replace(PLAIN, scheduler="wlc"), Plane.IPVS, by_ipvs),
+        (replace(PLAIN, plane=Plane.IPVS), Plane.IPVS, by_ipvs),
+        (replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), None, 'no scheduler "wlc"'),
+    ):
+        found, text = foreseen(service)
+        assert found is plane
+        assert said in text
+
+
+HERE = RealServer("127.0.0.1", 8080)
+OTHERWISE = [
+    (replace(PLAIN, fallback=HERE), Plane.NFTABLES, "must listen on all addresses"),
+    (replace(PLAIN, fallback=HERE), Plane.IPVS, "IPVS drops what it would translate to a loopback address"),
+    (replace(PLAIN, reals=(replace(FAR, port=8080),)), Plane.NFTABLES, "10.0.0.1:8080 gets its packets at the service"),
+    (replace(PLAIN, reals=(replace(FAR, port=8080),)), Plane.IPVS, "10.0.0.1:8080 gets its packets at the service"),
+    (
+        replace(PLAIN, scheduler="sh", reals=(replace(REAL, on_failure=OnFailure.QUIET),)),
+        Plane.NFTABLES,
+        'as with the flag "sh-fallback"',
+    ),
+    (
+        replace(PLAIN, keys=(ServiceKey(mark=1),), reals=(FAR,), persistence=SECOND),
+        Plane.NFTABLES,
+        "holds for TCP only",
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "plane", "said"), OTHERWISE)
+def test_what_a_plane_does_otherwise_is_said(service: VirtualService, plane: Plane, said: str) -> None:
+    (text,) = differs(service, plane)
+    assert said in text
+
+
+def test_of_what_is_done_as_it_is_written_nothing_is_said() -> None:
+    here = replace(HERE, forward=Forward.DIRECT, port=80)
+    for service in (PLAIN, replace(PLAIN, fallback=here), replace(PLAIN, reals=(FAR,), persistence=SECOND)):
+        assert differs(service, Plane.NFTABLES) == differs(service, Plane.IPVS) == []
+    assert differs(replace(PLAIN, scheduler="sh", flags=("sh-fallback",)), Plane.NFTABLES) == []
+
+
+def test_what_is_set_for_all_of_ipvs_is_said_of_services_that_it_does_not_serve() -> None:
+    files = ServiceFiles((PLAIN,), sync=SyncDaemon("eth0"), timeouts=Timeouts(SECOND))
+    times, sync = beside(files, {"web": Plane.NFTABLES})
+    assert "time-outs of IPVS do not hold for services of nftables (web)" in times
+    assert "not synchronised (web)" in sync
+    assert beside(files, {"web": Plane.IPVS}) == beside(ServiceFiles((PLAIN,)), {"web": Plane.NFTABLES}) == []

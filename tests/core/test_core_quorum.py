@@ -8,7 +8,7 @@ from core_parts import cluster
 from understudy.core.quorum import Surroundings, alone, needed
 from understudy.core.surroundings import PINGS_FRESH, PINGS_KEPT
 from understudy.model import Quorum
-from understudy.supervisor.service import LOOK_INTERVAL, SILENT_LOOKS
+from understudy.supervisor.silence import LOOK_INTERVAL, SILENT_LOOKS
 from understudy.units import SECOND
 
 PAIR = cluster(witnesses=(), quorum=Quorum.PAIR)

@@ -22,6 +22,7 @@ from understudy.core.membership import State
 from understudy.effects import Action, FenceAction
 from understudy.events import Outcome
 from understudy.manager.metrics import GROUP_STATES, METRICS, NODE_STATES
+from understudy.manager.metrics_pools import REST, pool_values
 from understudy.messages import Phase
 from understudy.snapshot import ProbeStatus
 from understudy.vrrp import RouterView
@@ -96,8 +97,24 @@ def busy(pulse: FakePulse, manager: RunningManager) -> RunningManager:
     tallies.fenced("b", FenceAction.OFF, Outcome.FAILED)
     row = {"device": "ipmi", "node": "b", "level": 1, "program": "x", "ok": False, "text": "", "age_s": 1.0}
     manager.manager.fencer.rows = lambda: [row]  # type: ignore[method-assign]
+
+    async def services() -> tuple[list[dict[str, Any]], list[str]]:
+        return [a_service()], []
+
+    manager.manager.balance.services = services  # type: ignore[method-assign]
+    manager.manager.balance.answers = True
     ask(manager.runtime_dir, "GET", "/v1/nothing")
     return manager
+
+
+def a_service(name: str = "web", servers: int = 1) -> dict[str, Any]:
+    """As the balancer tells it. Its servers have a fallback beside them."""
+    server = {"weight": 3, "active": 7, "connections": 40, "bytes_in": 100, "bytes_out": 200}
+    server |= {"checks": 50, "checks_failed": 4, "ups": 2, "downs": 1}
+    each = [{"name": f"10.0.0.{number}:80", "state": "up", **server} for number in range(servers)]
+    sorry = {"name": "127.0.0.1:80", "state": "fallback", **server}
+    words = {"plane": "nftables", "scheduler": "wrr", "group": "site", "trouble": ""}
+    return {"name": name, "serving": True, "quorum": True, "fallback": False, **words, "servers": [*each, sorry]}
 
 
 def test_the_values(busy: RunningManager) -> None:
@@ -128,6 +145,42 @@ def test_the_values(busy: RunningManager) -> None:
     assert value(found, "understudy_agent_runs_total", **run) == 1
     assert value(found, "understudy_fence_device_ok", device="ipmi", target="b") == 0
     assert value(found, "understudy_api_requests_total", status="404") == 1
+    assert value(found, "understudy_balancer_up") == 1
+    of = {"service": "web", "server": "10.0.0.0:80"}
+    assert value(found, "understudy_service_info", service="web", plane="nftables", scheduler="wrr", group="site") == 1
+    assert value(found, "understudy_service_real_servers", service="web", state="up") == 1
+    assert value(found, "understudy_service_real_servers", service="web", state="down") == 0
+    names = ("up", "weight", "active_connections", "connections_total", "checks_total", "checks_failed_total")
+    assert [value(found, f"understudy_real_server_{name}", **of) for name in names] == [1, 3, 7, 40, 50, 4]
+    assert value(found, "understudy_real_server_bytes_total", direction="out", **of) == 200
+    assert value(found, "understudy_real_server_transitions_total", state="down", **of) == 1
+
+
+def test_of_many_servers_those_beyond_the_bound_are_summed() -> None:
+    services = [a_service("a", 3), a_service("b", 4), a_service("c", 2)]
+    found: dict[tuple[str, tuple[str, ...]], float] = {}
+    for name, labels, number in pool_values(services, most=4):
+        assert (name, labels) not in found
+        found[name, labels] = number
+    ups = {labels: number for (name, labels), number in found.items() if name == "understudy_real_server_up"}
+    assert ups[("b", "10.0.0.0:80")] == 1
+    assert (ups[("b", REST)], ups[("c", REST)]) == (3, 2)
+    assert len(ups) == 4 + 2
+    assert sum(ups.values()) == 9
+    found = {(name, labels): number for name, labels, number in pool_values(services, most=2)}
+    assert ("understudy_service_serving", ("c",)) not in found
+    assert found["understudy_real_server_checks_total", (REST, REST)] == 100
+    assert found["understudy_service_real_servers", (REST, "up")] == 2
+    assert len(found) < len({(name, labels) for name, labels, _ in pool_values(services)})
+
+
+def test_what_a_plane_does_not_count_is_not_there() -> None:
+    service = a_service()
+    service["servers"][0] |= {"active": None, "bytes_out": None}
+    found = {(name, labels[2:]) for name, labels, _ in pool_values([service])}
+    assert "understudy_real_server_active_connections" not in {name for name, _ in found}
+    told = {labels for name, labels in found if name == "understudy_real_server_bytes_total"}
+    assert told == {("in",)}
 
 
 def test_every_name_of_the_table_is_used_and_no_other(busy: RunningManager) -> None:
@@ -172,6 +225,7 @@ def test_names_are_as_prometheus_wants_them() -> None:
     assert len(TABLE) == len(METRICS)
     units = re.compile(
         r"seconds|ratio|total|info|up|age|held|running|holder|state|quorate|standby|differs|ok|votes|warnings|priority|known"
+        r"|serving|quorum|fallback|trouble|servers|weight|connections"
     )
     for metric in METRICS:
         assert re.fullmatch(r"understudy_[a-z_]+", metric.name)

@@ -55,6 +55,15 @@ def test_fall_failures_in_a_row_take_it_out_and_a_success_begins_anew() -> None:
     assert rig.table() == {}
 
 
+def test_answers_and_changes_are_counted_whether_they_change_anything_or_not() -> None:
+    rig = Rig(service(real(1), real(2, checks=(check(ONE),))))
+    rig.good(ONE, ONE, ONE)
+    rig.bad(ONE)
+    rig.good(ONE)
+    found = rig.pool.snapshot(rig.now).services[0].servers
+    assert [(each.checks, each.failed, each.ups, each.downs) for each in found] == [(5, 1, 2, 1)] * 2
+
+
 def test_rise_good_answers_bring_back_what_was_down() -> None:
     rig = Rig(service(real(1, checks=(check(ONE, rise=2),))))
     rig.good(ONE)

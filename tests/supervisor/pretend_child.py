@@ -86,7 +86,7 @@ if "--ready-fd" in flags:
     os.close(flags["--ready-fd"])
 while True:
     if os.path.exists(f"{directory}/{name}.beats"):
-        os.utime(f"{directory}/{name}.lock")
+        os.utime(f"{directory}/{name}.lock")  # as adapters.beat does
         signal.sigtimedwait((), 0.01)
     else:
         signal.pause()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,19 @@ def test_it_is_started_again_and_adopted_and_nobody_else_is_disturbed(nursery: N
     nursery.start()
     wait_for(lambda: f"balancer {second} runs already and is adopted" in nursery.log(), "it is adopted")
     assert nursery.holder("balancer") == second
+
+
+def test_one_that_stands_still_is_replaced_with_the_reason_and_nobody_else_is_disturbed(nursery: Nursery) -> None:
+    for name in (SERVICES, "balancer.beats", "manager.beats"):
+        (nursery.directory / name).touch()
+    nursery.start("impatient")
+    before = nursery.wait_working()
+    wait_for(lambda: nursery.diary("works", "balancer"), "a balancer")
+    first = nursery.holder("balancer")
+    os.kill(first, signal.SIGSTOP)
+    wait_for(lambda: nursery.holder("balancer") not in (0, first), "another one")
+    assert re.search(rf"balancer {first} has not moved for [\d.]+ s: it is killed and started again", nursery.log())
+    assert (nursery.holder("pulse"), nursery.holder("manager")) == before
 
 
 def test_it_is_told_to_stop_when_the_pulse_has_ended(nursery: Nursery) -> None:

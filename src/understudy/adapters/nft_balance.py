@@ -41,7 +41,7 @@ from . import nft_balance_read as reading
 from . import nft_balance_rules as rules
 from . import nft_expressions as nft
 from .addresses import links_and_addresses
-from .kernel_lease_setup import no_netfilter, transact
+from .kernel_lease_setup import existing, no_netfilter, transact
 from .netlink import Failure, NetlinkSocket
 from .nft_balance_words import KINDS, TABLE, Standing, live_key, mixed
 from .nftables import Family
@@ -51,13 +51,16 @@ Table = dict[ServiceKey, Standing]
 
 
 def lacking() -> str:
-    """Why the kernel cannot do it, "" when it can. Changes nothing."""
+    """Why the kernel cannot do it, "" when it can. Changes nothing.
+
+    A table that is there, maybe another version's, is proof enough. IPv6 alone may be missing; then its services are refused.
+    """
     try:
         socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
     except OSError as error:
         return no_netfilter(error)
     try:
-        return transact(socket, [part for family in FAMILIES for part in rules.table(family)], commit=False) or ""
+        return "" if existing(socket, TABLE) else transact(socket, rules.table(Family.IP), commit=False) or ""
     finally:
         socket.close()
 
@@ -110,9 +113,11 @@ class PlaneNft:
         return refused
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
-        """Since each server came into the table. How many connections are open now nf_tables does not know: -1.
+        """Since each server came into the table. How many connections are open now, and the answers, are not counted: -1.
 
-        By direct routing connections are counted by their first packets, UDP's not at all, and the answers are not seen.
+        ``connections`` are packets that begin one, repeated ones too. NAT: those before the first answer, so a UDP client that
+        gets none is counted with each datagram. Direct routing: TCP's SYN; each datagram of a UDP service; of a firewall mark
+        TCP's only, and of SCTP nothing.
         """
         found = {}
         for key, standing in self._table.items():
@@ -129,7 +134,9 @@ class PlaneNft:
                         persistent=-1,
                         connections=began[data].packets,
                         packets_in=live[data].packets,
+                        packets_out=-1,
                         bytes_in=live[data].octets,
+                        bytes_out=-1,
                     )
         return found
 

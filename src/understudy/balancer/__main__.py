@@ -9,10 +9,12 @@ import signal
 import sys
 
 from ..adapters import lockfile
+from ..adapters.beat import beat
 from ..adapters.title import show
 from .real_parts import parts
 from .service import Balancer
 
+LOCK = "balancer.lock"
 _BUSY = 75
 
 
@@ -40,7 +42,9 @@ async def _run(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    beating = loop.create_task(beat(os.path.join(arguments.runtime_dir, LOCK)))
     await balancer.run(stop)
+    beating.cancel()
 
 
 def main() -> int:
@@ -52,7 +56,7 @@ def main() -> int:
     try:
         for directory, mode in ((arguments.runtime_dir, 0o755), (arguments.state_dir, 0o700)):
             os.makedirs(directory, mode=mode, exist_ok=True)
-        if lockfile.take(os.path.join(arguments.runtime_dir, "balancer.lock")) is None:
+        if lockfile.take(os.path.join(arguments.runtime_dir, LOCK)) is None:
             return _BUSY
         asyncio.run(_run(arguments))
     except (ValueError, OSError) as error:

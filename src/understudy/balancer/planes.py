@@ -19,6 +19,7 @@ from ..balance import (
     TableRefused,
     TableSeen,
 )
+from ..core.pools.planes import beside, differs
 from ..services import Plane as PlaneName
 from ..services import ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
 from .parts import Plane
@@ -57,6 +58,22 @@ class Planes:
         for key in moved:
             self._in(self._stands.pop(key), [DropService(key, "another plane serves it now")])
         return bool(moved)
+
+    def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
+        """(sentence, level) of services that no plane of this kernel serves, and of what is done otherwise than may be expected.
+
+        As ``check`` says it, but of the planes that were chosen.
+        """
+        found = []
+        planes: dict[str, PlaneName | None] = {}
+        for service in files.services:
+            name = self._choose(service)
+            planes[service.name] = name if isinstance(name, PlaneName) else None
+            if isinstance(name, PlaneName):
+                found += [(f"{service.name}, {name.value}: {text}", "warning") for text in differs(service, name)]
+            else:
+                found.append((f"{service.name} is not served: {name}", "error"))
+        return found + [(text, "warning") for text in beside(files, planes)]
 
     def name_of(self, key: ServiceKey) -> str:
         """The plane of a service, "" for one that is not ours."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 
+from ..adapters import nft_balance
 from ..adapters.ipvs import PlaneIpvs, lacking
 from ..adapters.nft_balance import PlaneNft
 from ..balance import Ask, CheckAnswered
@@ -26,7 +26,7 @@ from .service import Parts
 
 def parts() -> Parts:
     """Looks at what this kernel has; nothing is opened for good before it is used."""
-    has_ipvs, has_nft = not lacking(), _has_nft()
+    has_ipvs, has_nft = not lacking(), not nft_balance.lacking()
 
     def chosen(service: VirtualService) -> PlaneName | str:
         plane, why = choose(service, has_ipvs, has_nft)
@@ -37,13 +37,6 @@ def parts() -> Parts:
         Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen),
         EngineInLoop,
     )
-
-
-def _has_nft() -> bool:
-    with contextlib.suppress(OSError):
-        _nftables().close()
-        return True
-    return False
 
 
 def _nftables() -> Plane:

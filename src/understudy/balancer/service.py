@@ -113,6 +113,7 @@ class Balancer:
         self._rates = Rates()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
+        self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
 
     @property
@@ -284,6 +285,11 @@ class Balancer:
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files.services):
             self.tell(self._planes.read())
+        judged = self._planes.judge(copy.files)
+        for text, level in judged:
+            if (text, level) not in self._judged:  # said already, before a reload
+                self.notes.say(text, level)
+        self._judged = frozenset(judged)
         # Which groups are here is known before the services that are theirs.
         self._held = None
         self._look_held()

@@ -32,7 +32,7 @@ class Rates:
         self._looks = [*self._looks[-1:], (now, counts)]
 
     def of(self, key: tuple[ServiceKey, Place], now: Instant, counts: Counts) -> tuple[float, float] | None:
-        """New connections and bytes (both ways) each second until now; None when there was no look to compare with."""
+        """New connections and bytes (both ways, if the plane sees both) each second until now; None when there was no look to compare with."""
         for at, before in self._looks:
             if SHORTEST <= now - at <= LONGEST and key in before and key in counts:
                 then, here, span = before[key], counts[key], (now - at) / SECOND
@@ -107,11 +107,15 @@ def _server(
         "for_ms": state.since // MILLISECOND,
         "why": state.why,
         "probes": [{"asks": asks, "up": up, "failure": failure} for asks, up, failure in state.probes],
+        "checks": state.checks,
+        "checks_failed": state.failed,
+        "ups": state.ups,
+        "downs": state.downs,
         "active": _known(total.active),
         "inactive": _known(total.inactive),
         "connections": total.connections,
         "bytes_in": total.bytes_in,
-        "bytes_out": total.bytes_out,
+        "bytes_out": _known(total.bytes_out),
         "connections_per_second": None if speed is None else round(speed[0], 1),
         "bytes_per_second": None if speed is None else round(speed[1], 1),
     }

@@ -12,9 +12,7 @@ import click
 
 from .check_heartbeat import as_json as heartbeat_json
 from .check_heartbeat import examine_folder, summary
-from .check_ldirectord import as_json as services_json
 from .check_ldirectord import examine as examine_services
-from .check_ldirectord import summary as services_summary
 from .options import complete_member, config_id_option
 
 if TYPE_CHECKING:
@@ -60,10 +58,13 @@ def command(
     2.2.7 reads it: what makes keepalived exit is an error, what it forgives a warning (docs/keepalived.md). An ldirectord.cf is
     read as ldirectord 1.186 reads it (docs/ldirectord.md); names in it are looked up, as it does.
 
+    Of what is balanced it says which part of the kernel serves each service and why, nftables or IPVS. A service that neither can
+    serve is an error; what is done otherwise than may be expected is a warning. The kernel of this machine is not asked.
+
     \b
     Exit codes:
       0  every file is good (there may be warnings)
-      1  a file has errors, by itself or by what the agents of this machine say
+      1  a file has errors, by itself or by what the agents of this machine say; or a service can be served by nothing
       2  the command line is wrong
 
     \b
@@ -106,8 +107,11 @@ def _judge(path: str, here: bool, config_id: str) -> _Judged:
         old = examine_folder(path, here)
         return _Judged(path, old.problems, old=old)
     if is_ldirectord(path):
+        from .check_services import judge
+
         balanced = examine_services(path)
-        return _Judged(path, balanced.problems, balanced=balanced)
+        problems = (*balanced.problems, *judge(path, balanced.partly))
+        return _Judged(path, problems, balanced=balanced)
     cluster, problems = _examine(path, config_id)
     return _Judged(path, problems, cluster)
 
@@ -117,7 +121,10 @@ def _file_json(judged: _Judged, node: str | None) -> dict[str, Any]:
     if judged.old is not None:
         file["heartbeat"] = heartbeat_json(judged.old.files)
     if judged.balanced is not None:
-        file["services"] = services_json(judged.balanced.files)
+        from .check_services import as_json as services_json
+
+        found = judged.balanced.files
+        file["services"] = None if found is None else services_json(found)
     return file
 
 
@@ -125,7 +132,11 @@ def _show_file(judged: _Judged, node: str | None) -> None:
     if judged.old is not None:
         _show_other(judged, None if judged.old.files is None else summary(judged.old.files))
     elif judged.balanced is not None:
-        _show_other(judged, services_summary(judged.balanced.files))
+        from .check_services import LDIRECTORD
+        from .check_services import summary as services_summary
+
+        found = judged.balanced.files
+        _show_other(judged, None if found is None else services_summary(found, LDIRECTORD))
     else:
         _show(judged.path, judged.cluster, judged.problems, node)
 
@@ -139,7 +150,12 @@ def _examine(path: str, config_id: str) -> tuple[Cluster | None, tuple[Problem, 
         return None, problems
     from .check_agents import judge_agents
 
-    found = sorted((*problems, *judge_agents(path, cluster)), key=lambda item: (item.line == 0, item.line, item.column))
+    told = list(judge_agents(path, cluster))
+    if cluster.services is not None:
+        from .check_services import judge
+
+        told += judge(path, cluster.services)
+    found = sorted((*problems, *told), key=lambda item: (item.line == 0, item.line, item.column))
     return cluster, tuple(found)
 
 
@@ -190,6 +206,10 @@ def _as_json(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], 
             from .check_routers import as_json as routers_json
 
             answer["routers"] = routers_json(cluster.routers)
+        if cluster.services is not None:
+            from .check_services import as_json as services_json
+
+            answer["services"] = services_json(cluster.services)
         answer["advice"] = list(advice(cluster))
         me, missing = _here(cluster, node)
         answer["here"] = None if me is None else {"member": me, "warnings": list(missing)}
@@ -205,7 +225,8 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
             click.echo(f"{_paint('warning', 'yellow')}: on this machine: {sentence}")
         return
     if errors:
-        text = f"{path}: {_count(errors, 'error')} by the word of this machine's agents, {_count(warnings, 'warning')}"
+        whose = " by the word of this machine's agents" if cluster.services is None else ""
+        text = f"{path}: {_count(errors, 'error')}{whose}, {_count(warnings, 'warning')}"
         click.echo(_paint(text, "red"))
     else:
         click.echo(_paint(f"{path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
@@ -225,10 +246,12 @@ def _show(path: str, cluster: Cluster | None, problems: tuple[Problem, ...], nod
 
 def _show_other(judged: _Judged, lines: list[str] | None) -> None:
     """A file that is no cluster: what is wrong, then what was read; ``lines`` None: nothing that is good."""
-    _, warnings = _show_problems(judged.path, judged.problems, lines is None)
+    errors, warnings = _show_problems(judged.path, judged.problems, lines is None)
     if lines is None:
         return
-    click.echo(_paint(f"{judged.path}: good, {_count(warnings, 'warning')}", "yellow" if warnings else "green"))
+    said = "good" if not errors else _count(errors, "error")
+    colour = "red" if errors else "yellow" if warnings else "green"
+    click.echo(_paint(f"{judged.path}: {said}, {_count(warnings, 'warning')}", colour))
     for line in lines:
         click.echo(f"  {line}")
 
@@ -280,6 +303,10 @@ def _summary(cluster: Cluster) -> list[str]:
     from .check_routers import summary as routers_summary
 
     routers = [] if cluster.routers is None else routers_summary(cluster.routers)
+    if cluster.services is not None:
+        from .check_services import summary as services_summary
+
+        routers += services_summary(cluster.services)
     if cluster.routers is not None and not cluster.key_file:
         return [f"virtual routers of {cluster.names[0]}, digest {cluster.digest}", *routers]
     lines = [

@@ -25,6 +25,10 @@ def advice(cluster: Cluster) -> tuple[str, ...]:
     """Sentences for ``understudy check`` and the log: safety first, then speed."""
     routers = () if cluster.routers is None else router_advice(cluster.routers)
     if cluster.routers is not None and not cluster.key_file:
+        if cluster.services is not None and not cluster.routers.routers:
+            return (
+                "There is no virtual router: the services are always served here, whoever sees to their addresses.",
+            )
         return routers
     policies = {Quorum.PAIR: _pair, Quorum.FENCE: _fence, Quorum.MAJORITY: _majority}
     safety = policies[cluster.quorum](cluster)

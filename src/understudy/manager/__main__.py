@@ -12,6 +12,7 @@ import sys
 import uvloop
 
 from ..adapters import lockfile, running
+from ..adapters.beat import beat
 from ..adapters.title import show
 from ..changes import one_step, together
 from ..config.load import load, load_heartbeat
@@ -25,9 +26,6 @@ from .old_reload import OldReloads
 from .respawn import Respawns
 from .router_dump import DATA, STATISTICS
 from .service import Manager
-
-BEAT_INTERVAL = 2.0
-"""Seconds; the supervisor looks every 4 s and gives up after five looks (``supervisor.service``)."""
 
 _BUSY = 75
 """EX_TEMPFAIL of sysexits.h: the supervisor attaches to the one that runs instead of trying again."""
@@ -53,7 +51,7 @@ async def _run(cluster: Cluster, former: Cluster | None, arguments: argparse.Nam
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    beating = loop.create_task(_beat(os.path.join(arguments.runtime_dir, "manager.lock")))
+    beating = loop.create_task(beat(os.path.join(arguments.runtime_dir, "manager.lock")))
     copy = load_heartbeat(arguments.config) if cluster.heartbeat3 else None
     home = "" if copy is None else copy.home
     manager = Manager(cluster, arguments.node, arguments.runtime_dir, arguments.state_dir, former=former, home=home)
@@ -90,14 +88,6 @@ def fifo_desk(manager: Manager, home: str) -> FifoDesk:
         return manager.link.send({"t": "say", "fields": [list(item) for item in fields]})
 
     return FifoDesk(home, wish, send, manager.say)
-
-
-async def _beat(path: str) -> None:
-    """Show the supervisor that this event loop turns. The times of a file that exists can be set on a full disk, too."""
-    while True:
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        await asyncio.sleep(BEAT_INTERVAL)
 
 
 def main() -> int:

@@ -286,7 +286,8 @@ class Control:
         except NotRunning:
             status = None
         manager = self._manager
-        found = list(metrics.values(status, manager.tallies, manager.fencer.rows(), manager.history.lost))
+        history, balancer = manager.history.lost, None if status is None else manager.balance.answers
+        found = list(metrics.values(status, manager.tallies, manager.fencer.rows(), history, balancer))
         accept = asked.request.headers.get("Accept", "")
         loop = asyncio.get_running_loop()
         body, content_type = await loop.run_in_executor(None, metrics.exposition, found, accept)

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from .. import __version__
 from ..vrrp import RouterState
 from ..wire.vrrp_packet import VrrpReason
+from .metrics_pools import pool_values
 from .tallies import Tallies
 
 NODE_STATES = ("up", "late", "lost", "unknown")
@@ -183,6 +184,53 @@ METRICS: tuple[Metric, ...] = (
         ("kind", "name", "state"),
     ),
     Metric("understudy_router_mails_total", "counter", "Mails of virtual routers by outcome.", ("outcome",)),
+    Metric(
+        "understudy_balancer_up", "gauge", "1 when the balancer answered this scrape; absent where nothing is balanced."
+    ),
+    Metric(
+        "understudy_service_info",
+        "gauge",
+        "Always 1; what serves the virtual service.",
+        ("service", "plane", "scheduler", "group"),
+    ),
+    Metric("understudy_service_serving", "gauge", "1 when its address is served by this machine.", ("service",)),
+    Metric("understudy_service_quorum", "gauge", "1 when enough of its servers can serve.", ("service",)),
+    Metric("understudy_service_fallback", "gauge", "1 while its fallback serves.", ("service",)),
+    Metric("understudy_service_trouble", "gauge", "1 while the kernel refuses something of it.", ("service",)),
+    Metric("understudy_service_real_servers", "gauge", "Its real servers in this state.", ("service", "state")),
+    Metric(
+        "understudy_real_server_up",
+        "gauge",
+        "1 when it can get new connections; a sum under (others), as all below.",
+        ("service", "server"),
+    ),
+    Metric("understudy_real_server_weight", "gauge", "Its weight in the kernel's table now.", ("service", "server")),
+    Metric(
+        "understudy_real_server_active_connections",
+        "gauge",
+        "Connections that are open; absent where the plane does not count them (nftables).",
+        ("service", "server"),
+    ),
+    Metric(
+        "understudy_real_server_connections_total",
+        "counter",
+        "Connections since it came into the table.",
+        ("service", "server"),
+    ),
+    Metric(
+        "understudy_real_server_bytes_total",
+        "counter",
+        "Bytes from clients (in) and to them (out; absent for nftables) since it came into the table.",
+        ("service", "server", "direction"),
+    ),
+    Metric("understudy_real_server_checks_total", "counter", "Answers of its checks.", ("service", "server")),
+    Metric("understudy_real_server_checks_failed_total", "counter", "Those that were not good.", ("service", "server")),
+    Metric(
+        "understudy_real_server_transitions_total",
+        "counter",
+        "How often it came up or went down.",
+        ("service", "server", "state"),
+    ),
     Metric("understudy_history_entries_total", "counter", "Entries of the history by level.", ("level",)),
     Metric("understudy_history_lost_total", "counter", "Entries that are not on disk."),
     Metric("understudy_api_requests_total", "counter", "Answers of the API by HTTP status.", ("status",)),
@@ -207,9 +255,15 @@ _BY_NETWORK = {
 
 
 def values(
-    status: Mapping[str, Any] | None, tallies: Tallies, devices: list[dict[str, Any]], history_lost: int
+    status: Mapping[str, Any] | None,
+    tallies: Tallies,
+    devices: list[dict[str, Any]],
+    history_lost: int,
+    balancer: bool | None = None,
 ) -> Iterator[Value]:
     """Everything that is known: ``status`` as the API answers it (None: there never was one), ``devices`` as fence rows.
+
+    ``balancer``: whether it answered, None where there is none.
 
     An old view is left out, but for its age: a group that was seen to run before the pulse fell silent is not known to run.
     """
@@ -227,6 +281,9 @@ def values(
         for router in status["virtual_routers"]:
             yield from _router(router)
         yield from _counters(status)
+    if balancer is not None:
+        yield "understudy_balancer_up", (), float(balancer)
+        yield from pool_values((status or {}).get("services", ()))
     for row in devices:
         if row["ok"] is not None:
             yield "understudy_fence_device_ok", (row["device"], row["node"]), float(row["ok"])

@@ -8,7 +8,7 @@ The supervisor's own death disturbs nobody else: its children have their own ses
 them.
 
 The balancer is there only while there are services (``SERVICES`` lies in the runtime directory). When it dies the kernel's table
-of real servers stays, and serves on until the next one adopts it.
+of real servers stays, and serves on until the next one adopts it. A manager or balancer that hangs is killed (``silence``).
 
 A clean stop is the pulse's affair: it hands its groups over and ends with 0; only then the manager, whom it needs for that, is
 stopped. A pulse that crashes on the way is started again and asked again, since only it can say that everything has stopped; and
@@ -30,6 +30,7 @@ from .child import EXIT_BUSY, EXIT_CONFIG, LONGEST_DELAY, Child, describe
 from .custody import Custody
 from .leftover import leftovers
 from .notify import log, tell_systemd, watchdog_interval
+from .silence import LOOK_INTERVAL, Silence
 
 MANAGER_LIMIT = 5.0
 """Seconds that the manager is given between SIGTERM and SIGKILL."""
@@ -44,15 +45,6 @@ EXIT_UNPROVEN = 69
 
 SERVICES = "services.json"
 """A file in the runtime directory: what is balanced. ``run`` and a reload write it (``balancer.service``)."""
-
-LOOK_INTERVAL = 4.0
-"""Seconds between two looks at the manager, which moves every 2 s."""
-
-SILENT_LOOKS = 5
-"""So many looks in a row, 20 s: longer than any disk or name service that still answers, shorter than operators wait."""
-
-SILENT_LOOKS_AT_START = 15
-"""Until it has moved for the first time: imports on a busy machine with a slow disk."""
 
 SPARE_DELAY = 0.5
 """Seconds between a pulse's first turn and the start of a new spare: the machine has better things to do just then."""
@@ -79,9 +71,7 @@ class Supervisor:
     _rested: bool = False
     """The pulse has said that nothing of our groups runs here any more: the only clean end."""
     _look_due: float = 0.0
-    _beat: tuple[int, int] = (0, 0)
-    _beaten: bool = False
-    _silent_looks: int = 0
+    _silences: dict[str, Silence] = field(default_factory=dict)
     _worked: bool = False
     """A pulse has worked with this configuration: what refuses it now is trouble that may pass."""
     _attempts: int = 0
@@ -175,14 +165,14 @@ class Supervisor:
             self._signalled(self.signals.pop(0))
         self._start_due()
         self._enforce()
-        self._look_at_manager()
+        self._look_at_silence()
 
     def _patience(self, interval: float | None) -> int | None:
         """Milliseconds until something must be done without being told; None: for ever."""
         now = time.monotonic()
         waits = [limit - now for limit in self._limits.values()]
         waits += [child.due - now for child in self._wanted() if not child.running]
-        if self.manager.running and not self._pulse_over:
+        if self._watched():
             waits.append(self._look_due - now)
         if interval is not None:
             waits.append(interval)
@@ -292,33 +282,28 @@ class Supervisor:
     def _in_runtime_dir(self, name: str) -> str:
         return os.path.join(os.path.dirname(self.pulse.lock), name)
 
-    # -- a manager that hangs ------------------------------------------------------------------------------------
+    # -- a manager or a balancer that hangs ----------------------------------------------------------------------
 
-    def _look_at_manager(self) -> None:
-        """Kill a manager whose event loop stands still; its programs go on and the next one adopts them.
+    def _look_at_silence(self) -> None:
+        """Kill a child whose event loop stands still; what it began goes on, and the next one adopts it.
 
-        It touches its lock file every few seconds. Looks are counted, not seconds: a machine that was suspended as a whole, with
-        us, is no reason. Not while it has ended or was told to.
+        A balancer's table stays in the kernel. Nobody is looked at who has ended or was told to.
         """
         now = time.monotonic()
-        if not self.manager.running or self._pulse_over or now < self._look_due:
+        watched = self._watched()
+        if not watched or now < self._look_due:
             return
         self._look_due = now + self.look_interval
-        try:
-            beat = (self.manager.pid, os.stat(self.manager.lock).st_mtime_ns)
-        except OSError:
-            beat = (self.manager.pid, 0)
-        if beat[0] != self._beat[0]:
-            self._beat, self._silent_looks, self._beaten = beat, 0, False
-            return
-        self._beaten = self._beaten or beat != self._beat
-        self._silent_looks = 0 if beat != self._beat else self._silent_looks + 1
-        self._beat = beat
-        if self._silent_looks >= (SILENT_LOOKS if self._beaten else SILENT_LOOKS_AT_START):
-            silent = f"{self._silent_looks * self.look_interval:g} s"
-            log(f"manager {self.manager.pid} has not moved for {silent}: it is killed and started again", "error")
-            self._silent_looks = 0
-            self.manager.signal(signal.SIGKILL)
+        for child in watched:
+            looks = self._silences.setdefault(child.name, Silence()).look(child)
+            if looks:
+                silent = f"{looks * self.look_interval:g} s"
+                log(f"{child.name} {child.pid} has not moved for {silent}: it is killed and started again", "error")
+                child.signal(signal.SIGKILL)
+
+    def _watched(self) -> list[Child]:
+        found = [self.manager] if self.balancer is None else [self.manager, self.balancer]
+        return [] if self._pulse_over else [child for child in found if child.running]
 
     # -- stopping ------------------------------------------------------------------------------------------------
 

@@ -134,6 +134,8 @@ class Desk:
             server.left_out = server.left_out and not found.up
             server.trusted = server.trusted and found.up
             if not silent:
+                server.ups += found.up
+                server.downs += not found.up
                 self.story.changed(server)
                 self.alarms.set(("mail", server), self.story.again_at(server, now))
         server.new = server.new and found.state == "starting"

@@ -16,7 +16,7 @@ class Probe:
 
     ``up``: None while nothing is known. ``good``, ``bad``: answers in a row. ``failure``: the last one. ``weight``: of the last
     good answer. ``awaited``: how many servers wait for a good answer of it. ``asked_by``: how many servers want it asked.
-    ``calm``: a good answer with the same weight changes nothing at all.
+    ``calm``: a good answer with the same weight changes nothing at all. ``answers``, ``failures``: all of them, for metrics.
     """
 
     check: Check
@@ -30,6 +30,8 @@ class Probe:
     awaited: int = 0
     asked_by: int = 0
     calm: bool = False
+    answers: int = 0
+    failures: int = 0
     users: list[Server] = field(default_factory=list)
 
     @property
@@ -46,7 +48,8 @@ class Server:
     another good answer first. ``maintenance``: somebody put a file there. ``wish``: "", "drain" or "disable"; ``wished``: an
     operator's weight. ``drained_at``: when what drains goes. ``counted``: its part in the quorum, None for none. ``slow_since``:
     since when it comes to its weight, NEVER when it has it. ``new``: it has neither been up nor failed, so it is not *back*.
-    ``left_out``: somebody took the quiet server out of the table, and it stays out until it is up.
+    ``left_out``: somebody took the quiet server out of the table, and it stays out until it is up. ``ups``, ``downs``: how often
+    it became so, for metrics.
     """
 
     service: Service
@@ -68,6 +71,8 @@ class Server:
     new: bool = True
     left_out: bool = False
     asking: bool = False
+    ups: int = 0
+    downs: int = 0
 
     @property
     def name(self) -> str:

@@ -1,15 +1,16 @@
 """Which part of the kernel serves a virtual service, and why: nf_tables where it can do all that is asked, else IPVS.
 
 Nothing is approximated: a service that asks for what its plane cannot do gets a sentence for each such thing, with what to write
-instead. What the two do alike stands at ``cannot_nft``.
+instead. What a plane does, but not as somebody may expect, is said as well (``differs``). What the two do alike stands at
+``cannot_nft``. ``check`` asks ``foreseen``, which knows nothing of the kernel; the balancer asks ``choose``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ...services import Forward, Plane, RealServer, VirtualService
+from ...services import Forward, OnFailure, Plane, Protocol, RealServer, ServiceFiles, Timeouts, VirtualService
 
 IN_NFT = ("rr", "wrr", "random", "sh")
 _MOST_TURNS = 1 << 31
@@ -41,6 +42,9 @@ def cannot_nft(service: VirtualService) -> list[str]:
         )
     if service.one_packet and Forward.NAT in away:
         found.append("nftables cannot schedule single datagrams by NAT: leave one-packet scheduling out, or use direct")
+    sctp = any(key.protocol == Protocol.SCTP.value for key in service.keys)
+    if sctp and service.persistence and Forward.DIRECT in away:
+        found.append("nftables does not see where a connection of SCTP begins by direct routing: leave persistence out")
     if service.one_packet and service.persistence:
         found.append("one-packet scheduling and persistence contradict each other: leave one of them out")
     weights = [server.weight for server in servers if server.weight]
@@ -112,3 +116,74 @@ def choose(service: VirtualService, has_ipvs: bool, has_nft: bool) -> tuple[Plan
         *why,
         *(ipvs if has_ipvs else ["this kernel has no IPVS, which could do it" if not ipvs else ipvs[0]]),
     ]
+
+
+def foreseen(service: VirtualService) -> tuple[Plane | None, str]:
+    """As ``choose`` for a kernel that has both, in a sentence, with what only the machine that runs it decides."""
+    plane, why = choose(service, True, True)
+    text = "; ".join(why)
+    if plane is None:
+        return None, text
+    if plane is Plane.IPVS:
+        return plane, f"{text} (when it runs: not served where the kernel has no ip_vs)"
+    if service.plane is Plane.NFTABLES:
+        return plane, f"{text} (when it runs: not served where the kernel has no nf_tables)"
+    other = "not served" if cannot_ipvs(service) else "by IPVS"
+    return plane, f"{text} (when it runs: {other} where the kernel has no nf_tables)"
+
+
+def differs(service: VirtualService, plane: Plane) -> list[str]:
+    """What ``plane`` does of the service otherwise than the words say or the other plane does it, as sentences."""
+    found = []
+    here = [server.name for server in _servers(service) if _loopback(server) and server.forward is Forward.NAT]
+    if here and plane is Plane.NFTABLES:
+        found.append(
+            f"NAT to {', '.join(here)} leads to that port of the address of the device by which a packet comes: "
+            "the program must listen on all addresses, one that listens on the loopback address alone is not reached"
+        )
+    elif here:
+        found.append(
+            f"IPVS drops what it would translate to a loopback address ({', '.join(here)}): "
+            "write direct, and let the program listen at the service's own address and port"
+        )
+    ports = {key.port for key in service.keys if key.port}
+    as_is = [server for server in _servers(service) if server.forward is not Forward.NAT]
+    moved = [server.name for server in as_is if ports - {server.port}]
+    if moved:
+        found.append(
+            f"without NAT no port is rewritten: {', '.join(moved)} gets its packets at the service's port; "
+            "write that port, or nat"
+        )
+    if plane is Plane.NFTABLES:
+        found += _differs_nft(service)
+    return found
+
+
+def _differs_nft(service: VirtualService) -> list[str]:
+    found = []
+    quiet = any(not real.weight or real.on_failure is OnFailure.QUIET for real in service.reals)
+    if service.scheduler == "sh" and "sh-fallback" not in service.flags and quiet:
+        found.append(
+            'clients whose server has weight 0 get another one, as with the flag "sh-fallback"; without it IPVS refuses them'
+        )
+    away = {server.forward for server in _servers(service) if not _loopback(server)}
+    if service.persistence and Forward.DIRECT in away and any(key.mark for key in service.keys):
+        found.append("persistence of a firewall mark by direct routing holds for TCP only")
+    return found
+
+
+def beside(files: ServiceFiles, planes: Mapping[str, Plane | None]) -> list[str]:
+    """Settings of IPVS that mean nothing for services of nftables. ``planes``: by the services' names."""
+    names = [service.name for service in files.services if planes.get(service.name) is Plane.NFTABLES]
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    found = []
+    if files.timeouts != Timeouts():
+        found.append(f"the time-outs of IPVS do not hold for services of nftables ({shown})")
+    if files.sync is not None:
+        found.append(
+            f"connections of services of nftables are not synchronised ({shown}): after a take-over they are reset; "
+            'write plane = "ipvs" where they are to go on'
+        )
+    return found

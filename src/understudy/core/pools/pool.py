@@ -51,7 +51,10 @@ class Pool:
         desk = self._desk
         if isinstance(event, CheckAnswered):
             probe = desk.probes.by_number.get(event.number)
-            if probe is None or (probe.calm and not event.failure and event.weight == probe.weight):
+            if probe is None:
+                return NOTHING
+            probe.answers += 1
+            if probe.calm and not event.failure and event.weight == probe.weight:
                 return NOTHING
             self._answered(probe, event, now)
         elif desk.stopped:

@@ -98,6 +98,7 @@ def count(probe: Probe, answer: CheckAnswered) -> None:
     """Take an answer into the row."""
     probe.answered = True
     if answer.failure:
+        probe.failures += 1
         probe.good, probe.failure = 0, answer.failure
         probe.bad += 1
         if probe.bad >= probe.check.fall:

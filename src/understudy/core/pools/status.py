@@ -62,6 +62,10 @@ def _server(desk: Desk, server: Server, now: Instant) -> ServerState:
         max(0, now - server.since),
         because(server, entry.weight if entry else 0),
         tuple((described(probe.check), probe.up, probe.failure) for probe in server.probes),
+        sum(probe.answers for probe in server.probes),
+        sum(probe.failures for probe in server.probes),
+        server.ups,
+        server.downs,
     )
 
 
