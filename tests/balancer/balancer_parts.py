@@ -29,6 +29,7 @@ from understudy.balance import (
     ServiceState,
     SetServer,
     SetService,
+    Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
@@ -53,6 +54,7 @@ class PretendPool:
         self.told: list[PoolEvent] = []
         self.says: dict[type, Callable[[Any], Sequence[PoolEffect]]] = {}
         self.deadline = NEVER
+        self.sync: Synchronise | None = None
 
     def handle(self, event: PoolEvent, now: int) -> Sequence[PoolEffect]:
         self.told.append(event)
@@ -69,7 +71,8 @@ class PretendPool:
     def snapshot(self, now: int) -> PoolSnapshot:
         probes = (("tcp 10.0.0.2:80", False, "connection refused"),)
         server = ServerState(ONE.name, "down", 0, 1, False, 5_000_000_000, "its check fails", probes)
-        return PoolSnapshot((ServiceState("web", (KEY,), False, True, False, (server,), "no server is up"),))
+        state = ServiceState("web", (KEY,), False, True, False, (server,), "no server is up")
+        return PoolSnapshot((state,), self.sync, "no such device" if self.sync else "")
 
     def heard(self, kind: type) -> list[Any]:
         return [each for each in self.told if isinstance(each, kind)]
@@ -83,6 +86,7 @@ class PretendPlane:
         self.batches: list[list[TableEffect]] = []
         self.refuses: set[Place] = set()
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
+        self.synchronised: list[Synchronise] = []
 
     def read(self) -> TableSeen:
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
@@ -108,7 +112,7 @@ class PretendPlane:
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
         return self.counted
 
-    def follow(self, services: Sequence[VirtualService]) -> bool:
+    def follow(self, files: ServiceFiles) -> bool:
         return False
 
     def name_of(self, key: ServiceKey) -> str:
@@ -118,8 +122,12 @@ class PretendPlane:
         self.table.clear()
         return ""
 
-    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
-        return []
+    def settle(self, files: ServiceFiles) -> str:
+        return ""
+
+    def synchronise(self, wanted: Synchronise) -> str:
+        self.synchronised.append(wanted)
+        return "no such device" if wanted.backup else ""
 
     def close(self) -> None: ...
 

@@ -71,4 +71,8 @@ def test_who_says_which_gets_that_or_hears_why_not() -> None:
     assert choose(replace(PLAIN, plane=Plane.IPVS, scheduler="random"), True, True)[0] is None
     assert choose(replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), True, True)[0] is None
     assert choose(PLAIN, True, False) == (Plane.IPVS, ["IPVS, because this kernel has no nftables"])
+    synchronised = ["IPVS, because connections are synchronised, which nftables cannot do"]
+    assert choose(PLAIN, True, True, synchronised=True) == (Plane.IPVS, synchronised)
+    assert choose(PLAIN, False, True, synchronised=True)[0] is Plane.NFTABLES, "better unsynchronised than not served"
+    assert choose(replace(PLAIN, plane=Plane.NFTABLES), True, True, synchronised=True)[0] is Plane.NFTABLES
     assert choose(PLAIN, False, False)[0] is None

@@ -34,6 +34,8 @@ from ..balance import (
     SetServer,
     SetService,
     StopAsked,
+    Synchronise,
+    SyncRefused,
     TableEffect,
     Tell,
 )
@@ -47,7 +49,7 @@ from .maintenance import Maintenance
 from .notes import Notes, append
 from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
-from .view import SCHEMA, Rates, view
+from .view import SCHEMA, Rates, sync_view, view
 from .wishes import Wish, WishesFile
 
 COPY = "services.json"
@@ -177,6 +179,9 @@ class Balancer:
                 if not self._table:
                     asyncio.get_running_loop().call_soon(self._flush)
                 self._table.append(effect)
+            case Synchronise():
+                if trouble := self._planes.synchronise(effect):
+                    self.tell(SyncRefused(trouble))
             case Ask():
                 self._engine.ask(effect)
             case Tell():
@@ -229,7 +234,7 @@ class Balancer:
         groups = held(dict(self._copy.addresses), present)
         if groups != self._held:
             self._held = groups
-            for trouble in self._planes.settle(self.files, groups):
+            if trouble := self._planes.settle(self.files):
                 self.notes.say(trouble, "warning")
             self.tell(HeldSeen(groups))
 
@@ -282,7 +287,7 @@ class Balancer:
         self._mails.follow(copy.files)
         self._maintenance.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
-        if self._planes.follow(copy.files.services):
+        if self._planes.follow(copy.files):
             self.tell(self._planes.read())
         # Which groups are here is known before the services that are theirs.
         self._held = None
@@ -323,10 +328,12 @@ class Balancer:
         """For ``understudy pool``."""
         now = self._clock()
         counts = self._planes.counters()
-        shown = view(self._pool.snapshot(now), self.files, now, counts, self._rates, self._planes.name_of, only)
+        seen = self._pool.snapshot(now)
+        shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
-        warnings = [*self._mails.warnings(), *([self._refused] if self._refused else [])]
-        return {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "warnings": warnings}
+        troubles = [text for text in (self._refused, seen.sync_trouble) if text]
+        found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
+        return {**found, "warnings": [*self._mails.warnings(), *troubles]}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

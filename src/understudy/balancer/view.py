@@ -81,6 +81,16 @@ def view(
     return found
 
 
+def sync_view(snapshot: PoolSnapshot) -> dict[str, Any] | None:
+    """IPVS's synchronisation of connections, None where there is none."""
+    wanted = snapshot.sync
+    if wanted is None or wanted.daemon is None:
+        return None
+    said = {"device": wanted.daemon.device, "identifier": wanted.daemon.identifier}
+    does = {"master": wanted.master, "backup": wanted.backup}
+    return {**said, **does, "why": wanted.why, "trouble": snapshot.sync_trouble}
+
+
 def _server(
     state: ServerState,
     service: ServiceState,
