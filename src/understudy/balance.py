@@ -139,9 +139,13 @@ class ServerWish:
 
 @dataclass(frozen=True, slots=True)
 class HeldSeen:
-    """Which groups this machine serves now. The table of the others is kept ready."""
+    """Which groups this machine serves now. The table of the others is kept ready.
+
+    ``absent``: of which no address is on any device of this machine, not even on lo.
+    """
 
     groups: frozenset[str]
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

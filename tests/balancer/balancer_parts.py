@@ -150,6 +150,7 @@ class PretendWatch:
 
     def __init__(self) -> None:
         self.addresses: frozenset[bytes] = frozenset()
+        self.silent: frozenset[bytes] = frozenset()
         self._ours, self._theirs = socket.socketpair()
 
     def change(self, *addresses: bytes) -> None:
@@ -162,8 +163,8 @@ class PretendWatch:
     def drain(self) -> None:
         self._ours.recv(100)
 
-    def present(self) -> frozenset[bytes]:
-        return self.addresses
+    def present(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        return self.addresses, self.silent
 
     def close(self) -> None:
         self._ours.close()

@@ -56,10 +56,14 @@ def test_it_begins_with_files_addresses_and_the_table_that_is_there(tmp_path: Pa
         async with bench.running():
             kinds = [type(each) for each in bench.pool.told[:3]]
             assert kinds == [HeldSeen, FilesChanged, TableSeen]
-            assert bench.pool.heard(HeldSeen)[0].groups == {"site"}
+            assert bench.pool.heard(HeldSeen)[0] == HeldSeen(frozenset({"site"}), frozenset({"other"}))
             assert bench.pool.heard(TableSeen)[0].services[0][0].key == KEY
             bench.watch.change(bytes((10, 9, 9, 8)))
             await bench.wait(lambda: bench.pool.heard(HeldSeen)[-1].groups == {"other"})
+            assert bench.pool.heard(HeldSeen)[-1].absent == {"site"}
+            bench.watch.silent = frozenset({bytes((10, 9, 9, 9))})
+            bench.watch.change()
+            await bench.wait(lambda: bench.pool.heard(HeldSeen)[-1] == HeldSeen(frozenset(), frozenset({"other"})))
 
     run(work())
 

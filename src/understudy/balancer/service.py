@@ -43,7 +43,7 @@ from ..config.service_copy import ServiceCopy, read_copy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
 from .control import Control
-from .held import HeldWatch, held
+from .held import HeldWatch, absent, held
 from .mails import Mails
 from .maintenance import Maintenance
 from .notes import Notes, append
@@ -105,7 +105,7 @@ class Balancer:
         self.control = Control(self, os.path.join(runtime_dir, "balancer.sock"))
         self._copy = ServiceCopy()
         self._stamp: tuple[int, ...] = ()
-        self._held: frozenset[str] | None = None
+        self._held: HeldSeen | None = None
         self._in_maintenance: frozenset[tuple[str, str]] = frozenset()
         self._table: list[TableEffect] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -231,12 +231,13 @@ class Balancer:
         present = self._watch.present()
         if present is None:
             return
-        groups = held(dict(self._copy.addresses), present)
-        if groups != self._held:
-            self._held = groups
+        addresses, (here, silent) = dict(self._copy.addresses), present
+        seen = HeldSeen(held(addresses, here), absent(addresses, here | silent))
+        if seen != self._held:
+            self._held = seen
             if trouble := self._planes.settle(self.files):
                 self.notes.say(trouble, "warning")
-            self.tell(HeldSeen(groups))
+            self.tell(seen)
 
     async def _look_around(self) -> None:
         """What nobody tells us. Runs until cancelled."""

@@ -168,7 +168,7 @@ class Pool:
 
     def _held(self, event: HeldSeen) -> None:
         desk = self._desk
-        desk.held = event.groups
+        desk.held, desk.absent = event.groups, event.absent
         for service in desk.services.values():
             desk.station(service)
         self._synchronise()
