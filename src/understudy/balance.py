@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .service_checks import Check
-from .services import IPIP, Forward, Notice, ServiceFiles, ServiceKey, Tunnelling
+from .services import IPIP, Forward, Notice, ServiceFiles, ServiceKey, SyncDaemon, Tunnelling
 from .units import SECOND, Duration
 
 # -- the kernel's table
@@ -139,9 +139,13 @@ class ServerWish:
 
 @dataclass(frozen=True, slots=True)
 class HeldSeen:
-    """Which groups this machine serves now. The table of the others is kept ready."""
+    """Which groups this machine serves now. The table of the others is kept ready.
+
+    ``absent``: of which no address is on any device of this machine, not even on lo.
+    """
 
     groups: frozenset[str]
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,13 @@ class TableRefused:
 
     key: ServiceKey
     place: Place | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRefused:
+    """IPVS's sync daemons do not run as they were wanted last (``Synchronise``). It is tried again."""
+
     text: str
 
 
@@ -179,6 +190,7 @@ PoolEvent: TypeAlias = (
     | HeldSeen
     | FilesChanged
     | TableRefused
+    | SyncRefused
     | StopAsked
     | PoolTimer
 )
@@ -219,6 +231,19 @@ class DropServer:
 
     key: ServiceKey
     place: Place
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synchronise:
+    """Of IPVS's sync daemons are to run: the one that tells connections (``master``), the one that takes them up (``backup``).
+
+    ``daemon`` None: neither. What runs so already is left alone.
+    """
+
+    daemon: SyncDaemon | None
+    master: bool
+    backup: bool
     why: str
 
 
@@ -284,7 +309,7 @@ class Answered:
 TableEffect: TypeAlias = SetService | DropService | SetServer | DropServer
 """What changes the kernel's table."""
 
-PoolEffect: TypeAlias = TableEffect | Ask | Tell | Mail | PoolNote | Monitored | Answered
+PoolEffect: TypeAlias = TableEffect | Synchronise | Ask | Tell | Mail | PoolNote | Monitored | Answered
 
 # -- the snapshot
 
@@ -327,6 +352,8 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot:
-    """All services of this machine."""
+    """All services of this machine. ``sync``: which sync daemons are to run, None where none is; ``sync_trouble``: why not so."""
 
     services: tuple[ServiceState, ...]
+    sync: Synchronise | None = None
+    sync_trouble: str = ""

@@ -22,6 +22,7 @@ from understudy.balance import (
     Place,
     SetServer,
     SetService,
+    Synchronise,
     TableRefused,
     TableServer,
     TableService,
@@ -219,29 +220,40 @@ def test_timeouts_are_whole_seconds_and_flush_takes_all() -> None:
     assert made.read().services == ()
 
 
-def test_the_sync_daemon_follows_who_holds() -> None:
+def wish(daemon: SyncDaemon | None, master: bool, backup: bool) -> Synchronise:
+    return Synchronise(daemon, master, backup, WHY)
+
+
+def test_the_sync_daemons_run_as_they_are_wanted() -> None:
     made, kernel = plane()
     daemon = SyncDaemon("eth1", "VI_1", 7, 1400, 8850, 3, "239.1.2.3")
     told = SyncDaemon("eth1", "", 7, 1400, 8850, 3, "239.1.2.3")
-    for held, state in ((False, SyncState.BACKUP), (True, SyncState.MASTER), (False, SyncState.BACKUP)):
-        assert made.synchronise(daemon, held) == ""
-        assert made.sync_daemons() == {state: told}
+    backup, master, both = (
+        {SyncState.BACKUP: told},
+        {SyncState.MASTER: told},
+        {SyncState.MASTER: told, SyncState.BACKUP: told},
+    )
+    for states in (backup, master, both, backup):
+        wanted = wish(daemon, SyncState.MASTER in states, SyncState.BACKUP in states)
+        assert made.synchronise(wanted) == ""
+        assert made.sync_daemons() == states
         before = len(kernel.sent)
-        assert made.synchronise(daemon, held) == ""
+        assert made.synchronise(wanted) == ""
         assert len(kernel.sent) == before, "what runs as wanted is left alone"
-    assert made.synchronise(SyncDaemon("eth2", identifier=7), False) == ""
+    other = wish(SyncDaemon("eth2", identifier=7), False, True)
+    assert made.synchronise(other) == ""
     assert made.sync_daemons()[SyncState.BACKUP] == SyncDaemon("eth2", "", 7, 1472), "the kernel fills in the size"
-    assert made.synchronise(SyncDaemon("eth2", identifier=7), False) == ""
+    assert made.synchronise(other) == ""
     assert kernel.sent[-1] == 2, "stopped and started once, then left alone"
-    assert made.synchronise(None, True) == ""
-    assert made.sync_daemons() == {}
-    assert made.synchronise(None, False) == ""
+    for _ in range(2):
+        assert made.synchronise(wish(None, False, False)) == ""
+        assert made.sync_daemons() == {}
     usual = ipvs_messages.start_daemon(SyncDaemon("eth0"), SyncState.BACKUP)
     assert usual == b"\x09\1\0\0" + nested(
         3, struct.pack("=HHI", 8, 1, 2), struct.pack("=HH", 9, 2) + b"eth0\0\0\0\0", struct.pack("=HHI", 8, 3, 0)
     )
     kernel.forbidden = True
-    assert made.synchronise(daemon, True) == f"IPVS's sync daemon on eth1: {ipvs.NOT_PERMITTED}"
+    assert made.synchronise(wish(daemon, True, False)) == f"IPVS's sync daemon on eth1: {ipvs.NOT_PERMITTED}"
 
 
 def test_words_that_mean_the_same_are_the_same() -> None:

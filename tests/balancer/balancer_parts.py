@@ -29,6 +29,7 @@ from understudy.balance import (
     ServiceState,
     SetServer,
     SetService,
+    Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
@@ -53,6 +54,7 @@ class PretendPool:
         self.told: list[PoolEvent] = []
         self.says: dict[type, Callable[[Any], Sequence[PoolEffect]]] = {}
         self.deadline = NEVER
+        self.sync: Synchronise | None = None
 
     def handle(self, event: PoolEvent, now: int) -> Sequence[PoolEffect]:
         self.told.append(event)
@@ -69,7 +71,8 @@ class PretendPool:
     def snapshot(self, now: int) -> PoolSnapshot:
         probes = (("tcp 10.0.0.2:80", False, "connection refused"),)
         server = ServerState(ONE.name, "down", 0, 1, False, 5_000_000_000, "its check fails", probes)
-        return PoolSnapshot((ServiceState("web", (KEY,), False, True, False, (server,), "no server is up"),))
+        state = ServiceState("web", (KEY,), False, True, False, (server,), "no server is up")
+        return PoolSnapshot((state,), self.sync, "no such device" if self.sync else "")
 
     def heard(self, kind: type) -> list[Any]:
         return [each for each in self.told if isinstance(each, kind)]
@@ -84,6 +87,7 @@ class PretendPlane:
         self.refuses: set[Place] = set()
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
+        self.synchronised: list[Synchronise] = []
 
     def read(self) -> TableSeen:
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
@@ -109,7 +113,7 @@ class PretendPlane:
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
         return self.counted
 
-    def follow(self, services: Sequence[VirtualService]) -> bool:
+    def follow(self, files: ServiceFiles) -> bool:
         return False
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
@@ -122,8 +126,12 @@ class PretendPlane:
         self.table.clear()
         return ""
 
-    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
-        return []
+    def settle(self, files: ServiceFiles) -> str:
+        return ""
+
+    def synchronise(self, wanted: Synchronise) -> str:
+        self.synchronised.append(wanted)
+        return "no such device" if wanted.backup else ""
 
     def close(self) -> None: ...
 
@@ -146,6 +154,7 @@ class PretendWatch:
 
     def __init__(self) -> None:
         self.addresses: frozenset[bytes] = frozenset()
+        self.silent: frozenset[bytes] = frozenset()
         self._ours, self._theirs = socket.socketpair()
 
     def change(self, *addresses: bytes) -> None:
@@ -158,8 +167,8 @@ class PretendWatch:
     def drain(self) -> None:
         self._ours.recv(100)
 
-    def present(self) -> frozenset[bytes]:
-        return self.addresses
+    def present(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        return self.addresses, self.silent
 
     def close(self) -> None:
         self._ours.close()

@@ -12,6 +12,7 @@ from understudy.balance import (
     Place,
     SetServer,
     SetService,
+    Synchronise,
     TableRefused,
     TableServer,
     TableService,
@@ -34,19 +35,21 @@ class PretendIpvs(PretendPlane):
         self.settled.append(wanted)
         return ""
 
-    def synchronise(self, daemon: SyncDaemon | None, held: bool) -> str:
-        self.settled.append((daemon, held))
-        return ""
+    def synchronise(self, wanted: Synchronise) -> str:
+        self.settled.append(wanted)
+        return "no device" if wanted.backup else ""
 
 
-def choose(service: VirtualService) -> Plane | str:
+def choose(service: VirtualService, synchronised: bool) -> Plane | str:
+    if synchronised:
+        return Plane.IPVS
     return "no plane can do it" if service.scheduler == "strange" else service.plane
 
 
 def made(services: Sequence[VirtualService] = SERVICES) -> tuple[Planes, PretendPlane, PretendIpvs]:
     nft, ipvs = PretendPlane(), PretendIpvs()
     planes = Planes({Plane.NFTABLES: lambda: nft, Plane.IPVS: lambda: ipvs}, choose)
-    planes.follow(services)
+    planes.follow(ServiceFiles(tuple(services)))
     return planes, nft, ipvs
 
 
@@ -66,7 +69,7 @@ def test_each_plane_gets_what_is_its_own_in_one_batch_a_run() -> None:
 def test_a_service_that_gets_another_plane_is_taken_out_of_the_former_one() -> None:
     planes, nft, ipvs = made()
     planes.apply(begin(NFT))
-    assert planes.follow((VirtualService("a", (NFT,), plane=Plane.IPVS),)) is True
+    assert planes.follow(ServiceFiles((VirtualService("a", (NFT,), plane=Plane.IPVS),))) is True
     assert nft.table == {}
     planes.apply(begin(NFT))
     assert list(ipvs.table) == [NFT]
@@ -75,9 +78,19 @@ def test_a_service_that_gets_another_plane_is_taken_out_of_the_former_one() -> N
 def test_a_service_that_is_not_ours_any_more_is_dropped_where_it_stands() -> None:
     planes, nft, _ = made()
     planes.apply(begin(NFT))
-    assert planes.follow(()) is False
+    assert planes.follow(ServiceFiles()) is False
     assert planes.apply([DropService(NFT, "gone")]) == []
     assert nft.table == {}
+
+
+def test_a_service_goes_to_ipvs_when_connections_are_to_be_synchronised() -> None:
+    planes, nft, ipvs = made()
+    planes.apply(begin(NFT))
+    assert planes.plane_of(SERVICES[0]) is Plane.NFTABLES
+    assert planes.follow(ServiceFiles(SERVICES, sync=SyncDaemon("eth1"))) is True
+    assert planes.plane_of(SERVICES[0]) is Plane.IPVS
+    planes.apply(begin(NFT))
+    assert (nft.table, list(ipvs.table)) == ({}, [NFT])
 
 
 def test_what_no_plane_can_do_or_the_kernel_lacks_is_refused_with_the_reason() -> None:
@@ -90,7 +103,7 @@ def test_what_no_plane_can_do_or_the_kernel_lacks_is_refused_with_the_reason() -
         raise OSError(95, "no IP_VS")
 
     lacking = Planes({Plane.IPVS: absent}, choose)
-    lacking.follow(SERVICES)
+    lacking.follow(ServiceFiles(SERVICES))
     assert lacking.read().services == ()
     assert "this kernel offers no ipvs: no IP_VS" in lacking.apply(begin(IPVS))[1].text
 
@@ -105,13 +118,21 @@ def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() 
     assert [level for _, level in found] == ["error", "warning"]
 
 
-def test_the_sync_daemon_follows_who_has_the_address() -> None:
+def test_timeouts_and_the_sync_daemon_are_matters_of_ipvs_alone() -> None:
     planes, _, ipvs = made()
-    daemon = SyncDaemon("eth1", "VI_1")
-    files = ServiceFiles(SERVICES, sync=daemon, timeouts=Timeouts(SECOND))
-    assert planes.settle(ServiceFiles(), frozenset()) == []
+    master, backup = (Synchronise(SyncDaemon("eth1", "VI_1"), here, not here, "a test") for here in (True, False))
+    assert planes.settle(ServiceFiles()) == ""
     assert ipvs.settled == []
-    planes.settle(files, frozenset())
-    planes.settle(files, frozenset({"VI_1"}))
-    planes.settle(ServiceFiles(timeouts=Timeouts(SECOND)), frozenset({"VI_1"}))
-    assert ipvs.settled == [Timeouts(SECOND), (daemon, False), (daemon, True), (None, False)]
+    assert planes.settle(ServiceFiles(timeouts=Timeouts(SECOND))) == ""
+    assert planes.settle(ServiceFiles(timeouts=Timeouts(SECOND))) == ""
+    assert (planes.synchronise(master), planes.synchronise(backup)) == ("", "no device")
+    assert ipvs.settled == [Timeouts(SECOND), master, backup]
+
+    def absent() -> PretendPlane:
+        raise OSError(95, "no IP_VS")
+
+    lacking = Planes({Plane.IPVS: absent}, choose)
+    said = "the timeouts of IPVS are not set: this kernel offers no ipvs: no IP_VS"
+    assert [lacking.settle(ServiceFiles(timeouts=Timeouts(SECOND))) for _ in range(2)] == [said, said]
+    assert lacking.synchronise(master) == "this kernel offers no ipvs: no IP_VS"
+    assert lacking.synchronise(Synchronise(None, False, False, "a clean stop")) == ""

@@ -27,6 +27,8 @@ from understudy.balance import (
     SetServer,
     SetService,
     StopAsked,
+    Synchronise,
+    SyncRefused,
     TableRefused,
     TableSeen,
     TableServer,
@@ -37,7 +39,7 @@ from understudy.balancer.service import COPY, boot_clock
 from understudy.balancer.wishes import Wish
 from understudy.config.service_copy import ServiceCopy
 from understudy.service_checks import Check, ConnectQuestion, Target
-from understudy.services import Notice, ServiceFiles
+from understudy.services import Notice, ServiceFiles, SyncDaemon
 
 CHECK = Check(ConnectQuestion(), Target("10.0.0.2", 80))
 PLACE = Place("10.0.0.2", 80)
@@ -56,10 +58,14 @@ def test_it_begins_with_files_addresses_and_the_table_that_is_there(tmp_path: Pa
         async with bench.running():
             kinds = [type(each) for each in bench.pool.told[:3]]
             assert kinds == [HeldSeen, FilesChanged, TableSeen]
-            assert bench.pool.heard(HeldSeen)[0].groups == {"site"}
+            assert bench.pool.heard(HeldSeen)[0] == HeldSeen(frozenset({"site"}), frozenset({"other"}))
             assert bench.pool.heard(TableSeen)[0].services[0][0].key == KEY
             bench.watch.change(bytes((10, 9, 9, 8)))
             await bench.wait(lambda: bench.pool.heard(HeldSeen)[-1].groups == {"other"})
+            assert bench.pool.heard(HeldSeen)[-1].absent == {"site"}
+            bench.watch.silent = frozenset({bytes((10, 9, 9, 9))})
+            bench.watch.change()
+            await bench.wait(lambda: bench.pool.heard(HeldSeen)[-1] == HeldSeen(frozenset(), frozenset({"other"})))
 
     run(work())
 
@@ -108,6 +114,33 @@ def test_a_clean_stop_writes_what_the_pool_wants_last(tmp_path: Path) -> None:
         async with bench.running():
             pass
         assert KEY in bench.plane.table
+
+    run(work())
+
+
+def test_the_sync_daemon_runs_as_the_pool_wants_it_and_what_the_kernel_refuses_goes_back(tmp_path: Path) -> None:
+    daemon = SyncDaemon("eth1", "site", 7)
+    master, backup = Synchronise(daemon, True, False, "it is here"), Synchronise(daemon, False, True, "it is away")
+    stopped = Synchronise(None, False, False, "a clean stop")
+
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        bench.pool.says = {
+            TableSeen: lambda _: [master],
+            CheckAnswered: lambda _: [backup],
+            StopAsked: lambda _: [stopped],
+        }
+        async with bench.running():
+            assert (bench.plane.synchronised, bench.pool.heard(SyncRefused)) == ([master], [])
+            assert (await bench.ask(do="pool"))["sync"] is None
+            bench.engines[0].answered(CheckAnswered(1))
+            assert bench.pool.heard(SyncRefused) == [SyncRefused("no such device")]
+            bench.pool.sync = backup
+            answer = await bench.ask(do="pool")
+            said = {"device": "eth1", "identifier": 7, "master": False, "backup": True, "why": "it is away"}
+            assert answer["sync"] == {**said, "trouble": "no such device"}
+            assert answer["warnings"] == ["no such device"]
+        assert bench.plane.synchronised == [master, backup, stopped]
 
     run(work())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from config_helpers import GOOD
 
+from understudy.config.load import load
 from understudy.config.service_copy import VERSION, ServiceCopy, balances, copy_of, read_copy, write_copy
 from understudy.config.validate import read
 from understudy.service_checks import (
@@ -112,3 +114,23 @@ def test_many_servers_are_a_small_file() -> None:
     reals = tuple(RealServer(f"10.0.{i // 250}.{i % 250}", 80, checks=(check,)) for i in range(1000))
     text = write_copy(ServiceCopy(ServiceFiles((VirtualService("w", (ServiceKey("tcp", "10.9.9.9", 80),), reals),))))
     assert len(text) < 250 * 1000
+
+
+@pytest.mark.parametrize(
+    ("word", "addresses", "router"),
+    [
+        ("lvs_sync_daemon eth0 inst web id 7", "virtual_ipaddress {\n192.0.2.100/24\n}", "web"),
+        ("lvs_sync_daemon eth0 inst web id 7", "", ""),
+        ("lvs_sync_daemon eth0 id 7", "virtual_ipaddress {\n192.0.2.100/24\n}", ""),
+    ],
+)
+def test_the_sync_daemon_follows_only_whose_addresses_can_be_seen(
+    tmp_path: Path, word: str, addresses: str, router: str
+) -> None:
+    """Without virtual servers of ours, too: somebody else may write IPVS's table."""
+    path = tmp_path / "keepalived.conf"
+    instance = f"vrrp_instance web {{\ninterface eth0\nvirtual_router_id 10\n{addresses}\n}}\n"
+    path.write_text(f"global_defs {{\n{word}\n}}\n{instance}")
+    copy = copy_of(load(str(path)), "ha01")
+    assert copy.files.sync == SyncDaemon("eth0", router, 7)
+    assert dict(copy.addresses).get(router) == (("192.0.2.100",) if router else None)

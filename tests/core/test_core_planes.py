@@ -82,6 +82,10 @@ def test_who_says_which_gets_that_or_hears_why_not() -> None:
     assert choose(replace(PLAIN, plane=Plane.IPVS, scheduler="random"), True, True)[0] is None
     assert choose(replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), True, True)[0] is None
     assert choose(PLAIN, True, False) == (Plane.IPVS, ["IPVS, because this kernel has no nftables"])
+    synchronised = ["IPVS, because connections are synchronised, which nftables cannot do"]
+    assert choose(PLAIN, True, True, synchronised=True) == (Plane.IPVS, synchronised)
+    assert choose(PLAIN, False, True, synchronised=True)[0] is Plane.NFTABLES, "better unsynchronised than not served"
+    assert choose(replace(PLAIN, plane=Plane.NFTABLES), True, True, synchronised=True)[0] is Plane.NFTABLES
     assert choose(PLAIN, False, False)[0] is None
 
 
@@ -95,9 +99,14 @@ def test_what_is_foreseen_says_what_the_machine_that_runs_it_decides() -> None:
         (replace(PLAIN, plane=Plane.IPVS), Plane.IPVS, by_ipvs),
         (replace(PLAIN, plane=Plane.NFTABLES, scheduler="wlc"), None, 'no scheduler "wlc"'),
     ):
-        found, text = foreseen(service)
+        found, text = foreseen(service, synchronised=False)
         assert found is plane
         assert said in text
+    assert foreseen(PLAIN, synchronised=True) == (
+        Plane.IPVS,
+        "IPVS, because connections are synchronised, which nftables cannot do "
+        "(when it runs: by nftables, not synchronised, where the kernel has no ip_vs)",
+    )
 
 
 HERE = RealServer("127.0.0.1", 8080)

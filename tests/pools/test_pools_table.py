@@ -24,7 +24,7 @@ from understudy.balance import (
     Tell,
 )
 from understudy.core.pools import Pool
-from understudy.services import Forward, Notice, OnFailure, ServiceFiles, ServiceKey
+from understudy.services import Forward, Notice, OnFailure, ServiceFiles, ServiceKey, SyncDaemon
 from understudy.units import SECOND
 
 QUIET = OnFailure.QUIET
@@ -129,6 +129,25 @@ def test_a_table_that_stands_only_while_held() -> None:
     rig.tell(HeldSeen(frozenset({"site"})))
     assert rig.table() == {"1": 1}
     rig.tell(HeldSeen(frozenset()))
+    assert rig.table() is None
+
+
+def test_who_takes_up_connections_has_the_table_unless_the_address_is_on_its_loopback_device() -> None:
+    """IPVS ties a connection that it is told of to a server that it knows. A silent address would be served, again and again."""
+    site, nobody = frozenset({"site"}), frozenset[str]()
+    synchronised = ServiceFiles((service(real(1), group="site"),), sync=SyncDaemon("eth1", "site"))
+    rig = Rig(files=synchronised, before=(HeldSeen(nobody, site),), needs_holder=lambda _: True)
+    rig.good(ONE)
+    assert rig.table() == {"1": 1}
+    rig.changes.clear()
+    rig.tell(HeldSeen(site, nobody))
+    rig.tell(HeldSeen(nobody, site))
+    assert rig.changes == [], "a take-over changes nothing of it"
+    rig.tell(HeldSeen(nobody, nobody))
+    assert rig.table() is None
+    rig.tell(HeldSeen(nobody, site))
+    assert rig.table() == {"1": 1}
+    rig.tell(FilesChanged(replace(synchronised, sync=None)))
     assert rig.table() is None
 
 

@@ -26,6 +26,7 @@ from understudy.balance import (
     Place,
     SetServer,
     SetService,
+    Synchronise,
     TableServer,
     TableService,
     kept_by_ipvs,
@@ -138,11 +139,11 @@ def expect(words: str, found: object, wanted: object) -> None:
     say(f"seen: {words}")
 
 
-def wait(words: str, found: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+def wait(words: str, found: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
     while not found():
         if time.monotonic() > end:
-            raise AssertionError(f"not within a minute: {words}")
+            raise AssertionError(f"not within {seconds:.0f} s: {words}")
         time.sleep(0.5)
     say(f"seen: {words}")
 
@@ -202,8 +203,10 @@ def statistics(plane: PlaneIpvs) -> None:
 
 def synchronisation(first: PlaneIpvs, second: PlaneIpvs) -> None:
     daemon = SyncDaemon("eth0", identifier=5, most_bytes=1400)
-    expect("the backup's daemon starts", second.synchronise(daemon, False), "")
-    expect("the master's daemon starts", first.synchronise(daemon, True), "")
+    master, backup, both = (Synchronise(daemon, *each, WHY) for each in ((True, False), (False, True), (True, True)))
+    neither = Synchronise(None, False, False, WHY)
+    expect("the backup's daemon starts", second.synchronise(backup), "")
+    expect("the master's daemon starts", first.synchronise(master), "")
     expect("the kernel tells it as it was asked", first.sync_daemons(), {SyncState.MASTER: daemon})
 
     def copied() -> bool:
@@ -213,10 +216,12 @@ def synchronisation(first: PlaneIpvs, second: PlaneIpvs) -> None:
             return any("0A630164 0050" in line for line in table)
 
     wait("a connection of the master is on the backup", copied)
-    expect("they change places", first.synchronise(daemon, False) + second.synchronise(daemon, True), "")
+    expect("they change places", first.synchronise(backup) + second.synchronise(master), "")
     found = [*first.sync_daemons()], [*second.sync_daemons()]
     expect("each is what the other was", found, ([SyncState.BACKUP], [SyncState.MASTER]))
-    expect("both stop", first.synchronise(None, False) + second.synchronise(None, True), "")
+    expect("one machine can be both", first.synchronise(both), "")
+    expect("and is", first.sync_daemons(), {SyncState.MASTER: daemon, SyncState.BACKUP: daemon})
+    expect("both stop", first.synchronise(neither) + second.synchronise(neither), "")
     expect("none runs", {**first.sync_daemons(), **second.sync_daemons()}, {})
 
 

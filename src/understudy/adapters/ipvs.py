@@ -26,6 +26,7 @@ from ..balance import (
     Place,
     SetServer,
     SetService,
+    Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
@@ -134,17 +135,14 @@ class PlaneIpvs:
         """Every service goes, strangers' too. Returns what went wrong, or ""."""
         return self._ask([ipvs_messages.head(Command.FLUSH)])
 
-    def synchronise(self, daemon: SyncDaemon | None, held: bool) -> str:
-        """Bring the kernel's sync daemon to what is wanted: master while ``held``, else backup; None: neither runs.
-
-        What runs as wanted is left alone. Returns what went wrong, or "".
-        """
+    def synchronise(self, wanted: Synchronise) -> str:
+        """Bring the kernel's sync daemons to what is wanted. What runs so is left alone. Returns what went wrong, or ""."""
         try:
             running = self.sync_daemons()
         except OSError as error:
             return f"cannot ask for IPVS's sync daemon: {error.strerror}"
-        trouble = self._ask(sync_steps(running, daemon, held))
-        return f"IPVS's sync daemon on {daemon.device}: {trouble}" if trouble and daemon is not None else trouble
+        trouble = self._ask(sync_steps(running, wanted))
+        return f"IPVS's sync daemon on {wanted.daemon.device}: {trouble}" if trouble and wanted.daemon else trouble
 
     def sync_daemons(self) -> dict[SyncState, SyncDaemon]:
         """The sync daemons that run now. Raises OSError."""
@@ -181,14 +179,15 @@ class PlaneIpvs:
         return {failure.sequence - 1: failure for failure in failures}
 
 
-def sync_steps(running: dict[SyncState, SyncDaemon], daemon: SyncDaemon | None, held: bool) -> list[bytes]:
+def sync_steps(running: dict[SyncState, SyncDaemon], wanted: Synchronise) -> list[bytes]:
     """The messages that bring what runs to what is wanted. A daemon that is to be another one is stopped first."""
-    wanted = SyncState.MASTER if held else SyncState.BACKUP
-    right = daemon is not None and wanted in running and _same(running[wanted], daemon)
-    steps = [ipvs_messages.stop_daemon(state) for state in running if state is not wanted or not right]
-    if daemon is not None and not right:
-        steps.append(ipvs_messages.start_daemon(daemon, wanted))
-    return steps
+    daemon = wanted.daemon
+    if daemon is None:
+        return [ipvs_messages.stop_daemon(state) for state in running]
+    states = [*([SyncState.MASTER] if wanted.master else []), *([SyncState.BACKUP] if wanted.backup else [])]
+    right = [state for state in states if state in running and _same(running[state], daemon)]
+    stops = [ipvs_messages.stop_daemon(state) for state in running if state not in right]
+    return stops + [ipvs_messages.start_daemon(daemon, state) for state in states if state not in right]
 
 
 def _same(running: SyncDaemon, wanted: SyncDaemon) -> bool:

@@ -28,6 +28,13 @@ def held(addresses: Mapping[str, Sequence[str]], present: frozenset[bytes]) -> f
     )
 
 
+def absent(addresses: Mapping[str, Sequence[str]], anywhere: frozenset[bytes]) -> frozenset[str]:
+    """The groups that have addresses of which none is ``anywhere`` on this machine."""
+    return frozenset(
+        group for group, own in addresses.items() if own and not any(_packed(address) in anywhere for address in own)
+    )
+
+
 def _packed(address: str) -> bytes:
     try:
         return pack(address.partition("%")[0].partition("/")[0])
@@ -62,10 +69,11 @@ class HeldWatch:
                 if error.errno != errno.ENOBUFS:
                     raise
 
-    def present(self) -> frozenset[bytes] | None:
-        """Every address of this machine but those of the loopback device; None when the kernel would not tell."""
+    def present(self) -> tuple[frozenset[bytes], frozenset[bytes]] | None:
+        """Every address of this machine: those of the loopback device behind all others; None when the kernel would not tell."""
         with contextlib.suppress(OSError):
             found = list_addresses(self._lookup)
             if not isinstance(found, Failure):
-                return frozenset(each.packed for each in found if each.index != _LOOPBACK)
+                silent = frozenset(each.packed for each in found if each.index == _LOOPBACK)
+                return frozenset(each.packed for each in found if each.index != _LOOPBACK), silent
         return None

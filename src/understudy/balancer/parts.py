@@ -13,11 +13,12 @@ from ..balance import (
     PoolEffect,
     PoolEvent,
     PoolSnapshot,
+    Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
 )
-from ..services import ServiceFiles, ServiceKey, VirtualService
+from ..services import ServiceFiles, ServiceKey
 from ..units import Instant
 
 
@@ -46,7 +47,7 @@ class Plane(Protocol):
 class ManyPlanes(Plane, Protocol):
     """All planes of this machine as one (``planes.py``)."""
 
-    def follow(self, services: Sequence[VirtualService]) -> bool: ...
+    def follow(self, files: ServiceFiles) -> bool: ...
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]: ...
 
@@ -54,7 +55,9 @@ class ManyPlanes(Plane, Protocol):
 
     def flush(self) -> str: ...
 
-    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]: ...
+    def settle(self, files: ServiceFiles) -> str: ...
+
+    def synchronise(self, wanted: Synchronise) -> str: ...
 
 
 class Engine(Protocol):

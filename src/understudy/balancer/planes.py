@@ -15,16 +15,17 @@ from ..balance import (
     Place,
     SetServer,
     SetService,
+    Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
 )
 from ..core.pools.planes import beside, differs
 from ..services import Plane as PlaneName
-from ..services import ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
+from ..services import ServiceFiles, ServiceKey, Timeouts, VirtualService
 from .parts import Plane
 
-Choose = Callable[[VirtualService], PlaneName | str]
+Choose = Callable[[VirtualService, bool], PlaneName | str]
 Open = Callable[[], Plane]
 
 
@@ -34,13 +35,16 @@ class Settling(Protocol):
 
     def set_timeouts(self, wanted: Timeouts) -> str: ...
 
-    def synchronise(self, daemon: SyncDaemon | None, held: bool) -> str: ...
+    def synchronise(self, wanted: Synchronise) -> str: ...
 
     def flush(self) -> str: ...
 
 
 class Planes:
-    """``openers``: each raises OSError where the kernel lacks it. ``choose``: which plane a service gets, or why none."""
+    """``openers``: each raises OSError where the kernel lacks it.
+
+    ``choose``: which plane a service gets, or why none; it is told whether connections are synchronised.
+    """
 
     def __init__(self, openers: Mapping[PlaneName, Open], choose: Choose) -> None:
         self._openers = dict(openers)
@@ -48,12 +52,17 @@ class Planes:
         self._open: dict[PlaneName, Plane] = {}
         self._chosen: dict[ServiceKey, PlaneName | str] = {}
         self._stands: dict[ServiceKey, PlaneName] = {}
+        self._synchronised = False
         self._timeouts = Timeouts()
-        self._synchronises = False
 
-    def follow(self, services: Sequence[VirtualService]) -> bool:
+    def plane_of(self, service: VirtualService) -> PlaneName | str:
+        """The plane that a service gets, or why it gets none."""
+        return self._choose(service, self._synchronised)
+
+    def follow(self, files: ServiceFiles) -> bool:
         """Other services. Returns whether something was taken out of a plane that is not its service's any more."""
-        self._chosen = {key: name for each in services for name in (self._choose(each),) for key in each.keys}
+        self._synchronised = files.sync is not None
+        self._chosen = {key: name for each in files.services for name in (self.plane_of(each),) for key in each.keys}
         moved = [key for key, name in self._stands.items() if key in self._chosen and self._chosen[key] is not name]
         for key in moved:
             self._in(self._stands.pop(key), [DropService(key, "another plane serves it now")])
@@ -67,7 +76,7 @@ class Planes:
         found = []
         planes: dict[str, PlaneName | None] = {}
         for service in files.services:
-            name = self._choose(service)
+            name = self._choose(service, files.sync is not None)
             planes[service.name] = name if isinstance(name, PlaneName) else None
             if isinstance(name, PlaneName):
                 found += [(f"{service.name}, {name.value}: {text}", "warning") for text in differs(service, name)]
@@ -139,22 +148,22 @@ class Planes:
                 return f"this kernel offers no {name.value}: {error.strerror or error}"
         return self._open[name]
 
-    def settle(self, files: ServiceFiles, held: frozenset[str]) -> list[str]:
-        """What holds for all of IPVS: its timeouts and its sync daemon. Sentences about what was not done."""
-        timeouts, before = files.timeouts != self._timeouts, self._timeouts
-        self._timeouts = files.timeouts
-        if not timeouts and files.sync is None and not self._synchronises:
-            return []
-        self._synchronises = files.sync is not None
+    def settle(self, files: ServiceFiles) -> str:
+        """IPVS's timeouts, which hold for all of it. A sentence when they could not be set; the next call tries again."""
+        if files.timeouts == self._timeouts:
+            return ""
         plane = self._plane(PlaneName.IPVS)
         if not isinstance(plane, Settling):
-            self._timeouts = before
-            why = plane if isinstance(plane, str) else "this plane has neither"
-            return [f"the sync daemon and the timeouts of IPVS are not set: {why}"]
-        troubles = [plane.set_timeouts(files.timeouts)] if timeouts else []
-        here = files.sync is not None and (not files.sync.router or files.sync.router in held)
-        troubles.append(plane.synchronise(files.sync, here))
-        return [text for text in troubles if text]
+            return f"the timeouts of IPVS are not set: {plane if isinstance(plane, str) else 'this plane has none'}"
+        self._timeouts = files.timeouts
+        return plane.set_timeouts(files.timeouts)
+
+    def synchronise(self, wanted: Synchronise) -> str:
+        """Have IPVS's sync daemons run as they are wanted. Returns what went wrong, or ""."""
+        plane = self._plane(PlaneName.IPVS)
+        if isinstance(plane, Settling):
+            return plane.synchronise(wanted)
+        return "" if wanted.daemon is None else plane if isinstance(plane, str) else "this plane has no sync daemon"
 
     def flush(self) -> str:
         """Every service of IPVS's table goes, strangers' too; nf_tables has a table of our own. A sentence when it failed."""

@@ -28,15 +28,12 @@ def parts() -> Parts:
     """Looks at what this kernel has; nothing is opened for good before it is used."""
     has_ipvs, has_nft = not lacking(), not nft_balance.lacking()
 
-    def chosen(service: VirtualService) -> PlaneName | str:
-        plane, why = choose(service, has_ipvs, has_nft)
+    def chosen(service: VirtualService, synchronised: bool) -> PlaneName | str:
+        plane, why = choose(service, has_ipvs, has_nft, synchronised)
         return "; ".join(why) if plane is None else plane
 
-    return Parts(
-        Pool(ServiceFiles(), lambda service: chosen(service) is PlaneName.IPVS),
-        Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen),
-        EngineInLoop,
-    )
+    planes = Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen)
+    return Parts(Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS), planes, EngineInLoop)
 
 
 def _nftables() -> Plane:

@@ -34,6 +34,8 @@ from ..balance import (
     SetServer,
     SetService,
     StopAsked,
+    Synchronise,
+    SyncRefused,
     TableEffect,
     Tell,
 )
@@ -41,13 +43,13 @@ from ..config.service_copy import ServiceCopy, read_copy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
 from .control import Control
-from .held import HeldWatch, held
+from .held import HeldWatch, absent, held
 from .mails import Mails
 from .maintenance import Maintenance
 from .notes import Notes, append
 from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
-from .view import SCHEMA, Rates, view
+from .view import SCHEMA, Rates, sync_view, view
 from .wishes import Wish, WishesFile
 
 COPY = "services.json"
@@ -103,7 +105,7 @@ class Balancer:
         self.control = Control(self, os.path.join(runtime_dir, "balancer.sock"))
         self._copy = ServiceCopy()
         self._stamp: tuple[int, ...] = ()
-        self._held: frozenset[str] | None = None
+        self._held: HeldSeen | None = None
         self._in_maintenance: frozenset[tuple[str, str]] = frozenset()
         self._table: list[TableEffect] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -178,6 +180,9 @@ class Balancer:
                 if not self._table:
                     asyncio.get_running_loop().call_soon(self._flush)
                 self._table.append(effect)
+            case Synchronise():
+                if trouble := self._planes.synchronise(effect):
+                    self.tell(SyncRefused(trouble))
             case Ask():
                 self._engine.ask(effect)
             case Tell():
@@ -227,12 +232,13 @@ class Balancer:
         present = self._watch.present()
         if present is None:
             return
-        groups = held(dict(self._copy.addresses), present)
-        if groups != self._held:
-            self._held = groups
-            for trouble in self._planes.settle(self.files, groups):
+        addresses, (here, silent) = dict(self._copy.addresses), present
+        seen = HeldSeen(held(addresses, here), absent(addresses, here | silent))
+        if seen != self._held:
+            self._held = seen
+            if trouble := self._planes.settle(self.files):
                 self.notes.say(trouble, "warning")
-            self.tell(HeldSeen(groups))
+            self.tell(seen)
 
     async def _look_around(self) -> None:
         """What nobody tells us. Runs until cancelled."""
@@ -283,7 +289,7 @@ class Balancer:
         self._mails.follow(copy.files)
         self._maintenance.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
-        if self._planes.follow(copy.files.services):
+        if self._planes.follow(copy.files):
             self.tell(self._planes.read())
         judged = self._planes.judge(copy.files)
         for text, level in judged:
@@ -331,10 +337,12 @@ class Balancer:
         self._flush()  # what is shown as out of the table gets no connection any more
         now = self._clock()
         counts = self._planes.counters()
-        shown = view(self._pool.snapshot(now), self.files, now, counts, self._rates, self._planes.name_of, only)
+        seen = self._pool.snapshot(now)
+        shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
-        warnings = [*self._mails.warnings(), *([self._refused] if self._refused else [])]
-        return {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "warnings": warnings}
+        troubles = [text for text in (self._refused, seen.sync_trouble) if text]
+        found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
+        return {**found, "warnings": [*self._mails.warnings(), *troubles]}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -32,7 +32,10 @@ class Rates:
         self._looks = [*self._looks[-1:], (now, counts)]
 
     def of(self, key: tuple[ServiceKey, Place], now: Instant, counts: Counts) -> tuple[float, float] | None:
-        """New connections and bytes (both ways, if the plane sees both) each second until now; None when there was no look to compare with."""
+        """New connections and bytes (both ways, if the plane sees both) each second until now.
+
+        None when there was no look to compare with.
+        """
         for at, before in self._looks:
             if SHORTEST <= now - at <= LONGEST and key in before and key in counts:
                 then, here, span = before[key], counts[key], (now - at) / SECOND
@@ -79,6 +82,16 @@ def view(
             }
         )
     return found
+
+
+def sync_view(snapshot: PoolSnapshot) -> dict[str, Any] | None:
+    """IPVS's synchronisation of connections, None where there is none."""
+    wanted = snapshot.sync
+    if wanted is None or wanted.daemon is None:
+        return None
+    said = {"device": wanted.daemon.device, "identifier": wanted.daemon.identifier}
+    does = {"master": wanted.master, "backup": wanted.backup}
+    return {**said, **does, "why": wanted.why, "trouble": snapshot.sync_trouble}
 
 
 def _server(

@@ -34,7 +34,7 @@ _SHOWN = 8
 def judge(path: str, files: ServiceFiles) -> list[Problem]:
     """Services that no plane can serve are errors; what a plane does otherwise than may be expected are warnings."""
     found = []
-    planes = {service.name: foreseen(service) for service in files.services}
+    planes = {service.name: foreseen(service, files.sync is not None) for service in files.services}
     for service in files.services:
         plane, why = planes[service.name]
         if plane is None:
@@ -56,7 +56,7 @@ def summary(files: ServiceFiles, forward: dict[Forward, str] = FORWARD) -> list[
         persistence = f", persistent {format_duration(service.persistence)}" if service.persistence else ""
         keys = ", ".join(map(str, service.keys))
         lines.append(f"service {service.name}: {keys}, {service.scheduler}{persistence}")
-        plane, why = foreseen(service)
+        plane, why = foreseen(service, files.sync is not None)
         lines.append(f"    plane: {why}" if plane is not None else f"    plane: none: {why}")
         lines += [f"    {_server(real, forward)}" for real in service.reals[:_SHOWN]]
         if len(service.reals) > _SHOWN:
@@ -68,11 +68,11 @@ def summary(files: ServiceFiles, forward: dict[Forward, str] = FORWARD) -> list[
 
 def as_json(files: ServiceFiles) -> list[dict[str, Any]]:
     """What was read, for programs; no password."""
-    return [_service_json(service) for service in files.services]
+    return [_service_json(service, files.sync is not None) for service in files.services]
 
 
-def _service_json(service: VirtualService) -> dict[str, Any]:
-    plane, why = foreseen(service)
+def _service_json(service: VirtualService, synchronised: bool) -> dict[str, Any]:
+    plane, why = foreseen(service, synchronised)
     return {
         "name": service.name,
         "keys": [str(key) for key in service.keys],

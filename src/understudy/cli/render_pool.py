@@ -14,8 +14,15 @@ _HEAD = ("server", "state", "weight", "active", "total", "conn/s", "since")
 def pool_text(answer: Mapping[str, Any], paint: Paint) -> str:
     """The whole of ``understudy pool``."""
     parts = [service_text(each, paint) for each in answer["services"]]
+    parts += [_sync_line(answer["sync"])] if answer.get("sync") else []
     parts += [paint(f"! {text}", "yellow") for text in answer.get("warnings", ())]
     return "\n\n".join(parts) if parts else "nothing is balanced here"
+
+
+def _sync_line(sync: Mapping[str, Any]) -> str:
+    does = " and ".join(state for state in ("master", "backup") if sync[state])
+    said = f"connections are synchronised by {sync['device']} (id {sync['identifier']})"
+    return f"{said}: {does}, because {sync['why']}"
 
 
 def service_line(service: Mapping[str, Any]) -> str:

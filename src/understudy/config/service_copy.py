@@ -11,7 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias
@@ -43,7 +43,10 @@ def balances(cluster: Cluster, node: str) -> bool:
 
 
 def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> ServiceCopy:
-    """Of what ``cluster`` says, empty where ``node`` balances nothing. Groups that no service is of are left out."""
+    """Of what ``cluster`` says, empty where ``node`` balances nothing. Groups that no service is of are left out.
+
+    Who holds a group without addresses cannot be seen here: where the sync daemon was to follow it, both of its states run.
+    """
     services = (cluster.services if balances(cluster, node) else None) or ServiceFiles()
     named = {each.group for each in services.services} | ({services.sync.router} if services.sync else set())
     addresses = tuple(
@@ -51,6 +54,8 @@ def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> Servi
         for group in cluster.groups
         if group.name in named
     )
+    if services.sync is not None and not dict(addresses).get(services.sync.router):
+        services = replace(services, sync=replace(services.sync, router=""))
     return ServiceCopy(services, addresses, sources or (cluster.source,), node, cluster.admin_group or "")
 
 

@@ -22,7 +22,8 @@ from .verdicts import has_quorum, slowed, stands_for, verdict, wanted_at
 class Desk:
     """``needs_holder``: whether a service stands in the table only while its group is held here. ``gone``: keys that were ours.
 
-    ``held``: None before anybody said which groups are here; until then a table that stands is left standing.
+    ``held``: None before anybody said which groups are here; until then a table that stands is left standing. ``absent``: as in
+    ``HeldSeen``.
     """
 
     def __init__(self, files: ServiceFiles, needs_holder: Callable[[VirtualService], bool]) -> None:
@@ -32,6 +33,7 @@ class Desk:
         self.owners: dict[ServiceKey, Service] = {}
         self.gone: set[ServiceKey] = set()
         self.held: frozenset[str] | None = None
+        self.absent: frozenset[str] = frozenset()
         self.maintenance: frozenset[tuple[str, str]] = frozenset()
         self.probes = Probes()
         self.table = Table()
@@ -109,7 +111,9 @@ class Desk:
         """Whether its address is here, and what follows for its checks and its place in the table."""
         group = service.spec.group
         serving = not group or (self.held is not None and group in self.held)
-        standing = serving or not self.needs_holder(service.spec)
+        # Connections of which the holder tells, and clients who are tied to a server, are known only to a table that has it.
+        told = self.files.sync is not None and group in self.absent
+        standing = serving or told or not self.needs_holder(service.spec)
         if self.held is None and not standing:
             standing = any(key in self.table.standing for key in service.keys)
         if (serving, standing) != (service.serving, service.standing):

@@ -94,8 +94,13 @@ def cannot_ipvs(service: VirtualService) -> list[str]:
     return found
 
 
-def choose(service: VirtualService, has_ipvs: bool, has_nft: bool) -> tuple[Plane | None, list[str]]:
-    """Which plane serves it, and why; None when none can, with what to do about it."""
+def choose(
+    service: VirtualService, has_ipvs: bool, has_nft: bool, synchronised: bool = False
+) -> tuple[Plane | None, list[str]]:
+    """Which plane serves it, and why; None when none can, with what to do about it.
+
+    ``synchronised``: connections are told to the other machine, which IPVS alone can do; so it is taken where there is one.
+    """
     nft, ipvs = cannot_nft(service), cannot_ipvs(service)
     if service.plane is Plane.NFTABLES:
         if not has_nft:
@@ -105,6 +110,8 @@ def choose(service: VirtualService, has_ipvs: bool, has_nft: bool) -> tuple[Plan
         if not has_ipvs:
             return None, ["this kernel has no IPVS: load ip_vs, or leave the plane out"]
         return (None, ipvs) if ipvs else (Plane.IPVS, ["IPVS, as the configuration says"])
+    if synchronised and has_ipvs and not ipvs:
+        return Plane.IPVS, ["IPVS, because connections are synchronised, which nftables cannot do"]
     if has_nft and not nft:
         return Plane.NFTABLES, ["nftables can do all that the service asks for"]
     if has_ipvs and not ipvs:
@@ -118,13 +125,15 @@ def choose(service: VirtualService, has_ipvs: bool, has_nft: bool) -> tuple[Plan
     ]
 
 
-def foreseen(service: VirtualService) -> tuple[Plane | None, str]:
+def foreseen(service: VirtualService, synchronised: bool) -> tuple[Plane | None, str]:
     """As ``choose`` for a kernel that has both, in a sentence, with what only the machine that runs it decides."""
-    plane, why = choose(service, True, True)
+    plane, why = choose(service, True, True, synchronised)
     text = "; ".join(why)
     if plane is None:
         return None, text
     if plane is Plane.IPVS:
+        if choose(service, False, True)[0] is Plane.NFTABLES:
+            return plane, f"{text} (when it runs: by nftables, not synchronised, where the kernel has no ip_vs)"
         return plane, f"{text} (when it runs: not served where the kernel has no ip_vs)"
     if service.plane is Plane.NFTABLES:
         return plane, f"{text} (when it runs: not served where the kernel has no nf_tables)"

@@ -7,6 +7,7 @@ it is known. The effects of an event that change the table come first, additions
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...balance import (
     Answered,
@@ -20,6 +21,7 @@ from ...balance import (
     PoolTimer,
     ServerWish,
     StopAsked,
+    SyncRefused,
     TableRefused,
     TableSeen,
 )
@@ -29,8 +31,10 @@ from . import reload, status, wishing
 from .desk import Desk
 from .members import Probe, Server
 from .probing import count, settle
+from .synchronising import NEITHER, Synchronising, roles
 
 NOTHING: tuple[PoolEffect, ...] = ()
+_SYNC = ("sync", None)
 
 
 def _never(_: VirtualService) -> bool:
@@ -45,6 +49,7 @@ class Pool:
 
     def __init__(self, files: ServiceFiles, needs_holder: Callable[[VirtualService], bool] = _never) -> None:
         self._desk = Desk(files, needs_holder)
+        self._sync = Synchronising()
 
     def handle(self, event: PoolEvent, now: Instant) -> tuple[PoolEffect, ...]:
         """What follows from an event at ``now``."""
@@ -82,7 +87,7 @@ class Pool:
 
     def snapshot(self, now: Instant) -> PoolSnapshot:
         """What is known of all services at ``now``."""
-        return status.snapshot(self._desk, now)
+        return status.snapshot(self._desk, self._sync, now)
 
     # -- the events
 
@@ -104,6 +109,10 @@ class Pool:
             desk.story.effects.append(Answered(event.op, *wishing.wish(desk, event, now)))
         elif isinstance(event, TableRefused):
             self._refused(event, now)
+        elif isinstance(event, SyncRefused):
+            wait, notes = self._sync.refused(event.text)
+            desk.alarms.set(_SYNC, now + wait)
+            desk.story.effects += notes
         elif isinstance(event, PoolTimer):
             self._timer(now)
         elif isinstance(event, StopAsked):
@@ -143,7 +152,9 @@ class Pool:
             if desk.files.flush:
                 for key in [key for key in desk.table.standing if key not in desk.owners]:
                     desk.table.drop_service(key, "the configuration asks for an empty table at the start")
+            self._synchronise()
             return
+        desk.story.effects += self._sync.again()
         for service in desk.services.values():
             desk.compare(service)
             if not service.spec.readd_quiet:
@@ -160,15 +171,22 @@ class Pool:
 
     def _held(self, event: HeldSeen) -> None:
         desk = self._desk
-        desk.held = event.groups
+        desk.held, desk.absent = event.groups, event.absent
         for service in desk.services.values():
             desk.station(service)
+        self._synchronise()
+
+    def _synchronise(self) -> None:
+        desk = self._desk
+        if desk.begun:
+            desk.story.effects += self._sync.follow(roles(desk.files.sync, desk.held))
 
     def _files(self, event: FilesChanged, now: Instant) -> None:
         desk = self._desk
         if desk.begun:
             desk.story.phase = "reloading"
             reload.take_up(desk, event.files, now)
+            self._synchronise()
         else:
             desk.files = event.files
         if event.op:
@@ -191,7 +209,9 @@ class Pool:
     def _timer(self, now: Instant) -> None:
         desk = self._desk
         for what, whom in desk.alarms.due(now):
-            if what == "retry" and isinstance(whom, tuple):
+            if (what, whom) == _SYNC:
+                desk.story.effects += self._sync.again()
+            elif what == "retry" and isinstance(whom, tuple):
                 desk.table.again(whom)
                 service = desk.owners.get(whom[0])
                 if service is not None:
@@ -224,5 +244,6 @@ class Pool:
         if desk.files.flush_at_stop:
             for key in list(desk.table.standing):
                 desk.table.drop_service(key, "the configuration asks for an empty table at the end")
+        desk.story.effects += self._sync.follow(replace(NEITHER, why="a clean stop"))
         desk.alarms = type(desk.alarms)()
         desk.stopped = True

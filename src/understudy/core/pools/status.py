@@ -7,18 +7,21 @@ from ...units import Instant
 from .desk import Desk
 from .members import Server, Service
 from .probing import described
+from .synchronising import Synchronising
 from .verdicts import because, quorum_words
 
 _WISHES = {"drain": "draining", "disable": "disabled"}
 
 
-def snapshot(desk: Desk, now: Instant) -> PoolSnapshot:
+def snapshot(desk: Desk, sync: Synchronising, now: Instant) -> PoolSnapshot:
     troubles = desk.table.troubles()
     return PoolSnapshot(
         tuple(
             _service(desk, service, next((troubles[key] for key in service.keys if key in troubles), ""), now)
             for service in desk.services.values()
-        )
+        ),
+        sync.wanted if sync.wanted.daemon is not None else None,
+        sync.trouble,
     )
 
 

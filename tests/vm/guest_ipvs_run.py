@@ -1,0 +1,320 @@
+"""The guest's part of the test of IPVS under the real daemon: ``understudy run`` in namespaces of this guest, on its own kernel.
+
+First an ldirectord.cf alone, with ``quiescent`` yes and no; then two machines with a keepalived.conf, whose connections are
+synchronised. A line "guest TIME: seen: WORDS" is for the test, "failed: WORDS" ends it; everything else is for people.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import TCPServer
+
+from guest_ipvs import enter, expect, say, shell, wait
+
+from understudy.adapters.ipvs import PlaneIpvs
+from understudy.adapters.ipvs_messages import SyncState
+from understudy.services import SyncDaemon
+
+ADDRESS = "10.99.1.100"
+NAMES = {"first": 1, "second": 2, "one": 11, "two": 12, "client": 50}
+CLIENTS = [f"10.99.1.{number}" for number in range(51, 59)]
+HERE = Path("/run/guest")
+PATIENCE = 300.0
+"""A guest without hardware help on a busy host; what is waited for takes seconds."""
+
+LDIRECTORD = f"""
+checkinterval=2
+checktimeout=20
+negotiatetimeout=20
+quiescent=QUIESCENT
+virtual={ADDRESS}:80
+    real=10.99.1.11:80 gate
+    real=10.99.1.12:80 gate
+    fallback=127.0.0.1:80 gate
+    service=http
+    request="index.html"
+    receive="page of"
+    scheduler=wlc
+    protocol=tcp
+"""
+CHECKED = """
+    delay_loop 2
+    lvs_sched rr
+    lvs_method DR
+    protocol TCP
+    real_server 10.99.1.11 PORT { HTTP_GET { url { path /index.html status_code 200 } connect_timeout 20 } }
+    real_server 10.99.1.12 PORT { HTTP_GET { url { path /index.html status_code 200 } connect_timeout 20 } }
+"""
+KEEPALIVED = f"""
+global_defs {{
+    lvs_sync_daemon eth0 web id 7
+}}
+vrrp_instance web {{
+    interface eth0
+    virtual_router_id 10
+    priority PRIORITY
+    advert_int 3
+    virtual_ipaddress {{ {ADDRESS}/24 }}
+}}
+virtual_server {ADDRESS} 80 {{ {CHECKED.replace("PORT", "80")} }}
+virtual_server {ADDRESS} 81 {{ persistence_timeout 600 {CHECKED.replace("PORT", "81")} }}
+"""
+DAEMON = SyncDaemon("eth0", identifier=7, most_bytes=1472)
+failing: set[str] = set()
+"""Servers whose page of the checks is another one; they serve all other pages."""
+
+
+def network() -> None:
+    lines = ["mkdir -p /run/netns", "ip link add bridge0 type bridge", "ip link set bridge0 up"]
+    for name, number in NAMES.items():
+        lines += [
+            f"ip netns add {name}",
+            f"ip link add {name} type veth peer name eth0 netns {name}",
+            f"ip link set {name} master bridge0 up",
+            f"ip -n {name} link set lo up",
+            f"ip -n {name} link set eth0 up",
+            f"ip -n {name} addr add 10.99.1.{number}/24 dev eth0",
+        ]
+    lines += [f"ip -n client addr add {address}/24 dev eth0" for address in CLIENTS]
+    for name in ("one", "two"):
+        for word, value in (("ignore", 1), ("announce", 2)):
+            lines.append(f"ip netns exec {name} sh -c 'echo {value} > /proc/sys/net/ipv4/conf/all/arp_{word}'")
+        lines.append(f"ip -n {name} addr add {ADDRESS}/32 dev lo")
+    shell("\n".join(lines))
+
+
+class Server(ThreadingHTTPServer):
+    """Without looking up its own name, which nobody here answers."""
+
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+
+
+def serve(namespace: str, port: int, name: str) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+
+        def do_GET(self) -> None:
+            bad = name in failing and self.path == "/index.html"
+            body = b"closed" if bad else f"page of {name}".encode()
+            self.send_response(503 if bad else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    enter(namespace)
+    server = Server(("0.0.0.0", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+class Talk:
+    """A client's connection to the virtual service."""
+
+    def __init__(self, port: int = 80, source: str = "") -> None:
+        enter("client")
+        self._socket = socket.create_connection((ADDRESS, port), 30, (source, 0))
+        self._stream = self._socket.makefile("rb")
+
+    def ask(self) -> None:
+        self._socket.sendall(b"GET / HTTP/1.1\r\nHost: virtual\r\n\r\n")
+
+    def hear(self, seconds: float = 30) -> str:
+        """Who answers what was asked; "" for nobody in this time. Nothing but ``late`` may be asked of it after that."""
+        self._socket.settimeout(seconds)
+        try:
+            while self._stream.readline().strip():
+                pass
+            return self._stream.read(len("page of ???")).decode().removeprefix("page of ")
+        except TimeoutError:
+            return ""
+
+    def late(self) -> str:
+        """As ``hear``, after it heard nothing: the stream of Python is of no use then."""
+        self._socket.settimeout(PATIENCE)
+        return self._socket.recv(1000).decode().rpartition("page of ")[2]
+
+    def again(self) -> str:
+        self.ask()
+        return self.hear()
+
+    def close(self) -> None:
+        self._stream.close()
+        self._socket.close()
+
+
+def answers(port: int = 80, source: str = "", times: int = 1) -> set[str]:
+    """Who answers new connections."""
+    found = set()
+    for _ in range(times):
+        try:
+            talk = Talk(port, source)
+            found.add(talk.again())
+            talk.close()
+        except OSError as error:
+            found.add(str(error))
+    return found
+
+
+class Daemon:
+    """``understudy run`` in a namespace, and the kernel's table there, read past it."""
+
+    def __init__(self, name: str, file: str, text: str) -> None:
+        self.name = name
+        self.folder = HERE / name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file = self.folder / file
+        self._file.write_text(text)
+        self._places = ["--runtime-dir", f"{self.folder}/runtime"]
+        enter(name)
+        self.plane = PlaneIpvs()
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self._words("run", "--config", str(self._file), "--state-dir", f"{self.folder}/state"),
+            stdin=subprocess.DEVNULL,
+        )
+
+    def _words(self, verb: str, *words: str) -> list[str]:
+        command = [sys.executable, "-m", "understudy.cli.main", verb, *words, *self._places]
+        return ["ip", "netns", "exec", self.name, *command]
+
+    def reload(self, text: str) -> None:
+        self._file.write_text(text)
+        subprocess.run(self._words("reload", "--yes"), check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+
+    def weights(self, port: int = 80) -> dict[str, int]:
+        """By the end of the address."""
+        for service, servers in self.plane.read().services:
+            if service.key.port == port:
+                return {row.place.address.rpartition(".")[2]: row.weight for row in servers}
+        return {}
+
+    def waits(self, words: str, wanted: dict[str, int]) -> None:
+        wait(words, lambda: self.weights() == wanted, PATIENCE)
+
+    def syncs(self) -> dict[SyncState, SyncDaemon]:
+        return self.plane.sync_daemons()
+
+
+def quiescent(daemon: Daemon) -> None:
+    """Weight 0: connections go on, new ones go elsewhere."""
+    daemon.waits("both servers are in the table once they were asked", {"11": 1, "12": 1})
+    expect("both get connections", answers(times=8), {"one", "two"})
+    held = Talk()
+    server = held.again()
+    other = {"one": "two", "two": "one"}[server]
+    number, rest = {"one": ("11", "12"), "two": ("12", "11")}[server]
+    failing.add(server)
+    daemon.waits("quiescent: who fails has weight 0", {number: 0, rest: 1})
+    expect("quiescent: new connections go to the other one", answers(times=4), {other})
+    expect("quiescent: an open connection goes on", held.again(), server)
+    failing.add(other)
+    daemon.waits("quiescent: all fail, and the fallback has the service", {"11": 0, "12": 0, "1": 1})
+    expect("quiescent: the fallback answers", answers(times=2), {"back"})
+    expect("quiescent: the open connection goes on beside the fallback", held.again(), server)
+    failing.clear()
+    daemon.waits("quiescent: all come back, and the fallback goes", {"11": 1, "12": 1})
+    expect("quiescent: both get connections again", answers(times=8), {"one", "two"})
+    held.close()
+
+
+def removing(daemon: Daemon) -> None:
+    """Removal: connections stand still, and go on when their server is back."""
+    daemon.reload(LDIRECTORD.replace("QUIESCENT", "no"))
+    held = Talk()
+    server = held.again()
+    rest, other = {"one": ("12", "two"), "two": ("11", "one")}[server]
+    failing.add(server)
+    daemon.waits("not quiescent: who fails is removed", {rest: 1})
+    expect("not quiescent: new connections go to the other one", answers(times=4), {other})
+    held.ask()
+    expect("not quiescent: an open connection stands still", held.hear(5), "")
+    failing.add(other)
+    daemon.waits("not quiescent: all fail, and the fallback alone is there", {"1": 1})
+    expect("not quiescent: the fallback answers", answers(times=2), {"back"})
+    failing.clear()
+    daemon.waits("not quiescent: all come back, and the fallback goes", {"11": 1, "12": 1})
+    expect("not quiescent: the open connection goes on with its server", held.late(), server)
+    expect("no sync daemon was asked for, and none runs", daemon.syncs(), {})
+    daemon.stop()
+    expect("a clean stop empties the table", daemon.plane.read().services, ())
+
+
+def synchronised() -> None:
+    """Two machines: the master tells its connections, and who takes over carries them on."""
+    first = Daemon("first", "keepalived.conf", KEEPALIVED.replace("PRIORITY", "150"))
+    wait("the first machine is master and tells", lambda: first.syncs() == {SyncState.MASTER: DAEMON}, PATIENCE)
+    first.waits("its table is filled", {"11": 1, "12": 1})
+    wait("with persistence, too", lambda: first.weights(81) == {"11": 1, "12": 1}, PATIENCE)
+    second = Daemon("second", "keepalived.conf", KEEPALIVED.replace("PRIORITY", "100"))
+    wait("the second machine is backup and listens", lambda: second.syncs() == {SyncState.BACKUP: DAEMON}, PATIENCE)
+    held = Talk()
+    server = held.again()
+    tied = {source: answers(81, source) for source in CLIENTS}
+    expect("both serve clients that are tied to them", set.union(*tied.values()), {"one", "two"})
+
+    def told() -> bool:
+        held.again()
+        enter("second")
+        lines = Path("/proc/thread-self/net/ip_vs_conn").read_text().splitlines()
+        say(f"the second machine knows {len(lines) - 1} connections")
+        sources = {line.split()[1] for line in lines[1:]}
+        return sources >= {f"0A6301{number:02X}" for number in (50, *range(51, 59))}
+
+    wait("the second machine knows the connections of the first", told, PATIENCE)
+    first.stop()
+    wait("the second machine is master and tells", lambda: second.syncs() == {SyncState.MASTER: DAEMON}, PATIENCE)
+    expect("on the first none runs after a clean stop", first.syncs(), {})
+    second.waits("the table is there", {"11": 1, "12": 1})
+    wait("new connections are served", lambda: answers() <= {"one", "two"}, PATIENCE)
+    expect("the open connection goes on by the second machine", held.again(), server)
+    now = {source: answers(81, source) for source in CLIENTS}
+    expect("clients stay with their servers", now, tied)
+    first.start()
+    wait("the first machine is master again", lambda: first.syncs() == {SyncState.MASTER: DAEMON}, PATIENCE)
+    wait("the second one is backup again", lambda: second.syncs() == {SyncState.BACKUP: DAEMON}, PATIENCE)
+    for daemon in (second, first):
+        daemon.stop()
+    expect("none runs in the end", {**first.syncs(), **second.syncs()}, {})
+
+
+def main() -> None:
+    network()
+    serve("one", 80, "one")
+    serve("one", 81, "one")
+    serve("two", 80, "two")
+    serve("two", 81, "two")
+    serve("first", 80, "back")
+    shell(f"ip -n first addr add {ADDRESS}/32 dev eth0")
+    daemon = Daemon("first", "ldirectord.cf", LDIRECTORD.replace("QUIESCENT", "yes"))
+    quiescent(daemon)
+    removing(daemon)
+    shell(f"ip -n first addr del {ADDRESS}/32 dev eth0")
+    synchronised()
+    say("all done")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception:
+        traceback.print_exc()
+        say("failed: see above")
