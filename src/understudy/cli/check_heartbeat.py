@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..heartbeat_files import HeartbeatFiles, Medium, MediumKind
 from ..units import format_duration
+from .check_ldirectord import as_json as services_json
+from .check_ldirectord import lacking
+from .check_ldirectord import summary as services_summary
 
 if TYPE_CHECKING:
     from ..config.heartbeat import HeartbeatReading
@@ -22,6 +25,9 @@ def examine_folder(path: str, here: bool) -> HeartbeatReading:
     alone = read_heartbeat(texts)
     if here or is_node(alone, machine.name):
         found = read_heartbeat(texts, machine, here=True)
+        if found.files is not None and found.files.services is not None:
+            services = found.files.services
+            found = replace(found, problems=(*found.problems, *lacking(", ".join(services.sources), services)))
         return _with_names(found, path, texts.cf.path) if here else found
     return alone
 
@@ -56,8 +62,8 @@ def summary(files: HeartbeatFiles) -> list[str]:
         lines.append(f"ping nodes: {', '.join(node.name for node in files.ping_nodes)}, {watched}")
     for group in files.groups:
         runs = ", ".join(resource.id for resource in group.group.resources)
-        lines.append(f"group {group.group.name} on {group.node} first: {runs}")
-    return lines
+        lines.append(f"group {group.group.name} on {group.node} first: {runs or 'nothing'}")
+    return lines + (services_summary(files.services) or [])
 
 
 def as_json(files: HeartbeatFiles | None) -> dict[str, Any] | None:
@@ -77,6 +83,7 @@ def as_json(files: HeartbeatFiles | None) -> dict[str, Any] | None:
         "ipfail": files.ipfail,
         "signature": {"index": files.outgoing, "method": _method(files)},
         "groups": [{"key": group.key, "node": group.node, "resources": list(group.words)} for group in files.groups],
+        "services": services_json(files.services) or [],
     }
 
 

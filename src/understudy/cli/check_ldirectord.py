@@ -34,7 +34,7 @@ def examine(path: str) -> LdirectordReading:
     from ..config.load import examine_ldirectord
 
     reading = examine_ldirectord(path, look_up)
-    return replace(reading, problems=(*reading.problems, *_lacking(path, reading.partly)))
+    return replace(reading, problems=(*reading.problems, *lacking(path, reading.partly)))
 
 
 def look_up(name: str, family: int) -> str | None:
@@ -44,7 +44,7 @@ def look_up(name: str, family: int) -> str | None:
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
-def _lacking(path: str, files: ServiceFiles) -> list[Problem]:
+def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     """Programs and folders that are not on this machine: it may not be the one that the file is for."""
     from ..adapters.installed import is_program
 
@@ -80,7 +80,8 @@ def summary(files: ServiceFiles | None) -> list[str] | None:
     lines = []
     for service in files.services:
         persistence = f", persistent {format_duration(service.persistence)}" if service.persistence else ""
-        lines.append(f"service {service.name}: {service.keys[0]}, {service.scheduler}{persistence}")
+        held = f", while {service.group} is held" if service.group else ""
+        lines.append(f"service {service.name}: {service.keys[0]}, {service.scheduler}{persistence}{held}")
         lines += [f"    {_server(real)}" for real in service.reals]
         if service.fallback is not None:
             lines.append(f"    {_server(service.fallback)}, when no other is up")

@@ -50,8 +50,9 @@ def run(called: str, words: list[str]) -> int:
 
 def find(name: str) -> str | None:
     """Where the file is: in /etc/ha.d, in /etc/ha.d/conf, or as it is written."""
-    places = [os.path.join(folder, name) for folder in FOLDERS] + [name]
-    return next((path for path in places if os.path.isfile(path)), None)
+    from ..config.load import find_ldirectord
+
+    return find_ldirectord(name, (*FOLDERS, ""))
 
 
 class Instance:

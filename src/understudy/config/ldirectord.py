@@ -26,11 +26,14 @@ LOG_FILE = "/var/log/ldirectord.log"
 
 @dataclass(frozen=True, slots=True)
 class LdirectordReading:
-    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only."""
+    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only.
+    ``path``: of the file.
+    """
 
     files: ServiceFiles | None
     problems: tuple[Problem, ...]
     partly: ServiceFiles
+    path: str = ""
 
 
 def read_ldirectord(text: str, path: str, names: Names | None = None) -> LdirectordReading:
@@ -56,7 +59,7 @@ def read_ldirectord(text: str, path: str, names: Names | None = None) -> Ldirect
         services.append(service)
     _told_of_defaults(report, parts, whole, services)
     files = _files(whole.settings, tuple(services))
-    return LdirectordReading(None if report.refused else files, tuple(dict.fromkeys(report.in_order())), files)
+    return LdirectordReading(None if report.refused else files, tuple(dict.fromkeys(report.in_order())), files, path)
 
 
 def _directive(report: Report, whole: Whole, line: Line, names: Names) -> None:

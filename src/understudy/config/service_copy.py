@@ -36,7 +36,7 @@ class ServiceCopy:
     admin_group: str = ""
 
 
-def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> ServiceCopy:
+def copy_of(cluster: Cluster, node: str) -> ServiceCopy:
     """Of what ``cluster`` says. Groups that no service is of are left out."""
     services = cluster.services or ServiceFiles()
     named = {each.group for each in services.services} | ({services.sync.router} if services.sync else set())
@@ -45,7 +45,7 @@ def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> Servi
         for group in cluster.groups
         if group.name in named
     )
-    return ServiceCopy(services, addresses, sources or (cluster.source,), node, cluster.admin_group or "")
+    return ServiceCopy(services, addresses, services.sources or (cluster.source,), node, cluster.admin_group or "")
 
 
 def write_copy(copy: ServiceCopy) -> str:
