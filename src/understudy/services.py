@@ -212,5 +212,4 @@ class ServiceFiles:
     flush_at_stop: bool = False
     log_file: str = ""
     log_facility: str = ""
-    execute: tuple[str, ...] = ()
     sources: tuple[str, ...] = field(default=(), compare=False)

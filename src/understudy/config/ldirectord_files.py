@@ -22,6 +22,35 @@ Find: TypeAlias = Callable[[str], LdirectordReading | None]
 """Reads a file by the name that ldirectord would be given; None where no folder has it."""
 
 
+def with_others(reading: LdirectordReading, find: Find) -> LdirectordReading:
+    """The file with those that ``execute`` names, in it and in them. ldirectord starts, reloads and stops a daemon for each.
+
+    A file that is missing or wrong is an error, where ldirectord goes on without it.
+    """
+    if not reading.execute:
+        return reading
+    report = Report(reading.path)
+    report.problems += reading.problems
+    found = [(Place(), reading)]
+    known = {reading.path}
+    waiting = list(reading.execute)
+    while waiting:
+        name, place = waiting.pop(0)
+        other = find(name)
+        if other is None:
+            text = (
+                f'"execute" names {name}, which is neither in /etc/ha.d, nor in its folder conf, nor beside this file'
+            )
+            report.error(place, text, "Put it there, name it by its whole path, or take the line away.")
+        elif other.path not in known:
+            known.add(other.path)
+            report.problems += other.problems
+            found.append((place, other))
+            waiting += other.execute
+    files = joined(report, found)
+    return replace(reading, files=None if report.refused else files, problems=tuple(report.problems), partly=files)
+
+
 def joined(report: Report, found: Sequence[tuple[Place, LdirectordReading]]) -> ServiceFiles:
     """The services of all files; ``Place``: where each is named. A service that two of them have is an error."""
     first = found[0][1]
@@ -35,8 +64,8 @@ def joined(report: Report, found: Sequence[tuple[Place, LdirectordReading]]) -> 
                 text = f"{reading.path} has the service {service.name}, which stands in {other} already"
                 report.error(place, text, "Keep it in one of them.")
             services.append(service)
-    sources = tuple(reading.path for _, reading in found)
-    return replace(first.partly, services=tuple(services), sources=sources)
+    sources = dict.fromkeys(path for _, reading in found for path in reading.partly.sources or (reading.path,))
+    return replace(first.partly, services=tuple(services), sources=tuple(sources))
 
 
 def _judge_whole(report: Report, place: Place, first: LdirectordReading, other: LdirectordReading) -> None:

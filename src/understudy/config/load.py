@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 COPY_MARK = "# What this node runs with: Heartbeat's files"
 """How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
 
+LDIRECTORD_FOLDERS = ("/etc/ha.d", "/etc/ha.d/conf")
+"""Where ldirectord looks for a file that is named by no path."""
+
 KEEPALIVED = "keepalived.conf"
 """The file of the folder /etc/keepalived."""
 
@@ -194,7 +197,24 @@ def is_keepalived(path: str) -> bool:
 
 
 def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None = None) -> LdirectordReading:
-    """An ldirectord.cf, with every problem. ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none."""
+    """An ldirectord.cf and those that it names by ``execute``, with every problem.
+
+    ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none.
+    """
+    from .ldirectord_files import with_others
+
+    folders, own = (*LDIRECTORD_FOLDERS, os.path.dirname(os.path.abspath(path))), _one_ldirectord(path, look_up)
+
+    def other(name: str) -> LdirectordReading | None:
+        found = find_ldirectord(name, folders)
+        if found is None:
+            return None
+        return own if os.path.samefile(found, path) else _one_ldirectord(found, look_up)
+
+    return with_others(own, other)
+
+
+def _one_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None) -> LdirectordReading:
     from ..services import ServiceFiles
     from .ldirectord import LdirectordReading, read_ldirectord
     from .ldirectord_names import Names, hosts_of, services_of
