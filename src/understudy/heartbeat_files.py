@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .model import Group
+from .services import ServiceFiles
 from .units import MILLISECOND, SECOND, Duration
 
 DEFAULT_PORT = 694
@@ -113,8 +114,8 @@ class SigningKey:
 class OldGroup:
     """One line of haresources. ``key``: its first resource as written, which names it on the wire. ``words``: all of them.
 
-    ``group``: the same as our own model has it, in the same order, one resource for each word. An address whose interface
-    nobody has looked up yet has the device "".
+    ``group``: the same as our own model has it, in the same order, one resource for each word but ``ldirectord``, whose services
+    name the group. An address whose interface nobody has looked up yet has the device "".
     """
 
     key: str
@@ -129,7 +130,8 @@ class HeartbeatFiles:
 
     ``max_resend_delay``: ``max_rexmit_delay``. ``ipfail``: a respawned ipfail, which is built in. ``environment``: of ``env``,
     names with HA_ in front. ``logging``: the directives about logs, as written. ``hop_fudge`` shows in ``ttl`` alone.
-    ``watchdog``: the device, "" for none. ``outgoing``: the index of the key that signs.
+    ``watchdog``: the device, "" for none. ``outgoing``: the index of the key that signs. ``services``: what the files behind
+    ``ldirectord::`` balance, None where there is no such resource, or nobody has read them.
     """
 
     folder: str
@@ -164,6 +166,7 @@ class HeartbeatFiles:
     keys: tuple[SigningKey, ...] = ()
     outgoing: int = 0
     groups: tuple[OldGroup, ...] = ()
+    services: ServiceFiles | None = None
 
     def key(self, index: int) -> SigningKey | None:
         """The key of an index, or None."""

@@ -6,7 +6,7 @@ nanoseconds. Where ldirectord and keepalived differ a field says which way, so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from .service_checks import Check
@@ -199,6 +199,7 @@ class ServiceFiles:
 
     ``callback``: run with the file's path when it has changed; ``autoreload``: changes are taken up without being asked.
     ``flush``: every service of the kernel's table goes at the start, ``flush_at_stop`` at the end, strangers' too.
+    ``sources``: the files in which it stands, where they are not the configuration itself; no part of what it means.
     """
 
     services: tuple[VirtualService, ...] = ()
@@ -211,4 +212,4 @@ class ServiceFiles:
     flush_at_stop: bool = False
     log_file: str = ""
     log_facility: str = ""
-    execute: tuple[str, ...] = ()
+    sources: tuple[str, ...] = field(default=(), compare=False)

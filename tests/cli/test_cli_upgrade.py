@@ -153,7 +153,7 @@ def test_a_start_after_a_stop_in_the_middle_of_a_trial_keeps_what_it_chose(
     running.keep(places[1], "the old copy", "", places[0])
     upgrading.prepare(places[1], "what was tried", "its key", config)
     assert change(places[1])
-    _keep(_Accepted(cluster, True), places[1], places[2])
+    _keep(_Accepted(cluster, True), cluster.members[0].name, places[1], places[2])
     begin(places[1])
     assert load(running.configuration(places[1])).digest == cluster.digest
     assert not upgrading.is_prepared(places[1]), "that is looked at anew"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 
+import ldirectord_helpers
+
 from understudy.config.heartbeat import Found, HeartbeatReading, Texts, read_heartbeat
 from understudy.config.heartbeat_machine import Machine, Network
+from understudy.config.ldirectord import LdirectordReading, read_ldirectord
+from understudy.config.ldirectord_files import Find
 from understudy.heartbeat_files import HeartbeatFiles
 from understudy.units import format_duration
 
@@ -41,25 +46,44 @@ VIRTUAL = {
 """What the published files leave to the machine."""
 
 
-def texts(cf: str = CF, haresources: str = RESOURCES, authkeys: str = KEYS, mode: int = 0o600) -> Texts:
-    """Three files as they come from the disk."""
+def finder(files: Mapping[str, str]) -> Find:
+    """Who reads these files of ldirectord, and no others."""
+
+    def find(name: str) -> LdirectordReading | None:
+        return read_ldirectord(files[name], name, ldirectord_helpers.NAMES) if name in files else None
+
+    return find
+
+
+def texts(
+    cf: str = CF,
+    haresources: str = RESOURCES,
+    authkeys: str = KEYS,
+    mode: int = 0o600,
+    balanced: Mapping[str, str] | None = None,
+) -> Texts:
+    """Three files as they come from the disk; ``balanced``: those of ldirectord, by name."""
     return Texts(
         "/etc/ha.d",
         Found("ha.cf", cf.encode()),
         Found("haresources", haresources.encode()),
         Found("authkeys", authkeys.encode(), mode),
+        finder(balanced or {}),
     )
 
 
 def folder(path: Path) -> Texts:
     """The files of a folder, the keys with the mode that Heartbeat wants."""
-    found = [Found(name, (path / name).read_bytes()) for name in ("ha.cf", "haresources", "authkeys")]
-    return Texts(path.name, *found)
+    cf, haresources, authkeys = (
+        Found(name, (path / name).read_bytes()) for name in ("ha.cf", "haresources", "authkeys")
+    )
+    balanced = {file.name: file.read_text() for file in path.glob("*.cf") if file.name != "ha.cf"}
+    return Texts(path.name, cf, haresources, authkeys, finder(balanced))
 
 
 def case_texts(text: str) -> tuple[Texts, Machine | None, bool]:
     """A case: ha.cf first, then ``@haresources``, ``@authkeys [MODE]``; ``@on ha01``: looked at on that machine. What is missing
-    is the standard file; a line ``+`` stands for the standard file's lines.
+    is the standard file; a line ``+`` stands for the standard file's lines. Any other ``@NAME`` is a file of ldirectord.
     """
     parts: dict[str, str] = {}
     options: dict[str, str] = {}
@@ -79,7 +103,9 @@ def case_texts(text: str) -> tuple[Texts, Machine | None, bool]:
         for name, text in standard.items()
     }
     mode = options.get("authkeys", "")
-    made = texts(files["ha.cf"], files["haresources"], files["authkeys"], int(mode, 8) if mode.isdigit() else 0o600)
+    balanced = {name: text for name, text in parts.items() if name not in (*standard, "on")}
+    modes = int(mode, 8) if mode.isdigit() else 0o600
+    made = texts(files["ha.cf"], files["haresources"], files["authkeys"], modes, balanced)
     return made, HA01 if "on" in options else None, "on" in options
 
 
@@ -97,6 +123,8 @@ def meaning(files: HeartbeatFiles) -> str:
             for group in value:
                 lines.append(f"group {group.group.name}: key {group.key} of {group.node}, {_rest(group.group)}")
                 lines += [f"    {resource.id}: {_rest(resource)}" for resource in group.group.resources]
+        elif item.name == "services":
+            lines += [] if value is None else ldirectord_helpers.meaning(value).splitlines()
         elif item.name == "keys":
             lines.append("keys: " + ", ".join(f"{key.index} {key.method} {key.key!r}" for key in value))
         elif isinstance(value, tuple):

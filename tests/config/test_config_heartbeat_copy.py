@@ -34,7 +34,7 @@ def test_every_case_is_read_again_as_it_was(case: str) -> None:
     copy = copy_of(files, {"router": "192.168.58.1"})
     text = write_copy(copy)
     again = read_copy(text, "running.toml")
-    assert again == copy
+    assert again == replace(copy, files=replace(copy.files, services=None)), "what is balanced has a copy of its own"
     tables = tomllib.loads(text)  # the supervisor, and the old tools, read it so
     assert list(tables.get("groups", {})) == [group.group.name for group in copy.files.groups]
     assert tables["heartbeat"]["ha.cf"].encode("latin-1") == files.cf.data

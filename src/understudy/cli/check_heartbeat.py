@@ -20,10 +20,23 @@ def examine_folder(path: str, here: bool) -> HeartbeatReading:
 
     texts, machine = heartbeat_folder(path), look(path)
     alone = read_heartbeat(texts)
-    if here or is_node(alone, machine.name):
-        found = read_heartbeat(texts, machine, here=True)
-        return _with_names(found, path, texts.cf.path) if here else found
-    return alone
+    if not here and not is_node(alone, machine.name):
+        return _with_services(alone, at_home=False)
+    found = _with_services(read_heartbeat(texts, machine, here=True), at_home=True)
+    return _with_names(found, path, texts.cf.path) if here else found
+
+
+def _with_services(reading: HeartbeatReading, at_home: bool) -> HeartbeatReading:
+    """Also what the planes do of the services. ``at_home``: and what this machine lacks for them."""
+    services = None if reading.files is None else reading.files.services
+    if services is None:
+        return reading
+    from .check_ldirectord import lacking
+    from .check_services import judge
+
+    path = ", ".join(services.sources)
+    more = [*judge(path, services), *(lacking(path, services) if at_home else ())]
+    return replace(reading, problems=(*reading.problems, *more))
 
 
 def _with_names(reading: HeartbeatReading, path: str, file: str) -> HeartbeatReading:
@@ -56,14 +69,21 @@ def summary(files: HeartbeatFiles) -> list[str]:
         lines.append(f"ping nodes: {', '.join(node.name for node in files.ping_nodes)}, {watched}")
     for group in files.groups:
         runs = ", ".join(resource.id for resource in group.group.resources)
-        lines.append(f"group {group.group.name} on {group.node} first: {runs}")
-    return lines
+        lines.append(f"group {group.group.name} on {group.node} first: {runs or 'nothing'}")
+    if files.services is None:
+        return lines
+    from .check_services import LDIRECTORD
+    from .check_services import summary as services_summary
+
+    return lines + services_summary(files.services, LDIRECTORD)
 
 
 def as_json(files: HeartbeatFiles | None) -> dict[str, Any] | None:
     """What was read, for programs; no key."""
     if files is None:
         return None
+    from .check_services import as_json as services_json
+
     return {
         "nodes": list(files.nodes),
         "media": [_medium(medium) for medium in files.media],
@@ -77,6 +97,7 @@ def as_json(files: HeartbeatFiles | None) -> dict[str, Any] | None:
         "ipfail": files.ipfail,
         "signature": {"index": files.outgoing, "method": _method(files)},
         "groups": [{"key": group.key, "node": group.node, "resources": list(group.words)} for group in files.groups],
+        "services": [] if files.services is None else services_json(files.services),
     }
 
 

@@ -20,7 +20,7 @@ def examine(path: str) -> LdirectordReading:
     from ..config.load import examine_ldirectord
 
     reading = examine_ldirectord(path, look_up)
-    return replace(reading, problems=(*reading.problems, *_lacking(path, reading.partly)))
+    return replace(reading, problems=(*reading.problems, *lacking(path, reading.partly)))
 
 
 def look_up(name: str, family: int) -> str | None:
@@ -30,7 +30,7 @@ def look_up(name: str, family: int) -> str | None:
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
-def _lacking(path: str, files: ServiceFiles) -> list[Problem]:
+def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     """Programs and folders that are not on this machine: it may not be the one that the file is for."""
     from ..adapters.installed import is_program
 

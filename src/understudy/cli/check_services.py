@@ -55,7 +55,8 @@ def summary(files: ServiceFiles, forward: dict[Forward, str] = FORWARD) -> list[
     for service in files.services:
         persistence = f", persistent {format_duration(service.persistence)}" if service.persistence else ""
         keys = ", ".join(map(str, service.keys))
-        lines.append(f"service {service.name}: {keys}, {service.scheduler}{persistence}")
+        held = f", while {service.group} is held" if service.group else ""
+        lines.append(f"service {service.name}: {keys}, {service.scheduler}{persistence}{held}")
         plane, why = foreseen(service, files.sync is not None)
         lines.append(f"    plane: {why}" if plane is not None else f"    plane: none: {why}")
         lines += [f"    {_server(real, forward)}" for real in service.reals[:_SHOWN]]

@@ -17,7 +17,6 @@ import time
 from ..adapters import lockfile
 from . import compat
 
-FOLDERS = ("/etc/ha.d", "/etc/ha.d/conf")
 COMMANDS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")
 STOPPED = 3
 START: float = 60.0
@@ -50,8 +49,9 @@ def run(called: str, words: list[str]) -> int:
 
 def find(name: str) -> str | None:
     """Where the file is: in /etc/ha.d, in /etc/ha.d/conf, or as it is written."""
-    places = [os.path.join(folder, name) for folder in FOLDERS] + [name]
-    return next((path for path in places if os.path.isfile(path)), None)
+    from ..config.load import LDIRECTORD_FOLDERS, find_ldirectord
+
+    return find_ldirectord(name, (*LDIRECTORD_FOLDERS, ""))
 
 
 class Instance:

@@ -7,6 +7,7 @@ files, and what Debian's 3.0.6 was seen to accept.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..errors import Problem
 from ..heartbeat_files import DEFAULT_PORT, HeartbeatFiles, MediumKind
@@ -19,6 +20,9 @@ from .heartbeat_resources import Translator
 from .heartbeat_rules import judge_cf, judge_host, judge_stonith
 from .report import Report
 from .tree import Place
+
+if TYPE_CHECKING:
+    from .ldirectord_files import Find  # the real-time process needs none of it
 
 NAMES = ("ha.cf", "haresources", "authkeys")
 """The files of the folder, in the order in which problems are told."""
@@ -36,12 +40,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The three files of a folder."""
+    """The three files of a folder. ``find``: reads what ``ldirectord::`` names; None for nobody."""
 
     folder: str
     cf: Found
     haresources: Found
     authkeys: Found
+    find: Find | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,9 @@ def read_heartbeat(
     if settings is not None and texts.haresources.problem is None:
         translator = Translator(report, machine, own_mounts, asked)
         text = text_of(texts.haresources.data)
-        groups = read_haresources(report, text, texts.haresources.path, settings, translator)
-        settings = replace(settings, groups=groups, keys=keys.keys, outgoing=keys.outgoing or 0)
+        found_in = texts.haresources.path
+        groups, services = read_haresources(report, text, found_in, settings, translator, texts.find)
+        settings = replace(settings, groups=groups, services=services, keys=keys.keys, outgoing=keys.outgoing or 0)
     given = tuple((word, value, place.line) for word, value, place in draft.given)
     return HeartbeatReading(None if report.refused else settings, _in_order(report, texts), given)
 
@@ -95,9 +101,9 @@ def read_heartbeat(
 def _in_order(report: Report, texts: Texts) -> tuple[Problem, ...]:
     """File after file, each as ``Report.in_order`` has it."""
     files = [texts.cf.path, texts.haresources.path, texts.authkeys.path]
+    files += dict.fromkeys(problem.file for problem in report.problems if problem.file not in files)
 
     def key(problem: Problem) -> tuple[int, bool, int, int]:
-        where = files.index(problem.file) if problem.file in files else len(files)
-        return where, problem.line == 0, problem.line, problem.column
+        return files.index(problem.file), problem.line == 0, problem.line, problem.column
 
     return tuple(sorted(report.problems, key=key))

@@ -74,6 +74,7 @@ def cluster_of(copy: HeartbeatCopy, source: str) -> Cluster:
         heartbeat3=True,
         fences=devices(files),
         watchdog_timeout=timeout,
+        services=files.services,
     )
     return replace(cluster, digest=digest(cluster))
 

@@ -15,7 +15,7 @@ from .heartbeat_words import written_time
 TAKEN_UP = ("keepalive", "deadtime", "warntime", "initdead", "deadping", "auto_failback", "stonith", "environment")
 """Words of ha.cf that count from the next moment on. All others need a restart of the daemon, or are of no effect."""
 
-_BESIDE = ("folder", "logging", "groups", "keys", "outgoing")
+_BESIDE = ("folder", "logging", "groups", "services", "keys", "outgoing")
 
 _WORDS = {
     "nodes": "node",
@@ -51,8 +51,9 @@ def heartbeat_difference(before: HeartbeatCopy, after: HeartbeatCopy, source: st
 
 
 def _only_groups(copy: HeartbeatCopy, frame: HeartbeatCopy, source: str) -> Cluster:
-    """Its groups, within all the rest of ``frame``."""
-    return cluster_of(replace(frame, files=replace(frame.files, groups=copy.files.groups)), source)
+    """Its groups and what they balance, within all the rest of ``frame``."""
+    files = replace(frame.files, groups=copy.files.groups, services=copy.files.services)
+    return cluster_of(replace(frame, files=files), source)
 
 
 def _settings(before: HeartbeatFiles, after: HeartbeatFiles) -> list[Change]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..heartbeat_files import AutoFailback, HeartbeatFiles, OldGroup
 from ..model import AddressResource, Group, Role
 from ..probes import Reach
+from ..services import ServiceFiles
 from ..units import HOUR, MILLISECOND, SECOND, Duration
 from .addresses import Wrong, read_host
 from .groups import HARMLESS, read_groups
 from .heartbeat_lines import Word, joined_lines
 from .heartbeat_machine import Machine
-from .heartbeat_resources import UNKNOWN_DEVICE, Translator, tree_value
+from .heartbeat_resources import UNKNOWN_DEVICE, Translator, is_balancing, tree_value
 from .heartbeat_stonith import devices
 from .members import MemberDraft
 from .report import Report, Scope, suggestion
 from .tree import Entry, Place, Table, Value, plain
+
+if TYPE_CHECKING:
+    from .ldirectord_files import Find
 
 _LONGEST_NAME = 40
 
@@ -32,10 +37,14 @@ class _Line:
 
 
 def read_haresources(
-    report: Report, text: str, file: str, settings: HeartbeatFiles, translator: Translator
-) -> tuple[OldGroup, ...]:
-    """The groups in the order of the file; all problems are reported."""
+    report: Report, text: str, file: str, settings: HeartbeatFiles, translator: Translator, find: Find | None = None
+) -> tuple[tuple[OldGroup, ...], ServiceFiles | None]:
+    """The groups in the order of the file, and what they balance; all problems are reported.
+
+    ``find``: reads what stands behind ``ldirectord::``; None: nobody looks, and nothing is balanced.
+    """
     lines: list[_Line] = []
+    asked: list[tuple[Word, str]] = []
     keys: dict[str, Place] = {}
     names: dict[str, list[object]] = {}
     good = True
@@ -55,7 +64,8 @@ def read_haresources(
             good = False
             continue
         keys[words[0].text] = words[0].place
-        tables = [translator.table(word) for word in words]
+        asked += [(word, words[0].text) for word in words if is_balancing(word)]
+        tables = [translator.table(word) for word in words if not is_balancing(word)]
         if any(table is None for table in tables):
             good = False
             continue
@@ -73,7 +83,20 @@ def read_haresources(
     groups = _judged(report, lines, settings, translator.machine)
     for line in lines if groups else []:
         _judge_question(report, line, groups, settings)
-    return groups if good else ()
+    services = _balanced(report, asked, find, groups, translator.machine is not None)
+    return (groups if good else ()), services
+
+
+def _balanced(
+    report: Report, asked: list[tuple[Word, str]], find: Find | None, groups: tuple[OldGroup, ...], here: bool
+) -> ServiceFiles | None:
+    """What ``asked`` balances: the resources ``ldirectord``, each with the key of its line."""
+    if not asked or find is None:
+        return None
+    from .heartbeat_balancing import read_balancing, services_of  # only who has such a resource loads it
+
+    found = read_balancing(report, asked, find, here)
+    return services_of(report, found, groups) if groups else None
 
 
 def _judge_question(report: Report, line: _Line, groups: tuple[OldGroup, ...], settings: HeartbeatFiles) -> None:

@@ -97,6 +97,9 @@ def convert(reading: HeartbeatReading, cf_path: str, wanted: Wanted, machine: Ma
         notes.append(
             "names of nodes are in lower case, as Heartbeat has them: where `uname -n` is not, start with --node NAME"
         )
+    if files.services is not None:
+        names = ", ".join(files.services.sources)
+        notes.append(f"read no more, since its services stand in this file now: {names}")
     notes += _kept_scripts(files, machine)
     if any(isinstance(item, ResourceDResource) for group in files.groups for item in group.group.resources):
         notes.append(
@@ -189,6 +192,7 @@ def _cluster(
         watchdog_timeout=timeout,
         init_dead_time=min(files.initdead, LONGEST_DEAD_TIME),
         fences=fences,
+        services=files.services,
     )
 
 

@@ -58,6 +58,12 @@ KNOWN_SCRIPTS = (
     *WRAPPERS,
 )
 
+
+def is_balancing(word: Word) -> bool:
+    """Whether this resource is a balancer, and no script (``heartbeat_balancing``)."""
+    return word.text.partition("::")[0] == "ldirectord"
+
+
 LONG_START = "5m"
 LONG_STOP = "1m"
 """Heartbeat knows no limits for scripts; ours are long, so that a database may recover."""

@@ -26,11 +26,15 @@ LOG_FILE = "/var/log/ldirectord.log"
 
 @dataclass(frozen=True, slots=True)
 class LdirectordReading:
-    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only."""
+    """``files`` is None when any problem is an error; ``partly`` is what could be read all the same, to be looked at only.
+    ``path``: of the file. ``execute``: the other files that it names, by name, and where.
+    """
 
     files: ServiceFiles | None
     problems: tuple[Problem, ...]
     partly: ServiceFiles
+    path: str = ""
+    execute: tuple[tuple[str, Place], ...] = ()
 
 
 def read_ldirectord(text: str, path: str, names: Names | None = None) -> LdirectordReading:
@@ -56,7 +60,8 @@ def read_ldirectord(text: str, path: str, names: Names | None = None) -> Ldirect
         services.append(service)
     _told_of_defaults(report, parts, whole, services)
     files = _files(whole.settings, tuple(services))
-    return LdirectordReading(None if report.refused else files, tuple(dict.fromkeys(report.in_order())), files)
+    problems, others = tuple(dict.fromkeys(report.in_order())), tuple(whole.settings.execute.items())
+    return LdirectordReading(None if report.refused else files, problems, files, path, others)
 
 
 def _directive(report: Report, whole: Whole, line: Line, names: Names) -> None:
@@ -133,7 +138,7 @@ def _told_of_defaults(report: Report, parts: Parts, whole: Whole, services: list
     if "callback" in settings.texts and any(blank in settings.texts["callback"] for blank in " \t"):
         text = "callback has blanks, and ldirectord runs no program of that name"
         report.warning(settings.places["callback"], text, "Name a script, without arguments.")
-    if not parts.blocks and not report.refused:
+    if not parts.blocks and not settings.execute and not report.refused:
         report.warning(Place(), "the file has no virtual server: nothing is balanced", "Add virtual=ADDRESS:PORT.")
 
 
@@ -158,5 +163,4 @@ def _files(settings: Settings, services: tuple[VirtualService, ...]) -> ServiceF
         callback=Notice((callback,)) if callback else Notice(),
         log_file=log if log.startswith("/") else "",
         log_facility="" if log.startswith("/") else log,
-        execute=tuple(settings.execute),
     )

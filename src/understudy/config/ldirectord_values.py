@@ -41,7 +41,7 @@ class Settings:
     texts: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     moments: frozenset[str] | None = None
-    execute: dict[str, None] = field(default_factory=dict)
+    execute: dict[str, Place] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
 
@@ -271,7 +271,7 @@ def _execute(report: Report, settings: Settings, value: Word) -> None:
     if not name:
         report.warning(value.place, '"execute" names nothing', "Name the other configuration, or take the line away.")
         return
-    settings.execute[name] = None
+    settings.execute.setdefault(name, value.place)
 
 
 def _smtp(report: Report, settings: Settings, value: Word) -> None:

@@ -52,7 +52,7 @@ DIRECTIVES: dict[str, Directive] = {
     "emailalertstatus": _both("all"),
     "emailalertfrom": _global("none"),
     "smtp": _both("none", "else the mailer of the system"),
-    "execute": _global("none", "the other configuration is started, reloaded and stopped with this one"),
+    "execute": _global("none", "another file, balanced by the same balancer; it must be there and without errors"),
     "supervised": _global(
         "no", "the program runs under its own supervisor, and tells its log to the journal", effect=False
     ),

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, Problem
@@ -25,14 +26,19 @@ from .tree import WHOLE_FILE, Place
 from .validate import read
 
 if TYPE_CHECKING:
+    from ..services import ServiceFiles
     from .heartbeat import Texts
     from .heartbeat_copy import HeartbeatCopy
     from .keepalived import KeepalivedReading
     from .keepalived_expand import Source
     from .ldirectord import LdirectordReading
+    from .ldirectord_files import Find
 
 COPY_MARK = "# What this node runs with: Heartbeat's files"
 """How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
+
+LDIRECTORD_FOLDERS = ("/etc/ha.d", "/etc/ha.d/conf")
+"""Where ldirectord looks for a file that is named by no path."""
 
 KEEPALIVED = "keepalived.conf"
 """The file of the folder /etc/keepalived."""
@@ -93,7 +99,7 @@ def examine(
     if isinstance(text, Problem):
         return None, (text,)
     if text.startswith(COPY_MARK):
-        copy = _heartbeat_copy(text, path)
+        copy = _heartbeat_copy(text, path, with_services)
         return (None, (copy,)) if isinstance(copy, Problem) else (_cluster_of(copy, path), ())
     reading = read(text.removeprefix("\ufeff"), path, os.path.abspath(path), os.uname().nodename, with_services)
     report = Report(path)
@@ -121,18 +127,23 @@ def heartbeat_folder(path: str) -> Texts:
     """The files of Heartbeat in a folder such as /etc/ha.d, to be judged by ``config.heartbeat.read_heartbeat``."""
     from .heartbeat import NAMES, Found, Texts  # only here: the real-time process needs none of it
 
-    found = []
-    for name in NAMES:
+    def file(name: str) -> Found:
         where = os.path.join(path, name)
         data = _read_file(where)
-        found.append(Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1]))
-    return Texts(path, *found)
+        return Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1])
+
+    cf, haresources, authkeys = map(file, NAMES)
+    return Texts(path, cf, haresources, authkeys, _finder((path, os.path.join(path, "conf"))))
 
 
-def load_heartbeat(path: str) -> HeartbeatCopy:
-    """What a node runs with that was started from Heartbeat's files; ``load`` has its Cluster. Raises ConfigError."""
+def load_heartbeat(path: str, with_services: bool = True) -> HeartbeatCopy:
+    """What a node runs with that was started from Heartbeat's files; ``load`` has its Cluster. Raises ConfigError.
+
+    ``with_services``: also what it balances, which stands in a file beside it.
+    """
     found = _read_file(path)
-    copy = found if isinstance(found, Problem) else _heartbeat_copy(found[0].decode("utf-8", "replace"), path)
+    text = "" if isinstance(found, Problem) else found[0].decode("utf-8", "replace")
+    copy = found if isinstance(found, Problem) else _heartbeat_copy(text, path, with_services)
     if isinstance(copy, Problem):
         raise ConfigError([copy])
     return copy
@@ -186,7 +197,24 @@ def is_keepalived(path: str) -> bool:
 
 
 def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None = None) -> LdirectordReading:
-    """An ldirectord.cf, with every problem. ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none."""
+    """An ldirectord.cf and those that it names by ``execute``, with every problem.
+
+    ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none.
+    """
+    from .ldirectord_files import with_others
+
+    folders, own = (*LDIRECTORD_FOLDERS, os.path.dirname(os.path.abspath(path))), _one_ldirectord(path, look_up)
+
+    def other(name: str) -> LdirectordReading | None:
+        found = find_ldirectord(name, folders)
+        if found is None:
+            return None
+        return own if os.path.samefile(found, path) else _one_ldirectord(found, look_up)
+
+    return with_others(own, other)
+
+
+def _one_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None) -> LdirectordReading:
     from ..services import ServiceFiles
     from .ldirectord import LdirectordReading, read_ldirectord
     from .ldirectord_names import Names, hosts_of, services_of
@@ -210,6 +238,23 @@ def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | No
         text = f"the file may be read by others (mode {found[1]:04o}), and has passwords in it"
         report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
     return replace(reading, problems=report.in_order())
+
+
+def find_ldirectord(name: str, folders: Iterable[str]) -> str | None:
+    """Where ldirectord's file of that name is: in the first of ``folders`` that has it, or as it is written, if that is whole."""
+    places = [os.path.join(folder, name) for folder in folders]
+    return next((path for path in places if os.path.isfile(path)), None)
+
+
+def _finder(folders: tuple[str, ...]) -> Find:
+    """Reads a file each time only once: the names in it may have to be asked for."""
+
+    @cache
+    def find(name: str) -> LdirectordReading | None:
+        path = find_ldirectord(name, folders)
+        return None if path is None else examine_ldirectord(path, _address_of)
+
+    return find
 
 
 def _ldirectord_cluster(path: str, with_services: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
@@ -278,10 +323,28 @@ def _included(pattern: str, base: str) -> tuple[Source, ...]:
     return tuple(_source(name) for name in found)
 
 
-def _heartbeat_copy(text: str, path: str) -> HeartbeatCopy | Problem:
+def _heartbeat_copy(text: str, path: str, with_services: bool) -> HeartbeatCopy | Problem:
     from .heartbeat_copy import read_copy
 
-    return read_copy(text, path)
+    copy = read_copy(text, path)
+    services = _services_beside(path) if with_services else None
+    if isinstance(copy, Problem) or services is None:
+        return copy
+    return replace(copy, files=replace(copy.files, services=services))
+
+
+def _services_beside(path: str) -> ServiceFiles | None:
+    """What the copy of the services has that lies beside that of Heartbeat's files; None when nothing is balanced."""
+    found = _read_file(os.path.join(os.path.dirname(path), "services.json"))
+    if isinstance(found, Problem):
+        return None
+    from .service_copy import read_copy
+
+    try:
+        files = read_copy(found[0].decode("utf-8", "surrogateescape")).files
+    except ValueError:  # of another version: it is written anew by the next reload, or start
+        return None
+    return files if files.services else None
 
 
 def _cluster_of(copy: HeartbeatCopy, path: str) -> Cluster:

@@ -42,7 +42,7 @@ def balances(cluster: Cluster, node: str) -> bool:
     return cluster.services is not None and node not in witnesses
 
 
-def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> ServiceCopy:
+def copy_of(cluster: Cluster, node: str) -> ServiceCopy:
     """Of what ``cluster`` says, empty where ``node`` balances nothing. Groups that no service is of are left out.
 
     Who holds a group without addresses cannot be seen here: where the sync daemon was to follow it, both of its states run.
@@ -56,7 +56,7 @@ def copy_of(cluster: Cluster, node: str, sources: tuple[str, ...] = ()) -> Servi
     )
     if services.sync is not None and not dict(addresses).get(services.sync.router):
         services = replace(services, sync=replace(services.sync, router=""))
-    return ServiceCopy(services, addresses, sources or (cluster.source,), node, cluster.admin_group or "")
+    return ServiceCopy(services, addresses, services.sources or (cluster.source,), node, cluster.admin_group or "")
 
 
 def write_copy(copy: ServiceCopy) -> str:

@@ -18,7 +18,7 @@ _SHOWN = frozenset(setting.field for setting in (*SERVICE, *SERVER, *BALANCING))
 def service_changes(before: ServiceFiles | None, after: ServiceFiles | None) -> Iterator[tuple[str, str]]:
     """(where, sentence) for each service that is new, gone or other, and for what concerns all of them."""
     old, new = before or ServiceFiles(), after or ServiceFiles()
-    words = [text for name in _names(old) if name != "services" and (text := _word(name, old, new))]
+    words = [text for name in _names(old) if name not in ("services", "sources") and (text := _word(name, old, new))]
     if words:
         yield "balancing", ", ".join(words)
     had = {service.name: service for service in old.services}

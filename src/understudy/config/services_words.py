@@ -176,7 +176,6 @@ BALANCING = (
     flag("flush_at_stop"),
     text("log_file"),
     text("log_facility"),
-    Setting("execute", "execute", "texts"),
 )
 """Beside ``sync`` and ``timeouts``."""
 

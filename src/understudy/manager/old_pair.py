@@ -101,7 +101,7 @@ def drift(runtime_dir: str) -> tuple[str, ...]:
     """A sentence when the folder's files are others than this node runs with. Touches the disk."""
     source = running.source(runtime_dir)
     try:
-        copy = load_heartbeat(running.configuration(runtime_dir))
+        copy = load_heartbeat(running.configuration(runtime_dir), with_services=False)
     except ConfigError:
         return ()
     texts = heartbeat_folder(source)

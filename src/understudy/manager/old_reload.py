@@ -18,7 +18,7 @@ from ..errors import Refused
 from ..model import Cluster
 from .old_files import read
 from .old_pair import environment
-from .reload import Judged, Reloads
+from .reload import Judged, Reloads, keep_services
 
 if TYPE_CHECKING:
     from .service import Manager
@@ -80,6 +80,7 @@ class OldReloads(Reloads):
 
     def _copy(self, found: Cluster, before: Cluster) -> None:
         running.keep(self._runtime_dir, self._text, "", found.source)
+        keep_services(found, self._runtime_dir, self._manager.me)
 
     def _conclude(self) -> None:
         """Nobody votes, so nothing is compared with at the next start."""

@@ -50,7 +50,7 @@ def run(arguments: Arguments, cluster: Cluster, guards: Guards) -> int:
     if arguments.node not in cluster.names:
         say(arguments.unknown_node(cluster.names))
         return EXIT_CONFIG
-    copy = load_heartbeat(arguments.config)
+    copy = load_heartbeat(arguments.config, with_services=False)
     known = generations(arguments.state_dir)
     identity = _identity(copy, arguments, known)
     if identity is None:

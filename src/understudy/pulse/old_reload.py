@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..adapters import running
 from ..changes import either, restarted
 from ..config.heartbeat_copy import HeartbeatCopy
-from ..config.load import load, load_heartbeat
+from ..config.load import load_for_pulse, load_heartbeat
 from ..core.heartbeat3.saying import ACCEPTS
 from ..heartbeat3 import OldMessage
 from ..model import Cluster
@@ -71,7 +71,7 @@ class Signing:
 
 def read_copy(path: str) -> tuple[Cluster, HeartbeatCopy]:
     """What the copy of Heartbeat's files says. Raises ConfigError."""
-    return load(path), load_heartbeat(path)
+    return load_for_pulse(path), load_heartbeat(path, with_services=False)
 
 
 class OldReloader(AnyReloader[tuple[Cluster, HeartbeatCopy]]):
@@ -125,7 +125,7 @@ class OldReloader(AnyReloader[tuple[Cluster, HeartbeatCopy]]):
 
     def event(self) -> PairChanged:
         """From the former files to those that count."""
-        pair = self._pair or self._pair_of(load_heartbeat(running.configuration(self._runtime_dir)))
+        pair = self._pair or self._pair_of(load_heartbeat(running.configuration(self._runtime_dir), False))
         restart = () if self.former is None else restarted(self.former, self.cluster)
         return PairChanged(self._bare(self.cluster), pair, restart, self._kernel.present())
 
