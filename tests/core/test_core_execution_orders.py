@@ -75,6 +75,7 @@ class Machine:
         self.now: Instant = 1000
         self.manager = True
         self.stop_since: Instant | None = None
+        self.over: set[str] = set()  # given up on while the stop that is under way was begun
         self.execution.manager_changed(True, self.now)
 
     def want(self, wanted: Wanted) -> None:
@@ -92,6 +93,8 @@ class Machine:
         for effect in self.execution.advance(self.now):
             self.check(effect)
         assert self.execution.advance(self.now) == [], "what may begin begins at once"
+        busy = {names[0] for action, names in self.under_way.values() if action is Action.STOP}
+        self.over = {name for name in busy if name in self.over or self.given_up_on(name)}
         counts = [names for action, names in self.under_way.values() if not self.aside(action, names)]
         assert len(counts) <= 1 or self.group.stages, "two operations at once"
 
@@ -99,7 +102,8 @@ class Machine:
         """What may be under way beside anything: addresses that are put back, looks, more stops of what was given up on."""
         if names[0] in self.addresses:
             return action is Action.START
-        return names[0] in self.refused and (action is Action.MONITOR or self.given_up_on(names[0]))
+        given_up = names[0] in self.over or self.given_up_on(names[0])
+        return names[0] in self.refused and (action is Action.MONITOR or given_up)
 
     def check(self, effect: Effect) -> None:
         match effect:
