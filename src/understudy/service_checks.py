@@ -184,7 +184,7 @@ class ProgramQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FileQuestion:
-    """The number in a file: the weight it adds, times ``factor``; the least possible (-254 and below) is down."""
+    """The number in a file: the weight it adds, times ``factor``; -2147483648 and below is down. ``factor`` 0: not 0 is down."""
 
     path: str
     factor: int = 1

@@ -239,6 +239,11 @@ def test_the_seldom_question_comes_first_then_every_so_often_and_after_a_failure
     both.expire()
     both.cancel()
     assert said[-2:] == ["often is late", "often is over"]
+    ears[0].over("no", None)
+    both.ask()
+    ears[1].ours("no ports")
+    both.ask()
+    assert said[-2:] == ["seldom", "seldom"], "what could not be asked was not asked"
 
 
 def test_a_combined_question_is_asked() -> None:

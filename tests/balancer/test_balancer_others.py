@@ -267,9 +267,13 @@ def test_a_program_runs_as_whom_it_should() -> None:
     [
         ("12\n", 1, ("", 12)),
         ("-3", 2, ("", -6)),
-        ("300", 1, ("", 253)),
-        ("-254", 1, ("{} says -254, which takes it out", None)),
-        ("-100", 3, ("{} says -100, which takes it out", None)),
+        ("300", 1, ("", 300)),
+        ("-254", 2, ("", -508)),
+        ("2147483647", 9, ("", 2147483647)),
+        ("-2147483648", 1, ("{} says -2147483648, which takes it out", None)),
+        ("-1073741824", 2, ("{} says -1073741824, which takes it out", None)),
+        ("0", 0, ("", 0)),
+        ("1", 0, ("{} says 1, which takes it out", None)),
         ("rubbish", 1, ("", 0)),
     ],
 )

@@ -41,8 +41,8 @@ class Number:
     trouble: str = ""
 
 
-def read_number(path: str) -> Number:
-    """The number in the first line of a file. Never raises; may wait for a disk."""
+def read_number(path: str, most: int = MOST) -> Number:
+    """The number in the first line of a file, -``most`` to ``most``. Never raises; may wait for a disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def read_number(path: str) -> Number:
     found = _NUMBER.match(line)
     if found is None:
         return Number(0, f"{path} begins with {line[:40].decode('utf-8', 'replace')!r}, no number, which counts as 0")
-    return Number(max(-MOST, min(MOST, int(found[1]))))
+    return Number(max(-most, min(most, int(found[1]))))
 
 
 def write_number(path: str, value: int, overwrite: bool) -> str:

@@ -6,8 +6,8 @@ from ..adapters.track_files import read_number
 from ..service_checks import FileQuestion
 from .asker import Ears
 
-LEAST, MOST = -254, 253
-"""keepalived's bounds; the least is down."""
+LEAST, MOST = -(2**31), 2**31 - 1
+"""keepalived's bounds for real servers; the least is down."""
 
 
 class File:
@@ -17,9 +17,9 @@ class File:
         self._ears, self._question = ears, question
 
     def ask(self) -> None:
-        found = read_number(self._question.path)
+        found = read_number(self._question.path, -LEAST)
         value = found.value * self._question.factor
-        if value <= LEAST:
+        if value <= LEAST or (not self._question.factor and found.value):
             self._ears.over(f"{self._question.path} says {found.value}, which takes it out", None)
         else:
             self._ears.over("", min(value, MOST))

@@ -109,6 +109,10 @@ def _checker(report: Report, statement: Statement, given: Inherited, around: Aro
     question = _QUESTIONS[kind](report, statement, said, around)
     if question is None:
         return []
+    if isinstance(
+        question, FileQuestion
+    ):  # keepalived is told of changes by the kernel, and has no words for when to ask
+        return [Check(question, Target(around.address), interval=SECOND, starts_up=True)]
     timeout = said.timeout
     if kind == "MISC_CHECK":
         limit = last(block, "misc_timeout")
@@ -158,7 +162,7 @@ def _target(report: Report, kind: str, block: list[Statement], around: Around) -
     if bindto is not None:
         own = address(report, bindto, "bindto", 6 if ":" in to else 4)
         source = "" if own is None else str(own)
-    if kind in ("MISC_CHECK", "FILE_CHECK", "PING_CHECK"):
+    if kind in ("MISC_CHECK", "PING_CHECK"):
         port = 0
     return Target(to, port, source, numbers["bind_port"], device, numbers["fwmark"])
 
