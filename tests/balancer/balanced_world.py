@@ -52,10 +52,10 @@ def service(name: str) -> Mapping[str, Any]:
 class BalancedTrial(Farm, Trial):
     """The group is on ha01, every server is up on both balancers, and the client asks both services."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "nginx") -> None:
         self.spec = replace(Spec("balanced"), heartbeat="200ms", dead_time="1s")
         self.random = random.Random(self.spec.seed)
-        Farm.__init__(self, Stage(balanced_scene(), interval=5 * MILLISECOND))
+        Farm.__init__(self, Stage(balanced_scene(), interval=5 * MILLISECOND), program=program)
         self.stage.set_up()
         self.open()
         self.served_by("ha01")

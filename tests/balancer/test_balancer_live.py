@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
 from balanced_world import FALL, FEW, BalancedTrial, RouterTrial
@@ -16,6 +18,8 @@ from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
 
 from private_world import directed, made_test
 from understudy.lab import kernel
+from understudy.lab.netns import LabError
+from understudy.lab.trial import ADDRESS
 from understudy.units import MILLISECOND, Instant
 
 ENOUGH = 25
@@ -27,12 +31,12 @@ READY = 400 * MILLISECOND
 World = TypeVar("World", bound=Farm)
 
 
-def live(make: Callable[[], World]) -> Callable[[Callable[[World], None]], Callable[[], None]]:
+def live(make: Callable[[], World], program: str = "nginx") -> Callable[[Callable[[World], None]], Callable[[], None]]:
     """Make a test of a function that gets what ``make`` makes, in a world of its own."""
 
     def decorate(case: Callable[[World], None]) -> Callable[[], None]:
         body = directed(case, make, said, lambda world: world.stage.close())
-        return made_test(case, body, 150.0, ("ip", "nft", "nsenter", "nginx"))
+        return made_test(case, body, 150.0, ("ip", "nft", "nsenter", "curl", program))
 
     return decorate
 
@@ -152,3 +156,52 @@ def test_a_keepalived_conf_balances_and_only_the_master_serves(trial: RouterTria
     only(trial, start, *FEW)
     assert taken(trial, "ha02") == before
     assert trial.server("ha02", "nat", "real1")["in_table"]
+
+
+@pytest.mark.long
+@live(lambda: BalancedTrial("apache2"), "apache2")
+def test_apache_fails_in_every_way(trial: BalancedTrial) -> None:
+    one, two, three, four = (trial.webs[name] for name in REALS)
+    one.signal(signal.SIGKILL)
+    two.signal(signal.SIGSTOP)
+    three.write(WRONG)
+    trial.until_states("ha01", {**dict.fromkeys(REALS[:3], "down"), "real4": "up"})
+    start, begun = kernel.now(), trial.begun(*REALS[:3])
+    only(trial, start, "real4")
+    assert trial.begun(*REALS[:3]) == begun
+    four.signal(signal.SIGSTOP)
+    trial.until_states("ha01", dict.fromkeys(REALS, "down"))
+    only(trial, kernel.now(), "ha01")
+    one.start()
+    three.write("test Page again")
+    for web in (two, four):
+        web.signal(signal.SIGCONT)
+    trial.until_states("ha01", dict.fromkeys(REALS, "up"))
+    only(trial, kernel.now(), *REALS)
+
+
+@pytest.mark.long
+@live(BalancedTrial)
+def test_a_frozen_balancer_gives_nobody_a_connection(trial: BalancedTrial) -> None:
+    """Its table stands, its address too; the kernel's lease in front of them is over."""
+    start = kernel.now()
+    trial.stage.do("freeze ha01")
+    until("ha02 has the address", lambda: trial.stage.watchers.who() == "ha02")
+    only(trial, kernel.now(), *REALS)
+    observer = trial.stage.room.machine("observer")
+    mac = trial.stage.room.cable("ha01", "eth0").mac
+    observer.run(["ip", "neighbour", "replace", ADDRESS, "lladdr", mac, "dev", "eth0", "nud", "permanent"])
+    for port in PORTS.values():
+        with pytest.raises(LabError):
+            observer.run(["curl", "-sS", "--max-time", "1", f"http://{ADDRESS}:{port}/"])
+    assert not trial.stage.watchers.two(start, kernel.now()), "two machines answered"
+
+    trial.stage.do("thaw ha01")
+    until("all is well", lambda: not trial.stage.well())
+    trial.until_states("ha01", dict.fromkeys(REALS, "up"))
+    trial.stage.do("move site ha01")
+    until("ha01 has the address", lambda: trial.stage.watchers.who() == "ha01")
+    only(trial, kernel.now(), *REALS)
+    for port in PORTS.values():
+        assert "served by" in observer.run(["curl", "-sS", "--max-time", "5", f"http://{ADDRESS}:{port}/"])
+    assert not trial.stage.watchers.two(start, kernel.now()), "two machines answered"

@@ -40,7 +40,7 @@ PAGE = "/lvs_testpage.html"
 WRONG = "another page"
 ASKED_EACH = 20 * MILLISECOND
 
-SERVER = """\
+NGINX = """\
 worker_processes 1;
 daemon off;
 pid {home}/pid;
@@ -58,7 +58,35 @@ http {{
     }}
 }}
 """
-"""nginx. A server with the file ``slow`` sends 40 bytes each second, headers included."""
+"""A server with the file ``slow`` sends 40 bytes each second, headers included."""
+
+APACHE = """\
+ServerRoot {home}
+ServerName {name}
+PidFile {home}/pid
+DefaultRuntimeDir {home}
+Mutex file:{home} default
+Listen 80
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
+StartServers 1
+ServerLimit 2
+ThreadsPerChild 16
+MaxRequestWorkers 32
+MinSpareThreads 4
+MaxSpareThreads 32
+User #65534
+Group #65534
+ErrorLog {home}/error.log
+DocumentRoot {home}/pages
+DirectoryIndex index.html
+"""
+PROGRAMS = {
+    "nginx": (NGINX, ("nginx", "-e", "{home}/error.log", "-c", "{home}/conf")),
+    "apache2": (APACHE, ("apache2", "-DFOREGROUND", "-f", "{home}/conf")),
+}
+"""Its configuration, and how it is started."""
 
 _FURNISHED = f"""\
 sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
@@ -89,21 +117,21 @@ def address_of(real: str, service: str) -> str:
 
 
 class Web:
-    """nginx on a machine, real: killed, hung, with a wrong page, slow, and well again."""
+    """A real web server on a machine: killed, hung, with a wrong page, slow (nginx), and well again."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
+    def __init__(self, machine: Machine, program: str) -> None:
+        self.machine, self.program = machine, program
         self.home = f"{BASE}/web.{machine.name}"
         os.makedirs(f"{self.home}/pages")
         self.write(f"test Page of {machine.name}")
         with open(f"{self.home}/pages/index.html", "w", encoding="ascii") as file:
             file.write(f"served by {machine.name}")
         with open(f"{self.home}/conf", "w", encoding="ascii") as file:
-            file.write(SERVER.format(home=self.home))
+            file.write(PROGRAMS[program][0].format(home=self.home, name=machine.name))
 
     def start(self) -> None:
-        program = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
-        self.machine.spawn([program, "-e", f"{self.home}/error.log", "-c", f"{self.home}/conf"], f"{self.home}/log")
+        program, *words = (word.format(home=self.home) for word in PROGRAMS[self.program][1])
+        self.machine.spawn([shutil.which(program, path="/usr/sbin:/usr/bin") or program, *words], f"{self.home}/log")
 
     def write(self, text: str) -> None:
         """Give the page that is checked; whole at any moment."""
@@ -121,10 +149,10 @@ class Web:
 
     def signal(self, number: signal.Signals) -> None:
         """To all of its processes."""
-        assert self.machine.signal(self._processes(), number) > 1, f"nginx of {self.machine.name} has its processes"
+        assert self.machine.signal(self._processes(), number) > 1, f"{self.program} of {self.machine.name} runs"
 
     def _processes(self) -> list[Process]:
-        return [process for process in self.machine.processes() if "nginx" in process.argv[0]]
+        return [process for process in self.machine.processes() if self.program in process.argv[0]]
 
     def is_of(self, line: tuple[str, str, str, int], service: str) -> bool:
         """Whether a line of ``asked`` is about a service."""
@@ -136,7 +164,7 @@ class Web:
         return [at for at, line in enumerate(self.asked()) if (line[0], *line[2:]) == (host, PAGE, len(WRONG))]
 
     def asked(self) -> list[tuple[str, str, str, int]]:
-        """All that it answered, in order: (who asked, at which address, path, bytes of the page)."""
+        """All that nginx answered, in order: (who asked, at which address, path, bytes of the page)."""
         with open(f"{self.home}/access.log", encoding="ascii") as file:
             lines = [line.split() for line in file]
         return [(who, at, path, int(size)) for who, at, path, size in lines]
@@ -145,16 +173,16 @@ class Web:
 class Farm:
     """The servers, the client, and what there is to see of them. ``stage``: whose machines are not there yet."""
 
-    def __init__(self, stage: Stage, reals: Sequence[str] = REALS) -> None:
-        self.stage, self.reals = stage, tuple(reals)
-        self.webs = {name: Web(self._real(name)) for name in self.reals}
+    def __init__(self, stage: Stage, reals: Sequence[str] = REALS, program: str = "nginx") -> None:
+        self.stage, self.program = stage, program
+        self.webs = {name: Web(self._real(name), program) for name in reals}
 
     def open(self) -> None:
         """Once all machines have power: web servers begin, and the client asks."""
         for name in BALANCERS:
             machine = self.stage.room.machine(name)
             machine.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
-            self.webs[name] = Web(machine)
+            self.webs[name] = Web(machine, self.program)
         for web in self.webs.values():
             web.start()
         client = self.stage.room.machine("client")
