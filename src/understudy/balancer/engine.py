@@ -15,8 +15,8 @@ could not be asked for a trouble of our own (no descriptors, no ports, no such s
 Both are called from ``turn`` only, and may call ``begin`` and ``end``. A connection is a descriptor: the process needs a limit of
 open files (RLIMIT_NOFILE) of as many as servers may hang at once.
 
-When it was late itself it accuses nobody: what a turn was late is added to the time limits of what was being asked.
-The first askings follow each other by a millisecond; from the second on each check has its own part of its interval.
+When it was late itself it accuses nobody: what a turn was late is added to the time limits of what was being asked. The first
+askings follow each other by a millisecond, all within their interval; from the second on each check has its own part of it.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Engine:
         now = self.clock()
         self._begun += 1
         self._soon = max(self._soon + _STEP, now)
-        soon = min(self._soon - now, max(check.interval, 1))
+        soon = (self._soon - now) % max(check.interval, 1)
         self._rows[number] = row = _Row(self, number, check, spread(self._begun))
         row.plan(row.pace.first(now, soon))
 
@@ -234,7 +234,8 @@ class _Row:
         self._started: Instant = 0
         self._stalled: Duration = 0
         self._start_, self._ring_ = self._start, self._ring
-        self._asker = engine.asker(check, Ears(self._over, self._ours, self._anew, lambda: self.pace.up))
+        self._asker: Asker | None = None
+        """Made when it is first asked, so that ten thousand that begin at once do not keep the loop."""
 
     def plan(self, due: Instant) -> None:
         self._due = due
@@ -251,6 +252,8 @@ class _Row:
         self._asking = True
         engine.asking += 1
         self._begin_limit(now)
+        if self._asker is None:
+            self._asker = engine.asker(pace.check, Ears(self._over, self._ours, self._anew, lambda: pace.up))
         self._asker.ask()
 
     def _anew(self) -> None:
@@ -275,7 +278,7 @@ class _Row:
         if now < self._limit:
             self._alarm = self._limit
             self._engine.reactor.at(self._limit, self._ring_)
-        else:
+        elif self._asker is not None:
             self._asker.expire()
 
     def _over(self, failure: str, weight: int | None) -> None:
@@ -301,4 +304,5 @@ class _Row:
         if self._asking:
             self._asking = False
             self._engine.asking -= 1
-        self._asker.cancel()
+        if self._asker is not None:
+            self._asker.cancel()
