@@ -53,7 +53,7 @@ from .programs import MOST_RUNNING, Program, Programs
 from .reactor import Reactor, boot_clock
 from .searches import Searcher
 from .simple import Combined, Fixed, Unaskable
-from .sockets import place_of
+from .sockets import Spares, place_of
 from .spoken import Spoken
 from .tls import Contexts
 
@@ -110,6 +110,7 @@ class Engine:
         self._armed: Instant = NEVER
         self._contexts = Contexts()
         self._searcher = Searcher(self.reactor)
+        self._spares = Spares()
         self._pings = Pings(self.reactor, random.getrandbits(16))
         self._programs = Programs(self.reactor, programs)
 
@@ -155,6 +156,7 @@ class Engine:
             self.end(number)
         self._programs.close()
         self._searcher.close()
+        self._spares.close()
         self._pings.close()
         self.reactor.close()
 
@@ -206,7 +208,17 @@ class Engine:
                 pass
         resets = resets or check.target.source_port > 0  # else the next connection finds its port in TIME_WAIT
         return Connection(
-            self.reactor, ears, place, check.timeout, script, tls, self._contexts, self._searcher, resets, later
+            self.reactor,
+            ears,
+            place,
+            check.timeout,
+            script,
+            tls,
+            self._contexts,
+            self._searcher,
+            self._spares,
+            resets,
+            later,
         )
 
     def _maker(self, question: ServiceQuestion, target: Target) -> Callable[[], Spoken]:
