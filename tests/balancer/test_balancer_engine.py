@@ -52,6 +52,19 @@ def test_starts_are_spread_and_come_in_time() -> None:
     made.close()
 
 
+def test_more_than_an_interval_has_room_for_begin_evenly_all_the_same() -> None:
+    clock, heard = Clock(), Heard()
+    made = Engine(heard.answered, heard.trouble, clock=clock)
+    begun = clock.now
+    for number in range(400):
+        made.begin(number, Check(FixedQuestion(True), HERE, 100 * MILLISECOND))
+    turn_until(made, clock, begun + 50 * MILLISECOND, MILLISECOND)
+    assert 180 <= len(heard.count) <= 220
+    turn_until(made, clock, begun + 100 * MILLISECOND, MILLISECOND)
+    assert len(heard.count) == 400
+    made.close()
+
+
 def test_own_lateness_accuses_nobody() -> None:
     clock, heard = Clock(), Heard()
     with serving(until_closed) as port:

@@ -1,7 +1,8 @@
 """Checks over TCP, with and without TLS: one connection after the other, driven by what the dialogue says.
 
-Made for the plain case: nine system calls a check, each once. Connections of checks that said all they had to say are reset, so
-that no port stays in TIME_WAIT. A dialogue over TLS or with more to say goes the same way and only costs more.
+Made for the plain case: four system calls a check (connect, send, receive, dissolve), each once, and the waiting. Connections of
+checks that said all they had to say are reset, so that no port stays in TIME_WAIT, and their sockets are taken for the next. A
+dialogue over TLS or with more to say goes the same way and only costs more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .asker import Ears, Talk
 from .reactor import CHANGES, Reactor
 from .searches import Searcher, Ticket
 from .second import Second
-from .sockets import STREAM, UNDER_WAY, OwnTrouble, Place, opened, refusal, reset
+from .sockets import STREAM, UNDER_WAY, OwnTrouble, Place, Spares, opened, refusal, reset
 from .spoken import Spoken
 from .tls import Contexts, TlsPipe, complaint
 
@@ -33,6 +34,7 @@ _READS = 16
 _PIECE = 16384
 _OUT, _IN = select.EPOLLOUT, select.EPOLLIN
 _TROUBLE = select.EPOLLERR | select.EPOLLHUP
+_HUNG_UP = select.EPOLLHUP
 _LAST = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
@@ -91,12 +93,14 @@ class Pages:
 class Connection:
     """Asks over TCP. ``resets``: how its connections end; a dialogue whose last words matter is closed in the usual way.
 
+    ``spares``: where sockets come from and go to, for those that are reset and ask from nowhere in particular.
+
     ``later``: TLS begins when the dialogue wants it.
     """
 
     __slots__ = (
         "_contexts", "_ears", "_later", "_out", "_pipe", "_place", "_reactor", "_ready_", "_resets", "_script", "_searcher",
-        "_second", "_socket", "_talk", "_ticket", "_timeout", "_tls", "_up",
+        "_second", "_socket", "_spares", "_talk", "_ticket", "_timeout", "_tls", "_up",
     )  # fmt: skip
 
     def __init__(
@@ -109,12 +113,14 @@ class Connection:
         tls: Tls | None,
         contexts: Contexts,
         searcher: Searcher,
+        spares: Spares | None = None,
         resets: bool = True,
         later: bool = False,
     ) -> None:
         self._later = later
         self._reactor, self._ears, self._place, self._timeout = reactor, ears, place, timeout
         self._script, self._tls, self._contexts, self._searcher, self._resets = script, tls, contexts, searcher, resets
+        self._spares = spares if resets and not place.options and place.source is None else None
         self._ready_ = self._ready
         self._talk: Talk | None = None
         self._socket: socket.SocketType | None = None
@@ -154,7 +160,8 @@ class Connection:
         self._up = False
         self._out, self._pipe = b"", None
         try:
-            handle = opened(self._place, STREAM)
+            spare = self._spares.take(self._place.family) if self._spares is not None else None
+            handle = opened(self._place, STREAM) if spare is None else spare
             number = handle.connect_ex(self._place.address)
             if number not in UNDER_WAY:
                 handle.close()
@@ -162,7 +169,10 @@ class Connection:
         except OwnTrouble as trouble:
             return self._ears.ours(str(trouble))
         self._socket = handle
-        self._reactor.watch(handle.fileno(), self._ready_, CHANGES)
+        if spare is None:
+            self._reactor.watch(handle.fileno(), self._ready_, CHANGES)
+        else:
+            self._reactor.watch_again(handle.fileno(), self._ready_)
         return None
 
     def _ready(self, events: int) -> None:
@@ -172,7 +182,7 @@ class Connection:
         if not self._up:
             if events & _TROUBLE and (number := handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
                 return self._refused(number)
-            if not events & _OUT:
+            if not events & _OUT or events & _HUNG_UP:  # hung up without a reason was the connection before this one
                 return None
             self._up = True
             if self._talk is None:
@@ -402,6 +412,8 @@ class Connection:
         if handle is None:
             return
         self._reactor.forget(handle.fileno())
+        if self._up and self._spares is not None and self._spares.keep(handle):
+            return
         if self._resets:
             reset(handle)
         else:

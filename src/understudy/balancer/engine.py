@@ -15,8 +15,8 @@ could not be asked for a trouble of our own (no descriptors, no ports, no such s
 Both are called from ``turn`` only, and may call ``begin`` and ``end``. A connection is a descriptor: the process needs a limit of
 open files (RLIMIT_NOFILE) of as many as servers may hang at once.
 
-When it was late itself it accuses nobody: what a turn was late is added to the time limits of what was being asked.
-The first askings follow each other by a millisecond; from the second on each check has its own part of its interval.
+When it was late itself it accuses nobody: what a turn was late is added to the time limits of what was being asked. The first
+askings follow each other by a millisecond, all within their interval; from the second on each check has its own part of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from .programs import MOST_RUNNING, Program, Programs
 from .reactor import Reactor, boot_clock
 from .searches import Searcher
 from .simple import Combined, Fixed, Unaskable
-from .sockets import place_of
+from .sockets import Spares, place_of
 from .spoken import Spoken
 from .tls import Contexts
 
@@ -110,6 +110,7 @@ class Engine:
         self._armed: Instant = NEVER
         self._contexts = Contexts()
         self._searcher = Searcher(self.reactor)
+        self._spares = Spares()
         self._pings = Pings(self.reactor, random.getrandbits(16))
         self._programs = Programs(self.reactor, programs)
 
@@ -118,7 +119,7 @@ class Engine:
         now = self.clock()
         self._begun += 1
         self._soon = max(self._soon + _STEP, now)
-        soon = min(self._soon - now, max(check.interval, 1))
+        soon = (self._soon - now) % max(check.interval, 1)
         self._rows[number] = row = _Row(self, number, check, spread(self._begun))
         row.plan(row.pace.first(now, soon))
 
@@ -155,6 +156,7 @@ class Engine:
             self.end(number)
         self._programs.close()
         self._searcher.close()
+        self._spares.close()
         self._pings.close()
         self.reactor.close()
 
@@ -206,7 +208,17 @@ class Engine:
                 pass
         resets = resets or check.target.source_port > 0  # else the next connection finds its port in TIME_WAIT
         return Connection(
-            self.reactor, ears, place, check.timeout, script, tls, self._contexts, self._searcher, resets, later
+            self.reactor,
+            ears,
+            place,
+            check.timeout,
+            script,
+            tls,
+            self._contexts,
+            self._searcher,
+            self._spares,
+            resets,
+            later,
         )
 
     def _maker(self, question: ServiceQuestion, target: Target) -> Callable[[], Spoken]:
@@ -234,7 +246,8 @@ class _Row:
         self._started: Instant = 0
         self._stalled: Duration = 0
         self._start_, self._ring_ = self._start, self._ring
-        self._asker = engine.asker(check, Ears(self._over, self._ours, self._anew))
+        self._asker: Asker | None = None
+        """Made when it is first asked, so that ten thousand that begin at once do not keep the loop."""
 
     def plan(self, due: Instant) -> None:
         self._due = due
@@ -251,6 +264,8 @@ class _Row:
         self._asking = True
         engine.asking += 1
         self._begin_limit(now)
+        if self._asker is None:
+            self._asker = engine.asker(pace.check, Ears(self._over, self._ours, self._anew))
         self._asker.ask()
 
     def _anew(self) -> None:
@@ -275,7 +290,7 @@ class _Row:
         if now < self._limit:
             self._alarm = self._limit
             self._engine.reactor.at(self._limit, self._ring_)
-        else:
+        elif self._asker is not None:
             self._asker.expire()
 
     def _over(self, failure: str, weight: int | None) -> None:
@@ -301,4 +316,5 @@ class _Row:
         if self._asking:
             self._asking = False
             self._engine.asking -= 1
-        self._asker.cancel()
+        if self._asker is not None:
+            self._asker.cancel()

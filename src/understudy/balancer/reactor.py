@@ -45,12 +45,16 @@ class Reactor:
         self._epoll.register(descriptor, events)
         self._ready[descriptor] = ready
 
+    def watch_again(self, descriptor: int, ready: Callable[[int], None]) -> None:
+        """One that was forgotten and not closed: it is told the same events as before."""
+        self._ready[descriptor] = ready
+
     def rearm(self, descriptor: int, events: int = CHANGES) -> None:
         """Other events; and what is there already is told again."""
         self._epoll.modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
-        """Before it is closed, which ends the watching."""
+        """Before it is closed, which ends the watching, or ``watch_again``."""
         self._ready.pop(descriptor, None)
 
     def unwatch(self, descriptor: int) -> None:

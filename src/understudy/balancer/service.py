@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable, Coroutine
@@ -130,6 +131,7 @@ class Balancer:
         os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
         os.makedirs(os.path.join(os.path.dirname(self._path), "log"), mode=0o700, exist_ok=True)
         self._stamp = _stamp(self._path)
+        gc.disable()  # what is made now stays: nothing of it is looked at as garbage
         await self._follow(_load(self._path))
         if self.files.flush and not os.path.exists(self._begun):  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
@@ -137,6 +139,8 @@ class Balancer:
         self.tell(self._planes.read())
         for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
             self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
+        gc.freeze()
+        gc.enable()
         loop.add_reader(self._watch.fileno(), self._addresses_changed)
         await self.control.start()
         self._background(self.control.let_in(self._copy.admin_group))
@@ -278,7 +282,10 @@ class Balancer:
             if copy == self._copy:
                 return True, "nothing has changed"
             before, self._copy = self._copy, copy
+            gc.unfreeze()
             ok, text = await self._follow(copy)
+            gc.collect()  # who is gone; the others are not looked at again
+            gc.freeze()
             if before.admin_group != copy.admin_group:
                 self._background(self.control.let_in(copy.admin_group))
             return ok, text

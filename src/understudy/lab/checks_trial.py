@@ -18,7 +18,6 @@ import select
 import signal
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from typing import Any
 
 from ..balancer.engine import Engine
 from ..balancer.reactor import CHANGES
+from ..balancer.sockets import STREAM, Spares
 from ..service_checks import Check, HttpQuestion, Page, Target
 from ..units import MILLISECOND, SECOND
 from ..wire.page import request_of
@@ -194,27 +194,23 @@ def saturated(spec: ChecksSpec) -> list[dict[str, Any]]:
 def _floor(spec: ChecksSpec) -> dict[str, Any]:
     """What Python and the kernel need at least."""
     target = Target(address(0), _PORT)
-    request, linger = request_of(Page(), HttpQuestion(), target), struct.pack("ii", 1, 0)
+    request, spares = request_of(Page(), HttpQuestion(), target), Spares()
     poll, open_, count = select.epoll(), {}, 0
-
-    def connect(number: int) -> None:
-        handle = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0)
-        handle.connect_ex((address(number % spec.servers), _PORT))
+    for number in range(spec.servers):
+        handle = socket.SocketType(socket.AF_INET, STREAM, 0)
+        handle.connect_ex((address(number), _PORT))
         poll.register(handle.fileno(), CHANGES)
         open_[handle.fileno()] = handle
-
-    for number in range(spec.servers):
-        connect(number)
     cpu, end = time.process_time(), time.monotonic() + spec.seconds
     while time.monotonic() < end:
         for descriptor, events in poll.poll(0.1, 128):
             handle = open_[descriptor]
             if events & select.EPOLLIN:
                 count += handle.recv(16384)[9:12] == b"200"
-                handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                handle.close()
-                connect(count)
-            else:
+                spares.keep(handle)
+                spares.take(socket.AF_INET)
+                handle.connect_ex((address(count % spec.servers), _PORT))
+            elif events & select.EPOLLOUT:
                 handle.send(request)
     cpu = time.process_time() - cpu
     return {"checks": count, "checks_per_cpu_second": count / cpu, "cpu_us": cpu * 1e6 / max(count, 1)}
