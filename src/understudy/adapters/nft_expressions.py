@@ -184,6 +184,11 @@ def load_local(register: int = 0) -> bytes:
     return _expression("fib", _register(1, register), _number(2, address_type), _number(3, destination_and_device))
 
 
+def load_kind(register: int = 0) -> bytes:
+    """What the destination is to this machine, whatever the device (``fib daddr type``); in every hook."""
+    return _expression("fib", _register(1, register), _number(2, 3), _number(3, 2))
+
+
 def load_next_hop(family: Family, register: int = 0) -> bytes:
     """To whom the packet goes next."""
     return _expression("rt", _register(1, register), _number(2, 1 if family is Family.IP else 2))
