@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from ..adapters import nft_balance
+from ..adapters.forwarding import not_forwarded
 from ..adapters.ipvs import PlaneIpvs, lacking
 from ..adapters.nft_balance import PlaneNft
 from ..balance import Ask, CheckAnswered
@@ -36,6 +37,7 @@ def parts() -> Parts:
         Pool(ServiceFiles(), lambda service: chosen(service) is PlaneName.IPVS),
         Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen),
         EngineInLoop,
+        lacking=not_forwarded,
     )
 
 

@@ -81,6 +81,8 @@ class Parts:
     engine: MakeEngine
     watch: Callable[[], HeldWatch] = HeldWatch
     clock: Callable[[], Instant] = boot_clock
+    lacking: Callable[[ServiceFiles], list[str]] = lambda _: []
+    """What this machine lacks for it, as sentences."""
 
 
 class Balancer:
@@ -92,6 +94,7 @@ class Balancer:
         self._pool = parts.pool
         self._planes = parts.planes
         self._clock = parts.clock
+        self._lacking = parts.lacking
         self._writer = ThreadPoolExecutor(1, "files")
         self.notes = Notes(stream, self._writer)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
@@ -285,7 +288,7 @@ class Balancer:
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files.services):
             self.tell(self._planes.read())
-        judged = self._planes.judge(copy.files)
+        judged = self._planes.judge(copy.files) + [(text, "warning") for text in self._lacking(copy.files)]
         for text, level in judged:
             if (text, level) not in self._judged:  # said already, before a reload
                 self.notes.say(text, level)
