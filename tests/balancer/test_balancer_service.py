@@ -130,6 +130,18 @@ def test_programs_of_one_key_run_in_order_and_a_bad_one_is_said(tmp_path: Path) 
     run(work())
 
 
+def test_one_that_comes_after_a_balancer_that_died_says_so(tmp_path: Path) -> None:
+    async def work() -> None:
+        for clean in (True, False):
+            bench = Bench(tmp_path)
+            async with bench.running():
+                await bench.wait(lambda: bench.pool.heard(FilesChanged))
+            assert ("ended without a clean stop" in bench.log.getvalue()) is not clean
+            (tmp_path / "balancer.begun").touch()
+
+    run(work())
+
+
 def test_what_a_plane_does_not_do_is_said_once_and_not_at_each_reload(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

@@ -132,7 +132,13 @@ class Balancer:
         os.makedirs(os.path.join(os.path.dirname(self._path), "log"), mode=0o700, exist_ok=True)
         self._stamp = _stamp(self._path)
         await self._follow(_load(self._path))
-        if self.files.flush and not os.path.exists(self._begun):  # not when only this process has died
+        again = os.path.exists(self._begun)
+        if again:
+            self.notes.say(
+                "the balancer before this one ended without a clean stop; what stands in the kernel is taken over",
+                "warning",
+            )
+        if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
         append(self._begun, "")
         self.tell(self._planes.read())
