@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from netns import Lab, inside
 
+from understudy.adapters import kernel_lease_flat
 from understudy.adapters.agent_real_server import RealServerRunner
 from understudy.adapters.kernel_lease import KernelLeases
 from understudy.adapters.kernel_lease_setup import setup
@@ -83,10 +84,20 @@ _TRANSPARENT = {socket.AF_INET: (15, 1), socket.AF_INET6: (78, 1)}
 """IP_FREEBIND and IPV6_FREEBIND: bound before the address is there."""
 
 
+FORMS = {
+    "own-tables": (KernelLeases, setup),
+    "shared-tables": (lambda site, _: kernel_lease_flat.flat_leases(site), kernel_lease_flat.setup),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by-us", "by-hand"])
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, address: str, by_hand: bool) -> None:
-    """``by_hand``: somebody had put the address on ``lo`` before the resource was started."""
+def test_what_comes_to_lo_is_served_without_the_lease(
+    lab: Lab, tmp_path: Path, address: str, by_hand: bool, form: str
+) -> None:
+    """``by_hand``: somebody had put the address on ``lo`` before the resource was started. Many routers share their tables."""
+    made, set_up = FORMS[form]
     bench = Bench(lab, address)
     if by_hand:
         bench.node.run(f"ip address add {address}/{bench.prefix} dev lo")
@@ -95,8 +106,8 @@ def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, 
         runner = RealServerRunner(resource, str(tmp_path / "note.json"))
         assert perform(runner, Action.START) == "ok"
         site = cluster(address, resource)
-        assert setup(site) is None
-        leases = KernelLeases(site, setup)
+        assert set_up(site) is None
+        leases = made(site, set_up)
     assert bench.served(10.0), "a real server needs no lease"
     bench.on_device("add")
     assert not bench.served(0.2), "its own device has the address now: only with the lease"
@@ -105,18 +116,19 @@ def test_what_comes_to_lo_is_served_without_the_lease(lab: Lab, tmp_path: Path, 
     assert bench.served(10.0)
     with inside(bench.node):
         assert leases.end("web") is None
-        assert setup(site) is None, "brought up to date"
+        assert set_up(site) is None, "brought up to date"
     assert not bench.served(0.2)
     bench.on_device("del")
     assert bench.served(10.0)
     leases.close()
 
 
-def test_an_address_that_is_no_real_servers_waits_for_the_lease_on_every_device(lab: Lab) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_an_address_that_is_no_real_servers_waits_for_the_lease_on_every_device(lab: Lab, form: str) -> None:
     bench = Bench(lab, ADDRESSES[0])
     bench.node.run(f"ip address add {bench.address}/32 dev lo")
     with inside(bench.node):
-        assert setup(cluster(bench.address)) is None
+        assert FORMS[form][1](cluster(bench.address)) is None
     assert not bench.served(0.2)
     bench.on_device("add")
     assert not bench.served(0.2), "a frozen holder would go on here"

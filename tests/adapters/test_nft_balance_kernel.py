@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pytest
 from netns import Lab, Machine, eventually, inside
 
-from understudy.adapters.nft_balance import PlaneNft
+from understudy.adapters.nft_balance import PlaneNft, lacking
 from understudy.balance import DropServer, DropService, Place, SetServer, SetService, TableServer, TableService
 from understudy.services import Forward, ServiceKey
 from understudy.units import SECOND
@@ -130,14 +130,16 @@ class World:
     def asked(self, times: int, family: int = 4) -> Counter[str]:
         return Counter(self.ask(family) for _ in range(times))
 
-    def tell(self, family: int = 4) -> str:
-        """Who answers a datagram from a new port."""
+    def tell(self, family: int = 4, times: int = 1) -> str:
+        """Who answers a datagram from a new port, the last of so many."""
         with inside(self.client):
             opened = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
         with opened:
             opened.settimeout(LONG)
-            opened.sendto(b"?", (FOUR if family == 4 else SIX, PORT))
-            return opened.recv(100).decode()
+            for _ in range(times):
+                opened.sendto(b"?", (FOUR if family == 4 else SIX, PORT))
+                answer = opened.recv(100).decode()
+            return answer
 
 
 def said(opened: socket.socket) -> str:
@@ -190,6 +192,10 @@ def test_who_gets_new_connections(lab: Lab, servers: Servers, forward: Forward) 
         assert here.asked(14, family) == {"real1": 2, "real2": 10, "real3": 2}
         assert plane.apply(here.whole(here.service("rr", "udp", family=family), (1, 1))) == []
         assert Counter(here.tell(family) for _ in range(4)) == {"real1": 2, "real2": 2}
+    here.tell(times=3)
+    datagrams = here.service("rr", "udp").key
+    began = sum(plane.counters()[datagrams, here.place(number)].connections for number in (1, 2))
+    assert began == 4 + (1 if forward is Forward.NAT else 3), "by direct routing each datagram counts"
     assert plane.apply([SetService(here.service("sh"), False, "test")]) == []
     for source in ("10.60.0.8", "10.60.0.9"):
         assert len({here.ask(source=source) for _ in range(4)}) == 1
@@ -286,6 +292,36 @@ def test_by_nat_the_balancer_itself_serves_at_another_port(lab: Lab, servers: Se
     assert here.asked(2) == {"balancer": 2}
     assert plane.apply([here.weigh(itself.key, 1, 1)]) == []
     assert here.asked(4) == {"balancer": 2, "real1": 2}
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_fallback_on_this_machine_by_nat_is_reached_on_all_addresses_and_not_on_the_loopback_alone(
+    lab: Lab, servers: Servers, family: int
+) -> None:
+    """As ``core.pools.planes.differs`` says it."""
+    here = world(lab, servers, Forward.NAT)
+    loopback = "127.0.0.1" if family == 4 else "::1"
+    with inside(here.balancer):
+        assert lacking() == ""
+        alone = socket.create_server((loopback, OTHER + 1), family=socket.AF_INET if family == 4 else socket.AF_INET6)
+    assert "understudy" not in here.balancer.run("nft list tables"), "it was only tried"
+    servers.listen(here.balancer, OTHER)
+    plane, service = here.plane(), here.service("rr", family=family)
+    key = service.key
+    for port in (OTHER, OTHER + 1):
+        local = SetServer(key, TableServer(Place(loopback, port), Forward.NAT), True, "test")
+        assert plane.apply([SetService(service, True, "test"), local]) == []
+        if port == OTHER:
+            assert here.ask(family) == "balancer"
+            assert plane.apply([replace(here.weigh(key, 1, 1), new=True)]) == []
+            assert here.asked(4, family) == {"balancer": 2, "real1": 2}
+            assert plane.counters()[key, Place(loopback, port)].connections == 3
+            assert "pick_" in here.balancer.run("nft list ruleset")
+            assert plane.apply([DropService(key, "test")]) == []
+        else:
+            with pytest.raises(ConnectionRefusedError):
+                here.ask(family)
+    alone.close()
     plane.close()
 
 

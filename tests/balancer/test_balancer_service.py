@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,18 @@ def test_programs_of_one_key_run_in_order_and_a_bad_one_is_said(tmp_path: Path) 
     run(work())
 
 
+def test_one_that_comes_after_a_balancer_that_died_says_so(tmp_path: Path) -> None:
+    async def work() -> None:
+        for clean in (True, False):
+            bench = Bench(tmp_path)
+            async with bench.running():
+                await bench.wait(partial(bench.pool.heard, FilesChanged))
+            assert ("ended without a clean stop" in bench.log.getvalue()) is not clean
+            (tmp_path / "balancer.begun").touch()
+
+    run(work())
+
+
 def test_what_a_plane_does_not_do_is_said_once_and_not_at_each_reload(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)
@@ -276,6 +289,21 @@ def test_a_listener_gets_what_was_said_before_it_came_and_what_is_said_then(tmp_
             await bench.wait(lambda: bench.balancer.notes.listener is None)
             bench.balancer.notes.say("alone")
             assert "alone" in bench.log.getvalue()
+
+    run(work())
+
+
+def test_a_listener_that_stays_does_not_outlive_the_balancer(tmp_path: Path) -> None:
+    """What the loop's end has to cancel is printed with a traceback."""
+
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            _, writer = await asyncio.open_unix_connection(str(tmp_path / "balancer.sock"))
+            writer.write(b'{"do": "notes"}\n')
+            await bench.wait(lambda: bench.balancer.notes.listener is not None)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        writer.close()
 
     run(work())
 

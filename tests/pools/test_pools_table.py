@@ -184,18 +184,19 @@ def test_a_refusal_is_tried_again_ever_later() -> None:
     rig = Rig(service(real(1), real(2)))
     rig.good(TWO)
     place = Place(ONE, 80)
-    waits = []
+    waits, notes = [], []
     effects = rig.tell(CheckAnswered(next(n for n, c in rig.asked.items() if c.target.address == ONE)))
-    for _ in range(8):
+    for text in ["no memory"] * 6 + ["busy"] * 2:
         assert [type(effect) for effect in effects if not isinstance(effect, PoolNote)] == [SetServer]
         rig.kernel.table[KEY][1].pop(place)
-        rig.tell(TableRefused(KEY, place, "no memory"))
-        assert rig.pool.snapshot(rig.now).services[0].trouble == "no memory"
+        notes += [effect.text for effect in rig.tell(TableRefused(KEY, place, text)) if isinstance(effect, PoolNote)]
+        assert rig.pool.snapshot(rig.now).services[0].trouble == text
         rig.good(TWO)
         waits.append((rig.pool.next_deadline() - rig.now) // SECOND)
         rig.now = rig.pool.next_deadline()
         effects = rig.tell(PoolTimer())
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [note.rpartition(": ")[2] for note in notes] == ["no memory", "busy"], "each is said once"
     assert rig.table() == {"1": 1, "2": 1}
     assert rig.pool.snapshot(rig.now).services[0].trouble == ""
 

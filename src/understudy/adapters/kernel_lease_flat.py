@@ -6,10 +6,14 @@ is for ``MANY`` routers only. For a configuration "ha"::
 
     table ip understudy_ha                                  table arp, table ip6: as it; ip6 also judges advertisements
       set ours          the addresses of all routers          by their target
+      set real          those that this machine may serve on ``lo`` as a real server
       set held          the leases: address, timeout
       chain leaving     output: VRRP accept; source in ours and not in held: drop
       chain delivered   input: destination in ours and not in held: drop
       chain arriving    prerouting: the same for what the routing table calls local
+
+What is in "real" is not in "ours", but in arp: it is judged at prerouting, and at output by its source, where the device by which
+the packet comes or goes has the address.
 
 (A map from address to router, and one element for each router, is possible in the kernel; but the ``nft`` program of Debian 12
 ends with a failed assertion when it lists such a rule.) The decisions of ``kernel_lease_setup`` hold here, too.
@@ -39,12 +43,13 @@ from .kernel_lease_setup import (
     adverts_pass,
     existing,
     no_netfilter,
+    real_servers,
     transact,
 )
 from .netlink import NetlinkSocket
 from .nftables import Family, Verdict
 
-HELD, OURS = "held", "ours"
+HELD, OURS, REAL = "held", "ours", "real"
 
 MANY = 32
 """With more virtual routers than these they share their tables."""
@@ -81,7 +86,12 @@ def setup(cluster: Cluster) -> str | None:
         update = [
             part
             for family in there
-            for part in (nftables.flush_rules(family, table), nftables.flush_set(family, table, OURS))
+            for part in (
+                nftables.flush_rules(family, table),
+                nftables.new_set(family, table, REAL, *KEYS[family], 0, 3),  # another version's table has none
+                nftables.flush_set(family, table, OURS),
+                nftables.flush_set(family, table, REAL),
+            )
         ]
         replace = [nftables.delete_table(family, table) for family in there]
         text: str | None = None
@@ -97,25 +107,42 @@ def setup(cluster: Cluster) -> str | None:
 
 def _everything(cluster: Cluster, table: str, with_routes: bool) -> list[bytes]:
     packed = dict.fromkeys(pack(item.address) for group in cluster.groups for item in group.addresses)
+    exempt = real_servers(cluster) if with_routes else frozenset()
     parts: list[bytes] = []
     for family in Family:
         key, length = KEYS[family]
-        ours = [address for address in packed if len(address) == length]
+        real = [item for item in packed if len(item) == length and item in exempt and family is not Family.ARP]
+        ours = [item for item in packed if len(item) == length and item not in real]
         parts += [
             nftables.new_table(family, table),
             nftables.new_set(family, table, OURS, key, length, 0, 1),
             nftables.new_set(family, table, HELD, key, length, nftables.SET_HAS_TIMEOUT, 2),
+            nftables.new_set(family, table, REAL, key, length, 0, 3),
         ]
-        parts += [
-            nftables.new_elements(family, table, OURS, ours[at : at + _PORTION]) for at in range(0, len(ours), _PORTION)
-        ]
+        for name, keys in ((OURS, ours), (REAL, real)):
+            portions = (keys[at : at + _PORTION] for at in range(0, len(keys), _PORTION))
+            parts += [nftables.new_elements(family, table, name, portion) for portion in portions]
         parts += _arp_hooks(table) if family is Family.ARP else _ip_hooks(family, table, with_routes)
+        parts += _as_real_server(family, table) if real else []
     return parts
 
 
 def _judged() -> tuple[bytes, ...]:
     """Of what was found to be the address of a router: dropped unless its lease runs."""
     return nftables.is_not_in(HELD), nftables.counter(), nftables.decide(Verdict.DROP)
+
+
+def _as_real_server(family: Family, table: str) -> list[bytes]:
+    """Of these addresses only what comes and goes by a device that has them waits for the lease (``kernel_lease_setup``)."""
+    length = KEYS[family][1]
+    source, destination = (nftables.load_network(place, length) for place in PLACES[family])
+    real, local = nftables.is_in(REAL), nftables.equals(ROUTE_LOCAL, _SECOND_REGISTER)
+    coming = nftables.load_destination_type(_SECOND_REGISTER, arriving_device=True)
+    going = nftables.load_source_type(_SECOND_REGISTER)
+    return [
+        nftables.new_rule(family, table, "arriving", destination, real, coming, local, *_judged()),
+        nftables.new_rule(family, table, "leaving", source, real, going, local, *_judged()),
+    ]
 
 
 def _arp_hooks(table: str) -> list[bytes]:

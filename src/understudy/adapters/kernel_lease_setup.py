@@ -108,7 +108,7 @@ def _setup(socket: NetlinkSocket, cluster: Cluster) -> str | None:
     update += [nftables.delete_table(family, table) for family in there if family not in wanted]
     replace = [nftables.delete_table(family, table) for family in there]
     text: str | None = None
-    real = _real_servers(cluster)
+    real = real_servers(cluster)
     for before in (update, replace) if there else ([],):
         for with_routes in (True, False):
             text = transact(socket, [*before, *_everything(cluster, with_routes, real)])
@@ -171,7 +171,7 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
     ]
 
 
-def _real_servers(cluster: Cluster) -> frozenset[bytes]:
+def real_servers(cluster: Cluster) -> frozenset[bytes]:
     """The addresses that this machine may serve without a lease, as a real server."""
     resources = [item for group in cluster.groups for item in group.resources]
     return frozenset(pack(item.realserver) for item in resources if isinstance(item, RealServerResource))

@@ -9,7 +9,7 @@ from ..balance import TableServer
 from ..services import Forward
 from ..units import SECOND
 from . import nft_expressions as nft
-from .nft_balance_words import KINDS, Standing, port_bytes
+from .nft_balance_words import KINDS, LOOPBACK, Standing, port_bytes
 from .nft_expressions import ADD, EQUAL, LESS, UNEQUAL, UPDATE
 from .nftables import Family
 
@@ -115,11 +115,9 @@ def live(standing: Standing) -> Rules:
         rules += _remembered(standing, there)
         away = [*_flow(family), *_server(standing, _DATA), nft.remember(nft.DELETE, "flows", 0, _DATA)]
     else:
-        if (
-            not standing.direct
-        ):  # to this machine itself it has an address of the machine; what it serves it goes on serving
-            rules.append([nft.load_local(anywhere=True), nft.compare(EQUAL, _ROUTE_LOCAL), nft.decide(nft.RETURN)])
         rules.append([*there, nft.decide(nft.RETURN)])
+        rules += [[*begins, *_local(standing), nft.look_up(f"began_{number}")]]
+        rules += [[*_local(standing), nft.look_up(f"live_{number}"), nft.decide(nft.RETURN)]]
         away = []
     # A client that begins anew is not to be sent there once more.
     rules += [[*begins, *away]] if away else []
@@ -141,6 +139,13 @@ def _server(standing: Standing, register: int = 0) -> list[bytes]:
         return [nft.load_next_hop(family, register)]
     found = [nft.load(1, _PLACES[family][1], 4 * words, register)]
     return [*found, nft.load(2, 2, 2, register + words)] if standing.with_port else found
+
+
+def _local(standing: Standing) -> list[bytes]:
+    """Load the loopback address (and port) for what goes to this machine: its address was put in by ``_served_here``."""
+    family = standing.family
+    found = [nft.load_kind(), nft.compare(EQUAL, _ROUTE_LOCAL), nft.constant(LOOPBACK[family], 0)]
+    return [*found, nft.load(2, 2, 2, _words(family))] if standing.with_port else found
 
 
 def _remembered(standing: Standing, there: Sequence[bytes]) -> Rules:

@@ -17,6 +17,9 @@ TABLE = "understudy_balance"
 KINDS = ("", "_any", "_mark")
 """Services of one port, of every port, and of a firewall mark."""
 
+LOOPBACK = {Family.IP: bytes((127, 0, 0, 1)), Family.IP6: bytes(15) + b"\1"}
+"""As which this machine is known in ``live_N``, whatever address a packet has."""
+
 _MOST_INTERLEAVED = 4096
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 

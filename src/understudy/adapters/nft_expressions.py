@@ -178,14 +178,15 @@ def load_mark(register: int = 0) -> bytes:
     return _expression("meta", _number(2, 3), _register(1, register))
 
 
-def load_local(register: int = 0, *, anywhere: bool = False) -> bytes:
-    """What the destination is to the device by which the packet came: RTN_LOCAL, ... (``fib daddr . iif type``).
+def load_local(register: int = 0) -> bytes:
+    """What the destination is to the device by which the packet came: RTN_LOCAL, ... (``fib daddr . iif type``)."""
+    address_type, destination_and_device = 3, 2 | 8
+    return _expression("fib", _register(1, register), _number(2, address_type), _number(3, destination_and_device))
 
-    ``anywhere``: to this machine (``fib daddr type``), which may be asked at output, too.
-    """
-    address_type, destination, device = 3, 2, 8
-    asked = destination if anywhere else destination | device
-    return _expression("fib", _register(1, register), _number(2, address_type), _number(3, asked))
+
+def load_kind(register: int = 0) -> bytes:
+    """What the destination is to this machine, whatever the device (``fib daddr type``); in every hook."""
+    return _expression("fib", _register(1, register), _number(2, 3), _number(3, 2))
 
 
 def load_next_hop(family: Family, register: int = 0) -> bytes:

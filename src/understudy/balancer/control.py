@@ -36,6 +36,7 @@ class Control:
         self._path = path
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Bound under another name and renamed: there is no moment with wrong permissions. Raises OSError."""
@@ -66,9 +67,14 @@ class Control:
             self._server.close()
         for writer in tuple(self._open):
             writer.close()
+        if self._serving:  # they end by themselves; the loop's end would cancel them, loudly
+            await asyncio.wait(self._serving, timeout=1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         try:
             while line := await reader.readline():
                 asked = _object(line)

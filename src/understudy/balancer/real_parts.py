@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from ..adapters import nft_balance
+from ..adapters.forwarding import not_forwarded
 from ..adapters.ipvs import PlaneIpvs, lacking
 from ..adapters.nft_balance import PlaneNft
 from ..balance import Ask, CheckAnswered
@@ -33,7 +34,8 @@ def parts() -> Parts:
         return "; ".join(why) if plane is None else plane
 
     planes = Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen)
-    return Parts(Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS), planes, EngineInLoop)
+    ours = Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS)
+    return Parts(ours, planes, EngineInLoop, lacking=not_forwarded)
 
 
 def _nftables() -> Plane:

@@ -84,6 +84,8 @@ class Parts:
     engine: MakeEngine
     watch: Callable[[], HeldWatch] = HeldWatch
     clock: Callable[[], Instant] = boot_clock
+    lacking: Callable[[ServiceFiles], list[str]] = lambda _: []
+    """What this machine lacks for it, as sentences."""
 
 
 class Balancer:
@@ -95,6 +97,7 @@ class Balancer:
         self._pool = parts.pool
         self._planes = parts.planes
         self._clock = parts.clock
+        self._lacking = parts.lacking
         self._writer = ThreadPoolExecutor(1, "files")
         self.notes = Notes(stream, self._writer)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
@@ -133,7 +136,13 @@ class Balancer:
         self._stamp = _stamp(self._path)
         gc.disable()  # what is made now stays: nothing of it is looked at as garbage
         await self._follow(_load(self._path))
-        if self.files.flush and not os.path.exists(self._begun):  # not when only this process has died
+        again = os.path.exists(self._begun)
+        if again:
+            self.notes.say(
+                "the balancer before this one ended without a clean stop; what stands in the kernel is taken over",
+                "warning",
+            )
+        if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
         append(self._begun, "")
         self.tell(self._planes.read())
@@ -298,7 +307,7 @@ class Balancer:
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files):
             self.tell(self._planes.read())
-        judged = self._planes.judge(copy.files)
+        judged = self._planes.judge(copy.files) + [(text, "warning") for text in self._lacking(copy.files)]
         for text, level in judged:
             if (text, level) not in self._judged:  # said already, before a reload
                 self.notes.say(text, level)

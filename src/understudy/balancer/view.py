@@ -32,10 +32,7 @@ class Rates:
         self._looks = [*self._looks[-1:], (now, counts)]
 
     def of(self, key: tuple[ServiceKey, Place], now: Instant, counts: Counts) -> tuple[float, float] | None:
-        """New connections and bytes (both ways, if the plane sees both) each second until now.
-
-        None when there was no look to compare with.
-        """
+        """New connections and bytes (both ways, if the plane sees both) each second; None without a look to compare with."""
         for at, before in self._looks:
             if SHORTEST <= now - at <= LONGEST and key in before and key in counts:
                 then, here, span = before[key], counts[key], (now - at) / SECOND

@@ -17,6 +17,7 @@ from ..adapters.address_lifetime import too_coarse
 from ..adapters.agent_catalogue import package_of
 from ..adapters.agent_ocf import SEARCH_PATH, agent_path
 from ..adapters.agent_script import SCRIPT_DIRECTORIES, script_path
+from ..adapters.forwarding import not_forwarded
 from ..adapters.installed import UNIT_DIRECTORIES, is_program
 from ..adapters.kernel_lease_setup import available
 from ..adapters.mount_table import device_path
@@ -48,7 +49,7 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
     if cluster.routers is not None and not cluster.key_file:
         from .check_routers import look_here as look_for_routers
 
-        return tuple(dict.fromkeys((*look_for_routers(cluster.routers), *_kernel(cluster))))
+        return tuple(dict.fromkeys((*look_for_routers(cluster.routers), *_balanced(cluster), *_kernel(cluster))))
     found = [sentence for link in member.links for sentence in _link(link)]
     if member.role is Role.NODE:
         for group in cluster.groups:
@@ -58,11 +59,16 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
             from .check_routers import look_here as look_for_routers
 
             found += look_for_routers(cluster.routers)
+        found += _balanced(cluster)
         found += _kernel(cluster)
         for device in cluster.fences:
             found += _fence(device)
         found += _watchdog(member.watchdog)
     return tuple(dict.fromkeys(found))
+
+
+def _balanced(cluster: Cluster) -> list[str]:
+    return [] if cluster.services is None else not_forwarded(cluster.services)
 
 
 def own_name(cluster: Cluster) -> str | None:

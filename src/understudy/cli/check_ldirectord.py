@@ -32,6 +32,7 @@ def look_up(name: str, family: int) -> str | None:
 
 def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     """Programs and folders that are not on this machine: it may not be the one that the file is for."""
+    from ..adapters.forwarding import not_forwarded
     from ..adapters.installed import is_program
 
     programs = {
@@ -56,4 +57,5 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
         if service.monitor_file and not os.path.isdir(folder or "."):
             text = f"monitorfile: {folder} is no folder on this machine"
             found.append(Problem(path, 0, 0, text, "ldirectord does not start without it.", "warning"))
+    found += [Problem(path, 0, 0, f"on this machine {text}", "", "warning") for text in not_forwarded(files)]
     return list(dict.fromkeys(found))

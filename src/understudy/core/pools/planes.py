@@ -33,6 +33,9 @@ def cannot_nft(service: VirtualService) -> list[str]:
     if service.persistence_engine:
         found.append(f"nftables has no persistence engine {service.persistence_engine}: leave it out")
     found += _servers_nft(servers)
+    odd = [server.name for server in _here_by_nat(service) if server.address not in ("127.0.0.1", "::1")]
+    if odd:
+        found.append(f"nftables knows this machine as 127.0.0.1 and ::1 only ({', '.join(odd)}): write one of them")
     if others := _of_other_family(service, servers):
         found.append(f"nftables does not reach servers of the other address family ({', '.join(others)})")
     away = {server.forward for server in servers if not _loopback(server)}
@@ -58,6 +61,10 @@ def cannot_nft(service: VirtualService) -> list[str]:
 
 def _servers(service: VirtualService) -> list[RealServer]:
     return [*service.reals, *([service.fallback] if service.fallback is not None else [])]
+
+
+def _here_by_nat(service: VirtualService) -> list[RealServer]:
+    return [server for server in _servers(service) if _loopback(server) and server.forward is Forward.NAT]
 
 
 def _loopback(server: RealServer) -> bool:
@@ -144,7 +151,7 @@ def foreseen(service: VirtualService, synchronised: bool) -> tuple[Plane | None,
 def differs(service: VirtualService, plane: Plane) -> list[str]:
     """What ``plane`` does of the service otherwise than the words say or the other plane does it, as sentences."""
     found = []
-    here = [server.name for server in _servers(service) if _loopback(server) and server.forward is Forward.NAT]
+    here = [server.name for server in _here_by_nat(service)]
     if here and plane is Plane.NFTABLES:
         found.append(
             f"NAT to {', '.join(here)} leads to that port of the address of the device by which a packet comes: "
@@ -176,6 +183,15 @@ def _differs_nft(service: VirtualService) -> list[str]:
             'clients whose server has weight 0 get another one, as with the flag "sh-fallback"; without it IPVS refuses them'
         )
     away = {server.forward for server in _servers(service) if not _loopback(server)}
+    ports = {key.port for key in service.keys if key.port}
+    moved = [server.name for server in _here_by_nat(service) if ports - {server.port}]
+    if moved and Forward.DIRECT in away:
+        found.append(
+            f"while servers by direct routing stand beside it, {', '.join(moved)} is reached at the service's port"
+        )
+    own = [real.name for real in service.reals if _loopback(real)]
+    if own and service.persistence:
+        found.append(f"persistence does not hold for this machine as a server ({', '.join(own)})")
     if service.persistence and Forward.DIRECT in away and any(key.mark for key in service.keys):
         found.append("persistence of a firewall mark by direct routing holds for TCP only")
     return found

@@ -32,6 +32,7 @@ from .desk import Desk
 from .members import Probe, Server
 from .probing import count, settle
 from .synchronising import NEITHER, Synchronising, roles
+from .table import LONGEST_WAIT
 
 NOTHING: tuple[PoolEffect, ...] = ()
 _SYNC = ("sync", None)
@@ -197,10 +198,13 @@ class Pool:
 
     def _refused(self, event: TableRefused, now: Instant) -> None:
         desk = self._desk
+        before = desk.table.refusals.get((event.key, event.place))
         again = desk.table.refused(event, now)
         if again is None:
             return
         desk.alarms.set(("retry", (event.key, event.place)), again)
+        if before is not None and before.text == event.text and now - before.at < LONGEST_WAIT:
+            return  # tried again and refused again: said once, and shown as long as it lasts
         service = desk.owners.get(event.key)
         name = service.name if service else ""
         what = f"{event.place} of {event.key}" if event.place else str(event.key)
