@@ -106,7 +106,7 @@ class ServiceWatch:
         self._contents = Contents()
         self._of: ServiceFiles | None = None
         self._paths: tuple[str, ...] = ()
-        self._again = False
+        self._again = self._first = True
         self._said = ""
 
     async def run(self) -> None:
@@ -117,24 +117,28 @@ class ServiceWatch:
 
     async def look(self) -> None:
         services = self._manager.cluster.services
+        first, self._first = self._first, False
         if services is None or not (services.autoreload or services.callback.argv):
             self._of, self._again = None, False
             return
         if services is not self._of:
             self._of, self._paths = services, await _in_thread(sources, self._runtime_dir)
         changed = await _in_thread(self._contents.changed, self._paths)
-        if services.autoreload and (changed or self._again):
-            await self._reload(bool(changed))
+        if services.autoreload and (changed or self._again) and await self._reload(bool(changed)) and first:
+            changed = list(self._paths)  # changed before anybody looked
         for path in changed:
             await self._call(path)
 
-    async def _reload(self, anew: bool) -> None:
-        """Tries again at the next look where the refusal is only one of this moment; ``anew``: this is no such try."""
+    async def _reload(self, anew: bool) -> bool:
+        """Whether there was anything to take up. ``anew``: a file has changed. Tries again at the next look where the refusal is
+        only one of this moment.
+        """
         reloads = self._manager.reloads
-        self._again = False
+        self._again, differs = False, False
         try:
             judged = await reloads.look()
             cluster, trouble = judged.cluster, _objection(judged)
+            differs = cluster is None or bool(judged.difference.changes)
             if cluster is not None and not trouble and judged.difference.changes:
                 await reloads.reload("autoreload", cluster.digest)
         except UnderstudyError as error:
@@ -142,6 +146,7 @@ class ServiceWatch:
         if trouble and (anew or trouble != self._said):
             self._manager.say(Level.ERROR, f"autoreload: {trouble}".replace("\n", "; "))
         self._said = trouble
+        return differs
 
     async def _call(self, path: str) -> None:
         services = self._manager.cluster.services
