@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from understudy.config.ldirectord_words import FACILITIES
 from understudy.service_checks import (
     Check,
     CombinedQuestion,
@@ -220,6 +221,6 @@ def files(draw: st.DrawFn, groups: tuple[str, ...] = ()) -> ServiceFiles:
             )
         ),
         draw(st.builds(Timeouts, spans, spans, spans)),
-        *(draw(flags), draw(flags), draw(texts), draw(texts)),
+        *(draw(flags), draw(flags), draw(texts), draw(st.sampled_from(["", *FACILITIES]))),
         draw(st.lists(texts, max_size=2).map(tuple)),
     )

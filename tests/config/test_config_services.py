@@ -222,12 +222,15 @@ def test_what_is_wrong_with_all_of_them() -> None:
     found = [each.text for each in read(text, "s.toml").problems]
     assert found == ['[services.a] needs "address"', "tcp 192.0.2.254:80 is the service web already"]
     more = '[balancing]\nsync = { ttl = 0 }\ntimeouts = { icmp = "1s" }\ncallback = ""\nwait = 1\n'
+    more += 'autoreload = "yes"\nlog_facility = "locall0"\n'
     assert [each.text for each in read(more, "s.toml").problems] == [
         '[balancing.sync] needs "device"',
         '"ttl" is 0, but must be from 1 to 255',
         'unknown word "icmp" in [balancing.timeouts]',
         '"callback" must be a list of words, not a string',
         'unknown word "wait" in [balancing]',
+        '"autoreload" must be true or false, not a string',
+        '"log_facility" is "locall0"',
     ]
 
 

@@ -111,6 +111,11 @@ def examine(argv: Sequence[str], user: ScriptUser | str, security: bool) -> Prog
     return Program((path, *argv[1:]), user, remark)
 
 
+def program_of(argv: tuple[str, ...], user: str) -> Program | str:
+    """``argv`` as ``user`` ("" for whom we are) can run it now, or why it can't. Asks the name service and the disk."""
+    return examine(argv, user_of(user or str(os.geteuid()), "", False), False)
+
+
 def weakness(path: str) -> str:
     """Who else than root could change what lies at ``path``, a clause about the first such place; "" for nobody."""
     todo = [part for part in os.path.abspath(path).split("/") if part]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TextIO
 
+from ..adapters import system_log
 from ..balance import Monitored, PoolNote
 from ..logline import Form, form, json_line, text_line, wall_text
 
@@ -19,14 +20,19 @@ MOST_KEPT = 1000
 
 
 class Notes:
-    """``stream``: standard error. ``writer``: runs what writes files, in order, in a thread."""
+    """``stream``: standard error. ``writer``: runs what writes files, in order, in a thread. ``log_socket``: syslog's socket.
 
-    def __init__(self, stream: TextIO | None, writer: Executor) -> None:
+    ``log_file``, ``log_facility``: where all of it goes besides, "" for nowhere.
+    """
+
+    def __init__(self, stream: TextIO | None, writer: Executor, log_socket: str = system_log.PATH) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._writer = writer
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_KEPT)
         self.listener: Callable[[dict[str, Any]], None] | None = None
         self.log_file = ""
+        self.log_facility = ""
+        self._log_socket = log_socket
 
     def say(self, text: str, level: str = "info") -> None:
         self.add(PoolNote(text, level))
@@ -42,6 +48,8 @@ class Notes:
             self._print(at, note)
         if self.log_file:
             self._append(self.log_file, f"[{wall_text(at)}] {note.text}\n")
+        if self.log_facility:
+            self._write(system_log.write, self.log_facility, note.level, note.text, self._log_socket)
 
     def listen(self, listener: Callable[[dict[str, Any]], None] | None) -> None:
         """A manager is there (or not any more): it gets what waits, and what comes."""
@@ -56,10 +64,13 @@ class Notes:
         self._append(line.path, f"[{now}] [{os.getpid()}] {line.server} [{state}] {line.text}\n")
 
     def _append(self, path: str, text: str) -> None:
+        self._write(append, path, text)
+
+    def _write(self, how: Callable[..., object], *given: str) -> None:
         try:
-            self._writer.submit(append, path, text)
+            self._writer.submit(how, *given)
         except RuntimeError:  # it is shut down: we end
-            append(path, text)
+            how(*given)
 
     def _print(self, at: int, note: PoolNote) -> None:
         if form(os.environ) is Form.JSON:

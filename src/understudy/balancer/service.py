@@ -301,7 +301,7 @@ class Balancer:
 
     async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
         self._copy = copy
-        self.notes.log_file = copy.files.log_file
+        self.notes.log_file, self.notes.log_facility = copy.files.log_file, copy.files.log_facility
         self._mails.follow(copy.files)
         self._maintenance.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had

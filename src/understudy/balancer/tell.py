@@ -1,4 +1,4 @@
-"""Programs that are told: ``notify_up``, ``fallbackcommand``, ``quorum_up``, ``callback`` and the like.
+"""Programs that are told: ``notify_up``, ``fallbackcommand``, ``quorum_up`` and the like.
 
 Those with the same key run in order, one after the other; different keys run beside each other, at most ``MOST`` at once. A
 program that is not done after ``LIMIT`` is ended, since the next one of its key waits for it. Nothing else waits for any of them.
@@ -7,7 +7,6 @@ program that is not done after ``LIMIT`` is ended, since the next one of its key
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TypeAlias
 
 from ..adapters.agent_log import ResourceLog
 from ..adapters.track_run import PATIENCE, RunEnd, environment_of, run, start
-from ..adapters.track_users import Program, examine, user_of
+from ..adapters.track_users import Program, program_of
 from ..balance import Tell
 from ..units import SECOND, Duration
 
@@ -101,6 +100,5 @@ def _words(told: Tell) -> str:
 
 
 def _judge(told: Tell) -> Program | str:
-    """The program as it can be run now, or why it can't. Asks the name service and the disk."""
-    user = user_of(told.notice.user or str(os.geteuid()), "", False)
-    return examine((*told.notice.argv, *told.more), user, False)
+    """The program as it can be run now, or why it can't."""
+    return program_of((*told.notice.argv, *told.more), told.notice.user)

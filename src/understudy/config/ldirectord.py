@@ -16,7 +16,7 @@ from .ldirectord_names import Names, port_of
 from .ldirectord_servers import read_fallback
 from .ldirectord_services import Whole, read_block, unknown
 from .ldirectord_values import Settings, read_value
-from .ldirectord_words import DIRECTIVES
+from .ldirectord_words import DIRECTIVES, FACILITIES
 from .report import Report
 from .tree import Place
 
@@ -162,5 +162,5 @@ def _files(settings: Settings, services: tuple[VirtualService, ...]) -> ServiceF
         autoreload=settings.switches.get("autoreload", False),
         callback=Notice((callback,)) if callback else Notice(),
         log_file=log if log.startswith("/") else "",
-        log_facility="" if log.startswith("/") else log,
+        log_facility="" if log.startswith("/") else log if log in FACILITIES else "daemon",
     )

@@ -29,6 +29,7 @@ from ..services import (
     VirtualService,
 )
 from ..units import HOUR, MILLISECOND
+from .ldirectord_words import FACILITIES
 from .table_words import Setting, enum, flag, notice, number, span, text
 
 MOST = 2**31 - 1
@@ -175,7 +176,7 @@ BALANCING = (
     flag("flush"),
     flag("flush_at_stop"),
     text("log_file"),
-    text("log_facility"),
+    text("log_facility", choices=FACILITIES),
 )
 """Beside ``sync`` and ``timeouts``."""
 

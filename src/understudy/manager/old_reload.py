@@ -32,7 +32,8 @@ def judge(source: str, me: str, before: HeartbeatCopy) -> tuple[Judged, Heartbea
     found = read(source, me, before.home, before)
     sentences = tuple(str(problem) for problem in found.problems)
     if found.copy is None or found.cluster is None:
-        return Judged(source, None, sentences, Difference(())), before
+        errors = tuple(str(problem) for problem in found.problems if problem.severity == "error")
+        return Judged(source, None, sentences, Difference(()), errors=errors), before
     return Judged(source, found.cluster, sentences, heartbeat_difference(before, found.copy, source)), found.copy
 
 

@@ -41,6 +41,7 @@ from .reasons import Reasons
 from .refused import RefusedLately
 from .reload import Reloads
 from .router_desk import RouterDesk
+from .service_watch import ServiceWatch
 from .standby import StandbyFile
 from .status import silence_warning, status_answer
 from .tallies import Tallies
@@ -136,6 +137,7 @@ class Manager:
         self.background(self._look_around())
         self.background(self.hours.run())
         self.background(self.balance.run())
+        self.background(ServiceWatch(self, self._runtime_dir).run())
         self._ping()
         self.control = control = await self._listen()
         # Not while a thread is loading that library: the one reads files in another thread, the other starts programs at once.
