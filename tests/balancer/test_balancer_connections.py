@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
-import os
 import socket
 import ssl
 from pathlib import Path
@@ -78,49 +77,6 @@ def test_no_connection_comes() -> None:
             filler.connect_ex(listener.getsockname())
         said = failure(ConnectQuestion(), listener.getsockname()[1], SHORT)
     assert said == "no answer within 150ms (no connection)"
-
-
-def test_a_socket_has_one_connection_after_the_other() -> None:
-    """Each has a port of its own and ends with a reset, and what comes next is not taken for what was before."""
-    ports: list[int] = []
-    ends: list[str] = []
-
-    def talk(connection: socket.socket) -> None:
-        ports.append(connection.getpeername()[1])
-        connection.recv(65536)
-        connection.sendall(page())
-        try:
-            connection.recv(65536)
-            ends.append("closed")
-        except ConnectionResetError:
-            ends.append("reset")
-
-    heard = Heard()
-    with contextlib.ExitStack() as stack:
-        full = stack.enter_context(socket.socket())
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        port, made = stack.enter_context(serving(talk)), stack.enter_context(engine(heard))
-        made.begin(1, Check(HttpQuestion(), Target("127.0.0.1", port), 20 * MILLISECOND, 10 * SECOND))
-        drive(made, lambda: heard.count.get(1, 0) == 5)
-        made.end(1)
-        there = len(os.listdir("/proc/self/fd"))
-        made.begin(2, check(ConnectQuestion(), full.getsockname()[1], SHORT))
-        made.begin(3, check(ConnectQuestion(), closed_port()))
-        drive(made, lambda: made.asking == 1)
-        assert len(os.listdir("/proc/self/fd")) <= there + 1, "the socket of the page asks the next question"
-        drive(made, lambda: len(heard.answers) == 3)
-    assert heard.answers == {
-        1: ("", None),
-        2: ("no answer within 150ms (no connection)", None),
-        3: ("cannot connect: Connection refused", None),
-    }
-    assert len(set(ports)) == len(ports) >= 5
-    assert set(ends) == {"reset"}
 
 
 def test_what_is_no_address_is_our_trouble() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
 import socket
 import struct
 
-from checking import PATIENCE, Heard, check, closed_port, drive, engine, serving, until_closed
+from checking import PATIENCE, SHORT, Heard, check, closed_port, drive, engine, page, serving, until_closed
 
 from understudy.balancer.engine import Engine
 from understudy.balancer.reactor import Reactor
@@ -200,3 +201,46 @@ def test_others_may_watch_descriptors_and_wait_for_times() -> None:
     assert seen == [b"x", clock.now + 6]
     assert reactor.next_deadline() == NEVER
     reactor.close()
+
+
+def test_a_socket_has_one_connection_after_the_other() -> None:
+    """Each has a port of its own and ends with a reset, and what comes next is not taken for what was before."""
+    ports: list[int] = []
+    ends: list[str] = []
+
+    def talk(connection: socket.socket) -> None:
+        ports.append(connection.getpeername()[1])
+        connection.recv(65536)
+        connection.sendall(page())
+        try:
+            connection.recv(65536)
+            ends.append("closed")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    heard = Heard()
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        port, made = stack.enter_context(serving(talk)), stack.enter_context(engine(heard))
+        made.begin(1, Check(HttpQuestion(), Target("127.0.0.1", port), 20 * MILLISECOND, 10 * SECOND))
+        drive(made, lambda: heard.count.get(1, 0) == 5)
+        made.end(1)
+        there = len(os.listdir("/proc/self/fd"))
+        made.begin(2, check(ConnectQuestion(), full.getsockname()[1], SHORT))
+        made.begin(3, check(ConnectQuestion(), closed_port()))
+        drive(made, lambda: made.asking == 1)
+        assert len(os.listdir("/proc/self/fd")) <= there + 1, "the socket of the page asks the next question"
+        drive(made, lambda: len(heard.answers) == 3)
+    assert heard.answers == {
+        1: ("", None),
+        2: ("no answer within 150ms (no connection)", None),
+        3: ("cannot connect: Connection refused", None),
+    }
+    assert len(set(ports)) == len(ports) >= 5
+    assert set(ends) == {"reset"}

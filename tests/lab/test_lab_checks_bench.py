@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from understudy.config.keepalived import read_keepalived
+from understudy.config.keepalived_expand import Source
 from understudy.lab.checks_bench import FLOOR, JUDGES, NONE, OLD, OURS, PARTS, SPECS, run
 from understudy.lab.checks_trial import KINDS, ChecksSpec
+from understudy.lab.farm_trial import FarmSpec, keepalived_conf, places
 
 GOOD: dict[str, dict[str, dict[str, float]]] = {
     "saturated": {
@@ -22,6 +25,12 @@ GOOD: dict[str, dict[str, dict[str, float]]] = {
     "pulse": {
         NONE: {"median_late_ms": 0.06, "p99_late_ms": 0.1, "worst_late_ms": 0.3},
         OURS: {"median_late_ms": 0.07, "p99_late_ms": 0.2, "worst_late_ms": 9.0},
+    },
+    "farm": {
+        OURS: {
+            "loaded_s": 2.5, "loaded_cpu_s": 2.4, "out_s": 10.5, "back_s": 9.0, "interval_s": 10.0, "starved_s": 0.1,
+            "pss_mib": 67.0,
+        },
     },
 }  # fmt: skip
 
@@ -55,6 +64,24 @@ def test_each_limit_is_judged() -> None:
     assert measured("pulse", OURS, median_late_ms=1.5) == ["beside checks the pulse wakes 1.44 ms later in the median"]
 
 
+def test_each_limit_of_the_farm_is_judged() -> None:
+    assert measured("farm", OURS, loaded_s=3.1) == ["the whole table stands after 3.1 s, 3 promised"]
+    assert measured("farm", OURS, out_s=11.2) == ["the tenth is out after 11.2 s, one interval (10 s) promised"]
+    assert measured("farm", OURS, back_s=11.2) == ["the tenth is in again after 11.2 s, one interval (10 s) promised"]
+
+
+def test_the_farm_is_a_file_that_is_read() -> None:
+    spec = FarmSpec("farm", servers=1000, interval=10.0)
+    reading = read_keepalived(Source("keepalived.conf", keepalived_conf(spec)))
+    assert reading.files is not None
+    assert reading.files.services is not None
+    servers = [(real.address, real.port) for each in reading.files.services.services for real in each.reals]
+    assert servers == [place for each in places(spec) for place in each]
+    assert {check.fall for each in reading.files.services.services for real in each.reals for check in real.checks} == {
+        1
+    }
+
+
 def test_a_part_without_results_is_not_judged() -> None:
     report = run(("paced",), 2, lambda name, spec: [])
     assert report.said.figures == {}
@@ -63,4 +90,4 @@ def test_a_part_without_results_is_not_judged() -> None:
 
 def test_every_part_can_be_run_and_judged() -> None:
     assert set(PARTS) == set(SPECS) == set(JUDGES)
-    assert {spec.kind for specs in SPECS.values() for spec in specs} <= set(KINDS)
+    assert {spec.kind for specs in SPECS.values() for spec in specs} <= {*KINDS, "farm"}

@@ -30,6 +30,24 @@ def test_a_thousand_of_ten_thousand_change_one_entry_each() -> None:
     assert len(rig.changes) == 1000
 
 
+def test_a_thousand_of_ten_thousand_flap_and_the_table_is_right_after_one_round_each() -> None:
+    rig = Rig(*(farm(number) for number in range(100)))
+    for number in rig.asked:
+        rig.tell(CheckAnswered(number))
+    flapping = {number for number in rig.asked if number % 10 == 0}
+    gone = {rig.asked[number].target.address for number in flapping}
+    everybody = {check.target.address for check in rig.asked.values()}
+    assert len(gone) == 1000
+    assert len({address.split(".")[1] for address in gone}) == 100, "some of every service"
+    for failure, there in (("refused", everybody - gone), ("", everybody), ("refused", everybody - gone)):
+        rig.changes.clear()
+        for number in rig.asked:
+            assert len(rig.tell(CheckAnswered(number, failure if number in flapping else ""))) <= 3
+        assert {place.address for _, servers in rig.kernel.table.values() for place in servers} == there
+        assert len(rig.changes) == 1000, "nothing is written twice, and nobody else is touched"
+    assert rig.pool.next_deadline() == NEVER
+
+
 def test_deadlines_that_move_leave_nothing_behind() -> None:
     alarms = Alarms()
     for now in range(10_000):

@@ -299,7 +299,7 @@ def _keep(accepted: _Accepted, node: str, runtime_dir: str, state_dir: str) -> N
     from dataclasses import replace
 
     from ..adapters import running, upgrading
-    from ..config.load import load, load_key_text
+    from ..config.load import load_for_pulse, load_key_text
     from ..config.render import is_alone, render
     from ..errors import ConfigError, check
     from ..supervisor.notify import log
@@ -318,7 +318,8 @@ def _keep(accepted: _Accepted, node: str, runtime_dir: str, state_dir: str) -> N
             running.end_change(runtime_dir)
             _remember(runtime_dir, state_dir)
             running.forget_former(state_dir)
-        copied = load(running.configuration(runtime_dir))
+        # What is balanced has a copy of its own, and is no part of the digest.
+        copied = load_for_pulse(running.configuration(runtime_dir))
         check(copied.digest == cluster.digest, "the copy of the configuration does not mean the same")
     except ConfigError as error:
         _tell(str(error))

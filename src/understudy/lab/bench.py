@@ -24,6 +24,7 @@ from typing import Any
 
 from . import checks_bench, old_bench, plane_bench, vrrp_bench
 from .checks_trial import ChecksSpec
+from .farm_trial import FarmSpec
 from .old_trial import OldSpec
 from .trial import Spec
 from .vrrp_trial import VrrpSpec
@@ -35,6 +36,7 @@ _MODULES = {
     OldSpec: "understudy.lab.old_trial",
     VrrpSpec: "understudy.lab.vrrp_trial",
     ChecksSpec: "understudy.lab.checks_trial",
+    FarmSpec: "understudy.lab.farm_trial",
 }
 _LONGEST_TRIAL = 900.0
 """Fifty addresses take heartbeat half a minute, and many times that where others compute."""

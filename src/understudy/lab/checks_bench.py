@@ -1,7 +1,8 @@
 """The benchmark of checks: our engine, and Debian's ldirectord beside it, in turns. ``python -m understudy.lab.bench checks``.
 
 Parts: ``saturated`` (checks for each second of CPU time), ``paced`` (CPU time of a check as a ratio, and how late checks begin),
-``pulse`` (what a process with the pulse's priority notices of it). Ratios are of medians.
+``pulse`` (what a process with the pulse's priority notices of it), ``farm`` (a hundred services with ten thousand servers, of
+which a thousand go and come back at once). Ratios are of medians.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .checks_trial import ChecksSpec
+from .farm_trial import FarmSpec
 from .old_bench import Judged
 
-PARTS = ("saturated", "paced", "pulse")
+PARTS = ("saturated", "paced", "pulse", "farm")
 OURS, OLD, NONE, FLOOR = "understudy", "ldirectord", "none", "floor"
 
 LEAST_PER_CPU_SECOND = 15_000.0
 RATIO_AT_MOST = 0.2
 PULSE_DIFFERENCE_MS = 1.0
+LOADED_WITHIN = 3.0
+"""Seconds from the file to the whole table."""
+
+_LOOK = 1.0
+"""Reading ten thousand servers out of the kernel takes its time, too."""
 
 SPECS: dict[str, tuple[ChecksSpec, ...]] = {
     "saturated": (
@@ -28,6 +35,7 @@ SPECS: dict[str, tuple[ChecksSpec, ...]] = {
     ),
     "paced": (ChecksSpec("paced"), ChecksSpec("paced", OLD, servers=50)),
     "pulse": (ChecksSpec("pulse", NONE), ChecksSpec("pulse")),
+    "farm": (FarmSpec("farm", servers=10_000, interval=10.0),),
 }
 """ldirectord asks its servers one after the other, and its first round alone takes two minutes for a thousand."""
 
@@ -116,7 +124,27 @@ def judge_pulse(runs: Runs) -> Judged:
     return said
 
 
-JUDGES = {"saturated": judge_saturated, "paced": judge_paced, "pulse": judge_pulse}
+def judge_farm(runs: Runs) -> Judged:
+    said = Judged()
+    keys = ("loaded_s", "loaded_cpu_s", "out_s", "back_s", "interval_s", "starved_s", "pss_mib")
+    said.figures = found = {key: _median(runs[OURS], key) for key in keys}
+    said.lines += [
+        f"  farm: the whole table stands {found['loaded_s']:.1f} s after the file was opened, with {found['loaded_cpu_s']:.1f} s "
+        f"of CPU time; the balancer has {found['pss_mib']:.0f} MiB",
+        f"  farm: of servers asked every {found['interval_s']:g} s a tenth is out {found['out_s']:.1f} s after it died, in again "
+        f"{found['back_s']:.1f} s after it came back; the balancer waited for a processor for {found['starved_s']:.1f} s",
+    ]
+    if found["loaded_s"] > LOADED_WITHIN:
+        said.broken.append(f"the whole table stands after {found['loaded_s']:.1f} s, {LOADED_WITHIN:g} promised")
+    for key, what in (("out_s", "out"), ("back_s", "in again")):
+        if found[key] > found["interval_s"] + _LOOK:
+            said.broken.append(
+                f"the tenth is {what} after {found[key]:.1f} s, one interval ({found['interval_s']:g} s) promised"
+            )
+    return said
+
+
+JUDGES = {"saturated": judge_saturated, "paced": judge_paced, "pulse": judge_pulse, "farm": judge_farm}
 
 
 def run(parts: Sequence[str], runs: int, trial: Trial) -> ChecksReport:

@@ -38,7 +38,7 @@ from .pace import ASKER_PRIORITY
 
 LDIRECTORD = "/usr/sbin/ldirectord"
 _IPVSADM = "/usr/sbin/ipvsadm"
-_PORT, _STATUS_PORT = 8080, 8081
+PORT, _STATUS_PORT = 8080, 8081
 _PULSE_PRIORITY = 2 * ASKER_PRIORITY
 _UP_WITHIN = 240.0
 _TICK = 10 * MILLISECOND
@@ -78,7 +78,7 @@ events {{ worker_connections 30000; multi_accept on; }}
 http {{
   access_log off; keepalive_timeout 0; client_body_temp_path {inside.BASE}; proxy_temp_path {inside.BASE};
   fastcgi_temp_path {inside.BASE}; uwsgi_temp_path {inside.BASE}; scgi_temp_path {inside.BASE};
-  server {{ listen {_PORT} backlog=8192; location / {{ default_type text/plain; return 200 "all is well\\n"; }} }}
+  server {{ listen {PORT} backlog=8192; location / {{ default_type text/plain; return 200 "all is well\\n"; }} }}
   server {{ listen {_STATUS_PORT}; location / {{ stub_status; }} }}
 }}
 """
@@ -89,7 +89,7 @@ http {{
     server = subprocess.Popen(["nginx", "-p", inside.BASE, "-c", path], stdin=subprocess.DEVNULL, stdout=sys.stderr)
     os.sched_setaffinity(0, processors)
     try:
-        _until(lambda: requests() >= 0, "nginx does not answer")
+        until(lambda: requests() >= 0, "nginx does not answer")
         yield requests
     finally:
         server.terminate()
@@ -121,7 +121,7 @@ def _requests() -> int:
     return int(text.split(b"requests\n")[1].split()[2])
 
 
-def _until(holds: Callable[[], bool], complaint: str) -> None:
+def until(holds: Callable[[], bool], complaint: str) -> None:
     end = time.monotonic() + _UP_WITHIN
     while not holds():
         if time.monotonic() > end:
@@ -136,7 +136,7 @@ class Asking:
         self.answers = self.failures = self.troubles = 0
         self.engine = Engine(self._answered, self._trouble)
         for number in range(servers):
-            target = Target(address(number), _PORT)
+            target = Target(address(number), PORT)
             self.engine.begin(number, Check(HttpQuestion(), target, int(interval * SECOND), 5 * SECOND))
 
     def _answered(self, number: int, failure: str, weight: int | None, took: int) -> None:
@@ -159,7 +159,7 @@ def _measured(asking: Asking, seconds: float) -> dict[str, Any]:
     gc.freeze()
     lateness = asking.engine.lateness
     lateness.begun = lateness.worst = lateness.over = lateness.stalled = 0
-    answers, cpu, wall, waited = asking.answers, time.process_time(), time.monotonic(), _waited()
+    answers, cpu, wall, waited = asking.answers, time.process_time(), time.monotonic(), waited_of(os.getpid())
     asking.run(seconds)
     answers, cpu, wall = asking.answers - answers, time.process_time() - cpu, time.monotonic() - wall
     return {
@@ -171,13 +171,13 @@ def _measured(asking: Asking, seconds: float) -> dict[str, Any]:
         "troubles": asking.troubles,
         "late_worst_ms": lateness.worst / 1e6,
         "late_over": lateness.over,
-        "starved_ms": (_waited() - waited) / 1e6,
+        "starved_ms": (waited_of(os.getpid()) - waited) / 1e6,
     }
 
 
-def _waited() -> int:
-    """Nanoseconds for which this process could have run and others did (proc(5), schedstat)."""
-    with open("/proc/self/schedstat", encoding="ascii") as file:
+def waited_of(process: int) -> int:
+    """Nanoseconds for which it could have run and others did (proc(5), schedstat)."""
+    with open(f"/proc/{process}/schedstat", encoding="ascii") as file:
         return int(file.read().split()[1])
 
 
@@ -193,12 +193,12 @@ def saturated(spec: ChecksSpec) -> list[dict[str, Any]]:
 
 def _floor(spec: ChecksSpec) -> dict[str, Any]:
     """What Python and the kernel need at least."""
-    target = Target(address(0), _PORT)
+    target = Target(address(0), PORT)
     request, spares = request_of(Page(), HttpQuestion(), target), Spares()
     poll, open_, count = select.epoll(), {}, 0
     for number in range(spec.servers):
         handle = socket.SocketType(socket.AF_INET, STREAM, 0)
-        handle.connect_ex((address(number), _PORT))
+        handle.connect_ex((address(number), PORT))
         poll.register(handle.fileno(), CHANGES)
         open_[handle.fileno()] = handle
     cpu, end = time.process_time(), time.monotonic() + spec.seconds
@@ -209,7 +209,7 @@ def _floor(spec: ChecksSpec) -> dict[str, Any]:
                 count += handle.recv(16384)[9:12] == b"200"
                 spares.keep(handle)
                 spares.take(socket.AF_INET)
-                handle.connect_ex((address(count % spec.servers), _PORT))
+                handle.connect_ex((address(count % spec.servers), PORT))
             elif events & select.EPOLLOUT:
                 handle.send(request)
     cpu = time.process_time() - cpu
@@ -231,7 +231,7 @@ def _ldirectord(spec: ChecksSpec, requests: Callable[[], int]) -> dict[str, Any]
     table = (
         "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port\n"
     )
-    reals = [f"{address(number)}:{_PORT}" for number in range(spec.servers)]
+    reals = [f"{address(number)}:{PORT}" for number in range(spec.servers)]
     rows = "".join(f"  -> {real:28} Masq    1      0          0\n" for real in reals)
     stand_in = f"""#!/bin/sh
 case "$*" in
@@ -253,17 +253,17 @@ esac
     words = [LDIRECTORD, f"{inside.BASE}/ld.cf", "start"]
     director = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: requests() > 3 * spec.servers, "ldirectord has not asked every server three times")
-        began, cpu, wall = requests(), _cpu_of(director.pid), time.monotonic()
+        until(lambda: requests() > 3 * spec.servers, "ldirectord has not asked every server three times")
+        began, cpu, wall = requests(), cpu_of(director.pid), time.monotonic()
         time.sleep(spec.seconds)
-        checks, cpu, wall = requests() - began, _cpu_of(director.pid) - cpu, time.monotonic() - wall
+        checks, cpu, wall = requests() - began, cpu_of(director.pid) - cpu, time.monotonic() - wall
     finally:
         director.kill()
         director.wait()
     return {"checks": checks, "checks_per_second": checks / wall, "cpu_us": cpu * 1e6 / max(checks, 1)}
 
 
-def _cpu_of(process: int) -> float:
+def cpu_of(process: int) -> float:
     """Seconds, with those of its children that have ended (proc(5))."""
     with open(f"/proc/{process}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
@@ -279,7 +279,7 @@ def pulse(spec: ChecksSpec) -> list[dict[str, Any]]:
             if checker == 0:
                 Asking(spec.servers, spec.interval).run(spec.seconds + 60.0)
                 os._exit(0)
-            _until(lambda: requests() > spec.servers, "the checks did not begin")
+            until(lambda: requests() > spec.servers, "the checks did not begin")
         try:
             late = sorted(_wakings(spec.seconds))
         finally:
