@@ -41,6 +41,7 @@ from ..config.service_copy import ServiceCopy, read_copy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
 from .control import Control
+from .forwarding import lacking
 from .held import HeldWatch, held
 from .mails import Mails
 from .maintenance import Maintenance
@@ -81,6 +82,7 @@ class Parts:
     engine: MakeEngine
     watch: Callable[[], HeldWatch] = HeldWatch
     clock: Callable[[], Instant] = boot_clock
+    lacking: Callable[[ServiceFiles], list[str]] = lacking
 
 
 class Balancer:
@@ -92,6 +94,7 @@ class Balancer:
         self._pool = parts.pool
         self._planes = parts.planes
         self._clock = parts.clock
+        self._lacking = parts.lacking
         self._writer = ThreadPoolExecutor(1, "files")
         self.notes = Notes(stream, self._writer)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
@@ -281,6 +284,8 @@ class Balancer:
         self.notes.log_file = copy.files.log_file
         self._mails.follow(copy.files)
         self._maintenance.follow(copy.files)
+        for sentence in self._lacking(copy.files):
+            self.notes.say(sentence, "warning")
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files.services):
             self.tell(self._planes.read())
@@ -327,7 +332,7 @@ class Balancer:
         counts = self._planes.counters()
         shown = view(self._pool.snapshot(now), self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
-        warnings = [*self._mails.warnings(), *([self._refused] if self._refused else [])]
+        warnings = [*self._mails.warnings(), *([self._refused] if self._refused else []), *self._lacking(self.files)]
         return {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "warnings": warnings}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
