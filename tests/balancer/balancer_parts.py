@@ -183,6 +183,7 @@ class Bench:
         self.pool, self.plane, self.watch = PretendPool(), PretendPlane(), PretendWatch()
         self.engines: list[PretendEngine] = []
         self.log = io.StringIO()
+        self.lacks: list[str] = []
         self.stop = asyncio.Event()
         self.write(copy)
 
@@ -190,7 +191,7 @@ class Bench:
             self.engines.append(PretendEngine(answered))
             return self.engines[-1]
 
-        made = Parts(self.pool, self.plane, engine, lambda: self.watch, boot_clock)  # type: ignore[arg-type]
+        made = Parts(self.pool, self.plane, engine, lambda: self.watch, boot_clock, lambda _: list(self.lacks))  # type: ignore[arg-type]
         self.balancer = Balancer(made, str(folder), str(folder), self.log)
 
     def write(self, copy: ServiceCopy) -> None:

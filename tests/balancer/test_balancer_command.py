@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from understudy.balance import Counters, Place
 from understudy.cli.main import commands
+from understudy.cli.render_pool import service_text
 
 
 def call(folder: Path, *words: str) -> Result:
@@ -44,6 +45,33 @@ def test_it_shows_servers_and_why_they_are_as_they_are(tmp_path: Path) -> None:
     assert "    tcp 10.0.0.2:80 fails: connection refused" in lines
     assert (wrong.exit_code, "did you mean 'web'" in wrong.output) == (2, True)
     assert json.loads(form.output)["services"][0]["servers"][0]["state"] == "down"
+
+
+def test_what_a_check_says_is_shown_once() -> None:
+    """The pool's reason for a server that is down is the check's."""
+    asks, failure = "http to 10.0.0.2:80", "connection refused"
+    server = {
+        **dict.fromkeys(("weight", "active", "connections", "for_ms"), 0),
+        "name": ONE.name,
+        "state": "down",
+        "wanted": 1,
+        "in_table": False,
+        "why": f"{asks}: {failure}",
+        "probes": [{"asks": asks, "up": False, "failure": failure}],
+        "connections_per_second": None,
+    }
+    service = {
+        "name": "web",
+        "keys": [],
+        "scheduler": "",
+        "plane": "",
+        "serving": True,
+        "fallback": False,
+        "quorum": False,
+    }
+    shown = service_text({**service, "why": "", "trouble": "", "servers": [server]}, lambda text, *_, **__: text)
+    assert shown.count(failure) == 1
+    assert f"    {asks} fails: {failure}" in shown
 
 
 def test_wishes_have_exit_codes(tmp_path: Path) -> None:

@@ -108,6 +108,19 @@ def test_what_is_shown_or_confirmed_stands_in_the_table_already(tmp_path: Path) 
     run(work())
 
 
+def test_what_the_machine_lacks_is_said_and_shown_until_it_is_there(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        bench.lacks = ["it does not forward"]
+        async with bench.running():
+            assert "it does not forward" in bench.log.getvalue()
+            assert bench.balancer.answer("")["warnings"] == ["it does not forward"]
+            bench.lacks = []
+            assert bench.balancer.answer("")["warnings"] == []
+
+    run(work())
+
+
 def test_a_clean_stop_writes_what_the_pool_wants_last(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

@@ -358,7 +358,7 @@ class Balancer:
         self._rates.look(now, counts)
         troubles = [text for text in (self._refused, seen.sync_trouble) if text]
         found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
-        return {**found, "warnings": [*self._mails.warnings(), *troubles]}
+        return {**found, "warnings": [*self._mails.warnings(), *troubles, *self._lacking(self.files)]}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -48,6 +48,7 @@ def _nobody(runtime_dir: str, path: str) -> NotRunning:
         return NotRunning(f"no balancer answers at {path}", hint)
     if os.path.exists(os.path.join(runtime_dir, "control.sock")):
         return NotRunning(
-            "nothing is balanced on this machine", "the configuration has no services (docs/balancing.md)"
+            "nothing is balanced on this machine",
+            "the configuration has no services (docs/balancing.md), or this is a witness",
         )
     return NotRunning(f"no balancer answers at {path}", "is the daemon started? another --runtime-dir?")

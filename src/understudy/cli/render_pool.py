@@ -65,7 +65,7 @@ def service_text(service: Mapping[str, Any], paint: Paint) -> str:
         at = widths[0] + 2
         lines.append(f"  {text[:at]}{paint(text[at : at + widths[1]], colour)}{text[at + widths[1] :]}".rstrip())
         if each["state"] != "up" or each["weight"] != each["wanted"]:
-            said = [probe["failure"] for probe in each["probes"]]
+            said = [f"{probe['asks']}: {probe['failure']}" for probe in each["probes"]]  # as the pool puts it
             lines += [f"    {each['why']}"] if each["why"] not in said else []
         lines += [f"    {text}" for text in probe_texts(each)]
     return "\n".join(lines)
