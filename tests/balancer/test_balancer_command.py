@@ -10,21 +10,23 @@ from pathlib import Path
 from balancer_parts import KEY, ONE, Bench
 from click.testing import CliRunner, Result
 
-from understudy.balance import Counters, Place
+from understudy.balance import Counters, Place, Synchronise
 from understudy.cli.main import commands
 from understudy.cli.render_pool import service_text
+from understudy.services import SyncDaemon
 
 
 def call(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(commands, ["pool", *words, "--runtime-dir", str(folder)])
 
 
-def beside(folder: Path, *calls: Sequence[str]) -> list[Result]:
+def beside(folder: Path, *calls: Sequence[str], sync: Synchronise | None = None) -> list[Result]:
     """What each call says while a balancer runs."""
     found: list[Result] = []
 
     async def work() -> None:
         bench = Bench(folder)
+        bench.pool.sync = sync
         bench.plane.counted = {(KEY, Place(ONE.address, ONE.port)): Counters(active=3, connections=12)}
         async with bench.running():
             for words in calls:
@@ -72,6 +74,11 @@ def test_what_a_check_says_is_shown_once() -> None:
     shown = service_text({**service, "why": "", "trouble": "", "servers": [server]}, lambda text, *_, **__: text)
     assert shown.count(failure) == 1
     assert f"    {asks} fails: {failure}" in shown
+def test_it_says_who_tells_connections_and_what_the_kernel_refuses_of_it(tmp_path: Path) -> None:
+    wanted = Synchronise(SyncDaemon("eth1", "site", 7), False, True, "the address of site is not here")
+    (text,) = beside(tmp_path, [], sync=wanted)
+    said = "connections are synchronised by eth1 (id 7): backup, because the address of site is not here"
+    assert text.output.splitlines()[-3:] == [said, "", "! no such device"]
 
 
 def test_wishes_have_exit_codes(tmp_path: Path) -> None:
