@@ -355,7 +355,17 @@ def test_a_regular_expression_that_cannot_be_read_is_an_error() -> None:
     """Without it the check would find less wrong."""
     reading = read_text(text_of("url", "regex (open"))
     (error,) = [item for item in reading.problems if item.severity == "error"]
-    assert (reading.files, error.column, "is not a regular expression" in error.text) == (None, 7, True)
+    assert (reading.files, error.column, error.text) == (None, 7, 'the regex "(open" has a ( without its )')
+    (error,) = [item for item in read_text(text_of("url", "regex a b")).problems if item.severity == "error"]
+    assert (error.column, error.text) == (9, '"b" does not belong to the regex: it is one word')
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [('"a\\\\.b"', "a\\.b"), ('"a\\.b"', "a.b"), ("'a b'", "a b"), (r'"\\bx\\Z"', r"\bx(?=\n?\Z)"), ("\\x41", "A")],
+)
+def test_a_regular_expression_has_the_escapes_of_commands_and_pcres_words(written: str, text: str) -> None:
+    assert Found(read_text(text_of("url", f"regex {written}"))).page.pattern == Pattern(text)
 
 
 TESTED_ELSEWHERE = {"regex", "real_server", "certificate", "key"}
@@ -460,3 +470,31 @@ def test_our_certificate_for_every_ssl_get() -> None:
     for line, name in (("certificate /etc/lb.pem", "certificate"), ("key /etc/lb.key", "key")):
         text = text_of("SSL", line).replace("TCP_CHECK {\n", "SSL_GET {\nurl { path /\n}\n")
         assert getattr(Found(read_text(text)).question.tls, name) == line.split()[1]
+
+
+HUGE = "000000000001" + "9" * 20
+ZEROS = "000000000000"
+
+
+@pytest.mark.parametrize(
+    ("line", "look", "usual"),
+    [
+        ("persistence_timeout {}", field("service", "persistence"), 0),
+        ("persistence_timeout 9\npersistence_granularity {}", field("service", "granularity"), 0),
+        ("sorry_server 192.0.2.9 {}", field("service", "fallback"), None),
+    ],
+)
+def test_a_number_is_judged_by_all_of_its_digits(line: str, look: Look, usual: Any) -> None:
+    """However many zeros it begins with."""
+    assert look(Found(read_text(text_of("virtual_server", line.format(HUGE))))) == usual
+    assert look(Found(read_text(text_of("virtual_server", line.format(f"{ZEROS}5"))))) != usual
+
+
+@pytest.mark.parametrize("number", [HUGE, "0", "4294967296", "9" * 5000])
+def test_a_mark_is_judged_by_all_of_its_digits(number: str) -> None:
+    body = f"real_server {ADDRESS} 80 {{\n}}\n}}\n"
+    group = f"virtual_server_group G {{\nfwmark {number}\n}}\nvirtual_server group G {{\n{body}"
+    for text in (f"virtual_server fwmark {number} {{\n{body}", group):
+        files = read_text(text).files
+        assert files is not None
+        assert files.services is None

@@ -43,6 +43,7 @@ BITS = [
     *("virtual_server group ", "virtual_server fwmark ", "real_server ", "sorry_server ", "\nvirtual=", "\nvirtual6=[::1]:80\n"),
     *("0", "-1", "65535", "65536", "99999999999999999999", "1e3", "0.5", "::1", "fe80::1%lo", "10.0.0.1-10.0.0.9", "\u0661"),
     *("gate", "masq", "yes", "no", " l:5 u:3", "10.0.0.1->10.0.0.3", "(?R)", "(((((", "http://[::1]:9/", "TUN type gue"),
+    *("000000000165536", "regex ", "\\x41"),
 ]  # fmt: skip
 
 

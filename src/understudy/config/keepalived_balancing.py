@@ -11,7 +11,7 @@ from ..vrrp_files import RouterFiles
 from .addresses import Wrong, read_device
 from .heartbeat_lines import Word
 from .keepalived_tree import Statement
-from .keepalived_values import address_of, boolean
+from .keepalived_values import address_of, boolean, decimal
 from .report import Report, suggestion
 
 _TIMEOUTS = {"tcp": "tcp", "tcpfin": "tcp_fin", "udp": "udp"}
@@ -84,10 +84,10 @@ def _timeouts(report: Report, statement: Statement) -> Timeouts:
 
 
 def _number(report: Report, word: Word, low: int, high: int) -> int | None:
-    if word.text.isascii() and word.text.isdecimal() and low <= int(word.text[:9]) <= high:
-        return int(word.text)
-    report.warning(word.place, f'"{word.text}" is not a number from {low} to {high}; it does not count', "")
-    return None
+    found = decimal(word.text, low, high)
+    if found is None:
+        report.warning(word.place, f'"{word.text}" is not a number from {low} to {high}; it does not count', "")
+    return found
 
 
 def _sync(report: Report, statement: Statement, files: RouterFiles) -> SyncDaemon | None:

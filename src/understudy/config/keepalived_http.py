@@ -1,6 +1,6 @@
 """HTTP_GET and SSL_GET to ``HttpQuestion``, and the block SSL.
 
-PCRE's expressions are read as Python's; what is not one of these is an error.
+PCRE's expressions are read as Perl's, and said as Python's; what cannot be is an error.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from ..service_checks import HttpQuestion, Page, Pattern, Tls
 from .heartbeat_lines import Word
+from .keepalived_text import command_words
 from .keepalived_tree import Statement
 from .keepalived_values import boolean, choice, last, whole
+from .perl_pattern import python_pattern
 from .report import Report
 
 _STATUS = re.compile(r"([1-9][0-9]{2})(?:-([1-9][0-9]{2}))?", re.ASCII)
@@ -108,7 +110,8 @@ def _status(report: Report, word: Word) -> tuple[int, int] | None:
 def _pattern(report: Report, block: list[Statement]) -> Pattern | None:
     """The regular expression with its options. One that cannot be used is an error: a check without it would be laxer."""
     statement = last(block, "regex")
-    if statement is None or (word := statement.value()) is None or not word.text:
+    words = [] if statement is None else command_words(statement.text)[1:]
+    if statement is None or not words or not words[0].text:
         for item in block:
             if item.name.startswith("regex_"):
                 report.warning(item.place, f'"{item.name}" has no effect: the url has no regex', "")
@@ -128,13 +131,29 @@ def _pattern(report: Report, block: list[Statement]) -> Pattern | None:
         report.warning(statement.place, text, "")
         least, most = 0, -1
     flags = "".join(dict.fromkeys(flags))
-    try:
-        re.compile(f"(?{flags}){word.text}" if flags else word.text)
-    except (re.error, OverflowError, RecursionError) as error:
-        hint = "Expressions are Python's here, which are mostly the same as PCRE's. Without it the check would find less wrong."
-        report.error(word.place, f'"regex" is not a regular expression: {error}', hint)
+    expression = _expression(report, words, flags)
+    absent = any(item.name == "regex_no_match" for item in block)
+    return None if expression is None else Pattern(expression, absent, flags, least, most)
+
+
+def _expression(report: Report, words: list[Word], flags: str) -> str | None:
+    """As Python understands it. The words are those of commands: with both kinds of quotation marks, and escapes."""
+    word = words[0]
+    if len(words) > 1:
+        hint = "Put it between quotation marks, and write each backslash twice. keepalived does without it, and finds less wrong."
+        report.error(words[1].place, f'"{words[1].text}" does not belong to the regex: it is one word', hint)
         return None
-    return Pattern(word.text, any(item.name == "regex_no_match" for item in block), flags, least, most)
+    found = word.text if "x" in flags else python_pattern(word.text)
+    wrong = "" if isinstance(found, str) else found.text
+    try:
+        if isinstance(found, str):
+            re.compile(f"(?{flags}){found}" if flags else found)
+            return found
+    except (re.error, OverflowError, RecursionError) as error:
+        wrong = f"is no regular expression that can be read: {error}"
+    hint = "docs/ldirectord.md says what is read of PCRE, which is Perl's. Without it the check would find less wrong."
+    report.error(word.place, f'the regex "{word.text}" {wrong}', hint)
+    return None
 
 
 def _option(report: Report, word: Word) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ..services import Forward, ServiceKey, Tunnelling
 from .heartbeat_lines import Word
 from .keepalived_tree import Statement
-from .keepalived_values import address_of, choice
+from .keepalived_values import address_of, choice, decimal
 from .report import Report
 
 MOST_KEYS = 4096
@@ -21,10 +21,10 @@ _OPTIONS = ("type", "nocsum", "csum", "remcsum")
 
 def port_of(report: Report, word: Word, what: str) -> int | None:
     """None after a warning."""
-    if word.text.isascii() and word.text.isdecimal() and 0 < int(word.text[:9]) <= 65535:
-        return int(word.text)
-    report.warning(word.place, f'"{word.text}" is not a port from 1 to 65535; keepalived leaves the {what} out', "")
-    return None
+    found = decimal(word.text, 1, 65535)
+    if found is None:
+        report.warning(word.place, f'"{word.text}" is not a port from 1 to 65535; keepalived leaves the {what} out', "")
+    return found
 
 
 def end_of(report: Report, words: tuple[Word, ...], what: str) -> tuple[str, int | None] | None:
@@ -54,8 +54,9 @@ def grouped_keys(report: Report, group: Statement, protocol: str) -> tuple[Servi
         if words[0].text == "fwmark":
             number = words[1].text if len(words) > 1 else ""
             of = 6 if len(words) > 2 and words[2].text == "inet6" else 4
-            if number.isascii() and number.isdecimal() and 0 < int(number[:11]) < 2**32:
-                marks.append(ServiceKey(mark=int(number), family=of))
+            mark = decimal(number, 1, 2**32 - 1)
+            if mark is not None:
+                marks.append(ServiceKey(mark=mark, family=of))
             else:
                 text = f'"fwmark {number}" is no mark from 1 to 4294967295; it is left out'
                 report.warning(words[0].place, text, "")

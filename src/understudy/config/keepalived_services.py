@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..service_checks import Tls
-from ..services import IPIP, Forward, Mailing, Notice, OnFailure, RealServer, ServiceFiles, ServiceKey, VirtualService
+from ..services import Forward, Mailing, Notice, OnFailure, RealServer, ServiceFiles, ServiceKey, VirtualService
 from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles, TrackedFile
 from .heartbeat_lines import Word
@@ -17,7 +17,7 @@ from .keepalived_checkers import Around, Inherited, inherit, read_checkers
 from .keepalived_http import read_tls
 from .keepalived_keys import end_of, grouped_keys, method_of
 from .keepalived_tree import Statement
-from .keepalived_values import boolean, choice, command, last, whole
+from .keepalived_values import boolean, choice, command, decimal, last, whole
 from .report import Report
 from .services import owner_of
 
@@ -165,10 +165,8 @@ class _Reader:
                     report.warning(second.place, text, "")
                     return (), ""
                 return grouped_keys(report, group, protocol), second.text + suffix
-            mark = (
-                int(second.text) if second.text.isascii() and second.text.isdecimal() and len(second.text) < 11 else 0
-            )
-            if not 0 < mark < 2**32:
+            mark = decimal(second.text, 1, 2**32 - 1)
+            if mark is None:
                 text = f'"{second.text}" is no mark from 1 to 4294967295; the virtual server is left out'
                 report.warning(second.place, text, "")
                 return (), ""
@@ -234,8 +232,9 @@ class _Reader:
         word = statement.value()
         if word is None:
             return _USUAL_PERSISTENCE
-        if word.text.isascii() and word.text.isdecimal() and 1 <= int(word.text[:9]) <= _LONGEST:
-            return int(word.text) * SECOND
+        found = decimal(word.text, 1, _LONGEST)
+        if found is not None:
+            return found * SECOND
         text = f'"persistence_timeout {word.text}" is not from 1 to {_LONGEST} seconds: there is no persistence'
         self._report.warning(word.place, text, "To have none take the line away.")
         return 0
@@ -308,8 +307,8 @@ class _Reader:
     def _granularity(self, word: Word, keys: tuple[ServiceKey, ...]) -> int:
         """A netmask or the length of a prefix."""
         most = 128 if any(key.family == 6 for key in keys if key.address) else 32
-        if word.text.isascii() and word.text.isdecimal() and 1 <= int(word.text[:4]) <= most:
-            return int(word.text)
+        if (found := decimal(word.text, 1, most)) is not None:
+            return found
         try:
             length = ip_network(f"0.0.0.0/{word.text}").prefixlen if "." in word.text and most == 32 else 0
         except ValueError:
@@ -422,4 +421,4 @@ class _Reader:
             self._report.warning(statement.place, text, "Only a tunnel reaches it.")
             return None
         at = self._port(statement, end[1] or port, port, method)
-        return RealServer(end[0], at, **{"tunnelling": IPIP, **method}, starts_up=True)
+        return RealServer(end[0], at, **method, starts_up=True)

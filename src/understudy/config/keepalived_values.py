@@ -45,6 +45,15 @@ def seconds(report: Report, statement: Statement, low: Duration, high: Duration,
     return None
 
 
+def decimal(text: str, low: int, high: int) -> int | None:
+    """A number without a sign, however many zeros it begins with; None for anything else, and beyond ``low`` to ``high``."""
+    digits = text.lstrip("0")
+    if not text.isascii() or not text.isdecimal() or len(digits) > 12:
+        return None
+    number = int(digits or "0")
+    return number if low <= number <= high else None
+
+
 def span(text: str) -> Duration | None:
     """``1``, ``0.25`` or ``.5`` seconds as nanoseconds, None for anything else."""
     found = _DECIMAL.fullmatch(text)
