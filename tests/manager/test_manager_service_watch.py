@@ -15,7 +15,7 @@ from understudy.config.service_copy import copy_of, write_copy
 from understudy.effects import Level
 from understudy.errors import Refused
 from understudy.manager.reload import Judged, judge
-from understudy.manager.service_watch import Contents, ServiceWatch
+from understudy.manager.service_watch import Contents, ServiceWatch, sources
 from understudy.model import Cluster
 
 BLOCK = "virtual=192.0.2.1:80\n\treal=10.0.0.2:80 gate\n"
@@ -190,6 +190,15 @@ def test_a_file_that_execute_names_is_looked_at_too(tmp_path: Path) -> None:
     world.look(3)
     assert world.manager.servers == ["10.0.0.2:80", "10.0.0.6:25"]
     assert world.heard == [str(other)]
+
+
+def test_a_native_file_counts_where_a_pair_has_gone_over_to_it(tmp_path: Path) -> None:
+    """What is balanced was copied from the files of Heartbeat then."""
+    World(tmp_path, HEAD)
+    assert sources(str(tmp_path)) == (str(tmp_path / "ldirectord.cf"),)
+    (tmp_path / running.SOURCE).write_text("/etc/understudy/cluster.toml")
+    assert sources(str(tmp_path)) == ("/etc/understudy/cluster.toml",)
+    assert sources(str(tmp_path / "nowhere")) == ()
 
 
 @pytest.mark.parametrize(

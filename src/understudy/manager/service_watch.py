@@ -90,6 +90,9 @@ def _content(path: str) -> bytes:
 
 def sources(runtime_dir: str) -> tuple[str, ...]:
     """The files in which the services stand that run here."""
+    whole = running.source(runtime_dir)
+    if whole.endswith(".toml"):  # a native file has all of it, also where a pair has just gone over to it from others
+        return (whole,)
     try:
         with open(os.path.join(runtime_dir, running.SERVICES), encoding="utf-8", errors="surrogateescape") as file:
             return read_copy(file.read()).sources
