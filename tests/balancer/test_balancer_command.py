@@ -74,6 +74,8 @@ def test_what_a_check_says_is_shown_once() -> None:
     shown = service_text({**service, "why": "", "trouble": "", "servers": [server]}, lambda text, *_, **__: text)
     assert shown.count(failure) == 1
     assert f"    {asks} fails: {failure}" in shown
+
+
 def test_it_says_who_tells_connections_and_what_the_kernel_refuses_of_it(tmp_path: Path) -> None:
     wanted = Synchronise(SyncDaemon("eth1", "site", 7), False, True, "the address of site is not here")
     (text,) = beside(tmp_path, [], sync=wanted)

@@ -15,7 +15,8 @@ from understudy.config.ldirectord import read_ldirectord
 from understudy.config.ldirectord_names import Names, hosts_of, services_of
 from understudy.config.ldirectord_native import convert
 from understudy.config.ldirectord_words import DIRECTIVES
-from understudy.config.load import examine_ldirectord, is_keepalived, is_ldirectord
+from understudy.config.load import is_keepalived
+from understudy.config.load_ldirectord import examine_ldirectord, is_ldirectord
 from understudy.service_checks import FixedQuestion, PingQuestion
 from understudy.services import Forward, Notice, OnFailure
 from understudy.units import SECOND

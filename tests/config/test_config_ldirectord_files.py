@@ -8,7 +8,8 @@ import pytest
 
 from understudy.config.ldirectord import LdirectordReading
 from understudy.config.ldirectord_native import convert
-from understudy.config.load import examine, examine_ldirectord
+from understudy.config.load import examine
+from understudy.config.load_ldirectord import examine_ldirectord
 from understudy.config.service_copy import copy_of
 
 WEB = "quiescent=no\nexecute=mail.cf\nvirtual=192.0.2.1:80\n\treal=10.0.0.2:80 gate\n"

@@ -101,7 +101,8 @@ class _Judged:
 
 
 def _judge(path: str, here: bool, config_id: str) -> _Judged:
-    from ..config.load import is_keepalived, is_ldirectord
+    from ..config.load import is_keepalived
+    from ..config.load_ldirectord import is_ldirectord
 
     if os.path.isdir(path) and not is_keepalived(path):
         old = examine_folder(path, here)

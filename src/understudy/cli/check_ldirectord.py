@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def examine(path: str) -> LdirectordReading:
     """The file, names looked up as ldirectord does: that may wait for a name server. And what it names that is not here."""
-    from ..config.load import examine_ldirectord
+    from ..config.load_ldirectord import examine_ldirectord
 
     reading = examine_ldirectord(path, look_up)
     return replace(reading, problems=(*reading.problems, *lacking(path, reading.partly)))

@@ -49,7 +49,7 @@ def run(called: str, words: list[str]) -> int:
 
 def find(name: str) -> str | None:
     """Where the file is: in /etc/ha.d, in /etc/ha.d/conf, or as it is written."""
-    from ..config.load import LDIRECTORD_FOLDERS, find_ldirectord
+    from ..config.load_ldirectord import LDIRECTORD_FOLDERS, find_ldirectord
 
     return find_ldirectord(name, (*LDIRECTORD_FOLDERS, ""))
 

@@ -59,7 +59,8 @@ Examples:
 def command(
     path: str, addresses: tuple[str, ...], virtual: tuple[str, ...], name: str, mounts: bool, config_id: str
 ) -> None:
-    from ..config.load import is_keepalived, is_ldirectord
+    from ..config.load import is_keepalived
+    from ..config.load_ldirectord import is_ldirectord
 
     if is_ldirectord(path):
         if addresses or virtual or name or mounts:
@@ -109,7 +110,7 @@ def _convert_keepalived(path: str, config_id: str) -> None:
 
 def _convert_ldirectord(path: str) -> None:
     from ..config.ldirectord_native import convert
-    from ..config.load import examine_ldirectord
+    from ..config.load_ldirectord import examine_ldirectord
     from .check_ldirectord import look_up
 
     made = convert(examine_ldirectord(path, look_up), path)

@@ -9,16 +9,15 @@ import contextlib
 import gc
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, Problem
 from ..model import Api, Cluster
 from .api import ApiDraft, Token, judge_pair, parse_tokens
 from .fences import has_secret
+from .files import read_file
 from .keys import format_keys, is_waiting, parse_keys, remedy
 from .places import FilePlaces, find_places
 from .probes import is_secret
@@ -33,14 +32,9 @@ if TYPE_CHECKING:
     from .heartbeat_copy import HeartbeatCopy
     from .keepalived import KeepalivedReading
     from .keepalived_expand import Source
-    from .ldirectord import LdirectordReading
-    from .ldirectord_files import Find
 
 COPY_MARK = "# What this node runs with: Heartbeat's files"
 """How a copy of Heartbeat's files begins (``heartbeat_copy.MARK``)."""
-
-LDIRECTORD_FOLDERS = ("/etc/ha.d", "/etc/ha.d/conf")
-"""Where ldirectord looks for a file that is named by no path."""
 
 KEEPALIVED = "keepalived.conf"
 """The file of the folder /etc/keepalived."""
@@ -50,17 +44,8 @@ _KEEPALIVED_LINE = re.compile(
     re.MULTILINE,
 )
 
-_LDIRECTORD_LINE = re.compile(rb"^virtual6?[ \t]*=[ \t]*[^\s\"'{]", re.MULTILINE)
-"""A native file has quotation marks or braces there."""
-
 CONFIG_ID = "UNDERSTUDY_CONFIG_ID"
 """The environment variable with the configuration id: what ``run`` was given holds for the reloads of its manager, too."""
-
-MOST_BYTES = 8_000_000
-"""A configuration is some kilobytes, one with ten thousand real servers a megabyte or two; whoever names a disk image by mistake
-gets a message, not a hung daemon.
-"""
-_CHUNK = 1 << 18
 
 
 def load(path: str) -> Cluster:
@@ -110,9 +95,12 @@ def _examine(
 ) -> tuple[Cluster | None, tuple[Problem, ...]]:
     if is_keepalived(path):
         return _keepalived_cluster(path, config_id, with_services=with_services)
-    if not path.endswith(".toml") and is_ldirectord(path):
-        return _ldirectord_cluster(path, with_services=with_services)
-    found = _read_file(path)
+    if not path.endswith(".toml"):
+        from .load_ldirectord import is_ldirectord, ldirectord_cluster
+
+        if is_ldirectord(path):
+            return ldirectord_cluster(path, with_services=with_services)
+    found = read_file(path)
     if isinstance(found, Problem):
         return None, (found,)
     data, mode = found
@@ -147,14 +135,15 @@ def _examine(
 def heartbeat_folder(path: str) -> Texts:
     """The files of Heartbeat in a folder such as /etc/ha.d, to be judged by ``config.heartbeat.read_heartbeat``."""
     from .heartbeat import NAMES, Found, Texts  # only here: the real-time process needs none of it
+    from .load_ldirectord import finder
 
     def file(name: str) -> Found:
         where = os.path.join(path, name)
-        data = _read_file(where)
+        data = read_file(where)
         return Found(where, problem=data) if isinstance(data, Problem) else Found(where, data[0], data[1])
 
     cf, haresources, authkeys = map(file, NAMES)
-    return Texts(path, cf, haresources, authkeys, _finder((path, os.path.join(path, "conf"))))
+    return Texts(path, cf, haresources, authkeys, finder((path, os.path.join(path, "conf"))))
 
 
 def load_heartbeat(path: str, with_services: bool = True) -> HeartbeatCopy:
@@ -162,7 +151,7 @@ def load_heartbeat(path: str, with_services: bool = True) -> HeartbeatCopy:
 
     ``with_services``: also what it balances, which stands in a file beside it.
     """
-    found = _read_file(path)
+    found = read_file(path)
     text = "" if isinstance(found, Problem) else found[0].decode("utf-8", "replace")
     copy = found if isinstance(found, Problem) else _heartbeat_copy(text, path, with_services)
     if isinstance(copy, Problem):
@@ -199,7 +188,7 @@ def examine_keepalived(path: str, config_id: str = "", with_services: bool = Tru
     folder = os.path.dirname(os.path.abspath(file))
     chosen = config_id or os.environ.get(CONFIG_ID, "") or os.uname().nodename.partition(".")[0]
     reading = read_keepalived(_source(file), _included, chosen, folder, with_services)
-    found = _read_file(file)
+    found = read_file(file)
     if isinstance(found, Problem) or not found[1] & 0o022:
         return reading
     text = f"the file may be changed by others (mode {found[1]:04o})"
@@ -211,119 +200,16 @@ def is_keepalived(path: str) -> bool:
     """Whether this is a keepalived.conf, or a folder that has one, by its name and by what stands in it."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, KEEPALIVED)) and not os.path.exists(os.path.join(path, "ha.cf"))
-    found = _read_file(path)
+    found = read_file(path)
     if isinstance(found, Problem) or path.endswith(".toml"):
         return False
     return os.path.basename(path) == KEEPALIVED or _KEEPALIVED_LINE.search(found[0]) is not None
 
 
-def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None = None) -> LdirectordReading:
-    """An ldirectord.cf and those that it names by ``execute``, with every problem.
-
-    ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none.
-    """
-    from .ldirectord_files import with_others
-
-    folders, own = (*LDIRECTORD_FOLDERS, os.path.dirname(os.path.abspath(path))), _one_ldirectord(path, look_up)
-
-    def other(name: str) -> LdirectordReading | None:
-        found = find_ldirectord(name, folders)
-        if found is None:
-            return None
-        return own if os.path.samefile(found, path) else _one_ldirectord(found, look_up)
-
-    return with_others(own, other)
-
-
-def _one_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None) -> LdirectordReading:
-    from ..services import ServiceFiles
-    from .ldirectord import LdirectordReading, read_ldirectord
-    from .ldirectord_names import Names, hosts_of, services_of
-
-    found = _read_file(path)
-    if isinstance(found, Problem):
-        return LdirectordReading(None, (found,), ServiceFiles())
-    known = hosts_of(_text_of("/etc/hosts"))
-
-    def address(name: str, family: int) -> str | None:
-        return known.get((name.lower(), family)) or (look_up(name, family) if look_up is not None else None)
-
-    names = Names(address, services_of(_text_of("/etc/services")), os.uname().nodename)
-    reading = read_ldirectord(found[0].decode("utf-8", "replace"), path, names)
-    report = Report(path)
-    report.problems += reading.problems
-    if found[1] & 0o022:
-        hint = f"Whoever changes it decides what runs as root. Mend it with: chmod go-w {path}"
-        report.warning(WHOLE_FILE, f"the file may be changed by others (mode {found[1]:04o})", hint)
-    if found[1] & 0o044 and re.search(rb"^\s+(?:passwd|secret)\s*=", found[0], re.MULTILINE):
-        text = f"the file may be read by others (mode {found[1]:04o}), and has passwords in it"
-        report.warning(WHOLE_FILE, text, f"Mend it with: chmod 600 {path}")
-    return replace(reading, problems=report.in_order())
-
-
-def find_ldirectord(name: str, folders: Iterable[str]) -> str | None:
-    """Where ldirectord's file of that name is: in the first of ``folders`` that has it, or as it is written, if that is whole."""
-    places = [os.path.join(folder, name) for folder in folders]
-    return next((path for path in places if os.path.isfile(path)), None)
-
-
-def _finder(folders: tuple[str, ...]) -> Find:
-    """Reads a file each time only once: the names in it may have to be asked for."""
-
-    @cache
-    def find(name: str) -> LdirectordReading | None:
-        path = find_ldirectord(name, folders)
-        return None if path is None else examine_ldirectord(path, _address_of)
-
-    return find
-
-
-def _ldirectord_cluster(path: str, with_services: bool = True) -> tuple[Cluster | None, tuple[Problem, ...]]:
-    """A machine that balances, and has nothing else of ours: its services are always served, whoever sees to their addresses."""
-    from ..vrrp_files import RouterFiles
-    from .keepalived_cluster import cluster_of
-
-    source, me = os.path.abspath(path), os.uname().nodename
-    if not with_services:  # nothing is left to read, and no name to ask for
-        return cluster_of(RouterFiles(), source, me), ()
-    reading = examine_ldirectord(path, _address_of)
-    if reading.files is None:
-        return None, reading.problems
-    return cluster_of(replace(RouterFiles(), services=reading.files), source, me), reading.problems
-
-
-def _address_of(name: str, family: int) -> str | None:
-    """By the name service, for which this may wait."""
-    import socket
-
-    wanted = socket.AF_INET6 if family == 6 else socket.AF_INET
-    try:
-        return str(socket.getaddrinfo(name, None, wanted, socket.SOCK_STREAM)[0][4][0])
-    except (OSError, UnicodeError):
-        return None
-
-
-def is_ldirectord(path: str) -> bool:
-    """Whether this is an ldirectord.cf, by its name and by what stands in it."""
-    if path.endswith(".toml") or os.path.isdir(path):
-        return False
-    found = _read_file(path)
-    if isinstance(found, Problem):
-        return False
-    name = os.path.basename(path)
-    return (name.startswith("ldirectord") and name.endswith(".cf")) or _LDIRECTORD_LINE.search(found[0]) is not None
-
-
-def _text_of(path: str) -> str:
-    """A file of the system's; "" when it is not there."""
-    found = _read_file(path)
-    return "" if isinstance(found, Problem) else found[0].decode("utf-8", "replace")
-
-
 def _source(path: str) -> Source:
     from .keepalived_expand import Source
 
-    found = _read_file(path)
+    found = read_file(path)
     if isinstance(found, Problem):
         return Source(path, problem=found.text.removeprefix("cannot read the file: "))
     return Source(path, found[0].decode("utf-8", "replace").removeprefix("\ufeff"))
@@ -356,7 +242,7 @@ def _heartbeat_copy(text: str, path: str, with_services: bool) -> HeartbeatCopy 
 
 def _services_beside(path: str) -> ServiceFiles | None:
     """What the copy of the services has that lies beside that of Heartbeat's files; None when nothing is balanced."""
-    found = _read_file(os.path.join(os.path.dirname(path), "services.json"))
+    found = read_file(os.path.join(os.path.dirname(path), "services.json"))
     if isinstance(found, Problem):
         return None
     from .service_copy import read_copy
@@ -388,7 +274,7 @@ def load_tokens(api: Api) -> tuple[Token, ...] | Problem:
 
 def load_pair(api: Api) -> float | Problem:
     """When the API's certificate expires (seconds since 1970), or what is wrong with it and its key."""
-    certificate = _read_file(api.certificate)
+    certificate = read_file(api.certificate)
     if isinstance(certificate, Problem):
         return certificate
     key = _read_private(api.key, "private key")
@@ -402,7 +288,7 @@ def load_pair(api: Api) -> float | Problem:
 
 def _judge_api(report: Report, api: Api, draft: ApiDraft) -> None:
     places = dict(zip((api.certificate, api.key, api.token_file), draft.places, strict=True))
-    found_all: list[object] = [_read_file(api.certificate), _read_private(api.key, "private key")]
+    found_all: list[object] = [read_file(api.certificate), _read_private(api.key, "private key")]
     if not any(isinstance(found, Problem) for found in found_all):
         found_all = [load_pair(api)]  # each can be read; now what they are together
     for found in (*found_all, load_tokens(api)):
@@ -426,7 +312,7 @@ def _secrets(cluster: Cluster) -> Iterator[str]:
 
 def places_in(path: str) -> FilePlaces:
     """Where the agents' parameters stand in a file that was found good; nothing when it has changed meanwhile."""
-    found = _read_file(path)
+    found = read_file(path)
     text = found if isinstance(found, Problem) else decode(found[0], path)
     tree = text if isinstance(text, Problem) else parse(text.removeprefix("\ufeff"), path)
     return FilePlaces() if isinstance(tree, Problem) else find_places(tree)
@@ -459,14 +345,14 @@ def read_key_file(path: str) -> tuple[bytes, ...] | Problem:
 
 def read_key_text(path: str) -> bytes | Problem:
     """The bytes of a key file, once its permissions are found good."""
-    found = _read_file(path)
+    found = read_file(path)
     if isinstance(found, Problem):
         return Problem(path, 0, 0, found.text, found.hint if os.path.exists(path) else remedy(path))
     return _private(found, path, "key file")
 
 
 def _read_private(path: str, what: str) -> bytes | Problem:
-    found = _read_file(path)
+    found = read_file(path)
     return found if isinstance(found, Problem) else _private(found, path, what)
 
 
@@ -486,31 +372,3 @@ def _judge_key_file(report: Report, path: str, place: Place) -> None:
         return
     line = f", line {keys.line}" if keys.line else ""
     report.error(place, f"key_file {path}{line}: {keys.text}", keys.hint)
-
-
-def _read_file(path: str) -> tuple[bytes, int] | Problem:
-    """Content and permission bits of a regular file."""
-    try:
-        # Not blocking: opening a named pipe that nobody writes would hang for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = "Check the path." if isinstance(error, FileNotFoundError) else "Check who may read it; run this as root."
-        return Problem(path, 0, 0, f"cannot read the file: {reason}", hint)
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode) and os.path.exists(os.path.join(path, "ha.cf")):
-            hint = f"A node runs from them: understudy run --config {path}. The native form: understudy convert {path}"
-            return Problem(path, 0, 0, "this is a folder with Heartbeat's files, not a native configuration", hint)
-        if not stat.S_ISREG(status.st_mode):
-            return Problem(path, 0, 0, "cannot read the file: it is not a regular file", "Name the file itself.")
-        data = b""
-        while len(data) <= MOST_BYTES and (chunk := os.read(descriptor, _CHUNK)):
-            data += chunk
-    except OSError as error:
-        return Problem(path, 0, 0, f"cannot read the file: {error.strerror}", "")
-    finally:
-        os.close(descriptor)
-    if len(data) > MOST_BYTES:
-        return Problem(path, 0, 0, f"the file is larger than {MOST_BYTES} bytes", "Is it the right file?")
-    return data, stat.S_IMODE(status.st_mode)
