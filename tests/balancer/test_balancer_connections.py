@@ -50,6 +50,7 @@ from understudy.service_checks import (
     Tls,
 )
 from understudy.units import MILLISECOND, SECOND
+from understudy.wire.dialogues.make import make
 
 
 def test_a_connection_is_enough() -> None:
@@ -131,6 +132,18 @@ def test_pages_are_asked_one_after_the_other() -> None:
         bad = HttpQuestion((Page("/c", text="x"), Page("/d")))
         assert failure(bad, port) == "the text 'x' is not in the body, which begins '/c'"
     assert asked == [b"/a", b"/b", b"/c"]
+
+
+@pytest.mark.parametrize(("rcode", "said"), [(0, ""), (2, "it answered with server failure (RCODE 2)")])
+def test_dns_over_tcp(rcode: int, said: str) -> None:
+    def talk(connection: socket.socket) -> None:
+        asked = connection.recv(512)[2:]
+        answer = asked[:2] + bytes((0x81, 0x80 | rcode)) + asked[4:6] + bytes(6) + asked[12:]
+        connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+    with serving(talk) as port:
+        question = ServiceQuestion(Service.DNS, "www.example.net")
+        assert failure(question, port, PATIENCE, lambda asked, target: make(asked, target, bytes(32))) == said
 
 
 def test_redirects_are_followed_as_often_as_allowed() -> None:
