@@ -18,7 +18,7 @@ from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
 
 from private_world import directed, made_test
 from understudy.lab import kernel
-from understudy.lab.netns import LabError
+from understudy.lab.netns import LabError, Process
 from understudy.lab.trial import ADDRESS
 from understudy.units import MILLISECOND, Instant
 
@@ -205,3 +205,22 @@ def test_a_frozen_balancer_gives_nobody_a_connection(trial: BalancedTrial) -> No
     for port in PORTS.values():
         assert "served by" in observer.run(["curl", "-sS", "--max-time", "5", f"http://{ADDRESS}:{port}/"])
     assert not trial.stage.watchers.two(start, kernel.now()), "two machines answered"
+
+
+@pytest.mark.long
+@live(BalancedTrial)
+def test_a_balancer_that_was_killed_is_started_again_and_no_client_notices(trial: BalancedTrial) -> None:
+    machine = trial.stage.room.machine("ha01")
+
+    def balancers() -> list[Process]:
+        return [process for process in machine.processes() if process.is_module("understudy.balancer")]
+
+    start, killed = kernel.now(), balancers()
+    assert len(killed) == 1
+    machine.signal(killed, signal.SIGKILL)
+    until("there is another one", lambda: balancers() not in ([], killed))
+    trial.until_states("ha01", dict.fromkeys(REALS, "up"))
+    only(trial, start, *REALS)
+    trial.webs["real1"].signal(signal.SIGKILL)
+    trial.until_states("ha01", {"real1": "down", "real2": "up", "real3": "up", "real4": "up"})
+    only(trial, kernel.now(), *REALS[1:])
