@@ -77,6 +77,8 @@ def test_another_meaning_other_keys_and_a_refused_file_are_each_a_sentence(site:
     assert "understudy standby NODE && systemctl restart understudy" in sentence
     site.file.write_text(TEXT + '[groups.g]\nresources = [{ address = "192.0.2.9/24", device = "lo" }]\n')
     assert site.look() == (f"{site.file} differs from what this node runs with: understudy reload takes it up",)
+    site.file.write_text(TEXT + '[services.web]\naddress = "192.0.2.9:80"\nservers = ["10.0.0.2"]\n')
+    assert site.look() == (f"{site.file} differs from what this node runs with: understudy reload takes it up",)
     site.file.write_text(TEXT.replace('"1s"', '"1"').replace('"100ms"', '"x"'))
     (sentence,) = site.look()
     assert f"{site.file} has 2 errors now" in sentence

@@ -13,6 +13,8 @@ from understudy.adapters.old_identity import generations, read_identity
 from understudy.config.heartbeat import read_heartbeat
 from understudy.config.heartbeat_copy import HeartbeatCopy, cluster_of, write_copy
 from understudy.config.load import heartbeat_folder, load
+from understudy.config.service_copy import copy_of
+from understudy.config.service_copy import write_copy as write_services
 from understudy.effects import Level
 from understudy.errors import Refused
 from understudy.manager import drift
@@ -115,3 +117,18 @@ def test_changed_files_are_named(folder: Path, tmp_path: Path) -> None:
     assert said.startswith(f"{folder}/haresources differs from what this node runs with")
     (folder / "authkeys").unlink()
     assert "haresources and" in drift.look(cluster, str(tmp_path))[0]
+
+
+def test_a_changed_file_of_ldirectord_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "haresources").write_text("ha01 192.0.2.1/24/eth0 ldirectord::web.cf\n")
+    web = folder / "web.cf"
+    web.write_text("quiescent=no\nvirtual=192.0.2.1:80\n\treal=10.0.0.2:80 gate\n")
+    copy = copied(folder)
+    running.keep(str(tmp_path), write_copy(copy), "", str(folder))
+    running.keep_services(str(tmp_path), write_services(copy_of(cluster_of(copy, str(folder)), "ha01")))
+    cluster = load(running.configuration(str(tmp_path)))
+    assert drift.look(cluster, str(tmp_path)) == ()
+    for text in (web.read_text().replace("gate", "masq"), "virtual=\n"):
+        web.write_text(text)
+        (said,) = drift.look(cluster, str(tmp_path))
+        assert said.startswith(f"{web} differs from what this node runs with")

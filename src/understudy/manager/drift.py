@@ -62,7 +62,7 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
             f"{source} has {count} now, so this node could not be started with it again; it still runs with the file as it was: "
             f"understudy check {source}",
         )
-    if found.digest != cluster.digest or found.api != cluster.api:
+    if found.digest != cluster.digest or found.api != cluster.api or found.services != cluster.services:
         return (f"{source} differs from what this node runs with: {_way(cluster, found)}",)
     try:
         same = load_keys(found) == load_keys(cluster)

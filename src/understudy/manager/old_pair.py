@@ -15,7 +15,8 @@ from ..adapters import running
 from ..adapters.channel import Packet
 from ..adapters.old_identity import generations, keep_generation
 from ..adapters.safe_file import write_file
-from ..config.heartbeat import NAMES
+from ..config.heartbeat import NAMES, Texts, read_heartbeat
+from ..config.heartbeat_copy import HeartbeatCopy
 from ..config.load import heartbeat_folder, load_heartbeat
 from ..effects import Level
 from ..errors import ConfigError, NotRunning, Refused, TimedOut
@@ -101,12 +102,13 @@ def drift(runtime_dir: str) -> tuple[str, ...]:
     """A sentence when the folder's files are others than this node runs with. Touches the disk."""
     source = running.source(runtime_dir)
     try:
-        copy = load_heartbeat(running.configuration(runtime_dir), with_services=False)
+        copy = load_heartbeat(running.configuration(runtime_dir))
     except ConfigError:
         return ()
     texts = heartbeat_folder(source)
     found = (texts.cf, texts.haresources, texts.authkeys)
     changed = [name for name, file, data in zip(NAMES, found, copy.texts, strict=True) if file.data != data]
+    changed = changed or _other_services(texts, copy)
     if not changed:
         return ()
     files = " and ".join(os.path.join(source, name) for name in changed)
@@ -114,3 +116,12 @@ def drift(runtime_dir: str) -> tuple[str, ...]:
         f"{files} {'differs' if len(changed) == 1 else 'differ'} from what this node runs with: understudy reload takes up "
         "what can be",
     )
+
+
+def _other_services(texts: Texts, copy: HeartbeatCopy) -> list[str]:
+    """The files of ldirectord that haresources names, where they say something else now, or are refused."""
+    if copy.files.services is None:
+        return []
+    found = read_heartbeat(texts).files
+    same = found is not None and found.services == copy.files.services
+    return [] if same else list(copy.files.services.sources)
