@@ -90,7 +90,7 @@ OUTSIDERS: dict[str, frozenset[str]] = {
     "supervisor": frozenset(),
 }
 PURE = frozenset({"words", "config", "wire", "core", "sim"})
-OPENS_FILES = frozenset({"understudy.config.load"})
+OPENS_FILES = frozenset(f"understudy.config.{name}" for name in ("files", "load", "load_ldirectord"))
 IMPURE_MODULES = frozenset(
     {"time", "os", "socket", "select", "selectors", "asyncio", "subprocess", "threading", "secrets", "uuid"}
 )
