@@ -15,6 +15,7 @@ from understudy.config.load import load, load_for_pulse
 from understudy.config.render import render
 from understudy.config.services_render import render as render_services
 from understudy.config.validate import read
+from understudy.errors import ConfigError
 from understudy.pulse.secrets import without_secrets
 from understudy.service_checks import Check, HttpQuestion, Page, Target
 from understudy.services import ServiceFiles
@@ -243,3 +244,14 @@ def test_the_pulse_reads_nothing_of_them(tmp_path: Path) -> None:
         assert whole.services is not None
         assert whole.services.services
         assert load_for_pulse(str(path)) == replace(whole, services=None)
+
+
+def test_the_pulse_does_not_even_take_them_apart_where_nothing_stands_behind(tmp_path: Path) -> None:
+    path = tmp_path / "running.toml"
+    broken = '[routing]\nnode = "one"\n\n[services.web]\nservers = [[[\n'
+    path.write_text(broken)
+    assert load_for_pulse(str(path)).names == ("one",)
+    for behind in ("[api]\nlisten = false\n", 'text = """\n[services.b]\n"""\n'):
+        path.write_text(broken + behind)
+        with pytest.raises(ConfigError):
+            load_for_pulse(str(path))
