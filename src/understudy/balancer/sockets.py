@@ -30,7 +30,7 @@ _connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 _NOWHERE = bytes(16)
 """An address of AF_UNSPEC, which Python's ``connect`` does not take: it dissolves the connection (connect(2))."""
 
-_MOST_SPARE = 64
+_MOST_SPARE = 256
 
 
 class OwnTrouble(Exception):
