@@ -12,6 +12,9 @@ from enum import Enum
 from .service_checks import Check
 from .units import Duration
 
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
+"""Of IPVS, as far as Linux has them."""
+
 
 class Protocol(Enum):
     TCP = "tcp"

@@ -61,7 +61,7 @@ class PretendPool:
         self.deadline = NEVER
         effects = list(self.says.get(type(event), lambda _: ())(event))
         if isinstance(event, FilesChanged | ServerWish) and event.op:
-            known = not isinstance(event, ServerWish) or event.server == ONE.name
+            known = not isinstance(event, ServerWish) or event.server in (ONE.name, ONE.address)
             effects.append(Answered(event.op, known, "done" if known else f"there is no server {event.server}"))
         return effects
 

@@ -268,6 +268,20 @@ def test_wishes_are_answered_kept_and_told_again_at_the_next_start(tmp_path: Pat
     run(work())
 
 
+def test_who_is_named_by_the_address_alone_is_kept_by_the_whole_name(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            assert (await bench.ask(do="wish", verb="drain", server=ONE.name, by="root"))["ok"]
+            assert (await bench.ask(do="wish", verb="enable", server=ONE.address, by="root"))["ok"]
+        (tmp_path / "balancer.sock").unlink()
+        again = Bench(tmp_path)
+        async with again.running():
+            assert again.pool.heard(ServerWish) == []
+
+    run(work())
+
+
 def test_people_see_states_probes_connections_and_rates(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

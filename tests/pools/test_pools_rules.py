@@ -322,9 +322,9 @@ def test_disable_takes_out_at_once_also_a_quiet_one_and_counts_for_the_quorum() 
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
-        (ServerWish(1, "web", "10.0.0.7:80", "drain"), "web has no server 10.0.0.7:80"),
-        (ServerWish(1, "", "10.0.0.7:80", "drain"), "no service has a server 10.0.0.7:80"),
-        (ServerWish(1, "mail", "10.0.0.1:80", "drain"), "there is no service mail"),
+        (ServerWish(1, "web", "10.0.0.7:80", "drain"), "web has no server 10.0.0.7:80; understudy pool lists them"),
+        (ServerWish(1, "", "10.0.0.7:80", "drain"), "no service has a server 10.0.0.7:80; understudy pool lists them"),
+        (ServerWish(1, "mail", "10.0.0.1:80", "drain"), "there is no service mail; understudy pool lists them"),
         (ServerWish(1, "web", "10.0.0.1:80", "weight", 70000), "a weight is 0 to 65535, not 70000"),
         (ServerWish(1, "web", "10.0.0.1:80", "kill"), "'kill' is not known; there are drain, disable, enable, weight"),
     ],

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..balance import (
@@ -329,9 +329,16 @@ class Balancer:
             value = f" {wish.value}" if wish.verb == "weight" else ""
             where = f" of {wish.service}" if wish.service else ""
             self.notes.say(f"{by}: {wish.verb} {wish.server}{where}{value}")
-            trouble = self._wishes.add(wish)
+            troubles = [self._wishes.add(replace(wish, server=name)) for name in self._named(wish)]
+            trouble = next(filter(None, troubles), "")
             text = f"{text}; but {trouble}" if trouble else text
         return ok, text
+
+    def _named(self, wish: Wish) -> list[str]:
+        """Whom it is about, by their whole names: who is asked for by the address alone must not be another one on disk."""
+        services = [each for each in self.files.services if wish.service in ("", each.name)]
+        servers = [server for each in services for server in (*each.reals, each.fallback) if server is not None]
+        return list(dict.fromkeys(each.name for each in servers if wish.server in (each.name, each.address)))
 
     async def _put(self, event: Callable[[int], PoolEvent]) -> tuple[bool, str]:
         self._op += 1

@@ -59,7 +59,10 @@ def summary(files: ServiceFiles, forward: dict[Forward, str] = FORWARD) -> list[
         lines.append(f"service {service.name}: {keys}, {service.scheduler}{persistence}{held}")
         plane, why = foreseen(service, files.sync is not None)
         lines.append(f"    plane: {why}" if plane is not None else f"    plane: none: {why}")
-        lines += [f"    {_server(real, forward)}" for real in service.reals[:_SHOWN]]
+        lines += [
+            f"    {_server(real, forward)}{'' if real.checks else ', not checked: always up'}"
+            for real in service.reals[:_SHOWN]
+        ]
         if len(service.reals) > _SHOWN:
             lines.append(f"    and {len(service.reals) - _SHOWN} servers more")
         if service.fallback is not None:

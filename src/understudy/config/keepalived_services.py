@@ -8,7 +8,17 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..service_checks import Tls
-from ..services import Forward, Mailing, Notice, OnFailure, RealServer, ServiceFiles, ServiceKey, VirtualService
+from ..services import (
+    SCHEDULERS,
+    Forward,
+    Mailing,
+    Notice,
+    OnFailure,
+    RealServer,
+    ServiceFiles,
+    ServiceKey,
+    VirtualService,
+)
 from ..units import SECOND, Duration
 from ..vrrp_files import RouterFiles, TrackedFile
 from .heartbeat_lines import Word
@@ -22,7 +32,6 @@ from .report import Report
 from .services import owner_of
 
 BLOCKS = ("virtual_server", "virtual_server_group", "SSL")
-SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
 _LONGEST = 2_678_400
 _USUAL_PERSISTENCE: Duration = 360 * SECOND
 _MOST = 2**31 - 1

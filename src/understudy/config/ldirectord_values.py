@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from ..services import SCHEDULERS
 from .heartbeat_lines import Word
 from .ldirectord_lines import Line
 from .ldirectord_words import (
@@ -16,7 +17,6 @@ from .ldirectord_words import (
     MOMENTS,
     NUMBERS,
     QUOTED,
-    SCHEDULERS,
     SERVICES,
     SWITCHES,
 )

@@ -135,7 +135,6 @@ PORTS: dict[str, int] = {
 """The service that a port stands for, and where a service is asked when nothing names a port."""
 SERVICES = (*PORTS, "simpletcp", "none")
 CHECK_TYPES = ("connect", "external", "external-perl", "negotiate", "off", "on", "ping")
-SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
 FLAGS = ("sh-fallback", "sh-port", "mh-fallback", "mh-port", "flag-1", "flag-2", "flag-3")
 MOMENTS = ("starting", "running", "stopping", "reloading")
 """Of ``emailalertstatus``; all of them by default."""

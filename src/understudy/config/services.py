@@ -12,6 +12,7 @@ from typing import Any
 from ..service_checks import Check
 from ..services import (
     IPIP,
+    SCHEDULERS,
     Forward,
     Mailing,
     OnFailure,
@@ -40,7 +41,13 @@ _ELSEWHERE = {
     "checks": "Write check = { ... }, or a list of them.",
     "mark": "Write fwmark = 1.",
     "sorry_server": 'Write fallback = "192.0.2.9:80".',
-    "persistent": 'Write persistence = "300s".',
+    "persistent": 'Write persistence, a duration such as "300s".',
+    "quiescent": 'Write on_failure = "quiet".',
+    "inhibit_on_failure": 'Write on_failure = "quiet".',
+    "delay_loop": 'Write every = "6s" in the check.',
+    "checkinterval": 'Write every = "10s" in the check.',
+    "checktimeout": 'Write timeout = "5s" in the check.',
+    "connect_timeout": 'Write timeout = "5s" in the check.',
 }
 
 
@@ -265,6 +272,9 @@ class _Reader(CheckReader):
             report.error(
                 scope.at("scheduler"), f'"{service.scheduler}" cannot name a scheduler', 'Write "wlc" or "rr".'
             )
+        elif service.scheduler not in (*SCHEDULERS, "random"):
+            text = f'no scheduler "{service.scheduler}" is known: a kernel without it refuses the service'
+            report.warning(scope.at("scheduler"), text, suggestion(service.scheduler, SCHEDULERS, "IPVS has"))
         for key in service.keys:
             other = self._taken.setdefault(key, service.name)
             if other != service.name or service.keys.count(key) > 1:

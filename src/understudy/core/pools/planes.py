@@ -10,7 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ...services import Forward, OnFailure, Plane, Protocol, RealServer, ServiceFiles, Timeouts, VirtualService
+from ...services import (
+    SCHEDULERS,
+    Forward,
+    OnFailure,
+    Plane,
+    Protocol,
+    RealServer,
+    ServiceFiles,
+    Timeouts,
+    VirtualService,
+)
 
 IN_NFT = ("rr", "wrr", "random", "sh")
 _MOST_TURNS = 1 << 31
@@ -26,7 +36,8 @@ def cannot_nft(service: VirtualService) -> list[str]:
     found = []
     servers = _servers(service)
     if service.scheduler not in IN_NFT:
-        found.append(f'nftables has no scheduler "{service.scheduler}", which IPVS has: write {_WORDS}')
+        there = "which IPVS has" if service.scheduler in SCHEDULERS else "which IPVS may have as a module of its own"
+        found.append(f'nftables has no scheduler "{service.scheduler}", {there}: write {_WORDS}')
     strange = [flag for flag in service.flags if service.scheduler != "sh" or flag not in ("sh-fallback", "sh-port")]
     if strange:
         found.append(f'nftables knows no scheduler flag {", ".join(strange)} with "{service.scheduler}": leave it out')

@@ -17,12 +17,12 @@ def wish(desk: Desk, event: ServerWish, now: Instant) -> tuple[bool, str]:
     if event.verb == "weight" and not 0 <= event.value <= 65535:
         return False, f"a weight is 0 to 65535, not {event.value}"
     if event.service and event.service not in desk.services:
-        return False, f"there is no service {event.service}"
+        return False, f"there is no service {event.service}; understudy pool lists them"
     services = [desk.services[event.service]] if event.service else list(desk.services.values())
     servers = [server for service in services for server in service.servers.values() if _meant(server, event.server)]
     if not servers:
         where = f"{event.service} has" if event.service else "no service has"
-        return False, f"{where} {'no' if event.service else 'a'} server {event.server}"
+        return False, f"{where} {'no' if event.service else 'a'} server {event.server}; understudy pool lists them"
     texts = []
     for server in servers:
         text = f"{server.name} of {server.service.name}: {_take(desk, server, event, now)}"
