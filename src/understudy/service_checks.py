@@ -225,8 +225,8 @@ class Check:
     """One question to one target, again and again. Equal ones are asked once, however many services use them.
 
     ``interval``: between the beginnings of two askings (keepalived) or, with ``pause``, from the end of one to the next
-    (ldirectord). ``fall`` failures in a row make it down, ``rise`` good answers make it up. After a failure of one that is still
-    up the next try comes after ``retry_delay`` (0: after the interval). ``warmup``: the first asking comes after a random part
+    (ldirectord). ``fall`` failures in a row make it down, ``rise`` good answers make it up. After a failure of one that is not
+    down the next try comes after ``retry_delay`` (0: after the interval). ``warmup``: the first asking comes after a random part
     of it. ``starts_up``: up until it fails; otherwise down until its first good answer.
     """
 

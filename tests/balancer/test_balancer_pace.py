@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+from understudy.balance import CheckAnswered
 from understudy.balancer.pace import Pace, spread
+from understudy.core.pools.members import Probe
+from understudy.core.pools.probing import count
 from understudy.service_checks import Check, FixedQuestion, Target
 from understudy.units import SECOND
 
@@ -92,7 +95,41 @@ def test_a_good_answer_ends_the_row_of_failures() -> None:
 def test_it_rises_after_as_many_as_it_must() -> None:
     one = pace(rise=2)
     one.begun(0)
+    one.answered(False, 1)
+    assert one.up is False
     one.answered(True, 1)
-    assert not one.up
+    assert one.up is False
     one.answered(True, 1)
     assert one.up
+
+
+def test_of_what_nothing_is_known_the_first_good_answer_makes_it_up() -> None:
+    one = pace(rise=2, fall=2)
+    one.begun(0)
+    one.answered(False, 1)
+    assert one.up is None
+    one.answered(True, 1)
+    assert one.up
+
+
+def test_retries_come_sooner_while_nothing_is_known() -> None:
+    """The pool keeps one that it found in the table until ``fall`` failures."""
+    one = pace(interval=60 * SECOND, fall=4, retry_delay=SECOND)
+    one.begun(0)
+    for start in range(3):
+        assert one.answered(False, start * SECOND) == (start + 1) * SECOND
+        one.begun((start + 1) * SECOND)
+    assert one.answered(False, 3 * SECOND) == 33 * SECOND
+    assert one.up is False
+    one.begun(33 * SECOND)
+    assert one.answered(False, 34 * SECOND) == 93 * SECOND, "who is down is not asked sooner"
+
+
+def test_it_counts_as_the_pool_does() -> None:
+    for starts_up, answers in itertools.product((True, False), itertools.product((True, False), repeat=7)):
+        check = Check(FixedQuestion(True), TARGET, fall=2, rise=2, starts_up=starts_up)
+        probe, one = Probe(check, up=starts_up or None), Pace(check, 0.5)
+        for good in answers:
+            count(probe, CheckAnswered(1, "" if good else "refused"))
+            one.answered(good, 1)
+            assert one.up == probe.up

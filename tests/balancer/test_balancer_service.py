@@ -17,6 +17,7 @@ from understudy.balance import (
     CheckAnswered,
     Counters,
     DropServer,
+    DropService,
     FilesChanged,
     HeldSeen,
     MaintenanceSeen,
@@ -39,6 +40,7 @@ from understudy.balance import (
 from understudy.balancer.service import COPY, boot_clock
 from understudy.balancer.wishes import Wish
 from understudy.config.service_copy import ServiceCopy
+from understudy.core.pools import Pool
 from understudy.service_checks import Check, ConnectQuestion, Target
 from understudy.services import Notice, ServiceFiles, SyncDaemon
 
@@ -232,6 +234,31 @@ def test_another_copy_is_taken_up_and_a_bad_one_changes_nothing(tmp_path: Path) 
             assert answer["ok"] is False
             assert len(bench.pool.heard(FilesChanged)) == 2
             assert "the services are as they were" in (await bench.ask(do="pool"))["warnings"][0]
+
+    run(work())
+
+
+def test_a_group_that_a_reload_renames_keeps_its_services_in_the_table(tmp_path: Path) -> None:
+    def copy(group: str) -> ServiceCopy:
+        files = ServiceFiles((replace(WEB, group=group),))
+        return replace(COPIED, files=files, addresses=((group, ("10.9.9.9",)), (f"{group}-idle", ("10.9.9.8",))))
+
+    async def work() -> None:
+        bench = Bench(tmp_path, copy("site"))
+        bench.watch.addresses = frozenset({bytes((10, 9, 9, 9))})
+        async with bench.running():
+            begun = list(bench.pool.told)
+            bench.write(copy("shop"))
+            assert (await bench.ask(do="reload"))["ok"] is True
+            told = [each for each in bench.pool.told[len(begun) :] if isinstance(each, HeldSeen | FilesChanged)]
+            assert [type(each) for each in told] == [HeldSeen, FilesChanged, HeldSeen]
+            assert told[0] == HeldSeen(frozenset({"site", "shop"}), frozenset({"site-idle", "shop-idle"}))
+            assert told[2] == HeldSeen(frozenset({"shop"}), frozenset({"shop-idle"}))
+            pool = Pool(ServiceFiles(), lambda _: True)
+            for event in begun:
+                pool.handle(event, 0)
+            kinds = {type(effect) for event in told for effect in pool.handle(event, 0)}
+            assert not kinds & {SetService, DropService, SetServer, DropServer}
 
     run(work())
 

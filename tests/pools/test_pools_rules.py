@@ -398,6 +398,26 @@ def test_a_key_that_goes_to_another_service_flaps_nothing() -> None:
     assert rig.changes == []
 
 
+def test_who_is_renamed_or_gone_is_not_judged_any_more() -> None:
+    more = {
+        "fallback": FALLBACK,
+        "quorum_down": Notice(("lost",)),
+        "fallback_command": Notice(("command",)),
+    }
+    for name, drops in (("www", True), ("www", False), ("", True)):
+        rig = Rig(service(real(1), real(2), drop_without_quorum=drops, **more))
+        rig.good(ONE, TWO)
+        rig.changes.clear()
+        rig.of(Tell)
+        left = (service(real(1), real(2), drop_without_quorum=drops, name=name, **more),) if name else ()
+        rig.tell(FilesChanged(ServiceFiles(left)))
+        assert rig.table() == ({"1": 1, "2": 1} if name else None)
+        assert len(rig.changes) == (0 if name else 1)
+        words = [each.more for each in rig.of(Tell) if isinstance(each, Tell)]
+        assert not any("start" in each for each in words)
+        assert len(words) == (1 if name else 0), "who is new tells its command that it has its quorum"
+
+
 def test_a_key_of_two_services_is_the_first_ones() -> None:
     rig = Rig(service(real(1)), service(real(2), name="second"))
     assert any("belongs to web already" in note.text for note in rig.of(PoolNote))

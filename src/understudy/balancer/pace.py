@@ -1,6 +1,7 @@
 """When one check is asked next. Pure.
 
-A check that is up counts failures: only then ``retry_delay`` is the time to the next asking. So this counts as the pool does.
+Until a check is known to be down ``retry_delay`` is the time from a failure to the next asking. So this counts as the pool does:
+of what is unknown the first good answer says that it is up, and it may be in the table meanwhile, because it was before us.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Pace:
 
     def __init__(self, check: Check, part: float) -> None:
         self.check, self._part = check, part
-        self.up = check.starts_up
+        self.up: bool | None = check.starts_up or None
+        """None while nothing is known."""
         self._failures = self._good = 0
         self._settled = check.warmup > 0
         self._start: Instant = 0
@@ -42,12 +44,13 @@ class Pace:
         check = self.check
         if good:
             self._failures, self._good = 0, self._good + 1
-            self.up = self.up or self._good >= check.rise
+            self.up = self.up is not False or self._good >= check.rise
         else:
             self._good, self._failures = 0, self._failures + 1
-            if self.up and self._failures < check.fall and check.retry_delay:
+            if self._failures >= check.fall:
+                self.up = False
+            elif self.up is not False and check.retry_delay:
                 return now + check.retry_delay
-            self.up = self.up and self._failures < check.fall
         return self.next(now)
 
     def next(self, now: Instant) -> Instant:

@@ -241,12 +241,15 @@ class Balancer:
         self._watch.drain()
         self._look_held()
 
-    def _look_held(self) -> None:
+    def _look_held(self, *former: ServiceCopy) -> None:
+        """``former``: with the groups of these copies, which the pool still has."""
         present = self._watch.present()
         if present is None:
             return
-        addresses, (here, silent) = dict(self._copy.addresses), present
-        seen = HeldSeen(held(addresses, here), absent(addresses, here | silent))
+        here, silent = present
+        copies = [dict(copy.addresses) for copy in (self._copy, *former)]
+        serving = frozenset[str]().union(*(held(addresses, here) for addresses in copies))
+        seen = HeldSeen(serving, frozenset[str]().union(*(absent(addresses, here | silent) for addresses in copies)))
         if seen != self._held:
             self._held = seen
             if trouble := self._planes.settle(self.files):
@@ -290,7 +293,7 @@ class Balancer:
             self._refused = ""
             if copy == self._copy:
                 return True, "nothing has changed"
-            before, self._copy = self._copy, copy
+            before = self._copy
             gc.unfreeze()
             ok, text = await self._follow(copy)
             gc.collect()  # who is gone; the others are not looked at again
@@ -300,10 +303,14 @@ class Balancer:
             return ok, text
 
     async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
-        self._copy = copy
+        self._maintenance.follow(copy.files)
+        if self._maintenance.is_used:
+            loop = asyncio.get_running_loop()
+            self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
+        # From here until the pool has the files is one turn: nobody looks for the new groups while it has the old services.
+        former, self._copy = self._copy, copy
         self.notes.log_file, self.notes.log_facility = copy.files.log_file, copy.files.log_facility
         self._mails.follow(copy.files)
-        self._maintenance.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files):
             self.tell(self._planes.read())
@@ -312,13 +319,10 @@ class Balancer:
             if (text, level) not in self._judged:  # said already, before a reload
                 self.notes.say(text, level)
         self._judged = frozenset(judged)
-        # Which groups are here is known before the services that are theirs.
+        # Which groups are here is known before the services that are theirs, and until then the former ones are, too.
         self._held = None
-        self._look_held()
-        if self._maintenance.is_used:
-            loop = asyncio.get_running_loop()
-            self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
-        return await self._put(lambda op: FilesChanged(copy.files, op))
+        self._look_held(former)
+        return await self._put(lambda op: FilesChanged(copy.files, op), self._look_held)
 
     # -- what people ask -------------------------------------------------------------------------------------------
 
@@ -340,13 +344,18 @@ class Balancer:
         servers = [server for each in services for server in (*each.reals, each.fallback) if server is not None]
         return list(dict.fromkeys(each.name for each in servers if wish.server in (each.name, each.address)))
 
-    async def _put(self, event: Callable[[int], PoolEvent]) -> tuple[bool, str]:
+    async def _put(
+        self, event: Callable[[int], PoolEvent], after: Callable[[], None] | None = None
+    ) -> tuple[bool, str]:
+        """``after``: what is to be told in the same turn."""
         self._op += 1
         op = self._op
         waiting: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
         self._asked[op] = waiting
         try:
             self.tell(event(op))
+            if after is not None:
+                after()
             self._flush()  # before anybody is told that it is done
             async with asyncio.timeout(WISH_LIMIT):
                 return await waiting

@@ -76,6 +76,12 @@ class Desk:
         self._count(server, None)
         self._dirty.pop(server, None)
 
+    def dismiss(self, service: Service) -> None:
+        """It is not configured any more, and neither are its servers: who has its keys now is judged, and it is not."""
+        service.standing = False
+        for marked in (self._judge, self._whole, self._fallbacks):
+            marked.pop(service, None)
+
     def adopt(self, server: Server, doubt: bool) -> None:
         """Trust a server that stands in the table until a check of it fails.
 
@@ -174,13 +180,16 @@ class Desk:
     def settled(self, now: Instant) -> list[PoolEffect]:
         """What follows from all that was marked: the difference of the table first, then what is to be asked and told."""
         for service in self._judge:
+            if not self._is_ours(service):
+                continue
             enough = has_quorum(service)
             if enough != service.quorum:
                 first, service.quorum = service.quorum is None, enough
                 self.story.quorum(service, first)
                 (self._whole if service.spec.drop_without_quorum else self._fallbacks)[service] = None
         for service in self._whole:
-            self._compare_all(service, now)
+            if self._is_ours(service):
+                self._compare_all(service, now)
         for server in self._dirty:
             service = server.service
             if service.standing and service not in self._whole:
@@ -196,6 +205,10 @@ class Desk:
             marked.clear()
         asked = self.probes.asked()
         return [*self.table.taken(), *([asked] if asked else ()), *self.story.taken()]
+
+    def _is_ours(self, service: Service) -> bool:
+        """Another one may have its name or its keys now."""
+        return self.services.get(service.name) is service
 
     def _compare(self, service: Service, index: int, place: Place, now: Instant) -> None:
         wanted, why = wanted_at(service, index, place, now)

@@ -30,6 +30,8 @@ def take_up(desk: Desk, files: ServiceFiles, now: Instant) -> None:
         leavers += service.servers.values()
     for server in leavers:  # at the end, so that what is known of a check goes on to another server that has it
         desk.discharge(server)
+    for service in old.values():
+        desk.dismiss(service)
     for server, probes in partings:
         desk.probes.part(server, probes)
     desk.gone = (desk.gone | before) - set(desk.owners)
