@@ -105,6 +105,26 @@ def test_a_change_says_only_what_changes() -> None:
         assert sum(map(len, changed(before, after, 100, 0))) < whole / 2
 
 
+@pytest.mark.parametrize(
+    ("key", "forward"), [(ServiceKey(mark=7), Forward.DIRECT), (replace(KEY, port=0), Forward.NAT)]
+)
+def test_two_places_of_one_address_share_their_element(key: ServiceKey, forward: Forward) -> None:
+    """It goes with the last of them, and comes with the first."""
+    places = [Place("10.0.0.1", port) for port in (80, 443)]
+    both = Standing(1, TableService(key), {place: TableServer(place, forward) for place in places})
+    one = replace(both, servers={places[1]: both.servers[places[1]]})
+    none = replace(both, servers={})
+    named = (b"live_1\0", b"began_1\0")
+
+    def about(before: Standing, after: Standing) -> list[int]:
+        """How many messages change each set."""
+        messages = changed(before, after, 100, 0)
+        return [sum(name in message for message in messages) for name in named]
+
+    assert about(both, one) == about(one, both) == [0, 0]
+    assert about(one, none) == about(none, both) == about(both, none) == [1, 1]
+
+
 def test_one_way_to_all_servers_but_to_this_machine() -> None:
     direct = servers(1, 1, forward=Forward.DIRECT)
     here = Place("127.0.0.1", 80)
