@@ -33,7 +33,7 @@ from . import nft_balance_chains as chains
 from . import nft_expressions as nft
 from .nft_balance_words import KINDS, TABLE, Standing, comment, live_key, server_key, service_key, suffix, turns
 from .nft_expressions import DYNAMIC, MAP, TIMEOUT, Set
-from .nftables import DELCHAIN, DELSET, Family, new_table
+from .nftables import DELCHAIN, DELSET, Family, flush_set, new_table
 
 MOST_FLOWS = 1 << 20
 """Connections by direct routing, and clients of one persistent service: what comes beyond that is not remembered."""
@@ -130,8 +130,7 @@ def made(standing: Standing, number: int, start: int) -> list[bytes]:
     parts += [nft.new_chain(family, TABLE, name) for _, name in _names(standing)]
     parts += _counted(standing, _live(standing), gone=False)
     parts += _noted(standing, list(standing.servers.values()), gone=False)
-    parts += [nft.new_rule(family, TABLE, f"live_{standing.number}", rule) for rule in chains.live(standing)]
-    return parts + _picking(standing, number + len(sets), start) + _known(standing)
+    return parts + _living(standing) + _picking(standing, number + len(sets), start) + _known(standing)
 
 
 def unmade(standing: Standing) -> list[bytes]:
@@ -154,10 +153,20 @@ def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes
     parts += _noted(new, come, gone=False) + _counted(new, [key for key in after if key not in before], gone=False)
     if old.service != new.service:
         parts += _unknown(old) + _known(new)
+    if chains.live(old) != chains.live(new):
+        parts += [nft.flush_chain(new.family, TABLE, f"live_{new.number}"), *_living(new)]
+        if new.service.persistence and chains.client(old) != chains.client(new):
+            parts.append(flush_set(new.family, TABLE, f"stay_{new.number}"))  # networks of another length
     if old.service != new.service or old.chosen() != new.chosen() or old.here != new.here:
         parts.append(nft.flush_chain(new.family, TABLE, f"pick_{new.number}"))
         parts += _picking(new, number, start)
     return parts
+
+
+def _living(standing: Standing) -> list[bytes]:
+    """The rules of ``live_N``."""
+    name = f"live_{standing.number}"
+    return [nft.new_rule(standing.family, TABLE, name, rule) for rule in chains.live(standing)]
 
 
 def _picking(standing: Standing, number: int, start: int) -> list[bytes]:
