@@ -261,6 +261,11 @@ def test_clients_that_stay(lab: Lab, servers: Servers, forward: Forward) -> None
     assert here.ask(source="10.60.0.9") == names["10.60.0.9"], "as in IPVS, weight 0 sends nobody away"
     assert plane.apply([DropServer(service.key, here.place(gone), "test")]) == []
     assert here.ask(source="10.60.0.9") == names["10.60.0.8"]
+    assert plane.apply([replace(here.weigh(service.key, gone, 1), new=True)]) == []
+    wider = replace(service, persistence=90 * SECOND, granularity=24)
+    assert plane.apply([SetService(wider, False, "another file")]) == []
+    assert len({here.ask(source=source) for source in ("10.60.0.8", "10.60.0.9")}) == 1, "one network"
+    assert "timeout 1m30s" in here.balancer.run("nft list ruleset")
     plane.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from understudy.adapters import nft_balance_read as reading
 from understudy.adapters.nft_balance_rules import changed, made
 from understudy.adapters.nft_balance_words import (
+    TABLE,
     Standing,
     comment,
     mixed,
@@ -18,7 +19,8 @@ from understudy.adapters.nft_balance_words import (
     suffix,
     turns,
 )
-from understudy.adapters.nft_expressions import Listed
+from understudy.adapters.nft_expressions import Listed, flush_chain
+from understudy.adapters.nftables import Family, flush_set
 from understudy.balance import Place, TableServer, TableService
 from understudy.services import Forward, ServiceKey
 from understudy.units import SECOND
@@ -103,6 +105,42 @@ def test_a_change_says_only_what_changes() -> None:
     whole = sum(map(len, made(before, 100, 0)))
     for after in (quiet, gone):
         assert sum(map(len, changed(before, after, 100, 0))) < whole / 2
+
+
+@pytest.mark.parametrize(
+    ("key", "forward"), [(ServiceKey(mark=7), Forward.DIRECT), (replace(KEY, port=0), Forward.NAT)]
+)
+def test_two_places_of_one_address_share_their_element(key: ServiceKey, forward: Forward) -> None:
+    """It goes with the last of them, and comes with the first."""
+    places = [Place("10.0.0.1", port) for port in (80, 443)]
+    other = servers(1, 1, forward=forward)[Place("10.0.0.2", 80)]
+    none = Standing(1, TableService(key), {other.place: other})
+    one = replace(none, servers={**none.servers, places[1]: TableServer(places[1], forward)})
+    both = replace(one, servers={**one.servers, places[0]: TableServer(places[0], forward)})
+    named = (b"live_1\0", b"began_1\0")
+
+    def about(before: Standing, after: Standing) -> list[int]:
+        """How many messages change each set."""
+        messages = changed(before, after, 100, 0)
+        return [sum(name in message for message in messages) for name in named]
+
+    assert about(both, one) == about(one, both) == [0, 0]
+    assert about(one, none) == about(none, both) == about(both, none) == [1, 1]
+
+
+def test_another_way_to_remember_clients_makes_the_rules_of_it_again() -> None:
+    before = Standing(1, WEB, servers(1, 1, forward=Forward.DIRECT))
+
+    def made_again(**what: object) -> tuple[bool, bool]:
+        """Whether what remembers is made again, and whether the clients are forgotten."""
+        after = replace(before, service=replace(WEB, **what))  # type: ignore[arg-type]
+        messages = changed(before, after, 100, 0)
+        return flush_chain(Family.IP, TABLE, "live_1") in messages, flush_set(Family.IP, TABLE, "stay_1") in messages
+
+    assert made_again(persistence=60 * SECOND) == (True, False)
+    assert made_again(granularity=32) == (True, True)
+    assert made_again(one_packet=True) == (True, False)
+    assert made_again(scheduler="rr") == (False, False)
 
 
 def test_one_way_to_all_servers_but_to_this_machine() -> None:

@@ -104,7 +104,7 @@ def live(standing: Standing) -> Rules:
     """What goes to servers that are in the table is counted and remembered; what goes to others is lost, as in IPVS."""
     family, number = standing.family, standing.number
     begins = _begins(standing)
-    ways = [_client(standing), _server(standing, _DATA)]
+    ways = [client(standing), _server(standing, _DATA)]
     stays = nft.remember(UPDATE, f"stay_{number}", 0, _DATA, -(-standing.service.persistence // SECOND))
     leaves = nft.remember(nft.DELETE, f"stay_{number}", 0, _DATA)
     there = [*_server(standing), nft.look_up(f"live_{number}")]
@@ -233,7 +233,7 @@ def _flows(standing: Standing) -> Rules:
     ]
 
 
-def _client(standing: Standing) -> list[bytes]:
+def client(standing: Standing) -> list[bytes]:
     """Load the client, or the network of clients that belong together."""
     family, granularity = standing.family, standing.service.granularity
     length = nft.address_field(family)[1]
@@ -248,7 +248,7 @@ def _stayed(standing: Standing) -> Rules:
     """Clients that have a server already."""
     if not standing.service.persistence:
         return []
-    return [_sent(standing, [*_client(standing), nft.look_up(f"stay_{standing.number}", 0, _DATA)])]
+    return [_sent(standing, [*client(standing), nft.look_up(f"stay_{standing.number}", 0, _DATA)])]
 
 
 def _sent(standing: Standing, found: list[bytes]) -> list[bytes]:

@@ -25,7 +25,7 @@ remembered is loaded from the packet and never from a map: ``nft`` of Debian 12 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..balance import TableServer
@@ -33,7 +33,7 @@ from . import nft_balance_chains as chains
 from . import nft_expressions as nft
 from .nft_balance_words import KINDS, TABLE, Standing, comment, live_key, server_key, service_key, suffix, turns
 from .nft_expressions import DYNAMIC, MAP, TIMEOUT, Set
-from .nftables import DELCHAIN, DELSET, Family, new_table
+from .nftables import DELCHAIN, DELSET, Family, flush_set, new_table
 
 MOST_FLOWS = 1 << 20
 """Connections by direct routing, and clients of one persistent service: what comes beyond that is not remembered."""
@@ -106,13 +106,15 @@ def _unknown(standing: Standing) -> list[bytes]:
     ]
 
 
-def _servers(standing: Standing, servers: Sequence[TableServer], *, gone: bool) -> list[bytes]:
-    keys = list(dict.fromkeys(live_key(standing, server.place) for server in servers))
-    made: list[bytes] = []
-    for name in ("live", "began"):
-        parts = [nft.element(key) for key in keys]
-        made += nft.elements(standing.family, TABLE, f"{name}_{standing.number}", parts, gone=gone)
-    return made + _noted(standing, servers, gone=gone)
+def _live(standing: Standing) -> dict[bytes, None]:
+    """The elements of ``live_N``. Without ports two places of one address share one."""
+    return dict.fromkeys(live_key(standing, place) for place in standing.servers)
+
+
+def _counted(standing: Standing, keys: Iterable[bytes], *, gone: bool) -> list[bytes]:
+    parts = [nft.element(key) for key in keys]
+    names = (f"{name}_{standing.number}" for name in ("live", "began"))
+    return [item for name in names for item in nft.elements(standing.family, TABLE, name, parts, gone=gone)]
 
 
 def _noted(standing: Standing, servers: Sequence[TableServer], *, gone: bool) -> list[bytes]:
@@ -126,9 +128,9 @@ def made(standing: Standing, number: int, start: int) -> list[bytes]:
     sets = _sets(standing)
     parts = [nft.new_set(family, TABLE, replace(item, number=number + at)) for at, item in enumerate(sets)]
     parts += [nft.new_chain(family, TABLE, name) for _, name in _names(standing)]
-    parts += _servers(standing, list(standing.servers.values()), gone=False)
-    parts += [nft.new_rule(family, TABLE, f"live_{standing.number}", rule) for rule in chains.live(standing)]
-    return parts + _picking(standing, number + len(sets), start) + _known(standing)
+    parts += _counted(standing, _live(standing), gone=False)
+    parts += _noted(standing, list(standing.servers.values()), gone=False)
+    return parts + _living(standing) + _picking(standing, number + len(sets), start) + _known(standing)
 
 
 def unmade(standing: Standing) -> list[bytes]:
@@ -144,18 +146,27 @@ def unmade(standing: Standing) -> list[bytes]:
 
 def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes]:
     """From one state of a service to another of the same number and shape."""
-    gone = [server for place, server in old.servers.items() if place not in new.servers]
-    come = [server for place, server in new.servers.items() if place not in old.servers]
-    others = [(old.servers[place], new.servers[place]) for place in new.servers if place in old.servers]
-    others = [(before, after) for before, after in others if before != after]
-    parts = _servers(old, gone, gone=True) + _noted(old, [before for before, _ in others], gone=True)
-    parts += _noted(new, [after for _, after in others], gone=False) + _servers(new, come, gone=False)
+    before, after = _live(old), _live(new)
+    gone = [server for place, server in old.servers.items() if new.servers.get(place) != server]
+    come = [server for place, server in new.servers.items() if old.servers.get(place) != server]
+    parts = _counted(old, [key for key in before if key not in after], gone=True) + _noted(old, gone, gone=True)
+    parts += _noted(new, come, gone=False) + _counted(new, [key for key in after if key not in before], gone=False)
     if old.service != new.service:
         parts += _unknown(old) + _known(new)
+    if chains.live(old) != chains.live(new):
+        parts += [nft.flush_chain(new.family, TABLE, f"live_{new.number}"), *_living(new)]
+        if new.service.persistence and chains.client(old) != chains.client(new):
+            parts.append(flush_set(new.family, TABLE, f"stay_{new.number}"))  # networks of another length
     if old.service != new.service or old.chosen() != new.chosen() or old.here != new.here:
         parts.append(nft.flush_chain(new.family, TABLE, f"pick_{new.number}"))
         parts += _picking(new, number, start)
     return parts
+
+
+def _living(standing: Standing) -> list[bytes]:
+    """The rules of ``live_N``."""
+    name = f"live_{standing.number}"
+    return [nft.new_rule(standing.family, TABLE, name, rule) for rule in chains.live(standing)]
 
 
 def _picking(standing: Standing, number: int, start: int) -> list[bytes]:
