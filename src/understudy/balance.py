@@ -309,6 +309,20 @@ class Answered:
 TableEffect: TypeAlias = SetService | DropService | SetServer | DropServer
 """What changes the kernel's table."""
 
+
+def refusal(effect: TableEffect, text: str) -> TableRefused:
+    """That this change was not made, and why."""
+    match effect:
+        case SetService():
+            return TableRefused(effect.service.key, None, text)
+        case DropService():
+            return TableRefused(effect.key, None, text)
+        case SetServer():
+            return TableRefused(effect.key, effect.server.place, text)
+        case _:
+            return TableRefused(effect.key, effect.place, text)
+
+
 PoolEffect: TypeAlias = TableEffect | Synchronise | Ask | Tell | Mail | PoolNote | Monitored | Answered
 
 # -- the snapshot

@@ -340,3 +340,24 @@ def test_a_server_whose_mac_changes_is_found_again(lab: Lab, servers: Servers) -
     eventually(lambda: "02:00:00:00:00:77" in here.balancer.run("ip neighbour show 10.60.0.11"), "it is learned")
     assert here.ask() == "real1"
     plane.close()
+
+
+def test_what_is_refused_of_a_service_is_told_of_each_change(lab: Lab) -> None:
+    balancer = lab.machine("balancer")
+    with inside(balancer):
+        plane = PlaneNft()
+        first, second = Place("10.61.0.11", OTHER), Place("10.61.0.12", OTHER)
+        key = ServiceKey("tcp", FOUR, PORT)
+        service = SetService(TableService(key, "rr"), True, "test")
+        assert plane.apply([service, SetServer(key, TableServer(first), True, "test")]) == []
+        before = plane.read()
+        mixing = SetServer(key, TableServer(second, Forward.DIRECT), True, "by another way than the first one")
+        refused = plane.apply([mixing, replace(service, new=False)])
+        assert [(item.key, item.place) for item in refused] == [(key, None), (key, second)], "the service first"
+        balancer.run("nft flush set ip understudy_balance live_1")
+        refused = plane.apply([DropServer(key, first, "test")])
+        assert [(item.key, item.place) for item in refused] == [(key, first)], "the kernel finds no such element"
+        assert plane.read() == before
+        refused = plane.apply([DropServer(replace(key, port=OTHER), first, "test")])
+        assert [item.place for item in refused] == [first], "there is no such service"
+        plane.close()

@@ -9,6 +9,7 @@ from pool_rig import FALLBACK, KEY, ONE, TWO, Kernel, Rig, check, real, service
 
 from understudy.balance import (
     CheckAnswered,
+    DropServer,
     DropService,
     FilesChanged,
     HeldSeen,
@@ -221,6 +222,18 @@ def test_a_refused_removal_is_tried_again() -> None:
     rig.tell(rig.kernel.seen())
     rig.wait(2 * SECOND)
     assert rig.table() is None
+
+
+def test_a_removal_that_is_refused_of_a_service_written_long_ago_is_tried_again() -> None:
+    rig = Rig(service(real(1, checks=()), real(2, checks=())))
+    kept = rig.kernel.table[KEY][1][Place(ONE, 80)]
+    rig.tell(FilesChanged(ServiceFiles((service(real(2, checks=())),))))
+    rig.kernel.table[KEY][1][kept.place] = kept
+    rig.tell(TableRefused(KEY, kept.place, "busy"))
+    rig.changes.clear()
+    rig.wait(2 * SECOND)
+    assert [type(change) for change in rig.changes] == [DropServer]
+    assert rig.table() == {"2": 1}
 
 
 def test_a_refusal_does_not_hold_up_another_wish() -> None:

@@ -34,6 +34,7 @@ from ..balance import (
     TableSeen,
     TableServer,
     TableService,
+    refusal,
 )
 from ..services import ServiceKey
 from . import netlink, nftables
@@ -63,6 +64,15 @@ def lacking() -> str:
         return "" if existing(socket, TABLE) else transact(socket, rules.table(Family.IP), commit=False) or ""
     finally:
         socket.close()
+
+
+def _key(effect: TableEffect) -> ServiceKey:
+    return effect.service.key if isinstance(effect, SetService) else effect.key
+
+
+def _each(effects: Sequence[TableEffect], key: ServiceKey, text: str) -> list[TableRefused]:
+    """Nothing of this service was done: who believes what of it is told by the place."""
+    return [refusal(effect, text) for effect in effects if _key(effect) == key]
 
 
 class PlaneNft:
@@ -98,7 +108,7 @@ class PlaneNft:
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """One batch, in order. Returns what the kernel refused; the rest is done.
 
-        What is refused of a service is refused as a whole: it stands as before.
+        What is refused of a service is refused as a whole: it stands as before, and each of its changes is told as refused.
         """
         wanted, refused = self._wanted(effects)
         failed = self._write(wanted)
@@ -109,8 +119,9 @@ class PlaneNft:
             for key, standing in wanted.items():
                 found = self._write({key: standing})
                 if found:
-                    refused.append(TableRefused(key, None, "; ".join(dict.fromkeys(str(item) for item in found))))
-        return refused
+                    refused += _each(effects, key, "; ".join(dict.fromkeys(str(item) for item in found)))
+        # Services first: what is believed of the servers is put right in the service that stands again.
+        return sorted(dict.fromkeys(refused), key=lambda item: item.place is not None)
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
         """Since each server came into the table. How many connections are open now, and the answers, are not counted: -1.
@@ -153,7 +164,7 @@ class PlaneNft:
         servers: dict[ServiceKey, dict[Place, TableServer]] = {}
         refused: list[TableRefused] = []
         for effect in effects:
-            key = effect.service.key if isinstance(effect, SetService) else effect.key
+            key = _key(effect)
             if key not in services:
                 old = self._table.get(key)
                 services[key], numbers[key] = (old.service, old.number) if old is not None else (None, 0)
@@ -164,7 +175,7 @@ class PlaneNft:
                 services[key], numbers[key] = None, 0
                 servers[key] = {}
             elif services[key] is None:
-                refused.append(TableRefused(key, None, "the service is not in the table"))
+                refused.append(refusal(effect, "the service is not in the table"))
             elif isinstance(effect, SetServer):
                 servers[key][effect.server.place] = effect.server
             else:
@@ -174,7 +185,7 @@ class PlaneNft:
         for key, service in services.items():
             standing = Standing(numbers[key], service, servers[key], here) if service is not None else None
             if standing is not None and mixed(standing):
-                refused.append(TableRefused(key, None, "servers by NAT and by direct routing in one service need IPVS"))
+                refused += _each(effects, key, "servers by NAT and by direct routing in one service need IPVS")
             else:
                 found[key] = standing
         return found, refused

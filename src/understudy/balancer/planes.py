@@ -13,12 +13,12 @@ from ..balance import (
     Counters,
     DropService,
     Place,
-    SetServer,
     SetService,
     Synchronise,
     TableEffect,
     TableRefused,
     TableSeen,
+    refusal,
 )
 from ..core.pools.planes import beside, differs
 from ..services import Plane as PlaneName
@@ -109,7 +109,7 @@ class Planes:
         for effect in effects:
             name = self._place(effect)
             if isinstance(name, str):
-                refused.append(_refused(effect, name))
+                refused.append(refusal(effect, name))
                 continue
             if name is not here and here is not None:
                 refused += self._in(here, batch)
@@ -131,12 +131,12 @@ class Planes:
     def _in(self, name: PlaneName, effects: Sequence[TableEffect]) -> list[TableRefused]:
         plane = self._plane(name)
         if isinstance(plane, str):
-            return [_refused(effect, plane) for effect in effects]
+            return [refusal(effect, plane) for effect in effects]
         try:
             return plane.apply(effects)
         except OSError as error:
             self._open.pop(name).close()
-            return [_refused(effect, f"{name.value}: {error.strerror or error}") for effect in effects]
+            return [refusal(effect, f"{name.value}: {error.strerror or error}") for effect in effects]
 
     def _plane(self, name: PlaneName) -> Plane | str:
         if name not in self._open:
@@ -181,15 +181,3 @@ class Planes:
         for plane in self._open.values():
             plane.close()
         self._open.clear()
-
-
-def _refused(effect: TableEffect, text: str) -> TableRefused:
-    match effect:
-        case SetService():
-            return TableRefused(effect.service.key, None, text)
-        case DropService():
-            return TableRefused(effect.key, None, text)
-        case SetServer():
-            return TableRefused(effect.key, effect.server.place, text)
-        case _:
-            return TableRefused(effect.key, effect.place, text)
