@@ -88,8 +88,12 @@ class PretendPlane:
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
         self.synchronised: list[Synchronise] = []
+        self.fails: OSError | None = None
+        self.trouble = ""
 
     def read(self) -> TableSeen:
+        if self.fails is not None:
+            raise self.fails
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
@@ -111,6 +115,8 @@ class PretendPlane:
         return refused
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
+        if self.fails is not None:
+            raise self.fails
         return self.counted
 
     def follow(self, files: ServiceFiles) -> bool:
@@ -155,6 +161,7 @@ class PretendWatch:
     def __init__(self) -> None:
         self.addresses: frozenset[bytes] = frozenset()
         self.silent: frozenset[bytes] = frozenset()
+        self.fails: OSError | None = None
         self._ours, self._theirs = socket.socketpair()
 
     def change(self, *addresses: bytes) -> None:
@@ -168,6 +175,8 @@ class PretendWatch:
         self._ours.recv(100)
 
     def present(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        if self.fails is not None:
+            raise self.fails
         return self.addresses, self.silent
 
     def close(self) -> None:
