@@ -88,10 +88,13 @@ class PretendPlane:
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
         self.synchronised: list[Synchronise] = []
+        self.misplaced: ServiceKey | None = None
+        self.reads = 0
         self.fails: OSError | None = None
         self.trouble = ""
 
     def read(self) -> TableSeen:
+        self.reads += 1
         if self.fails is not None:
             raise self.fails
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
@@ -120,7 +123,10 @@ class PretendPlane:
         return self.counted
 
     def follow(self, files: ServiceFiles) -> bool:
-        return False
+        if not self.reads or self.misplaced not in self.table:
+            return False
+        del self.table[self.misplaced]
+        return True
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
         return list(self.judged)

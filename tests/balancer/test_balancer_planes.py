@@ -119,6 +119,16 @@ def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() 
     assert [level for _, level in found] == ["error", "warning"]
 
 
+def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chosen_one() -> None:
+    planes, nft, ipvs = made()
+    nft.table[IPVS] = (TableService(IPVS), {})
+    assert planes.read().services != ()
+    assert planes.follow(ServiceFiles(SERVICES)) is True
+    assert (planes.read().services, nft.table) == ((), {})
+    planes.apply(begin(IPVS))
+    assert (nft.table, list(ipvs.table)) == ({}, [IPVS])
+
+
 def test_a_plane_that_cannot_be_read_is_believed_as_it_was_and_the_others_are_read() -> None:
     planes, nft, ipvs = made()
     planes.apply([*begin(NFT), *begin(IPVS)])

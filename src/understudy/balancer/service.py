@@ -146,7 +146,10 @@ class Balancer:
         if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
         append(self._begun, "")
-        self.tell(self._planes.read())
+        seen = self._planes.read()
+        if self._planes.follow(self.files):  # what stands from before is in a plane that is not its service's
+            seen = self._planes.read()
+        self.tell(seen)
         for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
             self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
         gc.freeze()
