@@ -97,9 +97,13 @@ def place_in_ipvs(key: ServiceKey, place: Place, forward: Forward) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class TableSeen:
-    """What the kernel's table holds now: at the start, and when somebody else may have changed it."""
+    """What the kernel's table holds now: at the start, and when somebody else may have changed it.
+
+    ``kept``: what could not be read, and is believed to be as it was.
+    """
 
     services: tuple[tuple[TableService, tuple[TableServer, ...]], ...]
+    kept: frozenset[ServiceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,15 @@ class PretendPlane:
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
         self.synchronised: list[Synchronise] = []
+        self.misplaced: ServiceKey | None = None
+        self.reads = 0
+        self.fails: OSError | None = None
+        self.trouble = ""
 
     def read(self) -> TableSeen:
+        self.reads += 1
+        if self.fails is not None:
+            raise self.fails
         return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
@@ -111,10 +118,15 @@ class PretendPlane:
         return refused
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
+        if self.fails is not None:
+            raise self.fails
         return self.counted
 
     def follow(self, files: ServiceFiles) -> bool:
-        return False
+        if not self.reads or self.misplaced not in self.table:
+            return False
+        del self.table[self.misplaced]
+        return True
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
         return list(self.judged)
@@ -155,6 +167,7 @@ class PretendWatch:
     def __init__(self) -> None:
         self.addresses: frozenset[bytes] = frozenset()
         self.silent: frozenset[bytes] = frozenset()
+        self.fails: OSError | None = None
         self._ours, self._theirs = socket.socketpair()
 
     def change(self, *addresses: bytes) -> None:
@@ -168,6 +181,8 @@ class PretendWatch:
         self._ours.recv(100)
 
     def present(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        if self.fails is not None:
+            raise self.fails
         return self.addresses, self.silent
 
     def close(self) -> None:

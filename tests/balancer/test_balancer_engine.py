@@ -13,7 +13,9 @@ from checking import PATIENCE, SHORT, Heard, check, closed_port, drive, engine, 
 
 from understudy.balancer.engine import Engine
 from understudy.balancer.reactor import Reactor
+from understudy.balancer.real_parts import allow_descriptors, few_descriptors
 from understudy.service_checks import Check, ConnectQuestion, FixedQuestion, HttpQuestion, Target, Tls
+from understudy.services import RealServer, ServiceFiles, VirtualService
 from understudy.units import MILLISECOND, NEVER, SECOND
 
 HERE = Target("127.0.0.1")
@@ -32,6 +34,21 @@ def turn_until(made: Engine, clock: Clock, end: int, step: int = 50 * MILLISECON
     while clock.now < end:
         clock.now = min(clock.now + step, max(made.next_deadline(), clock.now), end)
         made.turn()
+
+
+def test_it_may_have_as_many_files_open_as_it_can_get_and_says_where_they_are_few() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 256), before[1]))
+    try:
+        allow_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        reals = tuple(RealServer("10.0.0.2", port) for port in range(1, 158))
+        files = [ServiceFiles((VirtualService("web", (), some),)) for some in (reals[:156], reals)]
+        assert few_descriptors(files[0]) == []
+        assert "may have 256 files open and may need 257" in few_descriptors(files[1])[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_starts_are_spread_and_come_in_time() -> None:

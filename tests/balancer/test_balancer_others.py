@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from checking import PATIENCE, SHORT, Heard, Spoken, ask, check, closed_port, dr
 
 from understudy.balancer.asker import Ears
 from understudy.balancer.pings import Ping
+from understudy.balancer.programs import Program, Programs
+from understudy.balancer.reactor import Reactor
 from understudy.balancer.sockets import Place
 from understudy.service_checks import (
     Check,
@@ -191,6 +194,26 @@ def test_exit_codes_and_last_words() -> None:
     assert (
         failure(ProgramQuestion(("/nonexistent/check",))) == "cannot run /nonexistent/check: No such file or directory"
     )
+
+
+def test_a_program_that_cannot_be_watched_leaves_nothing_behind() -> None:
+    class Full(Reactor):
+        """Takes the output, and no descriptor after it."""
+
+        def watch(self, descriptor: int, ready: Callable[[int], None], events: int = select.EPOLLIN) -> None:
+            if self._ready:
+                raise OSError(24, "Too many open files")
+            super().watch(descriptor, ready, events)
+
+    reactor, heard = Full(), []
+    ears = Ears(lambda failure, weight: heard.append(failure), heard.append, lambda: None)
+    before = len(os.listdir("/proc/self/fd"))
+    Program(Programs(reactor), ears, shell("exec sleep 60"), SECOND).ask()
+    assert heard == ["cannot run /bin/sh: Too many open files"]
+    assert len(os.listdir("/proc/self/fd")) == before
+    with open(f"/proc/self/task/{threading.get_native_id()}/children") as children:
+        assert children.read() == ""
+    reactor.close()
 
 
 def test_weights_of_dynamic_programs() -> None:

@@ -14,6 +14,7 @@ from understudy.balance import (
     SetService,
     Synchronise,
     TableRefused,
+    TableSeen,
     TableServer,
     TableService,
 )
@@ -116,6 +117,30 @@ def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() 
     assert found[0] == ("s is not served: no plane can do it", "error")
     assert found[1][0].startswith("b, ipvs: IPVS drops")
     assert [level for _, level in found] == ["error", "warning"]
+
+
+def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chosen_one() -> None:
+    planes, nft, ipvs = made()
+    nft.table[IPVS] = (TableService(IPVS), {})
+    assert planes.read().services != ()
+    assert planes.follow(ServiceFiles(SERVICES)) is True
+    assert (planes.read().services, nft.table) == ((), {})
+    planes.apply(begin(IPVS))
+    assert (nft.table, list(ipvs.table)) == ({}, [IPVS])
+
+
+def test_a_plane_that_cannot_be_read_is_believed_as_it_was_and_the_others_are_read() -> None:
+    planes, nft, ipvs = made()
+    planes.apply([*begin(NFT), *begin(IPVS)])
+    planes.read()
+    nft.table.clear()
+    ipvs.fails = OSError(105, "No buffer space available")
+    assert planes.read() == TableSeen((), frozenset({IPVS}))
+    assert planes.trouble.endswith("ipvs cannot be read, it is believed to be as it was: No buffer space available")
+    assert planes.counters() == {}
+    ipvs.fails = None
+    assert [each.key for each, _ in planes.read().services] == [IPVS]
+    assert planes.trouble == ""
 
 
 def test_timeouts_and_the_sync_daemon_are_matters_of_ipvs_alone() -> None:

@@ -274,6 +274,31 @@ def test_a_copy_that_changed_by_itself_is_noticed(tmp_path: Path) -> None:
     run(work())
 
 
+def test_what_stands_from_before_in_a_plane_that_was_not_chosen_is_taken_out_at_the_start(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        bench.plane.table[KEY] = (TableService(KEY), {})
+        bench.plane.misplaced = KEY
+        async with bench.running():
+            assert bench.pool.heard(TableSeen) == [TableSeen(())]
+
+    run(work())
+
+
+def test_a_look_that_fails_is_said_once_and_ends_no_other(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            bench.watch.fails = OSError(105, "No buffer space available")
+            await bench.wait(lambda: "a look at this machine failed" in bench.log.getvalue())
+            bench.watch.fails = None
+            bench.write(replace(COPIED, node="other"))
+            await bench.wait(lambda: len(bench.pool.heard(FilesChanged)) == 2)
+            assert bench.log.getvalue().count("No buffer space available") == 1
+
+    run(work())
+
+
 def test_wishes_are_answered_kept_and_told_again_at_the_next_start(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

@@ -11,7 +11,7 @@ import sys
 from ..adapters import lockfile
 from ..adapters.beat import beat
 from ..adapters.title import show
-from .real_parts import parts
+from .real_parts import allow_descriptors, parts
 from .service import Balancer
 
 LOCK = "balancer.lock"
@@ -53,6 +53,7 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
     arguments = _arguments()
     show("balancer")
+    allow_descriptors()
     try:
         for directory, mode in ((arguments.runtime_dir, 0o755), (arguments.state_dir, 0o700)):
             os.makedirs(directory, mode=mode, exist_ok=True)

@@ -47,6 +47,9 @@ class Plane(Protocol):
 class ManyPlanes(Plane, Protocol):
     """All planes of this machine as one (``planes.py``)."""
 
+    @property
+    def trouble(self) -> str: ...
+
     def follow(self, files: ServiceFiles) -> bool: ...
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]: ...

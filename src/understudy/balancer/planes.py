@@ -53,6 +53,8 @@ class Planes:
         self._chosen: dict[ServiceKey, PlaneName | str] = {}
         self._stands: dict[ServiceKey, PlaneName] = {}
         self._synchronised = False
+        self._known: set[PlaneName] = set()
+        self.trouble = ""
         self._timeouts = Timeouts()
 
     def plane_of(self, service: VirtualService) -> PlaneName | str:
@@ -90,16 +92,37 @@ class Planes:
         return name.value if isinstance(name, PlaneName) else ""
 
     def read(self) -> TableSeen:
-        """What stands in all planes that can be opened. Those that no service wants are looked at, too: it may be left over."""
+        """What stands in all planes that can be opened. Those that no service wants are looked at, too: it may be left over.
+
+        One that cannot be read is opened anew the next time, and is believed to be as it was (``trouble`` says so). Raises
+        OSError where nothing was read of it before.
+        """
         found = []
+        kept: set[ServiceKey] = set()
+        self.trouble = ""
         for name in self._openers:
             plane = self._plane(name)
             if isinstance(plane, str):
                 continue
-            for service, servers in plane.read().services:
+            try:
+                seen = plane.read().services
+            except OSError as error:
+                self._unread(name, error)
+                if name not in self._known:
+                    raise
+                kept |= {key for key, stands in self._stands.items() if stands is name}
+                continue
+            self._known.add(name)
+            for service, servers in seen:
                 self._stands[service.key] = name
                 found.append((service, servers))
-        return TableSeen(tuple(found))
+        return TableSeen(tuple(found), frozenset(kept))
+
+    def _unread(self, name: PlaneName, error: OSError) -> None:
+        self._open.pop(name).close()
+        self.trouble = (
+            f"the table of {name.value} cannot be read, it is believed to be as it was: {error.strerror or error}"
+        )
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """One batch for each run of changes of the same plane."""
@@ -173,8 +196,11 @@ class Planes:
 
     def counters(self) -> Mapping[tuple[ServiceKey, Place], Counters]:
         found: dict[tuple[ServiceKey, Place], Counters] = {}
-        for plane in self._open.values():
-            found |= plane.counters()
+        for name, plane in tuple(self._open.items()):
+            try:
+                found |= plane.counters()
+            except OSError as error:
+                self._unread(name, error)
         return found
 
     def close(self) -> None:

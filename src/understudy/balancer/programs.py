@@ -150,9 +150,17 @@ class _Run:
             raise
         finally:
             os.close(theirs)
-        self._end = os.pidfd_open(self._process.pid)
-        self._reactor.watch(self._output, self._read)
-        self._reactor.watch(self._end, self._ended)
+        self._end = -1
+        try:
+            self._end = os.pidfd_open(self._process.pid)
+            self._reactor.watch(self._output, self._read)
+            self._reactor.watch(self._end, self._ended)
+        except BaseException:
+            # Nobody would hear of its end, nor read what it says.
+            self.kill(signal.SIGKILL)
+            self._process.wait()
+            self._close()
+            raise
 
     def _read(self, events: int) -> None:
         try:
@@ -171,12 +179,16 @@ class _Run:
         if status is None:
             return
         self._read(0)
-        for descriptor in (self._output, self._end):
-            self._reactor.forget(descriptor)
-            os.close(descriptor)
+        self._close()
         lines = [line.strip() for line in self._words.decode("utf-8", "replace").splitlines() if line.strip()]
         self._programs.ended(self)
         self._program.ended(status, lines[-1][:200] if lines else "")
+
+    def _close(self) -> None:
+        for descriptor in (self._output, self._end):
+            if descriptor >= 0:
+                self._reactor.forget(descriptor)
+                os.close(descriptor)
 
     def stop(self) -> None:
         """Politely, and soon not so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections.abc import Callable
 
 from ..adapters import nft_balance
@@ -24,6 +25,9 @@ from .parts import Plane
 from .planes import Planes
 from .service import Parts
 
+OWN_DESCRIPTORS = 100
+"""More than the balancer has open besides the connections of its checks."""
+
 
 def parts() -> Parts:
     """Looks at what this kernel has; nothing is opened for good before it is used."""
@@ -35,7 +39,29 @@ def parts() -> Parts:
 
     planes = Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen)
     ours = Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS)
-    return Parts(ours, planes, EngineInLoop, lacking=not_forwarded)
+    return Parts(ours, planes, EngineInLoop, lacking=_lacking)
+
+
+def _lacking(files: ServiceFiles) -> list[str]:
+    return [*not_forwarded(files), *few_descriptors(files)]
+
+
+def allow_descriptors() -> None:
+    """As many open files as this process may give itself (RLIMIT_NOFILE): each server that hangs holds a connection."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def few_descriptors(files: ServiceFiles) -> list[str]:
+    """One sentence where not all servers could hang at once beside what the balancer itself has open."""
+    may = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    needed = sum(len(each.reals) for each in files.services) + OWN_DESCRIPTORS
+    if may == resource.RLIM_INFINITY or may >= needed:
+        return []
+    return [
+        f"the balancer may have {may} files open and may need {needed} when all servers hang at once; then some are not"
+        f" checked: give LimitNOFILE={needed} or more (ulimit -Hn)"
+    ]
 
 
 def _nftables() -> Plane:

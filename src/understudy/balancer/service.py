@@ -119,6 +119,7 @@ class Balancer:
         self._rates = Rates()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
+        self._failed: dict[str, str] = {}
         self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
 
@@ -145,7 +146,10 @@ class Balancer:
         if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
         append(self._begun, "")
-        self.tell(self._planes.read())
+        seen = self._planes.read()
+        if self._planes.follow(self.files):  # what stands from before is in a plane that is not its service's
+            seen = self._planes.read()
+        self.tell(seen)
         for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
             self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
         gc.freeze()
@@ -267,11 +271,28 @@ class Balancer:
                 await self.reload()
             if self._maintenance.is_used or self._in_maintenance:
                 self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
-            self._look_held()
-            if looks % READ_EACH == 0:
-                self.tell(self._planes.read())
-            if looks % COUNT_EACH == 0 and sum(len(each.reals) for each in self.files.services) <= COUNTED:
-                self._rates.look(self._clock(), self._planes.counters())
+            for each, look in ((1, self._look_held), (READ_EACH, self._look_table), (COUNT_EACH, self._look_counters)):
+                if looks % each == 0:
+                    self._try(look)
+
+    def _try(self, look: Callable[[], None]) -> None:
+        """A look that fails ends no other; why is said once."""
+        failed = ""
+        try:
+            look()
+        except Exception as error:
+            failed = f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
+        for what, text in ((look.__name__, failed), ("planes", self._planes.trouble)):
+            if text and text != self._failed.get(what):
+                self.notes.say(text, "warning")
+            self._failed[what] = text
+
+    def _look_table(self) -> None:
+        self.tell(self._planes.read())
+
+    def _look_counters(self) -> None:
+        if sum(len(each.reals) for each in self.files.services) <= COUNTED:
+            self._rates.look(self._clock(), self._planes.counters())
 
     def _maintained(self, servers: frozenset[tuple[str, str]]) -> None:
         if servers != self._in_maintenance:

@@ -60,9 +60,10 @@ class Table:
         self._drops: list[TableEffect] = []
 
     def seen(self, event: TableSeen) -> None:
-        """Believe this, and nothing else."""
+        """Believe this, and nothing else, but for what could not be read."""
         self._before.clear()
-        self.standing = {
+        kept = {key: standing for key, standing in self.standing.items() if key in event.kept}
+        self.standing = kept | {
             service.key: Standing(canonical(service), {server.place: canonical_server(server) for server in servers})
             for service, servers in event.services
         }
