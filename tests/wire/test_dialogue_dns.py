@@ -64,6 +64,17 @@ def test_type_that_was_asked_for(kind: str, data: bytes, text: str) -> None:
     assert drive(named, cut[:2] + b"\x83" + cut[3:]).seen[1:] == ("", ())
 
 
+@pytest.mark.parametrize("size", range(2 * len(A_RECORD)))
+def test_answer_that_was_cut_counts_wherever_it_ends(size: int) -> None:
+    whole = dns_answer(WWW, A_RECORD * 2, 5)
+    said = whole[: len(whole) - size]
+    assert drive(QUESTION, said).verdict == "the records of its answer cannot be read"
+    found = ("192.0.2.1",) * ((2 * len(A_RECORD) - size) // len(A_RECORD))
+    assert drive(QUESTION, said[:2] + b"\x83" + said[3:]).seen[1:] == ("", found)
+    short = dns_answer(WWW, A_RECORD + record("A", b"123"), 5, b"\x83\x80")
+    assert drive(QUESTION, short).seen[1:] == ("", ("192.0.2.1",))
+
+
 def test_ldirectord_searches_only_addresses_and_names_of_addresses() -> None:
     more = record("MX", b"\0\x0a\2mx" + TO_DOMAIN) + record("TXT", b"\1x") + record("PTR", TO_WWW) + A_RECORD
     assert drive(QUESTION, dns_answer(WWW, more, 4)).dialogue.to_search == ("www.example.com", "192.0.2.1")

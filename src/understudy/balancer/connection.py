@@ -22,7 +22,7 @@ from ..wire.say import SayTalk
 from ..wire.search import Search
 from .asker import Ears, Talk
 from .reactor import CHANGES, Reactor
-from .searches import Searcher, Ticket
+from .searches import NOT_TRIED, Searcher, Ticket
 from .second import Second
 from .sockets import STREAM, UNDER_WAY, OwnTrouble, Place, Spares, opened, refusal, reset
 from .spoken import Spoken
@@ -142,7 +142,7 @@ class Connection:
     def expire(self) -> None:
         if self._ticket is not None and self._ticket.waiting:
             self._close()
-            self._ears.ours("its regular expression could not be tried: others took all the time")
+            self._ears.ours(NOT_TRIED)
             return
         stage = "no connection"
         if self._up:

@@ -16,7 +16,7 @@ from ..wire.heard import plain, quoted
 from ..wire.search import Search
 from .asker import Ears
 from .reactor import Reactor
-from .searches import Searcher, Ticket
+from .searches import NOT_TRIED, Searcher, Ticket
 from .sockets import DATAGRAM, OwnTrouble, Place, opened, refusal
 
 
@@ -162,6 +162,10 @@ class Datagrams:
             self._over("the regular expression takes too long")
 
     def expire(self) -> None:
+        if self._ticket is not None and self._ticket.waiting:
+            self.cancel()
+            self._ears.ours(NOT_TRIED)
+            return
         silence = self._talk.silence if self._talk is not None else None
         self._over(f"no answer within {format_duration(self._timeout)}" if silence is None else silence)
 

@@ -1,7 +1,7 @@
 """Regular expressions that could take for ever, sought in helper processes which are killed when they take too long.
 
 Two helpers, started when first needed and kept; a runaway expression holds one of them for ``LONGEST``, and then its check has
-failed. What waits behind it that long accuses nobody.
+failed. What waits behind it that long accuses nobody, nor does a helper that starts slowly or dies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
-from ..units import NEVER, SECOND, Duration, Instant
+from ..units import NEVER, SECOND, Duration, Instant, format_duration
 from ..wire.search import Search
 from .reactor import CHANGES, Reactor
 
@@ -25,12 +25,14 @@ MOST_HELPERS = 2
 _STARTING: Duration = 10 * SECOND
 """Until a new helper is ready: Python has to start on a busy machine."""
 
+NOT_TRIED = "its regular expression could not be tried: others took all the time, or its process was not ready"
+
 Sought = Callable[[bool | None, str], None]
 """Whether the answer is as wanted; None: it took too long, or with a sentence: it could not be tried."""
 
 
 class Ticket:
-    """One search. ``waiting``: no helper has taken it up yet."""
+    """One search. ``waiting``: no helper that is ready has taken it up yet."""
 
     __slots__ = ("search", "sought", "waiting", "wanted")
 
@@ -74,15 +76,16 @@ class Searcher:
                 return
             helper.take(self._queue.popleft())
 
-    def _served(self, helper: _Helper, answer: bytes) -> None:
-        """``answer`` b"": it died, or was killed."""
+    def _served(self, helper: _Helper, answer: bytes, trouble: str = "") -> None:
+        """``answer`` b"": it died, with ``trouble``, or took too long; it is killed."""
         ticket, helper.ticket = helper.ticket, None
         if not answer:
             helper.end()
             self._helpers.remove(helper)
         if ticket is not None and ticket.wanted:
             ticket.wanted = False
-            trouble = f"{ticket.search.pattern.text!r} is no regular expression" if answer == b"?" else ""
+            if answer == b"?":
+                trouble = f"{ticket.search.pattern.text!r} is no regular expression"
             ticket.sought(None if answer in (b"", b"?") else answer == b"1", trouble)
         self._serve()
 
@@ -96,12 +99,12 @@ class Searcher:
 class _Helper:
     """One process. Raises OSError when it cannot be started."""
 
-    def __init__(self, reactor: Reactor, served: Callable[[_Helper, bytes], None]) -> None:
+    def __init__(self, reactor: Reactor, served: Callable[[_Helper, bytes, str], None]) -> None:
         self._reactor, self._served = reactor, served
         self.ticket: Ticket | None = None
         self._out = b""
         self._limit: Instant = NEVER
-        self._longest = _STARTING
+        self._started = False
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -115,7 +118,7 @@ class _Helper:
         reactor.watch(ours.fileno(), self._ready, CHANGES)
 
     def take(self, ticket: Ticket) -> None:
-        self.ticket, ticket.waiting = ticket, False
+        self.ticket, ticket.waiting = ticket, not self._started
         pattern, data = ticket.search.pattern, ticket.search.data
         words = (
             pattern.text,
@@ -131,12 +134,13 @@ class _Helper:
         self._write()
 
     def _wait(self) -> None:
-        self._limit = self._reactor.clock() + self._longest
+        self._limit = self._reactor.clock() + (LONGEST if self._started else _STARTING)
         self._reactor.at(self._limit, self._late)
 
     def _late(self, now: Instant) -> None:
         if self.ticket is not None and now >= self._limit:
-            self._served(self, b"")
+            slow = f"a process for regular expressions was not ready within {format_duration(_STARTING)}"
+            self._served(self, b"", "" if self._started else slow)
 
     def _ready(self, events: int) -> None:
         if self._out and events & select.EPOLLOUT:
@@ -150,9 +154,11 @@ class _Helper:
                 answer = b""
             if answer != b"!":
                 break
-            self._longest = LONGEST
+            self._started = True
+            if self.ticket is not None:
+                self.ticket.waiting = False
             self._wait()
-        self._served(self, answer)
+        self._served(self, answer, "" if answer else "a process for regular expressions has died")
 
     def _write(self) -> None:
         try:

@@ -101,20 +101,21 @@ def asked(request: str, kind: str) -> tuple[bytes, int] | None:
 
 def _records(data: bytes, at: int, count: int, searched: set[int]) -> tuple[str, ...] | None:
     found: list[str] = []
+    cut = bool(data[2] & 2)  # TC: it may end anywhere, and what came counts
     for _ in range(count):
         owner = _name(data, at)
         if owner is None:
-            return None
+            return tuple(found) if cut else None
         at = owner[1]
         start = at + 10
         end = start + int.from_bytes(data[at + 8 : start], "big")
         if start > len(data) or end > len(data):
-            return None if not data[2] & 2 else tuple(found)  # one that was cut may end anywhere
+            return tuple(found) if cut else None
         kind = int.from_bytes(data[at : at + 2], "big")
         if data[at + 2 : at + 4] == b"\0\1" and kind in searched:
             text = _text(data, kind, start, end)
             if text is None:
-                return None
+                return tuple(found) if cut and end == len(data) else None
             found.append(text)
         at = end
     return tuple(found)
