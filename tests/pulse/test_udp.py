@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from itertools import count
 import pytest
 from pulse_parts import free_port
 
-from understudy.adapters.udp import UdpLinks, boot_clock
+from understudy.adapters.udp import SO_TIMESTAMPNS, UdpLinks, boot_clock
 from understudy.model import LinkKind
 from understudy.units import MILLISECOND, SECOND
 
@@ -47,6 +48,26 @@ def pair(port: int, wall: WallClock | None = None) -> tuple[UdpLinks, UdpLinks]:
         UdpLinks((Way("b", "net1", "127.0.0.1", "127.0.0.2", port),)),
         UdpLinks((Way("a", "net1", "127.0.0.2", "127.0.0.1", port),), wall=wall or WallClock()),
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stamps() -> Iterator[None]:
+    """The kernel notes arrivals from a moment after the first socket has asked for it; before, it notes when one is read."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        own.bind(("127.0.0.1", 0))
+        own.settimeout(5)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            own.sendto(b"?", own.getsockname())
+            sent = time.time_ns()
+            while time.time_ns() < sent + MILLISECOND:
+                pass
+            _, said, _, _ = own.recvmsg(1, 64)
+            seconds, rest = struct.unpack("=qq", said[0][2])
+            if seconds * SECOND + rest < sent + MILLISECOND // 2:
+                break
+        yield
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import sys
 import types
 import typing
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, is_dataclass
-from enum import Enum
+from enum import Enum, EnumMeta
 from typing import Any
 
 from .. import __version__, events
@@ -202,8 +202,10 @@ def _one_of(kinds: tuple[Any, ...], value: Any) -> Any:
 # The core
 
 
-def _method(owner: object, name: str) -> Callable[..., Any]:
-    """What a pickle calls ``getattr`` for: a method of one of our objects."""
+def _method(owner: object, name: str) -> Any:
+    """What pickles use ``getattr`` for: a method of one of our objects; before Python 3.11.4 members of enumerations, too."""
+    if isinstance(owner, EnumMeta) and owner.__module__.startswith(_MODULES) and name in owner.__members__:
+        return owner[name]
     if not type(owner).__module__.startswith(_MODULES) or name.startswith("__"):
         raise pickle.UnpicklingError(f"{type(owner).__name__}.{name} may not be loaded")
     found = getattr(owner, name)
