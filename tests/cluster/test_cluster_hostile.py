@@ -77,7 +77,8 @@ class Watched:
         for name in MEMBERS:
             assert _processes(self.trial, name) == self.processes[name], f"processes of {name} have changed"
             more = _memory(self.trial, name) - self.memory[name]
-            assert more < 4 << 20, f"the pulse of {name} has kept {more >> 10} KB of what strangers sent"
+            # The recorder's ring fills meanwhile, the fuller the slower the machine is; kept datagrams would take more.
+            assert more < 8 << 20, f"the pulse of {name} has kept {more >> 10} KB of what strangers sent"
             daemon = self.trial.stage.daemons[name]
             assert not [file for file in os.listdir(daemon.runtime) if "crash" in file]
             assert not [line for line in daemon.log_tail(200) if "Traceback" in line or "bug of ours" in line]
