@@ -101,6 +101,7 @@ def test_it_goes_back_after_the_time_and_not_before(trial: Trial) -> None:
     assert parse_duration(found[1]) >= WAIT * SECOND
 
 
+@pytest.mark.long
 @in_world(HoursTrial)
 def test_it_goes_back_within_the_hours_of_the_clock_of_who_has_it(trial: Trial) -> None:
     returned = lose_and_return(trial)

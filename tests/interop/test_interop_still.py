@@ -74,6 +74,7 @@ def test_the_old_one_stands_still(pair: Pair) -> None:
     never_two(pair, start)
 
 
+@pytest.mark.long
 @beside_heartbeat(failback="off")
 def test_the_old_one_stands_still_while_ours_serves(pair: Pair) -> None:
     """An exception: when it wakes it may take everything before it hears that ours is there."""

@@ -81,6 +81,7 @@ def test_a_machine_that_is_cut_off_from_everything_is_switched_off_first(pair: P
         strip.close()
 
 
+@pytest.mark.long
 @beside_heartbeat(more="stonith_host ha02 meatware ha01")
 def test_meatware_is_confirmed_by_an_operator(pair: Pair) -> None:
     start = joined(pair)
