@@ -408,6 +408,7 @@ def test_a_maintenance_file_is_seen_and_its_removal_too(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path, replace(COPIED, files=ServiceFiles((WEB,), str(folder))))
         async with bench.running():
+            await bench.wait(lambda: bench.pool.heard(MaintenanceSeen))
             assert bench.pool.heard(MaintenanceSeen)[-1].servers == {("web", ONE.name)}
             (folder / "10.0.0.2").unlink()
             await bench.wait(lambda: bench.pool.heard(MaintenanceSeen)[-1].servers == frozenset())
