@@ -121,6 +121,7 @@ class Balancer:
         self._rates = Rates()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
+        self._unread = False
         self._failed: dict[str, str] = {}
         self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
@@ -274,7 +275,7 @@ class Balancer:
             for each, look in (
                 (1, self._look_maintenance),
                 (1, self._look_held),
-                (READ_EACH, self._look_table),
+                (1 if self._unread else READ_EACH, self._look_table),
                 (COUNT_EACH, self._look_counters),
             ):
                 if looks % each == 0:
@@ -293,7 +294,10 @@ class Balancer:
             self._failed[what] = text
 
     def _look_table(self) -> None:
+        """What could not be read is read again at the next look."""
+        self._unread = True
         self.tell(self._planes.read())
+        self._unread = False
 
     def _look_counters(self) -> None:
         if sum(len(each.reals) for each in self.files.services) <= COUNTED:
@@ -316,7 +320,7 @@ class Balancer:
     # -- another configuration -------------------------------------------------------------------------------------
 
     async def reload(self) -> tuple[bool, str]:
-        """Take up the copy as it is now. One that cannot be read changes nothing."""
+        """Take up the copy as it is now. One that cannot be read changes nothing; what fails otherwise is tried again."""
         async with self._reloading:
             self._stamp = _stamp(self._path)
             try:
@@ -325,16 +329,23 @@ class Balancer:
                 self._refused = f"the services are as they were: {error}"
                 self.notes.say(self._refused, "error")
                 return False, self._refused
-            self._refused = ""
+            refused, self._refused = self._refused, ""
             if copy == self._copy:
                 return True, "nothing has changed"
             before = self._copy
             gc.unfreeze()
-            ok, text = await self._follow(copy)
+            try:
+                ok, text = await self._follow(copy)
+            except Exception as error:
+                self._copy, self._stamp = before, ()
+                text = f"the services are not taken up, it is tried again: {type(error).__name__}: {error}"
+                if text != refused:  # said once
+                    self.notes.say(text, "error")
+                ok, self._refused = False, text
             gc.collect()  # who is gone; the others are not looked at again
             gc.freeze()
-            if before.admin_group != copy.admin_group:
-                self._background(self.control.let_in(copy.admin_group))
+            if before.admin_group != self._copy.admin_group:
+                self._background(self.control.let_in(self._copy.admin_group))
             return ok, text
 
     async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
@@ -346,7 +357,7 @@ class Balancer:
         self._mails.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files):
-            self.tell(self._planes.read())
+            self._try(self._look_table)
         judged = self._planes.judge(copy.files) + [(text, "warning") for text in self._lacking(copy.files)]
         for text, level in judged:
             if (text, level) not in self._judged:  # said already, before a reload
