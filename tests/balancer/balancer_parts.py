@@ -36,6 +36,7 @@ from understudy.balance import (
     TableServer,
     TableService,
 )
+from understudy.balancer.maintenance import Maintenance
 from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService
@@ -193,7 +194,9 @@ class PretendWatch:
 class Bench:
     """A balancer in a folder, with pretended parts."""
 
-    def __init__(self, folder: Path, copy: ServiceCopy = COPIED) -> None:
+    def __init__(
+        self, folder: Path, copy: ServiceCopy = COPIED, maintenance: Callable[[], Maintenance] = Maintenance
+    ) -> None:
         self.folder = folder
         self.pool, self.plane, self.watch = PretendPool(), PretendPlane(), PretendWatch()
         self.engines: list[PretendEngine] = []
@@ -206,7 +209,8 @@ class Bench:
             self.engines.append(PretendEngine(answered))
             return self.engines[-1]
 
-        made = Parts(self.pool, self.plane, engine, lambda: self.watch, boot_clock, lambda _: list(self.lacks))  # type: ignore[arg-type]
+        more = (boot_clock, lambda _: list(self.lacks), maintenance)
+        made = Parts(self.pool, self.plane, engine, lambda: self.watch, *more)  # type: ignore[arg-type]
         self.balancer = Balancer(made, str(folder), str(folder), self.log)
 
     def write(self, copy: ServiceCopy) -> None:

@@ -408,8 +408,52 @@ def test_a_maintenance_file_is_seen_and_its_removal_too(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path, replace(COPIED, files=ServiceFiles((WEB,), str(folder))))
         async with bench.running():
+            await bench.wait(lambda: bench.pool.heard(MaintenanceSeen))
             assert bench.pool.heard(MaintenanceSeen)[-1].servers == {("web", ONE.name)}
             (folder / "10.0.0.2").unlink()
             await bench.wait(lambda: bench.pool.heard(MaintenanceSeen)[-1].servers == frozenset())
+
+    run(work())
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_plane_that_cannot_be_read_in_a_reload_is_told_and_tried_again(tmp_path: Path, by_hand: bool) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            bench.plane.table[KEY] = (TableService(KEY), {})
+            bench.plane.misplaced, bench.plane.fails = KEY, OSError(105, "No buffer space available")
+            bench.write(replace(COPIED, node="other"))
+            if by_hand:
+                assert (await bench.ask(do="reload"))["ok"] is True
+            await bench.wait(lambda: len(bench.pool.heard(FilesChanged)) == 2)
+            tried = bench.plane.reads
+            await bench.wait(lambda: bench.plane.reads >= tried + 2)
+            assert bench.log.getvalue().count("No buffer space available") == 1
+            assert len(bench.pool.heard(TableSeen)) == 1
+            bench.plane.fails = None
+            await bench.wait(lambda: len(bench.pool.heard(TableSeen)) == 2)
+            read = bench.plane.reads
+            bench.write(COPIED)
+            await bench.wait(lambda: len(bench.pool.heard(FilesChanged)) == 3)
+            assert bench.plane.reads == read, "it was read"
+
+    run(work())
+
+
+def test_a_reload_that_fails_halfway_is_told_and_tried_again(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            bench.watch.fails = OSError(105, "No buffer space available")
+            bench.write(replace(COPIED, node="other"))
+            answer = await bench.ask(do="reload")
+            assert (answer["ok"], "it is tried again: OSError" in answer["text"]) == (False, True)
+            assert (await bench.ask(do="pool"))["warnings"] == [answer["text"]]
+            await bench.wait(lambda: "a look at this machine failed" in bench.log.getvalue())
+            bench.watch.fails = None
+            await bench.wait(lambda: len(bench.pool.heard(FilesChanged)) == 2)
+            assert (await bench.ask(do="pool"))["warnings"] == []
+            assert bench.log.getvalue().count("are not taken up") == 1
 
     run(work())

@@ -2,15 +2,19 @@
 
 A file may be named ADDRESS:PORT or ADDRESS (IPv6 in brackets), or NAME:PORT or NAME, where NAME is a host that has the server's
 address. ldirectord asks for the name of every server in every round; here only names of files that are no addresses are looked
-up, in a thread, and remembered for ``MEMORY`` seconds. The folder is looked at every second; it may lie on a disk that hangs.
+up, and remembered for ``MEMORY`` seconds. The folder is looked at every second, in a thread of its own for which nobody ever
+waits, not even the end of the process: it may lie on a disk that hangs for good.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from ..services import ServiceFiles
 
@@ -18,7 +22,14 @@ MEMORY = 60.0
 MOST_NAMES = 1000
 """More files than that are no maintenance of anything."""
 
+SILENT = 5.0
+"""Seconds after which a look that has not come back is said to hang."""
+
+Found = frozenset[tuple[str, str]]
+"""Servers with a file: (service, server)."""
+
 Resolve = Callable[[str], tuple[str, ...]]
+Names = Callable[[str], Sequence[str]]
 
 
 def addresses_of(name: str) -> tuple[str, ...]:
@@ -30,19 +41,35 @@ def addresses_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(item[4][0]) for item in found))
 
 
-class Maintenance:
-    """The folder of ``files``. ``look`` is called in a thread, one at a time."""
+@dataclass(eq=False, slots=True)
+class _Look:
+    """One look, in a thread. ``found``: None until it has come back."""
 
-    def __init__(self, resolve: Resolve = addresses_of, clock: Callable[[], float] = time.monotonic) -> None:
+    folder: str
+    servers: dict[str, set[tuple[str, str]]]
+    begun: float
+    found: Found | None = None
+
+
+class Maintenance:
+    """The folder of ``files``. ``names``: what lies in a folder; raises OSError."""
+
+    def __init__(
+        self, resolve: Resolve = addresses_of, clock: Callable[[], float] = time.monotonic, names: Names = os.listdir
+    ) -> None:
         self._resolve = resolve
         self._clock = clock
+        self._names = names
         self._folder = ""
         self._servers: dict[str, set[tuple[str, str]]] = {}
         self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._look: _Look | None = None
+        self._found: Found | None = None
 
     def follow(self, files: ServiceFiles) -> None:
-        """Other servers, or another folder."""
-        self._folder = files.maintenance
+        """Other servers, or another folder: of that one nothing is known yet."""
+        if files.maintenance != self._folder:
+            self._folder, self._look, self._found = files.maintenance, None, None
         servers: dict[str, set[tuple[str, str]]] = {}
         for service in files.services if files.maintenance else ():
             for real in service.reals:
@@ -51,22 +78,44 @@ class Maintenance:
                     servers.setdefault(name, set()).add((service.name, real.name))
         self._servers = servers
 
-    @property
-    def is_used(self) -> bool:
-        return bool(self._folder)
+    def begin(self, came_back: Callable[[], object]) -> None:
+        """Look, unless the look before has not come back. ``came_back`` is called in another thread."""
+        if self._folder and (self._look is None or self._look.found is not None):
+            self._look = _Look(self._folder, self._servers, self._clock())
+            threading.Thread(target=self._work, args=(self._look, came_back), name="maintenance", daemon=True).start()
 
-    def look(self) -> frozenset[tuple[str, str]]:
-        """For which servers there is a file now: (service, server). A folder that cannot be read has none."""
-        servers = self._servers
+    def found(self) -> Found:
+        """For which servers there was a file at the last look that came back. A folder that cannot be read has none."""
+        look = self._look
+        if look is not None and look.found is not None:
+            self._look = None
+            if look.servers is self._servers:  # else its words are those of before a reload
+                self._found = look.found
+        return self._found or frozenset()
+
+    @property
+    def trouble(self) -> str:
+        """A sentence while a look hangs, else ""."""
+        look = self._look
+        if look is None or look.found is not None or self._clock() - look.begun < SILENT:
+            return ""
+        known = "until it does no server is" if self._found is None else "meanwhile the same servers as before are"
+        why = "its disk hangs, or the name service about the names of its files"
+        return f"the maintenance folder {self._folder} does not answer ({why}): {known} in maintenance"
+
+    def _work(self, look: _Look, came_back: Callable[[], object]) -> None:
+        look.found = self._looked(look)
+        with contextlib.suppress(RuntimeError):  # who waits for it has ended
+            came_back()
+
+    def _looked(self, look: _Look) -> Found:
         try:
-            names = os.listdir(self._folder)[:MOST_NAMES] if self._folder else []
+            names = self._names(look.folder)[:MOST_NAMES]
         except OSError:
-            names = []
-        found: set[tuple[str, str]] = set()
-        for name in names:
-            for address in self._meant(name, servers):
-                found |= servers.get(address, set())
-        return frozenset(found)
+            return frozenset()
+        return frozenset[tuple[str, str]]().union(
+            *(look.servers.get(address, ()) for name in names for address in self._meant(name, look.servers))
+        )
 
     def _meant(self, name: str, servers: Iterable[str]) -> tuple[str, ...]:
         if name in servers:

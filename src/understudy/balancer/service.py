@@ -86,6 +86,7 @@ class Parts:
     clock: Callable[[], Instant] = boot_clock
     lacking: Callable[[ServiceFiles], list[str]] = lambda _: []
     """What this machine lacks for it, as sentences."""
+    maintenance: Callable[[], Maintenance] = Maintenance
 
 
 class Balancer:
@@ -102,7 +103,7 @@ class Balancer:
         self.notes = Notes(stream, self._writer)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
         self._mails = Mails(self.notes.say)
-        self._maintenance = Maintenance()
+        self._maintenance = parts.maintenance()
         self._wishes = WishesFile(os.path.join(state_dir, "pool_wishes.json"))
         self._engine: Engine = parts.engine(self.tell, self.notes.say)
         self._watch = parts.watch()
@@ -111,6 +112,7 @@ class Balancer:
         self._stamp: tuple[int, ...] = ()
         self._held: HeldSeen | None = None
         self._in_maintenance: frozenset[tuple[str, str]] = frozenset()
+        self._silent = ""
         self._table: list[TableEffect] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due: Instant = 0
@@ -119,6 +121,7 @@ class Balancer:
         self._rates = Rates()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
+        self._unread = False
         self._failed: dict[str, str] = {}
         self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
@@ -149,6 +152,7 @@ class Balancer:
         seen = self._planes.read()
         if self._planes.follow(self.files):  # what stands from before is in a plane that is not its service's
             seen = self._planes.read()
+        self._maintained()  # nothing is written before the table was seen
         self.tell(seen)
         for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
             self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
@@ -262,16 +266,18 @@ class Balancer:
 
     async def _look_around(self) -> None:
         """What nobody tells us. Runs until cancelled."""
-        loop = asyncio.get_running_loop()
         looks = 0
         while True:
             await asyncio.sleep(LOOK)
             looks += 1
             if _stamp(self._path) != self._stamp:
                 await self.reload()
-            if self._maintenance.is_used or self._in_maintenance:
-                self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
-            for each, look in ((1, self._look_held), (READ_EACH, self._look_table), (COUNT_EACH, self._look_counters)):
+            for each, look in (
+                (1, self._look_maintenance),
+                (1, self._look_held),
+                (1 if self._unread else READ_EACH, self._look_table),
+                (COUNT_EACH, self._look_counters),
+            ):
                 if looks % each == 0:
                     self._try(look)
 
@@ -288,13 +294,25 @@ class Balancer:
             self._failed[what] = text
 
     def _look_table(self) -> None:
+        """What could not be read is read again at the next look."""
+        self._unread = True
         self.tell(self._planes.read())
+        self._unread = False
 
     def _look_counters(self) -> None:
         if sum(len(each.reals) for each in self.files.services) <= COUNTED:
             self._rates.look(self._clock(), self._planes.counters())
 
-    def _maintained(self, servers: frozenset[tuple[str, str]]) -> None:
+    def _look_maintenance(self) -> None:
+        """Nobody waits for it: what it finds is told when it comes back."""
+        loop = asyncio.get_running_loop()
+        if (trouble := self._maintenance.trouble) != self._silent:
+            self._silent = trouble
+            self.notes.say(trouble or "the maintenance folder hangs no more", "warning" if trouble else "info")
+        self._maintenance.begin(lambda: loop.call_soon_threadsafe(self._maintained))
+
+    def _maintained(self) -> None:
+        servers = self._maintenance.found()
         if servers != self._in_maintenance:
             self._in_maintenance = servers
             self.tell(MaintenanceSeen(servers))
@@ -302,7 +320,7 @@ class Balancer:
     # -- another configuration -------------------------------------------------------------------------------------
 
     async def reload(self) -> tuple[bool, str]:
-        """Take up the copy as it is now. One that cannot be read changes nothing."""
+        """Take up the copy as it is now. One that cannot be read changes nothing; what fails otherwise is tried again."""
         async with self._reloading:
             self._stamp = _stamp(self._path)
             try:
@@ -311,30 +329,35 @@ class Balancer:
                 self._refused = f"the services are as they were: {error}"
                 self.notes.say(self._refused, "error")
                 return False, self._refused
-            self._refused = ""
+            refused, self._refused = self._refused, ""
             if copy == self._copy:
                 return True, "nothing has changed"
             before = self._copy
             gc.unfreeze()
-            ok, text = await self._follow(copy)
+            try:
+                ok, text = await self._follow(copy)
+            except Exception as error:
+                self._copy, self._stamp = before, ()
+                text = f"the services are not taken up, it is tried again: {type(error).__name__}: {error}"
+                if text != refused:  # said once
+                    self.notes.say(text, "error")
+                ok, self._refused = False, text
             gc.collect()  # who is gone; the others are not looked at again
             gc.freeze()
-            if before.admin_group != copy.admin_group:
-                self._background(self.control.let_in(copy.admin_group))
+            if before.admin_group != self._copy.admin_group:
+                self._background(self.control.let_in(self._copy.admin_group))
             return ok, text
 
     async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
         self._maintenance.follow(copy.files)
-        if self._maintenance.is_used:
-            loop = asyncio.get_running_loop()
-            self._maintained(await loop.run_in_executor(self._writer, self._maintenance.look))
+        self._try(self._look_maintenance)
         # From here until the pool has the files is one turn: nobody looks for the new groups while it has the old services.
         former, self._copy = self._copy, copy
         self.notes.log_file, self.notes.log_facility = copy.files.log_file, copy.files.log_facility
         self._mails.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
         if self._planes.follow(copy.files):
-            self.tell(self._planes.read())
+            self._try(self._look_table)
         judged = self._planes.judge(copy.files) + [(text, "warning") for text in self._lacking(copy.files)]
         for text, level in judged:
             if (text, level) not in self._judged:  # said already, before a reload
@@ -343,6 +366,7 @@ class Balancer:
         # Which groups are here is known before the services that are theirs, and until then the former ones are, too.
         self._held = None
         self._look_held(former)
+        self._maintained()
         return await self._put(lambda op: FilesChanged(copy.files, op), self._look_held)
 
     # -- what people ask -------------------------------------------------------------------------------------------
@@ -393,7 +417,7 @@ class Balancer:
         seen = self._pool.snapshot(now)
         shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
-        troubles = [text for text in (self._refused, seen.sync_trouble) if text]
+        troubles = [text for text in (self._refused, seen.sync_trouble, self._maintenance.trouble) if text]
         found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
         return {**found, "warnings": [*self._mails.warnings(), *troubles, *self._lacking(self.files)]}
 
