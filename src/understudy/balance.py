@@ -99,11 +99,13 @@ def place_in_ipvs(key: ServiceKey, place: Place, forward: Forward) -> Place:
 class TableSeen:
     """What the kernel's table holds now: at the start, and when somebody else may have changed it.
 
-    ``kept``: what could not be read, and is believed to be as it was.
+    ``kept``: what could not be read, and is believed to be as it was. ``own``: what this balancer itself, or the one before it,
+    has written for sure: where no service of the configuration has it, it is left over.
     """
 
     services: tuple[tuple[TableService, tuple[TableServer, ...]], ...]
     kept: frozenset[ServiceKey] = frozenset()
+    own: frozenset[ServiceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
