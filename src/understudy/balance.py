@@ -133,7 +133,7 @@ class ServerWish:
     """An operator's wish for a server of a service (``service`` "": of all that have it).
 
     ``verb``: "drain", "disable" (no new connections, at once out), "enable", "weight" (``value`` 0 to 65535, kept until "enable"
-    or a reload of another weight). ``op``: for the answer.
+    or another one, whatever the files say). ``op``: for the answer.
     """
 
     op: int
@@ -340,6 +340,7 @@ class ServerState:
 
     ``state``: "up", "down", "starting", "draining", "disabled", "maintenance" or "fallback". ``since``: nanoseconds ago. ``why``:
     a sentence. ``probes``: for each check what it asks, up or not (None: nobody knows yet), what its last failure said ("" none).
+    ``wished``: the weight that an operator gave it, None where nobody did.
     """
 
     name: str
@@ -354,6 +355,7 @@ class ServerState:
     failed: int = 0
     ups: int = 0
     downs: int = 0
+    wished: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

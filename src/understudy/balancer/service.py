@@ -316,14 +316,15 @@ class Balancer:
                 return True, "nothing has changed"
             before = self._copy
             gc.unfreeze()
-            ok, text = await self._follow(copy)
+            ok, text = await self._follow(copy, again=True)
             gc.collect()  # who is gone; the others are not looked at again
             gc.freeze()
             if before.admin_group != copy.admin_group:
                 self._background(self.control.let_in(copy.admin_group))
             return ok, text
 
-    async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
+    async def _follow(self, copy: ServiceCopy, again: bool = False) -> tuple[bool, str]:
+        """``again``: the pool has had others before."""
         self._maintenance.follow(copy.files)
         if self._maintenance.is_used:
             loop = asyncio.get_running_loop()
@@ -343,7 +344,26 @@ class Balancer:
         # Which groups are here is known before the services that are theirs, and until then the former ones are, too.
         self._held = None
         self._look_held(former)
-        return await self._put(lambda op: FilesChanged(copy.files, op), self._look_held)
+
+        def after() -> None:
+            self._look_held()
+            if again:
+                self._tell_wishes(former.files)
+
+        return await self._put(lambda op: FilesChanged(copy.files, op), after)
+
+    def _tell_wishes(self, former: ServiceFiles) -> None:
+        """What is kept of servers that were not there before, as the next start would: the pool has forgotten who was gone."""
+        known = {(service.name, real.name) for service in former.services for real in service.reals}
+        new: dict[str, list[str]] = {}
+        for service in self.files.services:
+            for real in service.reals:
+                if (service.name, real.name) not in known:
+                    new.setdefault(real.name, []).append(service.name)
+        for wish in self._wishes.wishes:
+            for name in new.get(wish.server, ()):
+                if wish.service in ("", name):
+                    self.tell(ServerWish(0, name, wish.server, wish.verb, wish.value))
 
     # -- what people ask -------------------------------------------------------------------------------------------
 
