@@ -156,12 +156,6 @@ class PlaneNft:
                     )
         return found
 
-    def clear(self) -> None:
-        """The table goes, with every connection by direct routing. Not there is success."""
-        for family in FAMILIES:
-            self._send([nftables.delete_table(family, TABLE)])
-        self._table, self._families = {}, set()
-
     def _wanted(self, effects: Sequence[TableEffect]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
         """What becomes of the services that are touched; None: it goes."""
         services: dict[ServiceKey, TableService | None] = {}
