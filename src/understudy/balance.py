@@ -99,11 +99,13 @@ def place_in_ipvs(key: ServiceKey, place: Place, forward: Forward) -> Place:
 class TableSeen:
     """What the kernel's table holds now: at the start, and when somebody else may have changed it.
 
-    ``kept``: what could not be read, and is believed to be as it was.
+    ``kept``: what could not be read, and is believed to be as it was. ``own``: what this balancer itself, or the one before it,
+    has written for sure: where no service of the configuration has it, it is left over.
     """
 
     services: tuple[tuple[TableService, tuple[TableServer, ...]], ...]
     kept: frozenset[ServiceKey] = frozenset()
+    own: frozenset[ServiceKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class ServerWish:
     """An operator's wish for a server of a service (``service`` "": of all that have it).
 
     ``verb``: "drain", "disable" (no new connections, at once out), "enable", "weight" (``value`` 0 to 65535, kept until "enable"
-    or a reload of another weight). ``op``: for the answer.
+    or another one, whatever the files say). ``op``: for the answer.
     """
 
     op: int
@@ -338,6 +340,7 @@ class ServerState:
 
     ``state``: "up", "down", "starting", "draining", "disabled", "maintenance" or "fallback". ``since``: nanoseconds ago. ``why``:
     a sentence. ``probes``: for each check what it asks, up or not (None: nobody knows yet), what its last failure said ("" none).
+    ``wished``: the weight that an operator gave it, None where nobody did.
     """
 
     name: str
@@ -352,6 +355,7 @@ class ServerState:
     failed: int = 0
     ups: int = 0
     downs: int = 0
+    wished: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,3 +361,17 @@ def test_what_is_refused_of_a_service_is_told_of_each_change(lab: Lab) -> None:
         refused = plane.apply([DropServer(replace(key, port=OTHER), first, "test")])
         assert [item.place for item in refused] == [first], "there is no such service"
         plane.close()
+
+
+def test_it_is_known_which_of_several_balancers_wrote_a_service(lab: Lab) -> None:
+    first, second = (ServiceKey("tcp", FOUR, port) for port in (PORT, OTHER))
+    with inside(lab.machine("balancer")):
+        one, other = PlaneNft("one"), PlaneNft("other")
+        assert one.apply([SetService(TableService(first, "rr"), True, "test")]) == []
+        other.read()
+        assert other.apply([SetService(TableService(second, "rr"), True, "test")]) == []
+        assert (one.read().own, other.read().own) == ({first}, {second})
+        assert other.apply([SetService(TableService(first, "rr"), False, "test")]) == []
+        assert (one.read().own, other.read().own) == (set(), {first, second})
+        one.close()
+        other.close()

@@ -75,11 +75,13 @@ def test_a_service_is_read_as_it_was_written(key: ServiceKey) -> None:
     standing = Standing(12, service, {})
     found = reading.service(standing.family, suffix(key), Listed(service_key(key), comment(standing)))
     assert found == standing
+    owned = replace(standing, owner="0badcafe")
+    assert reading.service(owned.family, suffix(key), Listed(service_key(key), comment(owned))) == owned
     longest = replace(service, persistence=1 << 62, granularity=128)
-    assert len(comment(Standing(99999999, longest, {}))) < 128, "more nf_tables does not keep"
+    assert len(comment(Standing(99999999, longest, {}, owner="o" * 30))) < 128, "more nf_tables does not keep"
 
 
-@pytest.mark.parametrize("text", ["", "somebody's note", "1 rr x 0 0 0 -", "1 rr 0 0 0 0 - more"])
+@pytest.mark.parametrize("text", ["", "somebody's note", "1 rr x 0 0 0 -", "1 rr 0 0 0 0 - more words"])
 def test_elements_of_others_are_no_services(text: str) -> None:
     assert reading.service(Standing(1, WEB, {}).family, "", Listed(service_key(KEY), text)) is None
 

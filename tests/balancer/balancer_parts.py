@@ -93,12 +93,14 @@ class PretendPlane:
         self.reads = 0
         self.fails: OSError | None = None
         self.trouble = ""
+        self.own: set[ServiceKey] = set()
 
     def read(self) -> TableSeen:
         self.reads += 1
         if self.fails is not None:
             raise self.fails
-        return TableSeen(tuple((service, tuple(servers.values())) for service, servers in self.table.values()))
+        found = tuple((service, tuple(servers.values())) for service, servers in self.table.values())
+        return TableSeen(found, own=frozenset(self.own & self.table.keys()))
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         self.batches.append(list(effects))

@@ -76,6 +76,28 @@ def test_what_a_check_says_is_shown_once() -> None:
     assert f"    {asks} fails: {failure}" in shown
 
 
+def test_a_weight_by_hand_is_shown_as_such_whatever_else_is_said() -> None:
+    said = "its weight of 0 is set by an operator"
+    server = {
+        **dict.fromkeys(("weight", "wanted", "wished", "active", "connections", "for_ms"), 0),
+        "name": ONE.name,
+        "state": "up",
+        "in_table": True,
+        "why": said,
+        "probes": [],
+        "connections_per_second": None,
+    }
+    head = {"name": "web", "keys": [], "scheduler": "", "plane": "", "serving": True, "fallback": False, "quorum": True}
+
+    def shown(**changed: object) -> list[str]:
+        service = {**head, "why": "", "trouble": "", "servers": [{**server, **changed}]}
+        return [line.strip() for line in service_text(service, lambda text, *_, **__: text).splitlines()[4:]]
+
+    assert shown() == shown(in_table=False) == [said]
+    assert shown(state="draining", why="an operator drains it") == ["an operator drains it", said]
+    assert shown(wished=None) == []
+
+
 def test_it_says_who_tells_connections_and_what_the_kernel_refuses_of_it(tmp_path: Path) -> None:
     wanted = Synchronise(SyncDaemon("eth1", "site", 7), False, True, "the address of site is not here")
     (text,) = beside(tmp_path, [], sync=wanted)

@@ -129,6 +129,20 @@ def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chos
     assert (nft.table, list(ipvs.table)) == ({}, [IPVS])
 
 
+def test_of_a_service_that_stands_in_two_planes_what_is_not_wanted_goes() -> None:
+    planes, nft, ipvs = made()
+    left = ServiceKey("tcp", "10.9.9.3", 80)
+    for key in (NFT, IPVS, left):
+        nft.table[key] = ipvs.table[key] = (TableService(key), {})
+        nft.own.add(key)
+    assert planes.read().own == {NFT, IPVS, left}
+    assert planes.follow(ServiceFiles(SERVICES)) is True
+    assert planes.read().own == {NFT, left}
+    assert planes.apply([DropService(left, "nobody has it")]) == []
+    assert (list(nft.table), list(ipvs.table)) == ([NFT], [IPVS, left]), "the administrator's own entry stays"
+    assert planes.read().own == {NFT}
+
+
 def test_a_plane_that_cannot_be_read_is_believed_as_it_was_and_the_others_are_read() -> None:
     planes, nft, ipvs = made()
     planes.apply([*begin(NFT), *begin(IPVS)])

@@ -320,6 +320,21 @@ def test_wishes_are_answered_kept_and_told_again_at_the_next_start(tmp_path: Pat
     run(work())
 
 
+def test_a_server_that_was_out_of_the_file_comes_back_with_what_was_asked_of_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            assert (await bench.ask(do="wish", verb="weight", server=ONE.name, value=0, by="root"))["ok"]
+            assert (await bench.ask(do="wish", verb="drain", server=ONE.name, service="other", by="root"))["ok"]
+            for services in ((), (replace(WEB, scheduler="rr"),), (replace(WEB, scheduler="wrr"),)):
+                bench.write(replace(COPIED, files=ServiceFiles(services)))
+                assert (await bench.ask(do="reload"))["ok"]
+            told = bench.pool.heard(ServerWish)[2:]
+            assert told == [ServerWish(0, "web", ONE.name, "weight", 0)], "once, and what is about it alone"
+
+    run(work())
+
+
 def test_who_is_named_by_the_address_alone_is_kept_by_the_whole_name(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

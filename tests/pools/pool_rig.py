@@ -66,6 +66,7 @@ class Rig:
         files: ServiceFiles | None = None,
         before: tuple[PoolEvent, ...] = (),
         needs_holder: Callable[[VirtualService], bool] = lambda _: False,
+        seen: TableSeen | None = None,
     ) -> None:
         self.kernel = kernel or Kernel()
         self.pool = Pool(files or ServiceFiles(services), needs_holder)
@@ -75,7 +76,7 @@ class Rig:
         self.changes: list[PoolEffect] = []
         for event in before:
             self.tell(event)
-        self.tell(self.kernel.seen())
+        self.tell(seen or self.kernel.seen())
 
     def tell(self, event: PoolEvent) -> list[PoolEffect]:
         effects = list(self.pool.handle(event, self.now))

@@ -52,8 +52,6 @@ class Model:
                 if known is None:
                     self.facts[name] = self._new(service, real, table, begin)
                     continue
-                if known.real.weight != real.weight:
-                    known.wished = None
                 if known.real.checks != real.checks:
                     known.trusted = known.up
                     known.after = {check: count for check, count in known.after.items() if check in real.checks}

@@ -335,7 +335,7 @@ def test_a_wish_that_cannot_be(wish: ServerWish, words: str) -> None:
     assert rig.of(Answered) == [Answered(1, False, words)]
 
 
-def test_a_wished_weight_lasts_until_a_reload_of_another_one() -> None:
+def test_a_wished_weight_is_shown_as_an_operators_and_lasts_until_it_is_ended() -> None:
     rig = Rig(service(real(1, 3)))
     rig.good(ONE)
     rig.tell(ServerWish(1, "web", "10.0.0.1:80", "weight", 50))
@@ -344,7 +344,14 @@ def test_a_wished_weight_lasts_until_a_reload_of_another_one() -> None:
     rig.tell(FilesChanged(ServiceFiles((service(real(1, 3), real(2)),))))
     assert rig.table() == {"1": 50}
     rig.tell(FilesChanged(ServiceFiles((service(real(1, 4)),))))
-    assert rig.table() == {"1": 4}
+    assert rig.table() == {"1": 50}
+    rig.tell(ServerWish(2, "web", "10.0.0.1:80", "weight", 0))
+    (one,) = rig.pool.snapshot(rig.now).services[0].servers
+    assert (rig.table(), one.state, one.wished) == ({"1": 0}, "up", 0)
+    assert one.why == "its weight of 0 is set by an operator"
+    rig.tell(ServerWish(3, "web", "10.0.0.1:80", "enable"))
+    (one,) = rig.pool.snapshot(rig.now).services[0].servers
+    assert (rig.table(), one.wished, one.why) == ({"1": 4}, None, "its checks are good")
 
 
 def test_a_drain_lasts_over_a_reload() -> None:

@@ -120,6 +120,24 @@ def test_flush_takes_strangers_too() -> None:
     assert not kernel.table
 
 
+def test_what_is_left_over_of_our_own_goes_with_a_reason_and_strangers_stay() -> None:
+    """Such as a service that was taken out of the file while no balancer ran."""
+    stranger, old, late = (ServiceKey("tcp", "192.0.2.9", port) for port in (53, 80, 443))
+    kernel = Kernel({key: (TableService(key), {}) for key in (stranger, old)})
+    rig = Rig(service(real(1)), kernel=kernel, seen=replace(kernel.seen(), own=frozenset({KEY, old})))
+    assert list(kernel.table) == [stranger, KEY]
+    said = f"{old} is left over from before: no service of the configuration has it, so it goes"
+    assert [note.text for note in rig.of(PoolNote) if isinstance(note, PoolNote)] == [said]
+
+    kernel.table[old] = (TableService(old), {})
+    rig.tell(TableRefused(old, None, "busy"))
+    kernel.table[late] = (TableService(late), {})
+    rig.tell(replace(kernel.seen(), own=frozenset({KEY, old, late})))
+    assert list(kernel.table) == [stranger, KEY, old], "what comes later goes, too, and what was refused waits"
+    rig.wait(2 * SECOND)
+    assert list(kernel.table) == [stranger, KEY]
+
+
 # -- whose address is here
 
 

@@ -76,9 +76,13 @@ def _each(effects: Sequence[TableEffect], key: ServiceKey, text: str) -> list[Ta
 
 
 class PlaneNft:
-    """The table of this network namespace. Raises OSError when the kernel offers no nf_tables."""
+    """The table of this network namespace. Raises OSError when the kernel offers no nf_tables.
 
-    def __init__(self) -> None:
+    ``owner``: who writes it, a word without blanks of at most 30 bytes; several balancers of a machine have one table.
+    """
+
+    def __init__(self, owner: str = "") -> None:
+        self._owner = owner
         self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER)
         self._table: Table = {}
         self._number = 0
@@ -103,7 +107,8 @@ class PlaneNft:
         self._number = max((standing.number for standing in self._table.values()), default=0)
         here = self._here() if self._table else frozenset()
         self._table = {key: replace(standing, here=here) for key, standing in self._table.items()}
-        return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()))
+        own = frozenset(key for key, item in self._table.items() if item.owner == self._owner)
+        return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()), own=own)
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """One batch, in order. Returns what the kernel refused; the rest is done.
@@ -151,12 +156,6 @@ class PlaneNft:
                     )
         return found
 
-    def clear(self) -> None:
-        """The table goes, with every connection by direct routing. Not there is success."""
-        for family in FAMILIES:
-            self._send([nftables.delete_table(family, TABLE)])
-        self._table, self._families = {}, set()
-
     def _wanted(self, effects: Sequence[TableEffect]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
         """What becomes of the services that are touched; None: it goes."""
         services: dict[ServiceKey, TableService | None] = {}
@@ -183,7 +182,7 @@ class PlaneNft:
         here = self._here() if any(servers.values()) else frozenset()
         found: dict[ServiceKey, Standing | None] = {}
         for key, service in services.items():
-            standing = Standing(numbers[key], service, servers[key], here) if service is not None else None
+            standing = Standing(numbers[key], service, servers[key], here, self._owner) if service is not None else None
             if standing is not None and mixed(standing):
                 refused += _each(effects, key, "servers by NAT and by direct routing in one service need IPVS")
             else:

@@ -14,7 +14,8 @@ from .nftables import Family
 
 _NAMES = {6: "tcp", 17: "udp", 132: "sctp"}
 _LENGTH = {Family.IP: 4, Family.IP6: 16}
-_WORDS = 7
+_WORDS, _OWNER = 7, 7
+"""Words that every service has, and the place of the one that only a service with an owner has."""
 
 
 def service_key(family: Family, kind: str, key: bytes) -> ServiceKey | None:
@@ -32,14 +33,18 @@ def service_key(family: Family, kind: str, key: bytes) -> ServiceKey | None:
 def service(family: Family, kind: str, found: Listed) -> Standing | None:
     """A service without its servers; None for what is not ours."""
     key, words = service_key(family, kind, found.key), found.comment.split(" ")
-    if key is None or len(words) != _WORDS or not all(word.isdigit() for word in (words[0], *words[2:6])):
+    if (
+        key is None
+        or len(words) not in (_WORDS, _OWNER + 1)
+        or not all(word.isdigit() for word in (words[0], *words[2:6]))
+    ):
         return None
     number, persistence, granularity, one_packet, hashed = (int(word) for word in (words[0], *words[2:6]))
     flags = () if words[6] == "-" else tuple(words[6].split(","))
     said = TableService(
         key, words[1], flags, persistence, granularity, one_packet=bool(one_packet), hashed=bool(hashed)
     )
-    return Standing(number, said, {})
+    return Standing(number, said, {}, owner=words[_OWNER] if len(words) > _OWNER else "")
 
 
 def servers(family: Family, found: Iterable[Listed]) -> Mapping[int, dict[Place, TableServer]]:

@@ -5,7 +5,7 @@
     set servers          service's number . address . port . weight . forwarding: what the next process reads again
     map nat, nat_any, nat_mark            protocol . address . port, protocol . address, or mark -> goto pick_N
     map direct, direct_any, direct_mark   the same for services by direct routing
-    map live, live_any, live_mark         the same, -> goto live_N; the comment of an element is its service
+    map live, live_any, live_mark         the same, -> goto live_N; the comment of an element is its service, and who wrote it
     map flows, closing   direct routing: protocol . client . port . address . port -> server, with a timeout
     set here             the same of connections that this machine itself serves, beside other servers
 
@@ -151,7 +151,7 @@ def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes
     come = [server for place, server in new.servers.items() if old.servers.get(place) != server]
     parts = _counted(old, [key for key in before if key not in after], gone=True) + _noted(old, gone, gone=True)
     parts += _noted(new, come, gone=False) + _counted(new, [key for key in after if key not in before], gone=False)
-    if old.service != new.service:
+    if (old.service, old.owner) != (new.service, new.owner):
         parts += _unknown(old) + _known(new)
     if chains.live(old) != chains.live(new):
         parts += [nft.flush_chain(new.family, TABLE, f"live_{new.number}"), *_living(new)]

@@ -28,6 +28,7 @@ _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 class Standing:
     """One service of the table. ``number``: in the names of its chains and sets. ``here``: addresses of this machine.
 
+    ``owner``: which of several balancers of this machine wrote it, a word without blanks, "" for nobody's in particular.
     ``direct``: its servers are reached by direct routing. ``with_port``: they are told apart by their port, too.
     """
 
@@ -35,6 +36,7 @@ class Standing:
     service: TableService
     servers: Mapping[Place, TableServer]
     here: frozenset[str] = frozenset()
+    owner: str = ""
     direct: bool = field(init=False)
     with_port: bool = field(init=False)
 
@@ -107,7 +109,7 @@ def comment(standing: Standing) -> str:
         int(service.hashed),
         flags,
     )
-    return " ".join(str(word) for word in (standing.number, *words))
+    return " ".join(str(word) for word in (standing.number, *words, *filter(None, (standing.owner,))))
 
 
 def server_key(standing: Standing, server: TableServer) -> bytes:

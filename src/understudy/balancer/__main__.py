@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+import zlib
 
 from ..adapters import lockfile
 from ..adapters.beat import beat
@@ -28,7 +29,8 @@ def _arguments() -> argparse.Namespace:
 async def _run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    balancer = Balancer(parts(), arguments.runtime_dir, arguments.state_dir)
+    owner = f"{zlib.crc32(os.path.realpath(arguments.runtime_dir).encode(errors='surrogateescape')):08x}"
+    balancer = Balancer(parts(owner), arguments.runtime_dir, arguments.state_dir)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reloads: set[asyncio.Task[tuple[bool, str]]] = set()

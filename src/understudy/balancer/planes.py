@@ -98,6 +98,7 @@ class Planes:
         OSError where nothing was read of it before.
         """
         found = []
+        own: set[ServiceKey] = set()
         kept: set[ServiceKey] = set()
         self.trouble = ""
         for name in self._openers:
@@ -105,7 +106,7 @@ class Planes:
             if isinstance(plane, str):
                 continue
             try:
-                seen = plane.read().services
+                seen = plane.read()
             except OSError as error:
                 self._unread(name, error)
                 if name not in self._known:
@@ -113,10 +114,13 @@ class Planes:
                 kept |= {key for key, stands in self._stands.items() if stands is name}
                 continue
             self._known.add(name)
-            for service, servers in seen:
+            for service, servers in seen.services:
+                if service.key in own and self._chosen.get(service.key, name) is name:
+                    continue  # it stands in two planes, and what is ours in the other one is to go first
                 self._stands[service.key] = name
                 found.append((service, servers))
-        return TableSeen(tuple(found), frozenset(kept))
+            own |= seen.own
+        return TableSeen(tuple(found), frozenset(kept), frozenset(own))
 
     def _unread(self, name: PlaneName, error: OSError) -> None:
         self._open.pop(name).close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 from collections.abc import Callable
+from functools import partial
 
 from ..adapters import nft_balance
 from ..adapters.forwarding import not_forwarded
@@ -29,15 +30,15 @@ OWN_DESCRIPTORS = 100
 """More than the balancer has open besides the connections of its checks."""
 
 
-def parts() -> Parts:
-    """Looks at what this kernel has; nothing is opened for good before it is used."""
+def parts(owner: str) -> Parts:
+    """Looks at what this kernel has; nothing is opened for good before it is used. ``owner``: as in ``PlaneNft``."""
     has_ipvs, has_nft = not lacking(), not nft_balance.lacking()
 
     def chosen(service: VirtualService, synchronised: bool) -> PlaneName | str:
         plane, why = choose(service, has_ipvs, has_nft, synchronised)
         return "; ".join(why) if plane is None else plane
 
-    planes = Planes({PlaneName.NFTABLES: _nftables, PlaneName.IPVS: _ipvs}, chosen)
+    planes = Planes({PlaneName.NFTABLES: partial(_nftables, owner), PlaneName.IPVS: _ipvs}, chosen)
     ours = Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS)
     return Parts(ours, planes, EngineInLoop, lacking=_lacking)
 
@@ -64,8 +65,8 @@ def few_descriptors(files: ServiceFiles) -> list[str]:
     ]
 
 
-def _nftables() -> Plane:
-    return PlaneNft()
+def _nftables(owner: str) -> Plane:
+    return PlaneNft(owner)
 
 
 def _ipvs() -> Plane:

@@ -335,7 +335,7 @@ class Balancer:
             before = self._copy
             gc.unfreeze()
             try:
-                ok, text = await self._follow(copy)
+                ok, text = await self._follow(copy, again=True)
             except Exception as error:
                 self._copy, self._stamp = before, ()
                 text = f"the services are not taken up, it is tried again: {type(error).__name__}: {error}"
@@ -348,7 +348,8 @@ class Balancer:
                 self._background(self.control.let_in(self._copy.admin_group))
             return ok, text
 
-    async def _follow(self, copy: ServiceCopy) -> tuple[bool, str]:
+    async def _follow(self, copy: ServiceCopy, again: bool = False) -> tuple[bool, str]:
+        """``again``: the pool has had others before."""
         self._maintenance.follow(copy.files)
         self._try(self._look_maintenance)
         # From here until the pool has the files is one turn: nobody looks for the new groups while it has the old services.
@@ -367,7 +368,26 @@ class Balancer:
         self._held = None
         self._look_held(former)
         self._maintained()
-        return await self._put(lambda op: FilesChanged(copy.files, op), self._look_held)
+
+        def after() -> None:
+            self._look_held()
+            if again:
+                self._tell_wishes(former.files)
+
+        return await self._put(lambda op: FilesChanged(copy.files, op), after)
+
+    def _tell_wishes(self, former: ServiceFiles) -> None:
+        """What is kept of servers that were not there before, as the next start would: the pool has forgotten who was gone."""
+        known = {(service.name, real.name) for service in former.services for real in service.reals}
+        new: dict[str, list[str]] = {}
+        for service in self.files.services:
+            for real in service.reals:
+                if (service.name, real.name) not in known:
+                    new.setdefault(real.name, []).append(service.name)
+        for wish in self._wishes.wishes:
+            for name in new.get(wish.server, ()):
+                if wish.service in ("", name):
+                    self.tell(ServerWish(0, name, wish.server, wish.verb, wish.value))
 
     # -- what people ask -------------------------------------------------------------------------------------------
 

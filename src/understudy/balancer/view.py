@@ -121,6 +121,7 @@ def _server(
         "checks_failed": state.failed,
         "ups": state.ups,
         "downs": state.downs,
+        "wished": state.wished,
         "active": _known(total.active),
         "inactive": _known(total.inactive),
         "connections": total.connections,

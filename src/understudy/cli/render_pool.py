@@ -64,9 +64,12 @@ def service_text(service: Mapping[str, Any], paint: Paint) -> str:
         text = _aligned(row, widths)
         at = widths[0] + 2
         lines.append(f"  {text[:at]}{paint(text[at : at + widths[1]], colour)}{text[at + widths[1] :]}".rstrip())
+        wished = each.get("wished")
+        by_hand = [] if wished is None else [f"its weight of {wished} is set by an operator"]
         if each["state"] != "up" or each["weight"] != each["wanted"]:
             said = [f"{probe['asks']}: {probe['failure']}" for probe in each["probes"]]  # as the pool puts it
-            lines += [f"    {each['why']}"] if each["why"] not in said else []
+            lines += [f"    {each['why']}"] if each["why"] not in (*said, *by_hand) else []
+        lines += [f"    {text}" for text in by_hand]
         lines += [f"    {text}" for text in probe_texts(each)]
     return "\n".join(lines)
 

@@ -20,7 +20,8 @@ from .verdicts import has_quorum, slowed, stands_for, verdict, wanted_at
 
 
 class Desk:
-    """``needs_holder``: whether a service stands in the table only while its group is held here. ``gone``: keys that were ours.
+    """``needs_holder``: whether a service stands in the table only while its group is held here. ``gone``: keys that were ours,
+    or are left over from before.
 
     ``held``: None before anybody said which groups are here; until then a table that stands is left standing. ``absent``: as in
     ``HeldSeen``.
@@ -200,7 +201,7 @@ class Desk:
                 for index, place in enumerate(service.fallback):
                     self._compare(service, index, place, now)
         for key in self.gone:
-            self.table.drop_service(key, "it is not in the configuration any more")
+            self.table.drop_service(key, "no service of the configuration has it")
         for marked in (self._judge, self._whole, self._dirty, self._fallbacks):
             marked.clear()
         asked = self.probes.asked()

@@ -150,17 +150,26 @@ class Pool:
         if not desk.begun:
             reload.take_up(desk, desk.files, now)
             desk.begun = True
+            self._left_over(event)
             if desk.files.flush:
                 for key in [key for key in desk.table.standing if key not in desk.owners]:
                     desk.table.drop_service(key, "the configuration asks for an empty table at the start")
             self._synchronise()
             return
+        self._left_over(event)
         desk.story.effects += self._sync.again()
         for service in desk.services.values():
             desk.compare(service)
             if not service.spec.readd_quiet:
                 for server in service.servers.values():
                     server.left_out = server.left_out or self._taken_out(server)
+
+    def _left_over(self, event: TableSeen) -> None:
+        """What only we can have written and nobody wants goes; what somebody else may have written stays."""
+        desk = self._desk
+        for key in sorted(event.own - desk.owners.keys() - desk.gone, key=str):
+            desk.story.note(f"{key} is left over from before: no service of the configuration has it, so it goes")
+            desk.gone.add(key)
 
     def _taken_out(self, server: Server) -> bool:
         """A quiet server that is down and that somebody took out of a table in which its service stands."""

@@ -11,8 +11,8 @@ from .members import Probe, Server, Service
 def take_up(desk: Desk, files: ServiceFiles, now: Instant) -> None:
     """Make ``files`` count. Services are known by name, their servers by address and port.
 
-    What an operator wished stays, but for the weight of a server whose configured weight is another one now. A server that is
-    up and gets other checks stays up until one of them fails.
+    What an operator wished stays, a weight too, whatever is configured now. A server that is up and gets other checks stays up
+    until one of them fails.
     """
     old = desk.services
     before = set(desk.owners)
@@ -63,8 +63,6 @@ def _service(
             new[desk.enlist(service, real)] = None
             continue
         service.servers[real.name] = server
-        if server.wished is not None and server.real.weight != real.weight:
-            server.wished = None
         checks, server.real = server.real.checks, real
         if checks != real.checks:
             partings.append((server, server.probes))

@@ -69,6 +69,7 @@ def _server(desk: Desk, server: Server, now: Instant) -> ServerState:
         sum(probe.failures for probe in server.probes),
         server.ups,
         server.downs,
+        server.wished,
     )
 
 

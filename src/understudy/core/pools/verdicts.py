@@ -126,4 +126,6 @@ def because(server: Server, weight: int) -> str:
         return f"the fallback serves: {quorum_words(service)}"
     if server.up and weight < server.weight:
         return f"it comes back to its weight of {server.weight} in {format_duration(service.spec.slow_start)}"
+    if server.up and server.wished is not None:
+        return f"its weight of {server.wished} is set by an operator"
     return server.why
