@@ -95,3 +95,20 @@ def test_what_no_plane_can_serve_is_an_error_and_says_what_to_write(tmp_path: Pa
     assert f"{file}: 1 error, " in said.output
     (found,) = json.loads(run("--json", file).output)["files"]
     assert (found["ok"], found["services"][1]["plane"]) == (False, None)
+
+
+def test_what_this_machine_lacks_stands_under_its_own_heading(tmp_path: Path) -> None:
+    """As with every other kind of file. What is said of ``ip_forward`` is in tests/adapters/test_forwarding.py."""
+    asked = LDIRECTORD.replace(
+        "\tscheduler=wlc\n", "\tscheduler=wlc\n\tchecktype=external\n\tcheckcommand=/no/such/check\n"
+    )
+    file = put(tmp_path, "ldirectord.cf", asked)
+    said = run(file)
+    assert said.exit_code == 0, said.output
+    before, heading, behind = said.output.partition("\nOn this machine:\n")
+    assert (heading != "", "/no/such/check is no program" in before) == (True, False)
+    lacks = [line.removeprefix("warning: ") for line in behind.splitlines()]
+    assert lacks[0] == "checkcommand: /no/such/check is no program"
+    (found,) = json.loads(run("--json", file).output)["files"]
+    assert found["here"] == {"member": None, "warnings": lacks}
+    assert [each for each in found["problems"] if each["text"] in lacks] == []

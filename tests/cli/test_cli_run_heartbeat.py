@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from understudy.adapters import running
-from understudy.cli.check_heartbeat import examine_folder
+from understudy.cli.check_heartbeat import examine_folder, look_here
 from understudy.cli.run_heartbeat import HOME_VARIABLE, is_folder, take
 from understudy.config.load import load, load_heartbeat
 from understudy.errors import Problem
@@ -121,6 +121,20 @@ def test_check_here_refuses_names_that_nobody_knows(folder: Path) -> None:
     reading = examine_folder(str(folder), here=True)
     said = [problem.text for problem in reading.problems if problem.severity == "error"]
     assert said == [f"nobody knows an address of the ping node {NOBODY}, so it does not answer"]
+
+
+def test_what_the_services_lack_is_said_on_their_machines_only(folder: Path) -> None:
+    (folder / "web.cf").write_text(
+        "virtual=192.0.2.1:80\n\treal=192.0.2.11:80 gate\n\tchecktype=external\n\tcheckcommand=/no/such/check\n"
+    )
+    write(folder, resources=f"ha01 192.0.2.1/24/lo ldirectord::{folder}/web.cf\n")
+    elsewhere = examine_folder(str(folder), here=False)
+    assert errors(elsewhere.problems) == []
+    assert look_here(str(folder), elsewhere, here=False) == ()
+    (folder / "nodeinfo").write_text("HA02\n")
+    reading = examine_folder(str(folder), here=False)
+    assert look_here(str(folder), reading, here=False) == ("checkcommand: /no/such/check is no program",)
+    assert [problem for problem in reading.problems if "/no/such/check" in problem.text] == []
 
 
 def run_folder(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

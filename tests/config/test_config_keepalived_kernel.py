@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from keepalived_helpers import read_text
+from keepalived_lines import LOST, READ, whole
 
 from understudy.config.keepalived_words import CONTEXTS
 from understudy.units import SECOND
@@ -75,6 +76,22 @@ def test_what_must_have_a_value() -> None:
         if fatal is not ours or ("Unknown keyword" in theirs and word not in COMPILED_OUT):
             wrong.append((place, word, fatal, ours, theirs))
     assert wrong == []
+
+
+def test_blocks_on_one_line() -> None:
+    """keepalived finds unknown keywords on the lines on which we do, and none in what we read without a word."""
+    texts = [whole(lines) for lines in READ] + [whole(lines) for lines, _ in LOST]
+    files = {f"{number}.conf": text for number, text in enumerate(texts)}
+    script = (
+        f'for i in $(seq 0 {len(texts) - 1}); do echo "== $i"; timeout 20 keepalived -n -l -t -f $i.conf 2>&1; done'
+    )
+    said = dict(re.findall(r"^== (\d+)\n((?:(?!== ).*\n)*)", _in_a_namespace(script, files), re.MULTILINE))
+    assert len(said) == len(texts)
+    for number, text in enumerate(texts):
+        theirs = re.findall(r"Line (\d+)\) Unknown keyword '([A-Za-z_]+)'", said[str(number)])
+        problems = read_text(text).problems
+        ours = [(str(item.line), item.text.split('"')[1]) for item in problems if "unknown keyword" in item.text]
+        assert sorted(set(theirs)) == sorted(set(ours)), text
 
 
 MEANINGS = [

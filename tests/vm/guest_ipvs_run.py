@@ -57,8 +57,8 @@ CHECKED = """
     lvs_sched rr
     lvs_method DR
     protocol TCP
-    real_server 10.99.1.11 PORT { HTTP_GET { url { path /index.html status_code 200 } connect_timeout 120 } }
-    real_server 10.99.1.12 PORT { HTTP_GET { url { path /index.html status_code 200 } connect_timeout 120 } }
+    real_server 10.99.1.11 PORT { HTTP_GET { url { path /index.html } connect_timeout 120 } }
+    real_server 10.99.1.12 PORT { HTTP_GET { url { path /index.html } connect_timeout 120 } }
 """
 KEEPALIVED = f"""
 global_defs {{

@@ -12,7 +12,9 @@ import click
 
 from .check_heartbeat import as_json as heartbeat_json
 from .check_heartbeat import examine_folder, summary
+from .check_heartbeat import look_here as look_for_nodes
 from .check_ldirectord import examine as examine_services
+from .check_ldirectord import look_here as look_for_services
 from .options import complete_member, config_id_option
 
 if TYPE_CHECKING:
@@ -91,13 +93,17 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One path. At most one of ``cluster``, ``old`` (a folder of Heartbeat's) and ``balanced`` (an ldirectord.cf) is there."""
+    """One path. At most one of ``cluster``, ``old`` (a folder of Heartbeat's) and ``balanced`` (an ldirectord.cf) is there.
+
+    ``lacks``: what this machine lacks for one of the latter two.
+    """
 
     path: str
     problems: tuple[Problem, ...]
     cluster: Cluster | None = None
     old: HeartbeatReading | None = None
     balanced: LdirectordReading | None = None
+    lacks: tuple[str, ...] = ()
 
 
 def _judge(path: str, here: bool, config_id: str) -> _Judged:
@@ -106,13 +112,13 @@ def _judge(path: str, here: bool, config_id: str) -> _Judged:
 
     if os.path.isdir(path) and not is_keepalived(path):
         old = examine_folder(path, here)
-        return _Judged(path, old.problems, old=old)
+        return _Judged(path, old.problems, old=old, lacks=look_for_nodes(path, old, here))
     if is_ldirectord(path):
         from .check_services import judge
 
         balanced = examine_services(path)
         problems = (*balanced.problems, *judge(path, balanced.partly))
-        return _Judged(path, problems, balanced=balanced)
+        return _Judged(path, problems, balanced=balanced, lacks=look_for_services(balanced.partly))
     cluster, problems = _examine(path, config_id)
     return _Judged(path, problems, cluster)
 
@@ -126,6 +132,8 @@ def _file_json(judged: _Judged, node: str | None) -> dict[str, Any]:
 
         found = judged.balanced.files
         file["services"] = None if found is None else services_json(found)
+    if judged.lacks:
+        file["here"] = {"member": None, "warnings": list(judged.lacks)}
     return file
 
 
@@ -249,12 +257,19 @@ def _show_other(judged: _Judged, lines: list[str] | None) -> None:
     """A file that is no cluster: what is wrong, then what was read; ``lines`` None: nothing that is good."""
     errors, warnings = _show_problems(judged.path, judged.problems, lines is None)
     if lines is None:
+        for sentence in judged.lacks:
+            click.echo(f"{_paint('warning', 'yellow')}: on this machine: {sentence}")
         return
     said = "good" if not errors else _count(errors, "error")
     colour = "red" if errors else "yellow" if warnings else "green"
     click.echo(_paint(f"{judged.path}: {said}, {_count(warnings, 'warning')}", colour))
     for line in lines:
         click.echo(f"  {line}")
+    if judged.lacks:
+        click.echo("")
+        click.echo("On this machine:")
+        for sentence in judged.lacks:
+            click.echo(f"{_paint('warning', 'yellow')}: {sentence}")
 
 
 def _show_problems(path: str, problems: tuple[Problem, ...], refused: bool) -> tuple[int, int]:

@@ -21,22 +21,33 @@ def examine_folder(path: str, here: bool) -> HeartbeatReading:
     texts, machine = heartbeat_folder(path), look(path)
     alone = read_heartbeat(texts)
     if not here and not is_node(alone, machine.name):
-        return _with_services(alone, at_home=False)
-    found = _with_services(read_heartbeat(texts, machine, here=True), at_home=True)
+        return _with_services(alone)
+    found = _with_services(read_heartbeat(texts, machine, here=True))
     return _with_names(found, path, texts.cf.path) if here else found
 
 
-def _with_services(reading: HeartbeatReading, at_home: bool) -> HeartbeatReading:
-    """Also what the planes do of the services. ``at_home``: and what this machine lacks for them."""
+def _with_services(reading: HeartbeatReading) -> HeartbeatReading:
+    """Also what the planes do of the services."""
     services = None if reading.files is None else reading.files.services
     if services is None:
         return reading
-    from .check_ldirectord import lacking
     from .check_services import judge
 
-    path = ", ".join(services.sources)
-    more = [*judge(path, services), *(lacking(path, services) if at_home else ())]
-    return replace(reading, problems=(*reading.problems, *more))
+    return replace(reading, problems=(*reading.problems, *judge(", ".join(services.sources), services)))
+
+
+def look_here(path: str, reading: HeartbeatReading, here: bool) -> tuple[str, ...]:
+    """Sentences about what this machine lacks for the services, when it is one of the nodes or ``here`` says so.
+
+    What it lacks for the rest stands among the problems: it is one of a line.
+    """
+    services = None if reading.files is None else reading.files.services
+    if services is None:
+        return ()
+    from ..manager.heartbeat_machine import look
+    from .check_ldirectord import look_here as look_for_services
+
+    return look_for_services(services) if here or is_node(reading, look(path).name) else ()
 
 
 def _with_names(reading: HeartbeatReading, path: str, file: str) -> HeartbeatReading:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import Problem
 from ..service_checks import ProgramQuestion
 from ..services import ServiceFiles
 
@@ -16,11 +14,10 @@ if TYPE_CHECKING:
 
 
 def examine(path: str) -> LdirectordReading:
-    """The file, names looked up as ldirectord does: that may wait for a name server. And what it names that is not here."""
+    """The file, names looked up as ldirectord does: that may wait for a name server."""
     from ..config.load_ldirectord import examine_ldirectord
 
-    reading = examine_ldirectord(path, look_up)
-    return replace(reading, problems=(*reading.problems, *lacking(path, reading.partly)))
+    return examine_ldirectord(path, look_up)
 
 
 def look_up(name: str, family: int) -> str | None:
@@ -30,8 +27,8 @@ def look_up(name: str, family: int) -> str | None:
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
-def lacking(path: str, files: ServiceFiles) -> list[Problem]:
-    """Programs and folders that are not on this machine: it may not be the one that the file is for."""
+def look_here(files: ServiceFiles) -> tuple[str, ...]:
+    """Sentences about programs, folders and settings of the kernel that this machine lacks: it may not be the one meant."""
     from ..adapters.forwarding import not_forwarded
     from ..adapters.installed import is_program
 
@@ -44,18 +41,11 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     }
     if files.callback.argv:
         programs[files.callback.argv[0]] = "callback"
-    found = [
-        Problem(path, 0, 0, f"{word}: {name} is no program on this machine", "", "warning")
-        for name, word in programs.items()
-        if not is_program(name)
-    ]
+    found = [f"{word}: {name} is no program" for name, word in programs.items() if not is_program(name)]
     if files.maintenance and not os.path.isdir(files.maintenance):
-        text = f"maintenancedir: {files.maintenance} is no folder on this machine"
-        found.append(Problem(path, 0, 0, text, "ldirectord warns of it as well.", "warning"))
+        found.append(f"maintenancedir: {files.maintenance} is no folder; ldirectord warns of it as well")
     for service in files.services:
         folder = os.path.dirname(service.monitor_file)
         if service.monitor_file and not os.path.isdir(folder or "."):
-            text = f"monitorfile: {folder} is no folder on this machine"
-            found.append(Problem(path, 0, 0, text, "ldirectord does not start without it.", "warning"))
-    found += [Problem(path, 0, 0, f"on this machine {text}", "", "warning") for text in not_forwarded(files)]
-    return list(dict.fromkeys(found))
+            found.append(f"monitorfile: {folder} is no folder; ldirectord does not start without it")
+    return tuple(dict.fromkeys((*found, *not_forwarded(files))))

@@ -51,6 +51,7 @@ def grouped_keys(report: Report, group: Statement, protocol: str) -> tuple[Servi
     marks: list[ServiceKey] = []
     for line in group.block or ():
         words = line.words
+        _beyond(report, words)
         if words[0].text == "fwmark":
             number = words[1].text if len(words) > 1 else ""
             of = 6 if len(words) > 2 and words[2].text == "inet6" else 4
@@ -72,6 +73,15 @@ def grouped_keys(report: Report, group: Statement, protocol: str) -> tuple[Servi
     if not ends and not marks:
         report.warning(group.place, f"the virtual_server_group {group.words[1].text} is empty", "")
     return (*ends, *marks)
+
+
+def _beyond(report: Report, words: tuple[Word, ...]) -> None:
+    """What stands behind an address with its port: keepalived says nothing, and a second address is lost."""
+    most = 3 if words[0].text == "fwmark" and len(words) > 2 and words[2].text == "inet6" else 2
+    for word in words[most:]:
+        if word.text == "fwmark" or _range(word.text) is not None:
+            text = f'"{word.text}" stands behind another on the same line: keepalived ignores it, and it is lost'
+            report.error(word.place, text, "Begin a new line before it.")
 
 
 def _range(text: str) -> list[str] | None:

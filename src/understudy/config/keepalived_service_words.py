@@ -107,3 +107,15 @@ SERVICES: dict[str, Words] = {
 """By the name of the block, as ``CONTEXTS``."""
 
 GROUP_ITEMS = f"{ITEMS}virtual_server_group"
+
+BALANCED = frozenset(SERVICES) - {"bfd_instance", "garp_group", "track_group"}
+"""The blocks of which real servers and their checkers are made: what is lost in them changes who is served, and how."""
+
+PARTS = {
+    "virtual_server": "this virtual server",
+    "virtual_server_group": "this group of addresses",
+    "real_server": "this real server",
+    "url": "this page",
+    **dict.fromkeys(CHECKERS, "this checker"),
+}
+"""Blocks whose loss is an error wherever it happens, and what is lost with each."""

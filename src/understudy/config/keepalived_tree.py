@@ -1,7 +1,8 @@
 """Lines of keepalived.conf as statements in blocks, taken apart by its keywords as keepalived does it.
 
 Whether a brace opens a block depends on the keyword before it. Behind an unknown keyword it does not: its lines are then read as
-lines of the block around it, and its closing brace ends that one. This was seen with 2.2.7, and is warned of.
+lines of the block around it, and its closing brace ends that one. This was seen with 2.2.7, and is warned of. Where a real server
+or a checker is lost by it, or by a keyword that stands behind another on its line, it is an error: nobody means that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .heartbeat_lines import Word
 from .keepalived_keyword import ITEMS, Keyword
+from .keepalived_service_words import BALANCED, PARTS
 from .keepalived_text import Text, pieces, plain_words
 from .keepalived_words import CONTEXTS, hint_for
 from .report import Report
@@ -70,6 +72,8 @@ class _Reader:
         self._stream = stream
         self._next: Text | None = next(stream, None)
         self._last: Text | None = None
+        self._swallowed: Word | None = None
+        """The keyword in the last statement to which the "{" behind it was meant to belong."""
 
     @property
     def at_end(self) -> bool:
@@ -94,9 +98,7 @@ class _Reader:
             if piece.chars == "}":
                 return True
             if piece.chars == "{":
-                self._report.warning(
-                    piece.place(), 'a "{" where no block begins; keepalived ignores it', "Take it away."
-                )
+                self._stray(piece)
                 continue
             statement = self._statement(piece, context)
             if statement is None:
@@ -120,9 +122,36 @@ class _Reader:
             return Statement(tuple(words), piece, context)
         keyword = CONTEXTS[context].get(words[0].text)
         if keyword is None:
-            self._unknown(words[0], context)
+            self._unknown(words, context)
             return None
-        return Statement(tuple(words), piece, context, keyword=keyword)
+        statement = Statement(tuple(words), piece, context, keyword=keyword)
+        self._behind(statement, keyword)
+        return statement
+
+    def _behind(self, statement: Statement, keyword: Keyword) -> None:
+        """Keywords behind another on its line: keepalived takes them for more words of that one, which it does not look at."""
+        known = [CONTEXTS[name] for name in (statement.within, keyword.opens) if name in BALANCED]
+        follows = self._next is not None and self._next.chars == "{" and not keyword.opens
+        first = statement.value()
+        named = keyword.opens == "virtual_server" and first is not None and first.text in ("group", "fwmark")
+        for word in statement.words[1 + keyword.needs + named :]:
+            found = next((words[word.text] for words in known if word.text in words), None)
+            if found is None:
+                continue
+            lost, hint = "this setting", "Begin a new line before it."
+            if found.opens and follows:
+                self._swallowed = word
+                hint += f' What stands in its block is read as of {statement.within}, which ends with its "}}".'
+            if found.opens:
+                lost = PARTS.get(word.text, "its block")
+            text = f'"{word.text}" stands behind "{statement.name}" on the same line'
+            self._report.error(word.place, f"{text}: keepalived takes it for a word of that, and {lost} is lost", hint)
+
+    def _stray(self, brace: Text) -> None:
+        """A "{" behind no keyword of a block."""
+        if self._swallowed is None:
+            self._report.warning(brace.place(), 'a "{" where no block begins; keepalived ignores it', "Take it away.")
+        self._swallowed = None
 
     def _is_whole(self, statement: Statement, keyword: Keyword) -> bool:
         """Whether it has what keepalived wants behind the keyword, in letters that can be read."""
@@ -151,16 +180,25 @@ class _Reader:
             self._report.warning(statement.place, f'"{name}" has no effect: {keyword.note}', "")
         return True
 
-    def _unknown(self, word: Word, context: str) -> None:
+    def _unknown(self, words: list[Word], context: str) -> None:
+        word = words[0]
         hint = hint_for(word.text, context)
         # Where passwords stand, what is no keyword may be one.
-        shown = "" if context in SECRETIVE and not hint else f' "{_shown(word.text)}"'
+        secretive = context in SECRETIVE
+        shown = "" if secretive and not hint else f' "{_shown(word.text)}"'
         text = f"unknown keyword{shown}{_where(context)}; keepalived ignores it"
-        if self._next is not None and self._next.chars == "{":
+        opened = self._next is not None and self._next.chars == "{"
+        tell = self._report.warning
+        if word.text in PARTS or (opened and context in BALANCED):
+            tell = self._report.error
+            lost = PARTS.get(word.text, "its block")
+            which = "" if secretive or len(words) < 2 else f" {_shown(' '.join(each.text for each in words[1:]))}"
+            text += f", and {lost}{which} is lost"
+        if opened:
             self._take()
             more = "Its lines are read as if they stood outside of it, and its closing brace ends the block around it."
             hint = f"{hint} {more}".strip()
-        self._report.warning(word.place, text, hint)
+        tell(word.place, text, hint)
 
     def _open(self, statement: Statement) -> None:
         statement.block = []

@@ -6,7 +6,7 @@ The table of docs/keepalived.md is made from this one.
 from __future__ import annotations
 
 from .keepalived_keyword import ITEMS, Keyword, Words, flags, forgiving, lists, values, without
-from .keepalived_service_words import SERVICES
+from .keepalived_service_words import PARTS, SERVICES
 from .report import nearest, suggestion
 
 _SCHEDULING = "the pulse takes real-time priority by itself where the system permits it"
@@ -219,6 +219,12 @@ def hint_for(word: str, context: str) -> str:
     known = CONTEXTS[context]
     if (word, context) in _ELSEWHERE:
         return _ELSEWHERE[word, context]
+    if word in PARTS:
+        home = next(name for name, words in CONTEXTS.items() if word in words)
+        where = "outside of all blocks" if home == "top" else f"in {home}"
+        return (
+            f'"{word}" belongs {where}: a brace above is missing, one too many, or of a block whose keyword is unknown.'
+        )
     if word.lower() in known:
         return f'Keywords are in lower case: write "{word.lower()}".'
     if word.upper() in known:
