@@ -11,6 +11,8 @@ from ..errors import Problem
 from ..service_checks import ProgramQuestion
 from ..services import ServiceFiles
 
+NOT_BESIDE = "understudy run does not start before that."
+
 if TYPE_CHECKING:
     from ..config.ldirectord import LdirectordReading
 
@@ -28,6 +30,17 @@ def look_up(name: str, family: int) -> str | None:
     from ..adapters.host_names import addresses
 
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
+
+
+def beside_balancer() -> str:
+    """What is to be said of another balancer that runs here, too; "" when there is none."""
+    from ..adapters.other_daemon import advice, balancer_here
+
+    name, process = balancer_here()
+    if not process:
+        return ""
+    text = f"{name} balances on this machine (process {process}): each of the two would undo what the other does"
+    return f"{text}; {advice(name)}"
 
 
 def lacking(path: str, files: ServiceFiles) -> list[Problem]:
@@ -58,4 +71,6 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
             text = f"monitorfile: {folder} is no folder on this machine"
             found.append(Problem(path, 0, 0, text, "ldirectord does not start without it.", "warning"))
     found += [Problem(path, 0, 0, f"on this machine {text}", "", "warning") for text in not_forwarded(files)]
+    if other := beside_balancer():
+        found.append(Problem(path, 0, 0, other, NOT_BESIDE, "warning"))
     return list(dict.fromkeys(found))
