@@ -1,4 +1,4 @@
-"""A living keepalived beside us: which processes count, by what stands in /proc (here a folder that looks like it)."""
+"""A living keepalived or ldirectord beside us: which processes count, by what stands in /proc (here a folder like it)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.adapters.other_daemon import keepalived_here
+from understudy.adapters.other_daemon import balancer_here, keepalived_here
 
 
 def process(proc: Path, number: int | str, name: str, words: bytes, network: str = "net:[1]") -> None:
@@ -38,3 +38,52 @@ def test_which_process_is_another_router(tmp_path: Path, name: str, words: bytes
 
 def test_where_there_is_no_proc(tmp_path: Path) -> None:
     assert keepalived_here(str(tmp_path)) == 0
+    assert balancer_here(str(tmp_path), str(tmp_path)) == ("", 0)
+
+
+DAEMON = b"/usr/sbin/keepalived\0"
+OLD = b"/usr/bin/perl\0-w\0/usr/sbin/ldirectord\0"
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "network", "found"),
+    [
+        ("ldirectord", OLD + b"web.cf\0start\0", "net:[1]", ("ldirectord", 70)),
+        ("perl", b"perl\0/usr/sbin/ldirectord\0-d\0web.cf\0", "net:[1]", ("ldirectord", 70)),
+        ("ldirectord", OLD + b"start\0", "net:[2]", ("", 0)),  # in another network namespace
+        ("ldirectord", OLD + b"web.cf\0status\0", "net:[1]", ("", 0)),  # it only asks
+        ("ldirectord", b"/bin/sh\0/usr/local/sbin/ldirectord\0start\0", "net:[1]", ("", 0)),  # our launcher
+        ("perl", b"perl\0munin\0", "net:[1]", ("", 0)),
+        ("keepalived", DAEMON + b"-C\0", "net:[1]", ("keepalived", 70)),
+        ("keepalived_ipvs", DAEMON, "net:[1]", ("keepalived", 70)),
+        ("keepalived", DAEMON, "net:[1]", ("", 0)),  # virtual routers only: no file names it
+    ],
+)
+def test_which_process_is_another_balancer(
+    tmp_path: Path, name: str, words: bytes, network: str, found: tuple[str, int]
+) -> None:
+    process(tmp_path, "self", "python3", b"python3\0")
+    process(tmp_path, 70, name, words, network)
+    assert balancer_here(str(tmp_path), str(tmp_path)) == found
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("checkers.pid", ""),
+        ("keepalived/checkers.pid", ""),
+        ("keepalived/checkers_one.pid", "-i\0one\0"),
+        ("elsewhere", "-n\0-c\0{}\0"),
+        ("elsewhere", "--checkers_pid={}\0-n\0"),
+    ],
+)
+def test_keepalived_balances_where_its_checkers_live(tmp_path: Path, file: str, options: str) -> None:
+    """Its processes have one name and one command line; which of them has the checkers stands in a file alone."""
+    proc, run = tmp_path / "proc", tmp_path / "run"
+    (run / file).parent.mkdir(parents=True)
+    process(proc, "self", "python3", b"python3\0")
+    for number in (70, 71, 72):
+        process(proc, number, "keepalived", DAEMON + options.format(run / file).encode())
+    for text, found in (("71\n", ("keepalived", 71)), ("99\n", ("", 0)), ("", ("", 0))):
+        (run / file).write_text(text)
+        assert balancer_here(str(proc), str(run)) == found

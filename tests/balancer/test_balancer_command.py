@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from balancer_parts import KEY, ONE, Bench
+from balancer_parts import COPIED, KEY, ONE, Bench
 from click.testing import CliRunner, Result
 
 from understudy.balance import Counters, Place, Synchronise
+from understudy.cli.balancer_client import own_folder
 from understudy.cli.main import commands
 from understudy.cli.render_pool import service_text
 from understudy.services import SyncDaemon
@@ -20,8 +25,10 @@ def call(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(commands, ["pool", *words, "--runtime-dir", str(folder)])
 
 
-def beside(folder: Path, *calls: Sequence[str], sync: Synchronise | None = None) -> list[Result]:
-    """What each call says while a balancer runs."""
+def beside(
+    folder: Path, *calls: Sequence[str], sync: Synchronise | None = None, of: Path | None = None
+) -> list[Result]:
+    """What each call says while a balancer runs. ``of``: the runtime directory that is asked, where it is another one."""
     found: list[Result] = []
 
     async def work() -> None:
@@ -30,7 +37,7 @@ def beside(folder: Path, *calls: Sequence[str], sync: Synchronise | None = None)
         bench.plane.counted = {(KEY, Place(ONE.address, ONE.port)): Counters(active=3, connections=12)}
         async with bench.running():
             for words in calls:
-                found.append(await asyncio.get_running_loop().run_in_executor(None, call, folder, *words))
+                found.append(await asyncio.get_running_loop().run_in_executor(None, call, of or folder, *words))
 
     asyncio.run(work())
     return found
@@ -117,6 +124,46 @@ def test_wishes_have_exit_codes(tmp_path: Path) -> None:
     assert (good.exit_code, good.output) == (0, "done\n")
     assert (refused.exit_code, "there is no server 10.0.0.9:80" in refused.output) == (4, True)
     assert [each.exit_code for each in (without, many, big)] == [2, 2, 2]
+
+
+def test_who_was_started_by_the_tool_ldirectord_is_found(tmp_path: Path) -> None:
+    """Unless the daemon of the directory itself balances; of several one is to be chosen."""
+    mine, web, mail = (
+        tmp_path / "mine",
+        *(Path(own_folder(str(tmp_path / "mine"), f"{name}.cf")) for name in ("web", "mail")),
+    )
+    for folder in (mine, web, mail):
+        folder.mkdir()
+    said: list[Result] = []
+
+    async def work() -> None:
+        async with contextlib.AsyncExitStack() as running:
+            for folder in (web, mail, mine):
+                bench = Bench(folder, replace(COPIED, node=folder.name))
+                await running.enter_async_context(bench.running())
+                said.append(await asyncio.get_running_loop().run_in_executor(None, call, mine, "--json"))
+
+    asyncio.run(work())
+    one, two, own = said
+    assert json.loads(one.output)["node"] == "ldirectord.web.cf"
+    assert two.exit_code == 2
+    assert f"choose with --runtime-dir: {mail}, {web}" in two.output
+    assert json.loads(own.output)["node"] == "mine"
+
+
+def test_a_balancer_that_comes_back_is_not_mistaken_for_another_one(tmp_path: Path) -> None:
+    other = Path(own_folder(str(tmp_path), "web.cf"))
+    other.mkdir()
+    (tmp_path / "services.json").touch()
+    code = "import sys; from understudy.adapters import lockfile; lockfile.take(sys.argv[1]); print(1, flush=True); input()"
+    words = [sys.executable, "-c", code, str(tmp_path / "supervisor.lock")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdout is not None
+        supervisor.stdout.readline()
+        assert beside(other, [], of=tmp_path)[0].exit_code == 3
+        supervisor.communicate(b"\n")
+    (tmp_path / "ldirectord.web.cf" / "balancer.sock").unlink(missing_ok=True)
+    assert beside(other, [], of=tmp_path)[0].exit_code == 0
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

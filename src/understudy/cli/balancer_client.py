@@ -1,7 +1,12 @@
-"""Ask the balancer of this machine: a line of JSON over its own socket, whether a manager is there or not."""
+"""Ask the balancer of this machine: a line of JSON over its own socket, whether a manager is there or not.
+
+``ldirectord FILE start`` of ``install-compat`` begins a daemon with a runtime directory of its own, below the one that is asked
+(``own_folder``). It is meant where the daemon of that one does not balance.
+"""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import socket
@@ -12,8 +17,46 @@ from ..errors import NotRunning, Refused, TimedOut, UsageError
 NAME = "balancer.sock"
 
 
+def own_folder(runtime_dir: str, name: str) -> str:
+    """The runtime directory of the daemon that the tool ``ldirectord`` begins for the file ``name``."""
+    return os.path.join(runtime_dir, f"ldirectord.{os.path.basename(name)}")
+
+
 def ask(runtime_dir: str, limit: float = 5.0, **asked: object) -> dict[str, Any]:
     """``limit`` in seconds. Raises NotRunning, Refused, TimedOut or UsageError."""
+    return _ask(_meant(runtime_dir), limit, asked)
+
+
+def _meant(runtime_dir: str) -> str:
+    """Raises UsageError where several are."""
+    if _listens(runtime_dir) or _comes_back(runtime_dir):
+        return runtime_dir
+    others = sorted(filter(_listens, glob.glob(own_folder(glob.escape(runtime_dir), "*"))))
+    if len(others) > 1:
+        raise UsageError("several balancers run on this machine", f"choose with --runtime-dir: {', '.join(others)}")
+    return others[0] if others else runtime_dir
+
+
+def _listens(runtime_dir: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as handle:
+            handle.settimeout(1.0)
+            handle.connect(os.path.join(runtime_dir, NAME))
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        return False
+    except OSError:  # it is there, and may not be used, or is slow
+        return True
+    return True
+
+
+def _comes_back(runtime_dir: str) -> bool:
+    """Whether the daemon of ours has services, and its balancer is away for the moment."""
+    from ..adapters import lockfile, running
+
+    return running.has_services(runtime_dir) and bool(lockfile.holder(os.path.join(runtime_dir, "supervisor.lock")))
+
+
+def _ask(runtime_dir: str, limit: float, asked: dict[str, object]) -> dict[str, Any]:
     path = os.path.join(runtime_dir, NAME)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as handle:

@@ -68,7 +68,12 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
 
 
 def _balanced(cluster: Cluster) -> list[str]:
-    return [] if cluster.services is None else not_forwarded(cluster.services)
+    from .check_ldirectord import NOT_BESIDE, beside_balancer
+
+    if cluster.services is None:
+        return []
+    other = beside_balancer()
+    return [*([f"{other}. {NOT_BESIDE[:-1]}"] if other else []), *not_forwarded(cluster.services)]
 
 
 def own_name(cluster: Cluster) -> str | None:

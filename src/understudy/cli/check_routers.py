@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from ..adapters.other_daemon import ADVICE, keepalived_here
+from ..adapters.other_daemon import KEEPALIVED, advice, keepalived_here
 from ..adapters.router_routes import understood
 from ..adapters.track_users import Program, examine, find_user, user_of
 from ..manager.router_told import every_call
@@ -78,12 +78,13 @@ def beside_keepalived() -> str:
     process = keepalived_here()
     if not process:
         return ""
-    return f"keepalived runs on this machine (process {process}): both would be master, and neither hears the other; {ADVICE}"
+    text = f"keepalived runs on this machine (process {process}): both would be master, and neither hears the other"
+    return f"{text}; {advice(KEEPALIVED)}"
 
 
 def look_here(files: RouterFiles) -> Iterator[str]:
     """Sentences about interfaces and programs that this machine does not have, and about another daemon that it has."""
-    other = beside_keepalived()
+    other = beside_keepalived() if files.routers else ""
     if other:
         yield f"{other}. understudy run does not start before that"
     devices = {name for _, name in socket.if_nameindex()}

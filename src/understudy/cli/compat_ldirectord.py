@@ -16,6 +16,7 @@ import time
 
 from ..adapters import lockfile
 from . import compat
+from .balancer_client import own_folder
 
 COMMANDS = ("start", "stop", "restart", "try-restart", "reload", "force-reload", "status")
 STOPPED = 3
@@ -60,9 +61,8 @@ class Instance:
     def __init__(self, name: str) -> None:
         self.name = name
         self.path = find(name)
-        base = f"ldirectord.{os.path.basename(name)}"
-        self.runtime = os.path.join(compat.runtime_dir(), base)
-        self.state = os.path.join(os.environ.get("UNDERSTUDY_STATE_DIR") or STATE, base)
+        self.runtime = own_folder(compat.runtime_dir(), name)
+        self.state = own_folder(os.environ.get("UNDERSTUDY_STATE_DIR") or STATE, name)
 
     def do(self, command: str, debug: bool) -> int:
         if self.path is None:

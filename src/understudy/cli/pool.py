@@ -56,6 +56,9 @@ def command(words: tuple[str, ...], watch: bool, every: float, as_json: bool, ru
     They hold here, on this machine, also after a restart; tell the other
     balancer as well.
 
+    Where the daemon balances nothing, the one that "ldirectord FILE start" (install-compat) began is asked; of several choose
+    with --runtime-dir.
+
     \b
     Exit codes: 0 done, 2 unknown service or wrong words, 3 no balancer answers here, 4 refused, or you may not ask.
 

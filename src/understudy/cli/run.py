@@ -62,7 +62,8 @@ Exit codes:
   1  any other stop (the log names what may still run), or a start that may
      succeed later: no member has this machine's host name, no room for files,
      an interface or address that Heartbeat's files need is not there yet,
-     keepalived runs on this machine beside virtual routers
+     keepalived runs on this machine beside virtual routers,
+     ldirectord or keepalived balances on it beside services
   2  wrong use, or the configuration is refused: starting again is useless
   75 another supervisor runs with this runtime directory
 
@@ -151,7 +152,7 @@ def command(
     accepted = _accepted(config, runtime_dir, node, config_id)
     cluster = accepted.cluster
     name = _who(config, cluster, accepted.node or node)
-    _alone_here(accepted)
+    _alone_here(accepted, name)
     lock = occupy(runtime_dir, state_dir)
     if accepted.fresh:
         if running.is_in_use(runtime_dir):  # started since we looked, by a supervisor that is gone already
@@ -179,15 +180,21 @@ def command(
     )
 
 
-def _alone_here(accepted: _Accepted) -> None:
-    """Ends the process with 1 while a keepalived runs here that would serve the same addresses."""
+def _alone_here(accepted: _Accepted, node: str) -> None:
+    """Ends the process with 1 while another daemon here would serve the same addresses, or balance the same services."""
+    from ..config.service_copy import balances
+    from .check_ldirectord import beside_balancer
     from .check_routers import beside_keepalived
 
-    if accepted.fresh and accepted.cluster.routers is not None:
-        other = beside_keepalived()
-        if other:
-            _tell(f"understudy: {other}")
-            raise SystemExit(1)
+    cluster = accepted.cluster
+    if not accepted.fresh:
+        return
+    others = [beside_keepalived() if cluster.routers is not None and cluster.routers.routers else ""]
+    others.append(beside_balancer() if balances(cluster, node) else "")
+    for other in filter(None, others):
+        _tell(f"understudy: {other}")
+    if any(others):
+        raise SystemExit(1)
 
 
 def _patience(cluster: Cluster) -> int:
