@@ -10,17 +10,22 @@ from balancer_parts import PretendPlane
 from understudy.balance import (
     DropService,
     Place,
+    PoolEvent,
+    PoolNote,
+    PoolTimer,
     SetServer,
     SetService,
     Synchronise,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
     TableService,
 )
 from understudy.balancer.planes import Planes
+from understudy.core.pools import Pool
 from understudy.services import Plane, RealServer, ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
-from understudy.units import SECOND
+from understudy.units import SECOND, Instant
 
 NFT, IPVS = ServiceKey("tcp", "10.9.9.1", 80), ServiceKey("tcp", "10.9.9.2", 80)
 SERVER = TableServer(Place("10.0.0.2", 80))
@@ -127,6 +132,34 @@ def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chos
     assert (planes.read().services, nft.table) == ((), {})
     planes.apply(begin(IPVS))
     assert (nft.table, list(ipvs.table)) == ({}, [IPVS])
+
+
+def test_of_one_batch_only_what_was_refused_is_tried_again_with_its_own_reason() -> None:
+    good, bad = (RealServer(f"10.0.0.{number}", 80) for number in (2, 3))
+    services = tuple(replace(service, reals=(good, bad)) for service in SERVICES)
+    planes, nft, ipvs = made(services)
+    nft.refuses[Place(bad.address, 80)], ipvs.refuses[Place(bad.address, 80)] = "no room", "no such thing"
+    pool, notes = Pool(ServiceFiles(services)), list[str]()
+
+    def tell(event: PoolEvent, now: Instant) -> list[TableEffect]:
+        effects = pool.handle(event, now)
+        notes.extend(effect.text for effect in effects if isinstance(effect, PoolNote) and effect.level == "error")
+        changes = [effect for effect in effects if isinstance(effect, TableEffect)]
+        for refused in planes.apply(changes):
+            tell(refused, now)
+        return changes
+
+    assert len(tell(planes.read(), 0)) == 6, "two services with two servers each"
+    assert [list(plane.table[key][1]) for plane, key in ((nft, NFT), (ipvs, IPVS))] == [[Place(good.address, 80)]] * 2
+    said = [f"the kernel did not take 10.0.0.3:80 of {NFT}: no room"]
+    assert notes == [*said, f"the kernel did not take 10.0.0.3:80 of {IPVS}: no such thing"]
+    assert [state.trouble for state in pool.snapshot(0).services] == ["no room", "no such thing"]
+    ipvs.refuses.clear()
+    for now, keys in ((SECOND, [NFT, IPVS]), (2 * SECOND, []), (3 * SECOND, [NFT])):
+        assert [(type(each), getattr(each, "key", None)) for each in tell(PoolTimer(), now)] == [
+            (SetServer, key) for key in keys
+        ]
+    assert [state.trouble for state in pool.snapshot(3 * SECOND).services] == ["no room", ""]
 
 
 def test_of_a_service_that_stands_in_two_planes_what_is_not_wanted_goes() -> None:
