@@ -118,10 +118,16 @@ def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() 
     strange = VirtualService("s", (NFT,), scheduler="strange")
     here = RealServer("127.0.0.1", 8080)
     planes, _, _ = made()
-    found = planes.judge(ServiceFiles((strange, replace(SERVICES[1], fallback=here), SERVICES[0])))
-    assert found[0] == ("s is not served: no plane can do it", "error")
-    assert found[1][0].startswith("b, ipvs: IPVS drops")
-    assert [level for _, level in found] == ["error", "warning"]
+    files = ServiceFiles((strange, replace(SERVICES[1], fallback=here), SERVICES[0]), timeouts=Timeouts(SECOND))
+    planes.follow(files)
+    found = planes.judge(files)
+    assert found[0] == ("service s: no plane can serve it: no plane can do it", "error")
+    assert found[1][0].startswith("service b, ipvs: IPVS drops")
+    assert found[2][0] == "the time-outs of IPVS do not hold for services of nftables (a)"
+    assert [level for _, level in found] == ["error", "warning", "warning"]
+    everything = replace(files, services=files.services[1:], sync=SyncDaemon("eth1"))
+    planes.follow(everything)
+    assert [text[:19] for text, _ in planes.judge(everything)] == ["service b, ipvs: IP"], "all of it is IPVS's then"
 
 
 def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chosen_one() -> None:
