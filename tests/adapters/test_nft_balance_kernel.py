@@ -342,7 +342,7 @@ def test_a_server_whose_mac_changes_is_found_again(lab: Lab, servers: Servers) -
     plane.close()
 
 
-def test_what_is_refused_of_a_service_is_told_of_each_change(lab: Lab) -> None:
+def test_what_is_refused_is_told_with_its_reason_and_the_rest_is_done(lab: Lab) -> None:
     balancer = lab.machine("balancer")
     with inside(balancer):
         plane = PlaneNft()
@@ -353,11 +353,20 @@ def test_what_is_refused_of_a_service_is_told_of_each_change(lab: Lab) -> None:
         before = plane.read()
         mixing = SetServer(key, TableServer(second, Forward.DIRECT), True, "by another way than the first one")
         refused = plane.apply([mixing, replace(service, new=False)])
-        assert [(item.key, item.place) for item in refused] == [(key, None), (key, second)], "the service first"
-        balancer.run("nft flush set ip understudy_balance live_1")
-        refused = plane.apply([DropServer(key, first, "test")])
-        assert [(item.key, item.place) for item in refused] == [(key, first)], "the kernel finds no such element"
+        assert [(item.key, item.place) for item in refused] == [(key, second)], "the service can be so"
         assert plane.read() == before
+        balancer.run("nft flush set ip understudy_balance live_1")
+        good = [SetServer(key, TableServer(Place(f"10.61.0.{n}", OTHER)), True, "test") for n in range(20, 26)]
+        refused = plane.apply([*good[:3], DropServer(key, first, "test"), *good[3:], mixing])
+        assert [(item.place, item.text) for item in refused] == [
+            (first, "No such file or directory"),
+            (second, "servers by NAT and by direct routing in one service need IPVS"),
+        ]
+        ((_, standing),) = plane.read().services
+        assert {server.place for server in standing} == {first, *(each.server.place for each in good)}
+        strange = SetService(TableService(replace(key, port=8081), "rr", flags=("x" * 241,)), True, "test")
+        refused = plane.apply([strange, replace(good[0], key=strange.service.key), replace(good[0], new=False)])
+        assert [(item.key.port, item.place is None) for item in refused] == [(8081, True), (8081, False)], "it first"
         refused = plane.apply([DropServer(replace(key, port=OTHER), first, "test")])
         assert [item.place for item in refused] == [first], "there is no such service"
         plane.close()

@@ -80,12 +80,12 @@ class PretendPool:
 
 
 class PretendPlane:
-    """The kernel's table as a dict. ``refuses``: places that it does not take."""
+    """The kernel's table as a dict. ``refuses``: places that it does not take, and why."""
 
     def __init__(self) -> None:
         self.table: dict[ServiceKey, tuple[TableService, dict[Place, TableServer]]] = {}
         self.batches: list[list[TableEffect]] = []
-        self.refuses: set[Place] = set()
+        self.refuses: dict[Place, str] = {}
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
         self.synchronised: list[Synchronise] = []
@@ -113,7 +113,7 @@ class PretendPlane:
                 case DropService():
                     del self.table[effect.key]
                 case SetServer() if effect.server.place in self.refuses:
-                    refused.append(TableRefused(effect.key, effect.server.place, "no room"))
+                    refused.append(TableRefused(effect.key, effect.server.place, self.refuses[effect.server.place]))
                 case SetServer():
                     self.table[effect.key][1][effect.server.place] = effect.server
                 case DropServer():

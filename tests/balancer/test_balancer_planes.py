@@ -10,17 +10,22 @@ from balancer_parts import PretendPlane
 from understudy.balance import (
     DropService,
     Place,
+    PoolEvent,
+    PoolNote,
+    PoolTimer,
     SetServer,
     SetService,
     Synchronise,
+    TableEffect,
     TableRefused,
     TableSeen,
     TableServer,
     TableService,
 )
 from understudy.balancer.planes import Planes
+from understudy.core.pools import Pool
 from understudy.services import Plane, RealServer, ServiceFiles, ServiceKey, SyncDaemon, Timeouts, VirtualService
-from understudy.units import SECOND
+from understudy.units import SECOND, Instant
 
 NFT, IPVS = ServiceKey("tcp", "10.9.9.1", 80), ServiceKey("tcp", "10.9.9.2", 80)
 SERVER = TableServer(Place("10.0.0.2", 80))
@@ -113,10 +118,16 @@ def test_it_says_of_the_planes_that_were_chosen_what_is_not_done_or_otherwise() 
     strange = VirtualService("s", (NFT,), scheduler="strange")
     here = RealServer("127.0.0.1", 8080)
     planes, _, _ = made()
-    found = planes.judge(ServiceFiles((strange, replace(SERVICES[1], fallback=here), SERVICES[0])))
-    assert found[0] == ("s is not served: no plane can do it", "error")
-    assert found[1][0].startswith("b, ipvs: IPVS drops")
-    assert [level for _, level in found] == ["error", "warning"]
+    files = ServiceFiles((strange, replace(SERVICES[1], fallback=here), SERVICES[0]), timeouts=Timeouts(SECOND))
+    planes.follow(files)
+    found = planes.judge(files)
+    assert found[0] == ("service s: no plane can serve it: no plane can do it", "error")
+    assert found[1][0].startswith("service b, ipvs: IPVS drops")
+    assert found[2][0] == "the time-outs of IPVS do not hold for services of nftables (a)"
+    assert [level for _, level in found] == ["error", "warning", "warning"]
+    everything = replace(files, services=files.services[1:], sync=SyncDaemon("eth1"))
+    planes.follow(everything)
+    assert [text[:19] for text, _ in planes.judge(everything)] == ["service b, ipvs: IP"], "all of it is IPVS's then"
 
 
 def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chosen_one() -> None:
@@ -127,6 +138,34 @@ def test_what_stands_from_before_in_a_plane_that_was_not_chosen_goes_to_the_chos
     assert (planes.read().services, nft.table) == ((), {})
     planes.apply(begin(IPVS))
     assert (nft.table, list(ipvs.table)) == ({}, [IPVS])
+
+
+def test_of_one_batch_only_what_was_refused_is_tried_again_with_its_own_reason() -> None:
+    good, bad = (RealServer(f"10.0.0.{number}", 80) for number in (2, 3))
+    services = tuple(replace(service, reals=(good, bad)) for service in SERVICES)
+    planes, nft, ipvs = made(services)
+    nft.refuses[Place(bad.address, 80)], ipvs.refuses[Place(bad.address, 80)] = "no room", "no such thing"
+    pool, notes = Pool(ServiceFiles(services)), list[str]()
+
+    def tell(event: PoolEvent, now: Instant) -> list[TableEffect]:
+        effects = pool.handle(event, now)
+        notes.extend(effect.text for effect in effects if isinstance(effect, PoolNote) and effect.level == "error")
+        changes = [effect for effect in effects if isinstance(effect, TableEffect)]
+        for refused in planes.apply(changes):
+            tell(refused, now)
+        return changes
+
+    assert len(tell(planes.read(), 0)) == 6, "two services with two servers each"
+    assert [list(plane.table[key][1]) for plane, key in ((nft, NFT), (ipvs, IPVS))] == [[Place(good.address, 80)]] * 2
+    said = [f"the kernel did not take 10.0.0.3:80 of {NFT}: no room"]
+    assert notes == [*said, f"the kernel did not take 10.0.0.3:80 of {IPVS}: no such thing"]
+    assert [state.trouble for state in pool.snapshot(0).services] == ["no room", "no such thing"]
+    ipvs.refuses.clear()
+    for now, keys in ((SECOND, [NFT, IPVS]), (2 * SECOND, []), (3 * SECOND, [NFT])):
+        assert [(type(each), getattr(each, "key", None)) for each in tell(PoolTimer(), now)] == [
+            (SetServer, key) for key in keys
+        ]
+    assert [state.trouble for state in pool.snapshot(3 * SECOND).services] == ["no room", ""]
 
 
 def test_of_a_service_that_stands_in_two_planes_what_is_not_wanted_goes() -> None:

@@ -81,7 +81,7 @@ def test_what_is_wanted_in_one_turn_is_one_batch_and_refusals_go_back(tmp_path: 
             Ask(((1, CHECK),)),
         ]
         bench.pool.says[CheckAnswered] = lambda _: [SERVER]
-        bench.plane.refuses.add(PLACE)
+        bench.plane.refuses[PLACE] = "no room"
         async with bench.running():
             await bench.wait(lambda: bench.engines[0].asked)
             for number in range(3):

@@ -4,7 +4,7 @@
   a machine that has the address on ``lo``, and does nothing there.
 - They stand behind the kernel lease: what comes to an address whose lease is over is dropped before it gets here.
 - A batch is one transaction. A service that is not touched costs nothing; one that is has its choosing rule made again, with the
-  map of its servers. What the kernel refuses of one service does not keep the others waiting.
+  map of its servers. What the kernel refuses of one server or service does not keep the others waiting.
 - A server that was removed gets nothing any more; packets of its connections are dropped, and go on when it is back (as in IPVS
   without ``expire_nodest_conn``). With weight 0 it gets no new connections and keeps those that it has; clients that persistence
   ties to it stay, too.
@@ -49,6 +49,8 @@ from .nftables import Family
 
 FAMILIES = (Family.IP, Family.IP6)
 Table = dict[ServiceKey, Standing]
+_MOST_DIVISIONS = 64
+"""In one batch: a transaction that fails may wait for every processor, and where all is refused nothing comes of dividing."""
 
 
 def lacking() -> str:
@@ -87,6 +89,7 @@ class PlaneNft:
         self._table: Table = {}
         self._number = 0
         self._start = 0
+        self._divisions = 0
         self._families: set[Family] = set()
 
     def close(self) -> None:
@@ -111,22 +114,34 @@ class PlaneNft:
         return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()), own=own)
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
-        """One batch, in order. Returns what the kernel refused; the rest is done.
-
-        What is refused of a service is refused as a whole: it stands as before, and each of its changes is told as refused.
-        """
+        """One batch, in order. Returns what the kernel refused, each change with its own reason; the rest is done."""
+        each: dict[ServiceKey, list[TableEffect]] = {}
+        for effect in effects:
+            each.setdefault(_key(effect), []).append(effect)
         wanted, refused = self._wanted(effects)
         failed = self._write(wanted)
         if failed is not None and any(item.number == errno.ENOENT for item in failed) and not self._there():
             before, self._table, self._families = self._table, {}, set()
             failed = self._write({**before, **wanted})
-        if failed is not None:
-            for key, standing in wanted.items():
-                found = self._write({key: standing})
-                if found:
-                    refused += _each(effects, key, "; ".join(dict.fromkeys(str(item) for item in found)))
+        alone = each.keys() - (wanted.keys() if failed is None else ())
+        refused = [item for item in refused if item.key not in alone]
+        self._divisions = _MOST_DIVISIONS
+        for key in filter(alone.__contains__, each):
+            refused += self._divided(each[key])
         # Services first: what is believed of the servers is put right in the service that stands again.
         return sorted(dict.fromkeys(refused), key=lambda item: item.place is not None)
+
+    def _divided(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
+        """These changes of one service: all of them, else one half after the other, until what is refused stands alone."""
+        wanted, refused = self._wanted(effects)
+        if found := self._write(wanted):
+            text = "; ".join(dict.fromkeys(str(item) for item in found))
+            refused = [refusal(effect, text) for effect in effects]
+        if len(refused) < len(effects) or len(effects) == 1 or not self._divisions:
+            return refused
+        self._divisions -= 1
+        half = len(effects) // 2
+        return self._divided(effects[:half]) + self._divided(effects[half:])
 
     def counters(self) -> dict[tuple[ServiceKey, Place], Counters]:
         """Since each server came into the table. How many connections are open now, and the answers, are not counted: -1.

@@ -20,7 +20,7 @@ from ..balance import (
     TableSeen,
     refusal,
 )
-from ..core.pools.planes import beside, differs
+from ..core.pools.planes import judge
 from ..services import Plane as PlaneName
 from ..services import ServiceFiles, ServiceKey, Timeouts, VirtualService
 from .parts import Plane
@@ -71,20 +71,8 @@ class Planes:
         return bool(moved)
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
-        """(sentence, level) of services that no plane of this kernel serves, and of what is done otherwise than may be expected.
-
-        As ``check`` says it, but of the planes that were chosen.
-        """
-        found = []
-        planes: dict[str, PlaneName | None] = {}
-        for service in files.services:
-            name = self._choose(service, files.sync is not None)
-            planes[service.name] = name if isinstance(name, PlaneName) else None
-            if isinstance(name, PlaneName):
-                found += [(f"{service.name}, {name.value}: {text}", "warning") for text in differs(service, name)]
-            else:
-                found.append((f"{service.name} is not served: {name}", "error"))
-        return found + [(text, "warning") for text in beside(files, planes)]
+        """As ``check`` says it of these files, but of the planes that ``follow`` chose for them."""
+        return judge(files, self.plane_of)
 
     def name_of(self, key: ServiceKey) -> str:
         """The plane of a service, "" for one that is not ours."""

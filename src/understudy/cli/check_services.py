@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.pools.planes import beside, differs, foreseen
+from ..core.pools import planes
+from ..core.pools.planes import differs, foreseen
 from ..errors import Problem
 from ..service_checks import (
     Check,
@@ -21,7 +22,7 @@ from ..service_checks import (
     SayQuestion,
     ServiceQuestion,
 )
-from ..services import Forward, RealServer, ServiceFiles, VirtualService
+from ..services import Forward, Plane, RealServer, ServiceFiles, VirtualService
 from ..units import format_duration
 
 FORWARD = {way: way.value for way in Forward}
@@ -33,20 +34,14 @@ _SHOWN = 8
 
 def judge(path: str, files: ServiceFiles) -> list[Problem]:
     """Services that no plane can serve are errors; what a plane does otherwise than may be expected are warnings."""
-    found = []
-    planes = {service.name: foreseen(service, files.sync is not None) for service in files.services}
-    for service in files.services:
-        plane, why = planes[service.name]
-        if plane is None:
-            text = f"service {service.name}: no plane can serve it: {why}"
-            found.append(Problem(path, 0, 0, text, "It would stand in no table, and nobody would be served."))
-            continue
-        found += [
-            Problem(path, 0, 0, f"service {service.name}, {plane.value}: {text}", "", "warning")
-            for text in differs(service, plane)
-        ]
-    chosen = {name: plane for name, (plane, _) in planes.items()}
-    return found + [Problem(path, 0, 0, text, "", "warning") for text in beside(files, chosen)]
+
+    def plane_of(service: VirtualService) -> Plane | str:
+        plane, why = foreseen(service, files.sync is not None)
+        return why if plane is None else plane
+
+    hints = {"error": "It would stand in no table, and nobody would be served."}
+    found = planes.judge(files, plane_of)
+    return [Problem(path, 0, 0, text, hints.get(level, ""), level) for text, level in found]
 
 
 def summary(files: ServiceFiles, forward: dict[Forward, str] = FORWARD) -> list[str]:

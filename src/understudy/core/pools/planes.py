@@ -8,7 +8,7 @@ instead. What a plane does, but not as somebody may expect, is said as well (``d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...services import (
     SCHEDULERS,
@@ -208,7 +208,25 @@ def _differs_nft(service: VirtualService) -> list[str]:
     return found
 
 
-def beside(files: ServiceFiles, planes: Mapping[str, Plane | None]) -> list[str]:
+def judge(files: ServiceFiles, plane_of: Callable[[VirtualService], Plane | str]) -> list[tuple[str, str]]:
+    """(sentence, level) of what no plane serves, an error, and of what is done otherwise than may be expected, a warning.
+
+    ``plane_of``: which plane a service gets, or why none.
+    """
+    found: list[tuple[str, str]] = []
+    planes: dict[str, Plane | None] = {}
+    for service in files.services:
+        plane = plane_of(service)
+        planes[service.name] = plane if isinstance(plane, Plane) else None
+        if isinstance(plane, Plane):
+            where = f"service {service.name}, {plane.value}"
+            found += [(f"{where}: {text}", "warning") for text in differs(service, plane)]
+        else:
+            found.append((f"service {service.name}: no plane can serve it: {plane}", "error"))
+    return found + [(text, "warning") for text in _beside(files, planes)]
+
+
+def _beside(files: ServiceFiles, planes: Mapping[str, Plane | None]) -> list[str]:
     """Settings of IPVS that mean nothing for services of nftables. ``planes``: by the services' names."""
     names = [service.name for service in files.services if planes.get(service.name) is Plane.NFTABLES]
     if not names:
