@@ -5,17 +5,15 @@ The defaults are those of 2.2.7: retry 1 (DNS 3, MISC 0), delay_before_retry 1 s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from found_parts import Found, Look, field
 from keepalived_helpers import read_text
 
-from understudy.config.keepalived import KeepalivedReading
 from understudy.config.keepalived_service_words import CHECKERS, SERVICES
-from understudy.service_checks import Check, Pattern, ServiceQuestion
-from understudy.services import Forward, Notice, OnFailure, RealServer, Tunnelling, VirtualService
+from understudy.service_checks import Pattern, ServiceQuestion
+from understudy.services import Forward, Notice, OnFailure, RealServer, Tunnelling
 from understudy.units import MILLISECOND, SECOND
 
 HEAD = """global_defs {
@@ -59,42 +57,7 @@ def text_of(block: str, line: str, checker: str = "TCP_CHECK") -> str:
     return f"{HEAD}{ssl}virtual_server 192.0.2.1 80 {{\n{most}{own}real_server 192.0.2.11 80 {{\n{real}}}\n}}\n"
 
 
-@dataclass
-class Found:
-    """What was read of the only service."""
-
-    reading: KeepalivedReading
-
-    @property
-    def service(self) -> VirtualService:
-        assert self.reading.files is not None, self.reading.problems
-        assert self.reading.files.services is not None, self.reading.problems
-        return self.reading.files.services.services[0]
-
-    @property
-    def real(self) -> RealServer:
-        return self.service.reals[0]
-
-    @property
-    def check(self) -> Check:
-        return self.real.checks[0]
-
-    @property
-    def question(self) -> Any:
-        return self.check.question
-
-    @property
-    def page(self) -> Any:
-        return self.question.pages[0]
-
-
-Look = Callable[[Found], Any]
 ADDRESS = "192.0.2.11"
-
-
-def field(part: str, name: str) -> Look:
-    return lambda found: getattr(getattr(found, part), name)
-
 
 VS: list[tuple[str, Look, Any, Any]] = [
     ("lb_algo sed", field("service", "scheduler"), "sed", "rr"),

@@ -6,16 +6,14 @@ Whole files, and what is said of them in full, are in test_config_ldirectord.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from found_parts import Found, Look, field
 from ldirectord_helpers import read_text
 
-from understudy.config.ldirectord import LdirectordReading
 from understudy.config.ldirectord_words import DIRECTIVES, SERVICES
 from understudy.service_checks import (
-    Check,
     CombinedQuestion,
     ConnectQuestion,
     FixedQuestion,
@@ -27,7 +25,7 @@ from understudy.service_checks import (
     Service,
     ServiceQuestion,
 )
-from understudy.services import Forward, Notice, OnFailure, RealServer, ServiceFiles, VirtualService
+from understudy.services import Forward, Notice, OnFailure, RealServer
 from understudy.units import SECOND
 
 
@@ -42,42 +40,7 @@ def own(line: str) -> str:
     return f"fork=yes\nvirtual=192.0.2.1:80\n\treal=192.0.2.11:80 masq\n{inner}"
 
 
-@dataclass
-class Found:
-    reading: LdirectordReading
-
-    @property
-    def files(self) -> ServiceFiles:
-        assert self.reading.files is not None, self.reading.problems
-        return self.reading.files
-
-    @property
-    def service(self) -> VirtualService:
-        return self.files.services[0]
-
-    @property
-    def real(self) -> RealServer:
-        return self.service.reals[0]
-
-    @property
-    def check(self) -> Check:
-        return self.real.checks[0]
-
-    @property
-    def question(self) -> Any:
-        return self.check.question
-
-    @property
-    def page(self) -> Any:
-        return self.question.pages[0]
-
-
-Look = Callable[[Found], Any]
 Make = Callable[[str], str]
-
-
-def field(part: str, name: str) -> Look:
-    return lambda found: getattr(getattr(found, part), name)
 
 
 def mailing(name: str) -> Look:

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import TCPServer
 
@@ -64,9 +64,10 @@ def enter(name: str) -> None:
         os.close(handle)
 
 
-def network() -> None:
+def network(names: Mapping[str, int], more: Iterable[str]) -> None:
+    """A bridge, and on it a namespace for each name with the address 10.99.1.NUMBER; then the lines ``more`` of a shell."""
     lines = ["mkdir -p /run/netns", "ip link add bridge0 type bridge", "ip link set bridge0 up"]
-    for name, number in NAMES.items():
+    for name, number in names.items():
         lines += [
             f"ip netns add {name}",
             f"ip link add {name} type veth peer name eth0 netns {name}",
@@ -75,7 +76,12 @@ def network() -> None:
             f"ip -n {name} link set eth0 up",
             f"ip -n {name} addr add 10.99.1.{number}/24 dev eth0",
         ]
-    lines += [
+    shell("\n".join([*lines, *more]))
+
+
+def farm() -> None:
+    """Behind the first balancer a network of its own; the service's address is on it, and at the end of the tunnel."""
+    more = [
         "ip netns add masq",
         "ip -n first link add inner type veth peer name eth0 netns masq",
         "ip -n first addr add 10.99.3.1/24 dev inner",
@@ -87,7 +93,7 @@ def network() -> None:
         "ip -n ipip link set tunl0 up",
         f"ip -n ipip addr add {ADDRESS}/32 dev tunl0",
     ]
-    shell("\n".join(lines))
+    network(NAMES, more)
     enter("first")
     with open("/proc/sys/net/ipv4/ip_forward", "w") as setting:
         setting.write("1")
@@ -267,7 +273,7 @@ def every_word(plane: PlaneIpvs) -> None:
 
 def main() -> None:
     say(f"kernel {os.uname().release}")
-    network()
+    farm()
     serve("gate", 80, "gate")
     serve("ipip", 81, "ipip")
     serve("masq", 80, "masq 80")

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 
-from guest_ipvs import enter, expect, say, shell, wait
+from guest_ipvs import enter, expect, network, say, shell, wait
 
 from understudy.adapters.ipvs import PlaneIpvs
 from understudy.adapters.ipvs_messages import SyncState
@@ -79,23 +79,14 @@ failing: set[str] = set()
 """Servers whose page of the checks is another one; they serve all other pages."""
 
 
-def network() -> None:
-    lines = ["mkdir -p /run/netns", "ip link add bridge0 type bridge", "ip link set bridge0 up"]
-    for name, number in NAMES.items():
-        lines += [
-            f"ip netns add {name}",
-            f"ip link add {name} type veth peer name eth0 netns {name}",
-            f"ip link set {name} master bridge0 up",
-            f"ip -n {name} link set lo up",
-            f"ip -n {name} link set eth0 up",
-            f"ip -n {name} addr add 10.99.1.{number}/24 dev eth0",
-        ]
-    lines += [f"ip -n client addr add {address}/24 dev eth0" for address in CLIENTS]
+def farm() -> None:
+    """The real servers have the address on lo, as direct routing wants it; the client has more addresses than one."""
+    more = [f"ip -n client addr add {address}/24 dev eth0" for address in CLIENTS]
     for name in ("one", "two"):
         for word, value in (("ignore", 1), ("announce", 2)):
-            lines.append(f"ip netns exec {name} sh -c 'echo {value} > /proc/sys/net/ipv4/conf/all/arp_{word}'")
-        lines.append(f"ip -n {name} addr add {ADDRESS}/32 dev lo")
-    shell("\n".join(lines))
+            more.append(f"ip netns exec {name} sh -c 'echo {value} > /proc/sys/net/ipv4/conf/all/arp_{word}'")
+        more.append(f"ip -n {name} addr add {ADDRESS}/32 dev lo")
+    network(NAMES, more)
 
 
 class Server(ThreadingHTTPServer):
@@ -308,7 +299,7 @@ def synchronised() -> None:
 
 def main() -> None:
     Path("/proc/sys/kernel/hostname").write_text("ha01")
-    network()
+    farm()
     serve("one", 80, "one")
     serve("one", 81, "one")
     serve("two", 80, "two")

@@ -109,9 +109,8 @@ def _checker(report: Report, statement: Statement, given: Inherited, around: Aro
     question = _QUESTIONS[kind](report, statement, said, around)
     if question is None:
         return []
-    if isinstance(
-        question, FileQuestion
-    ):  # keepalived is told of changes by the kernel, and has no words for when to ask
+    # keepalived is told of changes by the kernel, and has no words for when to ask.
+    if isinstance(question, FileQuestion):
         return [Check(question, Target(around.address), interval=SECOND, starts_up=True)]
     timeout = said.timeout
     if kind == "MISC_CHECK":
