@@ -73,7 +73,7 @@ def _balanced(cluster: Cluster) -> list[str]:
     if cluster.services is None:
         return []
     other = beside_balancer()
-    return [*([f"{other}. {NOT_BESIDE[:-1]}"] if other else []), *not_forwarded(cluster.services)]
+    return [*([f"{other}. {NOT_BESIDE}"] if other else []), *not_forwarded(cluster.services)]
 
 
 def own_name(cluster: Cluster) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..service_checks import ProgramQuestion
 from ..services import ServiceFiles
 
-NOT_BESIDE = "understudy run does not start before that."
+NOT_BESIDE = "understudy run does not start before that"
 
 if TYPE_CHECKING:
     from ..config.ldirectord import LdirectordReading
@@ -29,10 +29,6 @@ def look_up(name: str, family: int) -> str | None:
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
-<<<<<<< HEAD
-def look_here(files: ServiceFiles) -> tuple[str, ...]:
-    """Sentences about programs, folders and settings of the kernel that this machine lacks: it may not be the one meant."""
-=======
 def beside_balancer() -> str:
     """What is to be said of another balancer that runs here, too; "" when there is none."""
     from ..adapters.other_daemon import advice, balancer_here
@@ -44,9 +40,8 @@ def beside_balancer() -> str:
     return f"{text}; {advice(name)}"
 
 
-def lacking(path: str, files: ServiceFiles) -> list[Problem]:
-    """Programs and folders that are not on this machine: it may not be the one that the file is for."""
->>>>>>> 7dfa1b31dded4fd9600b095e190a3c88a6fef188
+def look_here(files: ServiceFiles) -> tuple[str, ...]:
+    """Sentences about programs, folders and settings of the kernel that this machine lacks: it may not be the one meant."""
     from ..adapters.forwarding import not_forwarded
     from ..adapters.installed import is_program
 
@@ -65,14 +60,8 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     for service in files.services:
         folder = os.path.dirname(service.monitor_file)
         if service.monitor_file and not os.path.isdir(folder or "."):
-<<<<<<< HEAD
             found.append(f"monitorfile: {folder} is no folder; ldirectord does not start without it")
-    return tuple(dict.fromkeys((*found, *not_forwarded(files))))
-=======
-            text = f"monitorfile: {folder} is no folder on this machine"
-            found.append(Problem(path, 0, 0, text, "ldirectord does not start without it.", "warning"))
-    found += [Problem(path, 0, 0, f"on this machine {text}", "", "warning") for text in not_forwarded(files)]
+    found += not_forwarded(files)
     if other := beside_balancer():
-        found.append(Problem(path, 0, 0, other, NOT_BESIDE, "warning"))
-    return list(dict.fromkeys(found))
->>>>>>> 7dfa1b31dded4fd9600b095e190a3c88a6fef188
+        found.append(f"{other}. {NOT_BESIDE}")
+    return tuple(dict.fromkeys(found))
