@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from agent_helpers import Stage, play, until
 from systemd_room import Room, needs_mock
 
+from understudy.adapters.agent_systemd import SystemdRunner
+from understudy.adapters.systemd_bus import SystemdUnit, UnitState
+from understudy.effects import Action
 from understudy.events import Outcome
 from understudy.model import SystemdResource
 from understudy.units import MILLISECOND, SECOND
@@ -132,6 +135,41 @@ def test_an_unexpected_end_is_told_at_once(tmp_path: Path, room: Room) -> None:
         room.say("SetState", UNIT, "loaded", "inactive", "success")
         assert await stage.run("monitor") == (NOT_RUNNING, "the unit is inactive")
         assert len(stage.deaths) == 1, "told twice"
+
+    play(scene())
+
+
+class ComesToRest(SystemdUnit):
+    """Is being stopped, and comes to rest between the two answers of which its state is made."""
+
+    made: ComesToRest
+
+    def __init__(self, name: str, changed: Callable[[], None], lost: Callable[[], None]) -> None:
+        super().__init__(name, changed, lost)
+        self.states = ["active"]
+        ComesToRest.made = self
+
+    async def state(self) -> UnitState:
+        active = self.states.pop(0)
+        if active == "deactivating":
+            self._changed()
+        return UnitState("loaded", active, "")
+
+    def stop_by_hand(self) -> None:
+        self.states = ["deactivating", "inactive"]
+        self._changed()
+
+
+def test_what_changes_while_it_is_looked_at_is_not_lost() -> None:
+    """Seen in a virtual machine: `systemctl stop` was never noticed."""
+
+    async def scene() -> None:
+        deaths: list[str] = []
+        runner = SystemdRunner(SITE, deaths.append, ComesToRest)
+        assert (await runner.perform(Action.MONITOR, SECOND, {}, False))[0] is OK
+        ComesToRest.made.stop_by_hand()
+        await until(lambda: deaths, "the end is told")
+        assert deaths == ["the unit is inactive"]
 
     play(scene())
 

@@ -31,15 +31,17 @@ _RETURN: Duration = SECOND
 class SystemdRunner:
     """One ``systemd`` resource. ``died`` is called with a sentence when the unit ends outside any action."""
 
-    def __init__(self, resource: SystemdResource, died: Callable[[str], None]) -> None:
+    def __init__(
+        self, resource: SystemdResource, died: Callable[[str], None], unit: type[SystemdUnit] = SystemdUnit
+    ) -> None:
         self.resource = resource
         self._died = died
-        self._unit = SystemdUnit(resource.unit, self._changed, self._lost)
+        self._unit = unit(resource.unit, self._changed, self._lost)
         self._believed_running = False
         self._busy = False
         self._stop_failed = False
         self._missed = False
-        """Something was heard while an action was under way, after it had asked for the state."""
+        """Something was heard while an action or a look was under way, after it had asked for the state."""
         self._main: Identity | None = None
         self._look: asyncio.Task[None] | None = None
 
@@ -145,12 +147,15 @@ class SystemdRunner:
 
     def _changed(self) -> None:
         """Signals come in bursts and pass through states of a moment, so systemd is asked where it has come to rest."""
-        self._missed = self._busy
-        if self._believed_running and not self._busy and (self._look is None or self._look.done()):
+        self._missed = self._busy or self._looks()
+        if self._believed_running and not self._missed:
             self._look = asyncio.get_running_loop().create_task(self._look_again(0))
 
+    def _looks(self) -> bool:
+        return self._look is not None and not self._look.done()
+
     def _lost(self) -> None:
-        if self._look is None or self._look.done():
+        if not self._looks():
             self._look = asyncio.get_running_loop().create_task(self._look_again(_RETURN))
 
     async def _look_again(self, pause: Duration) -> None:
@@ -160,11 +165,14 @@ class SystemdRunner:
                 return
             try:
                 state = await self._state()
-                break
             except BusGone:
                 pause = _RETURN
+                continue
             except Refused:
                 return
+            if not self._missed:
+                break
+            pause = 0  # the state comes in two answers, and a change between them is in neither
         if state.active in _ENDED and self._believed_running and not self._busy:
             self._believed_running = False
             self._died(_ended(state))
