@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from understudy.cli.check import command as check
+from understudy.cli.check_ldirectord import lacking
+from understudy.services import ServiceFiles
 
 LDIRECTORD = """checktimeout=3
 virtual=10.0.0.100:80
@@ -95,3 +98,15 @@ def test_what_no_plane_can_serve_is_an_error_and_says_what_to_write(tmp_path: Pa
     assert f"{file}: 1 error, " in said.output
     (found,) = json.loads(run("--json", file).output)["files"]
     assert (found["ok"], found["services"][1]["plane"]) == (False, None)
+
+
+@pytest.mark.parametrize(("answer", "said"), [(None, "does not answer"), (False, "is no folder"), (True, "")])
+def test_a_maintenance_folder_that_hangs_is_said_and_not_waited_for(answer: bool | None, said: str) -> None:
+    free = threading.Event()
+    files = ServiceFiles(maintenance="/hangs")
+    found = lacking(
+        "x.cf", files, lambda _: free.wait(60) if answer is None else answer, 0.05 if answer is None else 60
+    )
+    free.set()
+    texts = [problem.text for problem in found if problem.text.startswith("maintenancedir")]
+    assert texts == ([f"maintenancedir: /hangs {said} on this machine"] if said else [])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ from ..service_checks import ProgramQuestion
 from ..services import ServiceFiles
 
 NOT_BESIDE = "understudy run does not start before that."
+
+PATIENCE = 5.0
+"""Seconds that a folder has to answer: its disk may hang."""
 
 if TYPE_CHECKING:
     from ..config.ldirectord import LdirectordReading
@@ -43,7 +48,9 @@ def beside_balancer() -> str:
     return f"{text}; {advice(name)}"
 
 
-def lacking(path: str, files: ServiceFiles) -> list[Problem]:
+def lacking(
+    path: str, files: ServiceFiles, is_folder: Callable[[str], bool] = os.path.isdir, patience: float = PATIENCE
+) -> list[Problem]:
     """Programs and folders that are not on this machine: it may not be the one that the file is for."""
     from ..adapters.forwarding import not_forwarded
     from ..adapters.installed import is_program
@@ -62,9 +69,12 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
         for name, word in programs.items()
         if not is_program(name)
     ]
-    if files.maintenance and not os.path.isdir(files.maintenance):
-        text = f"maintenancedir: {files.maintenance} is no folder on this machine"
-        found.append(Problem(path, 0, 0, text, "ldirectord warns of it as well.", "warning"))
+    there = _answer(is_folder, files.maintenance, patience) if files.maintenance else True
+    if not there:
+        said = "does not answer" if there is None else "is no folder"
+        text = f"maintenancedir: {files.maintenance} {said} on this machine"
+        hint = "Until it does, no server is in maintenance." if there is None else "ldirectord warns of it as well."
+        found.append(Problem(path, 0, 0, text, hint, "warning"))
     for service in files.services:
         folder = os.path.dirname(service.monitor_file)
         if service.monitor_file and not os.path.isdir(folder or "."):
@@ -74,3 +84,12 @@ def lacking(path: str, files: ServiceFiles) -> list[Problem]:
     if other := beside_balancer():
         found.append(Problem(path, 0, 0, other, NOT_BESIDE, "warning"))
     return list(dict.fromkeys(found))
+
+
+def _answer(is_folder: Callable[[str], bool], folder: str, patience: float) -> bool | None:
+    """None: no answer in that time. Then the question stays in its thread, for which nobody waits."""
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(is_folder(folder)), daemon=True)
+    thread.start()
+    thread.join(patience)
+    return answers[0] if answers else None
