@@ -24,7 +24,12 @@ PACKAGING = ROOT / "packaging"
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 
 
-UNITS = ("understudy.service", "understudy-heartbeat.service", "understudy-keepalived.service")
+UNITS = (
+    "understudy.service",
+    "understudy-heartbeat.service",
+    "understudy-keepalived.service",
+    "understudy-ldirectord.service",
+)
 
 
 def verify(directory: Path, text: str, name: str = "understudy.service") -> str:
@@ -107,6 +112,31 @@ def test_the_unit_with_keepalived_conf_is_the_same_but_for_what_it_starts_and_le
     assert dict(second)["ExecStart"] == native.replace("understudy/cluster.toml", "keepalived/keepalived.conf")
     program, word, *options = dict(added)["ExecStopPost"].split()
     assert (program, word in cli.COMMANDS, options) == ("-/usr/bin/understudy", True, native.split()[4:6])
+
+
+def test_the_unit_with_ldirectord_cf_is_the_same_but_for_what_it_starts() -> None:
+    first, second = (
+        [pair for pair in settings(PACKAGING / name) if pair[0] not in ("Description", "Documentation")]
+        for name in (UNITS[0], UNITS[3])
+    )
+    start = dict(first)["ExecStart"].replace("understudy/cluster.toml", "ha.d/ldirectord.cf")
+    assert [pair for pair in second if pair not in first] == [
+        ("ConditionPathExists", "/etc/ha.d/ldirectord.cf"),
+        ("ExecStart", start),
+    ]
+    assert [pair[0] for pair in first if pair not in second] == ["ExecStart"]
+
+
+@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+def test_the_package_knows_every_unit(name: str) -> None:
+    """Each list in its scripts has all of them, or all but the first."""
+    text = (PACKAGING / "debian" / name).read_text()
+    known = [unit.removesuffix(".service") for unit in UNITS]
+    lists = [found.split() for found in re.findall(r"for \w+ in (.*); do", text)]
+    named = [re.findall(r"([\w-]+)\.service", line) for line in text.splitlines()]
+    lists += [names for names in named if "understudy" in names]
+    assert lists
+    assert [names for names in lists if names not in (known, known[1:])] == []
 
 
 def test_a_start_of_one_unit_does_not_stop_the_other() -> None:

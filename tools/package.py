@@ -31,7 +31,12 @@ HOME = "usr/lib/understudy"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"{HOME}/lib/{PYTHON}/site-packages"
 DOCUMENTS = "usr/share/doc/understudy"
-UNITS = ("understudy.service", "understudy-heartbeat.service", "understudy-keepalived.service")
+UNITS = (
+    "understudy.service",
+    "understudy-heartbeat.service",
+    "understudy-keepalived.service",
+    "understudy-ldirectord.service",
+)
 NOT_NEEDED = ("*.pyx", "*.pxd", "*.pxi", "*.c", "*.h", "*.hash", "direct_url.json", "RECORD", "INSTALLER", "REQUESTED")
 """Sources of compiled modules, and pip's notes, some of which name places on the building machine."""
 

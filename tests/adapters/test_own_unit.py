@@ -1,4 +1,4 @@
-"""Which of the three units people are told of, by what stands in a runtime directory and on the machine."""
+"""Which of the four units people are told of, by what stands in a runtime directory and on the machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.adapters.own_unit import NATIVE, OLD, ROUTERS, own_unit, speaks_old, unit_in
+from understudy.adapters.own_unit import BALANCER, NATIVE, OLD, ROUTERS, own_unit, speaks_old, unit_in
 
 
 def machine(root: Path, *paths: str) -> str:
@@ -27,6 +27,7 @@ WANTED = "etc/systemd/system/multi-user.target.wants"
         (("etc/ha.d/ha.cf", "etc/understudy/cluster.toml"), NATIVE),
         (("etc/ha.d/ha.cf", "etc/understudy/cluster.toml", f"{WANTED}/{OLD}.service"), OLD),  # after understudy upgrade
         (("etc/ha.d/ha.cf", f"{WANTED}/{NATIVE}.service"), NATIVE),
+        (("etc/ha.d/ha.cf", f"{WANTED}/{BALANCER}.service"), BALANCER),
     ],
 )
 def test_what_a_stopped_machine_would_start(tmp_path: Path, paths: tuple[str, ...], unit: str) -> None:
@@ -42,12 +43,17 @@ def test_what_ran_last_counts_first(tmp_path: Path) -> None:
     assert own_unit(str(tmp_path), root) == NATIVE
     (tmp_path / "running.source").write_text("/etc/keepalived/keepalived.conf")
     assert own_unit(str(tmp_path), root) == ROUTERS
+    (tmp_path / "running.source").write_text("/etc/ha.d/ldirectord.cf")
+    assert own_unit(str(tmp_path), root) == BALANCER
+    (tmp_path / "running.source").write_text("/root/try/ldirectord.cf")
+    assert own_unit(str(tmp_path), root) == NATIVE
 
 
 def test_the_unit_of_a_process() -> None:
     assert unit_in("0::/system.slice/understudy-heartbeat.service\n") == OLD
     assert unit_in("1:name=systemd:/system.slice/understudy.service\n0::/\n") == NATIVE
     assert unit_in("0::/system.slice/understudy-keepalived.service\n") == ROUTERS
+    assert unit_in("0::/system.slice/understudy-ldirectord.service\n") == BALANCER
     assert unit_in("0::/user.slice/user-0.slice/user@0.service/app.slice\n") == ""
     assert unit_in("0::/system.slice/ssh.service\n") == ""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from understudy.cli.check import command as check
+from understudy.cli.check_ldirectord import look_here
+from understudy.services import ServiceFiles
 
 LDIRECTORD = """checktimeout=3
 virtual=10.0.0.100:80
@@ -112,3 +115,13 @@ def test_what_this_machine_lacks_stands_under_its_own_heading(tmp_path: Path) ->
     (found,) = json.loads(run("--json", file).output)["files"]
     assert found["here"] == {"member": None, "warnings": lacks}
     assert [each for each in found["problems"] if each["text"] in lacks] == []
+
+
+@pytest.mark.parametrize(("answer", "said"), [(None, "does not answer"), (False, "is no folder"), (True, "")])
+def test_a_maintenance_folder_that_hangs_is_said_and_not_waited_for(answer: bool | None, said: str) -> None:
+    free = threading.Event()
+    files = ServiceFiles(maintenance="/hangs")
+    found = look_here(files, lambda _: free.wait(60) if answer is None else answer, 0.05 if answer is None else 60)
+    free.set()
+    texts = [text for text in found if text.startswith("maintenancedir")]
+    assert [text.partition(";")[0] for text in texts] == ([f"maintenancedir: /hangs {said}"] if said else [])

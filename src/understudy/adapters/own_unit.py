@@ -1,4 +1,4 @@
-"""Which of our three units of systemd this machine's daemon belongs to: for what people are told to type.
+"""Which of our four units of systemd this machine's daemon belongs to: for what people are told to type.
 
 A machine that runs from Heartbeat's files, or did before ``understudy upgrade``, has ``understudy-heartbeat``: a
 ``systemctl stop understudy`` would do nothing there. Standard library only, and read in a moment: the supervisor asks, too.
@@ -13,12 +13,15 @@ from . import lockfile
 NATIVE = "understudy"
 OLD = "understudy-heartbeat"
 ROUTERS = "understudy-keepalived"
+BALANCER = "understudy-ldirectord"
+UNITS = (NATIVE, OLD, ROUTERS, BALANCER)
 SOURCE = "running.source"
 """As ``running.SOURCE``, which the supervisor does not load."""
 
 _WANTED = "etc/systemd/system/multi-user.target.wants"
 _NATIVE_FILE = "etc/understudy/cluster.toml"
 _OLD_FILE = "etc/ha.d/ha.cf"
+_BALANCED_FILE = "/etc/ha.d/ldirectord.cf"
 
 
 def unit_of(process: int) -> str:
@@ -37,7 +40,7 @@ def unit_in(text: str) -> str:
     words = [part for line in text.splitlines() for part in line.strip().rpartition(":")[2].split("/")]
     units = [word for word in words if word.endswith(".service") and not word.startswith("user@")]
     name = units[-1].removesuffix(".service") if units else ""
-    return name if name in (NATIVE, OLD, ROUTERS) else ""
+    return name if name in UNITS else ""
 
 
 def own_unit(runtime_dir: str, root: str = "/") -> str:
@@ -69,9 +72,9 @@ def _by_files(runtime_dir: str, root: str) -> str:
         return OLD
     if os.path.basename(source) == "keepalived.conf":
         return ROUTERS
-    enabled = [
-        name for name in (NATIVE, OLD, ROUTERS) if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))
-    ]
+    if source == _BALANCED_FILE:
+        return BALANCER
+    enabled = [name for name in UNITS if os.path.lexists(os.path.join(root, _WANTED, f"{name}.service"))]
     if len(enabled) == 1:
         return enabled[0]
     return OLD if not enabled and speaks_old(root) else NATIVE
