@@ -38,6 +38,7 @@ from understudy.balance import (
 )
 from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
+from understudy.core.pools import Pool
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService
 from understudy.units import NEVER
 
@@ -193,9 +194,9 @@ class PretendWatch:
 
 
 class Bench:
-    """A balancer in a folder, with pretended parts."""
+    """A balancer in a folder, with pretended parts. ``deciding``: in place of the pretended pool."""
 
-    def __init__(self, folder: Path, copy: ServiceCopy = COPIED) -> None:
+    def __init__(self, folder: Path, copy: ServiceCopy = COPIED, deciding: Pool | None = None) -> None:
         self.folder = folder
         self.pool, self.plane, self.watch = PretendPool(), PretendPlane(), PretendWatch()
         self.engines: list[PretendEngine] = []
@@ -208,7 +209,9 @@ class Bench:
             self.engines.append(PretendEngine(answered))
             return self.engines[-1]
 
-        made = Parts(self.pool, self.plane, engine, lambda: self.watch, boot_clock, lambda _: list(self.lacks))  # type: ignore[arg-type]
+        made = Parts(
+            deciding or self.pool, self.plane, engine, lambda: self.watch, boot_clock, lambda _: list(self.lacks)
+        )  # type: ignore[arg-type]
         self.balancer = Balancer(made, str(folder), str(folder), self.log)
 
     def write(self, copy: ServiceCopy) -> None:

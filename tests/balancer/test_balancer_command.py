@@ -5,27 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from balancer_parts import KEY, ONE, Bench
+from balancer_parts import COPIED, KEY, ONE, WEB, Bench
 from click.testing import CliRunner, Result
 
 from understudy.balance import Counters, Place, Synchronise
 from understudy.cli.main import commands
 from understudy.cli.render_pool import service_text
-from understudy.services import SyncDaemon
+from understudy.config.service_copy import ServiceCopy
+from understudy.core.pools import Pool
+from understudy.services import ServiceFiles, SyncDaemon, VirtualService
 
 
 def call(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(commands, ["pool", *words, "--runtime-dir", str(folder)])
 
 
-def beside(folder: Path, *calls: Sequence[str], sync: Synchronise | None = None) -> list[Result]:
+def beside(
+    folder: Path,
+    *calls: Sequence[str],
+    sync: Synchronise | None = None,
+    copy: ServiceCopy = COPIED,
+    deciding: Pool | None = None,
+) -> list[Result]:
     """What each call says while a balancer runs."""
     found: list[Result] = []
 
     async def work() -> None:
-        bench = Bench(folder)
+        bench = Bench(folder, copy, deciding)
         bench.pool.sync = sync
         bench.plane.counted = {(KEY, Place(ONE.address, ONE.port)): Counters(active=3, connections=12)}
         async with bench.running():
@@ -106,17 +115,36 @@ def test_it_says_who_tells_connections_and_what_the_kernel_refuses_of_it(tmp_pat
 
 
 def test_wishes_have_exit_codes(tmp_path: Path) -> None:
+    other = replace(ONE, address="10.0.0.3")  # the pretended pool refuses what is about it
+    files = ServiceFiles((replace(WEB, reals=(ONE, other)),))
     good, refused, without, many, big = beside(
         tmp_path,
         ["weight", ONE.name, "5", "web"],
-        ["drain", "10.0.0.9:80"],
+        ["drain", other.name],
         ["weight", ONE.name],
         ["drain", ONE.name, "web", "more"],
         ["weight", ONE.name, "70000"],
+        copy=replace(COPIED, files=files),
     )
     assert (good.exit_code, good.output) == (0, "done\n")
-    assert (refused.exit_code, "there is no server 10.0.0.9:80" in refused.output) == (4, True)
+    assert (refused.exit_code, "there is no server 10.0.0.3:80" in refused.output) == (4, True)
     assert [each.exit_code for each in (without, many, big)] == [2, 2, 2]
+
+
+def test_a_wish_for_who_is_not_known_names_the_nearest(tmp_path: Path) -> None:
+    mail = VirtualService("mail", (replace(KEY, port=25),), (replace(ONE, port=25),))
+    files = ServiceFiles((replace(WEB, fallback=replace(ONE, address="10.9.0.7")), mail))
+    calls = {
+        ("drain", "10.0.0.22:80"): f"did you mean {ONE.name!r}?",
+        ("disable", "10.9.0.7:80", "web"): f"did you mean {ONE.name!r}?",  # the fallback cannot be asked for
+        ("enable", ONE.name, "mail"): "it is a server of web",
+        ("weight", ONE.name, "5", "wob"): "did you mean 'web'?",
+        ("drain", "somebody"): "known: 10.0.0.2:80, 10.0.0.2:25",
+    }
+    found = beside(tmp_path, *calls, copy=replace(COPIED, files=files), deciding=Pool(ServiceFiles()))
+    assert [(each.exit_code, each.output.splitlines()[-1].strip()) for each in found] == [
+        (2, hint) for hint in calls.values()
+    ]
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:
