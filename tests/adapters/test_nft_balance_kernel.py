@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 import threading
@@ -384,3 +385,20 @@ def test_it_is_known_which_of_several_balancers_wrote_a_service(lab: Lab) -> Non
         assert (one.read().own, other.read().own) == (set(), {first, second})
         one.close()
         other.close()
+
+
+def test_balancers_that_begin_at_once_have_chains_of_their_own(lab: Lab) -> None:
+    """Such as those of two files of ldirectord: with one chain for both the clients of one get the servers of the other."""
+    balancer = lab.machine("balancer")
+    keys = [ServiceKey("tcp", FOUR, port) for port in (PORT, OTHER, 8081, 8082)]
+    with inside(balancer):
+        one, other = planes = PlaneNft("one"), PlaneNft("other")
+        for plane in planes:
+            plane.read()
+        for plane, key in zip((one, other, one, other), keys, strict=True):
+            assert plane.apply([SetService(TableService(key, "rr"), True, "test")]) == []
+        assert {read.key for read, _ in other.read().services} == set(keys)
+        told = balancer.run("nft list map ip understudy_balance nat")
+        assert sorted(re.findall(r"goto (pick_\d+)", told)) == ["pick_1", "pick_2", "pick_3", "pick_4"]
+        for plane in planes:
+            plane.close()

@@ -39,6 +39,7 @@ from understudy.balance import (
 from understudy.balancer.maintenance import Maintenance
 from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
+from understudy.core.pools import Pool
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService
 from understudy.units import NEVER
 
@@ -194,10 +195,14 @@ class PretendWatch:
 
 
 class Bench:
-    """A balancer in a folder, with pretended parts."""
+    """A balancer in a folder, with pretended parts. ``deciding``: in place of the pretended pool."""
 
     def __init__(
-        self, folder: Path, copy: ServiceCopy = COPIED, maintenance: Callable[[], Maintenance] = Maintenance
+        self,
+        folder: Path,
+        copy: ServiceCopy = COPIED,
+        maintenance: Callable[[], Maintenance] = Maintenance,
+        deciding: Pool | None = None,
     ) -> None:
         self.folder = folder
         self.pool, self.plane, self.watch = PretendPool(), PretendPlane(), PretendWatch()
@@ -212,7 +217,7 @@ class Bench:
             return self.engines[-1]
 
         more = (boot_clock, lambda _: list(self.lacks), maintenance)
-        made = Parts(self.pool, self.plane, engine, lambda: self.watch, *more)  # type: ignore[arg-type]
+        made = Parts(deciding or self.pool, self.plane, engine, lambda: self.watch, *more)  # type: ignore[arg-type]
         self.balancer = Balancer(made, str(folder), str(folder), self.log)
 
     def write(self, copy: ServiceCopy) -> None:

@@ -7,18 +7,22 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from balancer_parts import COPIED, KEY, ONE, Bench
+import pytest
+from balancer_parts import COPIED, KEY, ONE, WEB, Bench
 from click.testing import CliRunner, Result
 
 from understudy.balance import Counters, Place, Synchronise
 from understudy.cli.balancer_client import own_folder
 from understudy.cli.main import commands
 from understudy.cli.render_pool import service_text
-from understudy.services import SyncDaemon
+from understudy.config.service_copy import ServiceCopy
+from understudy.core.pools import Pool
+from understudy.services import ServiceFiles, SyncDaemon, VirtualService
 
 
 def call(folder: Path, *words: str) -> Result:
@@ -26,13 +30,18 @@ def call(folder: Path, *words: str) -> Result:
 
 
 def beside(
-    folder: Path, *calls: Sequence[str], sync: Synchronise | None = None, of: Path | None = None
+    folder: Path,
+    *calls: Sequence[str],
+    sync: Synchronise | None = None,
+    of: Path | None = None,
+    copy: ServiceCopy = COPIED,
+    deciding: Pool | None = None,
 ) -> list[Result]:
     """What each call says while a balancer runs. ``of``: the runtime directory that is asked, where it is another one."""
     found: list[Result] = []
 
     async def work() -> None:
-        bench = Bench(folder)
+        bench = Bench(folder, copy, deciding=deciding)
         bench.pool.sync = sync
         bench.plane.counted = {(KEY, Place(ONE.address, ONE.port)): Counters(active=3, connections=12)}
         async with bench.running():
@@ -113,24 +122,34 @@ def test_it_says_who_tells_connections_and_what_the_kernel_refuses_of_it(tmp_pat
 
 
 def test_wishes_have_exit_codes(tmp_path: Path) -> None:
+    other = replace(ONE, address="10.0.0.3")  # the pretended pool refuses what is about it
+    files = ServiceFiles((replace(WEB, reals=(ONE, other)),))
     good, refused, without, many, big = beside(
         tmp_path,
         ["weight", ONE.name, "5", "web"],
-        ["drain", "10.0.0.9:80"],
+        ["drain", other.name],
         ["weight", ONE.name],
         ["drain", ONE.name, "web", "more"],
         ["weight", ONE.name, "70000"],
+        copy=replace(COPIED, files=files),
     )
     assert (good.exit_code, good.output) == (0, "done\n")
-    assert (refused.exit_code, "there is no server 10.0.0.9:80" in refused.output) == (4, True)
+    assert (refused.exit_code, "there is no server 10.0.0.3:80" in refused.output) == (4, True)
     assert [each.exit_code for each in (without, many, big)] == [2, 2, 2]
 
 
-def test_who_was_started_by_the_tool_ldirectord_is_found(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder of few letters: the path of a socket has at most 107, and a folder of pytest's has many already."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_who_was_started_by_the_tool_ldirectord_is_found(short: Path) -> None:
     """Unless the daemon of the directory itself balances; of several one is to be chosen."""
     mine, web, mail = (
-        tmp_path / "mine",
-        *(Path(own_folder(str(tmp_path / "mine"), f"{name}.cf")) for name in ("web", "mail")),
+        short / "mine",
+        *(Path(own_folder(str(short / "mine"), f"{name}.cf")) for name in ("web", "mail")),
     )
     for folder in (mine, web, mail):
         folder.mkdir()
@@ -151,19 +170,35 @@ def test_who_was_started_by_the_tool_ldirectord_is_found(tmp_path: Path) -> None
     assert json.loads(own.output)["node"] == "mine"
 
 
-def test_a_balancer_that_comes_back_is_not_mistaken_for_another_one(tmp_path: Path) -> None:
-    other = Path(own_folder(str(tmp_path), "web.cf"))
+def test_a_balancer_that_comes_back_is_not_mistaken_for_another_one(short: Path) -> None:
+    other = Path(own_folder(str(short), "web.cf"))
     other.mkdir()
-    (tmp_path / "services.json").touch()
+    (short / "services.json").touch()
     code = "import sys; from understudy.adapters import lockfile; lockfile.take(sys.argv[1]); print(1, flush=True); input()"
-    words = [sys.executable, "-c", code, str(tmp_path / "supervisor.lock")]
+    words = [sys.executable, "-c", code, str(short / "supervisor.lock")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         supervisor.stdout.readline()
-        assert beside(other, [], of=tmp_path)[0].exit_code == 3
+        assert beside(other, [], of=short)[0].exit_code == 3
         supervisor.communicate(b"\n")
-    (tmp_path / "ldirectord.web.cf" / "balancer.sock").unlink(missing_ok=True)
-    assert beside(other, [], of=tmp_path)[0].exit_code == 0
+    (short / "ldirectord.web.cf" / "balancer.sock").unlink(missing_ok=True)
+    assert beside(other, [], of=short)[0].exit_code == 0
+
+
+def test_a_wish_for_who_is_not_known_names_the_nearest(tmp_path: Path) -> None:
+    mail = VirtualService("mail", (replace(KEY, port=25),), (replace(ONE, port=25),))
+    files = ServiceFiles((replace(WEB, fallback=replace(ONE, address="10.9.0.7")), mail))
+    calls = {
+        ("drain", "10.0.0.22:80"): f"did you mean {ONE.name!r}?",
+        ("disable", "10.9.0.7:80", "web"): f"did you mean {ONE.name!r}?",  # the fallback cannot be asked for
+        ("enable", ONE.name, "mail"): "it is a server of web",
+        ("weight", ONE.name, "5", "wob"): "did you mean 'web'?",
+        ("drain", "somebody"): "known: 10.0.0.2:80, 10.0.0.2:25",
+    }
+    found = beside(tmp_path, *calls, copy=replace(COPIED, files=files), deciding=Pool(ServiceFiles()))
+    assert [(each.exit_code, each.output.splitlines()[-1].strip()) for each in found] == [
+        (2, hint) for hint in calls.values()
+    ]
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ class PlaneNft:
         if failed is not None and any(item.number == errno.ENOENT for item in failed) and not self._there():
             before, self._table, self._families = self._table, {}, set()
             failed = self._write({**before, **wanted})
+        if failed is not None and any(item.number == errno.EEXIST for item in failed):
+            taken = self._number + 1  # by another balancer of this machine, since we have read
+            self.read()
+            self._number = max(self._number, taken)
+            wanted, refused = self._wanted(effects)
+            failed = self._write(wanted)
         alone = each.keys() - (wanted.keys() if failed is None else ())
         refused = [item for item in refused if item.key not in alone]
         self._divisions = _MOST_DIVISIONS

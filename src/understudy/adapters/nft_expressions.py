@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import netlink, nftables
-from .netlink import APPEND, CREATE, NESTED, REQUEST, attribute, nested
+from .netlink import APPEND, CREATE, EXCLUSIVE, NESTED, REQUEST, attribute, nested
 from .nftables import Family
 
 ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, DYNAMIC = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -144,11 +144,11 @@ def elements(
 def new_chain(
     family: Family, table: str, chain: str, *, hook: int = -1, priority: int = 0, kind: str = "filter"
 ) -> bytes:
-    """With ``hook`` a base chain. There already is success."""
+    """With ``hook`` a base chain, and there already is success. Another chain must be new (EEXIST)."""
     parts = [named(1, table), named(3, chain)]
     if hook >= 0:
         parts += [nested(4, _number(1, hook), _number(2, priority)), _number(5, 1), named(7, kind)]
-    return message(nftables.NEWCHAIN, CREATE, family, *parts)
+    return message(nftables.NEWCHAIN, CREATE if hook >= 0 else CREATE | EXCLUSIVE, family, *parts)
 
 
 def flush_chain(family: Family, table: str, chain: str) -> bytes:

@@ -5,6 +5,7 @@ admin_group) may ask all of it: the permissions of the file say who that is.
 
     {"do": "pool", "service": NAME or ""}     {"ok": true, "services": [...], ...}
     {"do": "wish", "verb": ..., "server": ..., "service": ..., "value": ..., "by": ...}     {"ok": ..., "text": ...}
+    a wish about a service or server that there is not, or one that makes no sense: {"ok": false, "wrong": true, "text": ...}
     {"do": "reload"}                          takes the copy in the runtime directory up, and answers when it counts
     {"do": "notes"}                           a line for each note from now on, until one side ends
 """
@@ -113,7 +114,7 @@ class Control:
             if isinstance(wish, str):
                 return {"ok": False, "wrong": True, "text": wish}
             ok, text = await self._balancer.wish(wish, str(asked.get("by") or "somebody"))
-            return {"ok": ok, "text": text}
+            return {"ok": ok, "text": text, **({} if ok or self._balancer.knows(wish) else {"wrong": True})}
         return {"ok": False, "wrong": True, "text": f"nobody knows {verb!r} here"}
 
 

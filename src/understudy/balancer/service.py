@@ -403,11 +403,15 @@ class Balancer:
             text = f"{text}; but {trouble}" if trouble else text
         return ok, text
 
+    def knows(self, wish: Wish) -> bool:
+        """Whether there is any server that it can be about."""
+        return bool(self._named(wish))
+
     def _named(self, wish: Wish) -> list[str]:
         """Whom it is about, by their whole names: who is asked for by the address alone must not be another one on disk."""
         services = [each for each in self.files.services if wish.service in ("", each.name)]
-        servers = [server for each in services for server in (*each.reals, each.fallback) if server is not None]
-        return list(dict.fromkeys(each.name for each in servers if wish.server in (each.name, each.address)))
+        servers = [server for each in services for server in each.reals if wish.server in (server.name, server.address)]
+        return list(dict.fromkeys(each.name for each in servers))
 
     async def _put(
         self, event: Callable[[int], PoolEvent], after: Callable[[], None] | None = None

@@ -10,6 +10,7 @@ from .options import json_option, runtime_dir_option
 from .terminal import print_json, say, wants_colour
 
 VERBS = ("drain", "weight", "enable", "disable")
+_LONGEST_HINT = 200
 
 
 def _complete(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
@@ -60,7 +61,7 @@ def command(words: tuple[str, ...], watch: bool, every: float, as_json: bool, ru
     with --runtime-dir.
 
     \b
-    Exit codes: 0 done, 2 unknown service or wrong words, 3 no balancer answers here, 4 refused, or you may not ask.
+    Exit codes: 0 done, 2 unknown service or server, or wrong words, 3 no balancer answers here, 4 refused, or you may not ask.
 
     \b
     Examples:
@@ -87,6 +88,7 @@ def command(words: tuple[str, ...], watch: bool, every: float, as_json: bool, ru
 def _wish(words: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     import getpass
 
+    from ..errors import UsageError
     from .balancer_client import ask
 
     verb, *rest = words
@@ -102,11 +104,32 @@ def _wish(words: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     except (KeyError, OSError):  # a user without a name
         by = "somebody"
     service = rest[1] if len(rest) == 2 else ""
-    answer = ask(runtime_dir, 10.0, do="wish", verb=verb, server=rest[0], service=service, value=value, by=by)
+    try:
+        answer = ask(runtime_dir, 10.0, do="wish", verb=verb, server=rest[0], service=service, value=value, by=by)
+    except UsageError as error:
+        raise UsageError(error.text, _nearest(rest[0], service, runtime_dir)) from None
     if as_json:
         print_json(answer)
     else:
         say(str(answer["text"]))
+
+
+def _nearest(server: str, service: str, runtime_dir: str) -> str:
+    """Which server or service was probably meant; "" where there are too many to name them."""
+    from ..manager.api import nearest
+    from .balancer_client import ask
+
+    having: dict[str, list[str]] = {}
+    for each in ask(runtime_dir, do="pool")["services"]:
+        having[each["name"]] = [real["name"] for real in each["servers"] if real["state"] != "fallback"]
+    if service and service not in having:
+        hint = nearest(service, list(having))
+    elif elsewhere := [name for name, servers in having.items() if server in servers]:
+        hint = f"it is a server of {', '.join(elsewhere)}"
+    else:
+        servers = having[service] if service else [name for names in having.values() for name in names]
+        hint = nearest(server, list(dict.fromkeys(servers)))
+    return hint if len(hint) <= _LONGEST_HINT else ""
 
 
 def _answer(name: str, runtime_dir: str) -> dict[str, Any]:
