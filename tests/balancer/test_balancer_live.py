@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
-from balanced_world import FALL, FEW, BalancedTrial, RouterTrial
+from balanced_world import FALL, FEW, BalancedTrial, HeartbeatTrial, RouterTrial
 from cluster_world import until
 from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
 
@@ -156,6 +156,53 @@ def test_a_keepalived_conf_balances_and_only_the_master_serves(trial: RouterTria
     only(trial, start, *FEW)
     assert taken(trial, "ha02") == before
     assert trial.server("ha02", "nat", "real1")["in_table"]
+
+
+@live(HeartbeatTrial)
+def test_a_line_of_haresources_moves_with_its_address_and_its_pool(trial: HeartbeatTrial) -> None:
+    begun = kernel.now()
+    only(trial, begun, *FEW)
+    for service in PORTS:
+        assert all(trial.server("ha02", service, real)["in_table"] for real in FEW), "the other node is ready"
+    assert taken(trial, "ha02") == 0
+
+    trial.hand_over("ha01")
+    trial.until_moved("ha02")
+    before = taken(trial, "ha01")
+    only(trial, kernel.now(), *FEW)
+    assert taken(trial, "ha01") == before, "it gives no more connections to servers"
+    assert taken(trial, "ha02") > 0
+    assert all(trial.server("ha01", service, real)["in_table"] for service in PORTS for real in FEW)
+
+    # auto_failback is off, so ha02 has it until it loses its power.
+    trial.stage.do("power ha02 off")
+    trial.until_moved("ha01", "ha01")
+    only(trial, kernel.now(), *FEW)
+    assert taken(trial, "ha01") > before
+    assert not trial.stage.watchers.two(begun, kernel.now()), "two machines answered"
+
+
+@pytest.mark.long
+@live(HeartbeatTrial)
+def test_what_failed_on_one_node_of_haresources_has_failed_on_the_other(trial: HeartbeatTrial) -> None:
+    """All servers are dead when the line moves, and one is back before it moves again, by a clean stop."""
+    one, two = (trial.webs[name] for name in FEW)
+    for web in (one, two):
+        web.signal(signal.SIGKILL)
+    for balancer in BALANCERS:
+        trial.until_states(balancer, dict.fromkeys(FEW, "down"))
+    only(trial, kernel.now(), "ha01")
+    trial.hand_over("ha01")
+    trial.until_moved("ha02")
+    only(trial, kernel.now(), "ha02")
+    one.start()
+    for balancer in BALANCERS:
+        trial.until_states(balancer, {"real1": "up", "real2": "down"})
+    only(trial, kernel.now(), "real1")
+    trial.stage.do("stop ha02")
+    until("ha02's table is gone", lambda: "pick_" not in trial.rules("ha02"))
+    trial.until_moved("ha01", "ha01")
+    only(trial, kernel.now(), "real1")
 
 
 @pytest.mark.long

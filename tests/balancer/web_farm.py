@@ -231,6 +231,12 @@ class Farm:
         wanted = address_of(real, name)
         return next((each for each in self.pool(balancer, name).get("servers", ()) if each["name"] == wanted), {})
 
+    def rules(self, balancer: str) -> str:
+        """The balancer's part of the kernel's rules there."""
+        return self.stage.room.machine(balancer).run(
+            ["sh", "-c", "nft list table ip understudy_balance 2> /dev/null || true"]
+        )
+
     def until_states(self, balancer: str, wanted: Mapping[str, str], limit: float = 40.0) -> None:
         """Until these servers are in these states, for both services."""
 

@@ -57,8 +57,9 @@ def command(
 
     A folder, such as /etc/ha.d, is read as the files of Heartbeat: ha.cf, haresources and authkeys. What Heartbeat refused is an
     error; what it let through, though it bites, is a warning. A keepalived.conf, or a folder that has one, is read as keepalived
-    2.2.7 reads it: what makes keepalived exit is an error, what it forgives a warning (docs/keepalived.md). An ldirectord.cf is
-    read as ldirectord 1.186 reads it (docs/ldirectord.md); names in it are looked up, as it does.
+    2.2.7 reads it: what makes keepalived exit, or lose a real server or a checker, is an error; what else it forgives a warning
+    (docs/keepalived.md). An ldirectord.cf is read as ldirectord 1.186 reads it (docs/ldirectord.md); names in it are looked up,
+    as it does.
 
     Of what is balanced it says which part of the kernel serves each service and why, nftables or IPVS. A service that neither can
     serve is an error; what is done otherwise than may be expected is a warning. The kernel of this machine is not asked.

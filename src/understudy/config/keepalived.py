@@ -1,7 +1,8 @@
 """``keepalived.conf`` as keepalived 2.2.7 reads it, to ``RouterFiles``, with everything that is wrong with it.
 
-Pure: ``load`` opens the files. What keepalived forgives is a warning, what makes it exit an error; where we refuse what it
-takes, the problem says why. Facts: keepalived.conf(5), and what Debian's 2.2.7 was seen to do.
+Pure: ``load`` opens the files. What keepalived forgives is a warning, what makes it exit an error, and so is what it loses of
+virtual servers; where we refuse what it takes, the problem says why.
+Facts: keepalived.conf(5), and what Debian's 2.2.7 was seen to do.
 """
 
 from __future__ import annotations
