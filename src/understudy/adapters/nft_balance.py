@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
 
 from ..balance import (
     Counters,
+    DropServer,
     DropService,
     Place,
     SetServer,
@@ -68,6 +68,15 @@ def lacking() -> str:
         socket.close()
 
 
+@dataclass(slots=True)
+class _Draft:
+    """A service while its changes are gathered. ``number`` 0: it stands anew; ``service`` None: it does not stand."""
+
+    number: int = 0
+    service: TableService | None = None
+    servers: dict[Place, TableServer] = field(default_factory=dict)
+
+
 def _key(effect: TableEffect) -> ServiceKey:
     return effect.service.key if isinstance(effect, SetService) else effect.key
 
@@ -99,9 +108,13 @@ class PlaneNft:
     def read(self) -> TableSeen:
         """What stands there, also from an earlier process."""
         self._table = {}
-        self._families = {family for family in FAMILIES if self._listed(family, "servers") is not None}
-        for family in self._families:
-            told = reading.servers(family, self._listed(family, "servers") or ())
+        self._families = set()
+        for family in FAMILIES:
+            elements = self._listed(family, "servers")
+            if elements is None:
+                continue
+            self._families.add(family)
+            told = reading.servers(family, elements)
             for kind in KINDS:
                 for item in self._listed(family, "live" + kind) or ():
                     found = reading.service(family, kind, item)
@@ -179,31 +192,32 @@ class PlaneNft:
 
     def _wanted(self, effects: Sequence[TableEffect]) -> tuple[dict[ServiceKey, Standing | None], list[TableRefused]]:
         """What becomes of the services that are touched; None: it goes."""
-        services: dict[ServiceKey, TableService | None] = {}
-        numbers: dict[ServiceKey, int] = {}
-        servers: dict[ServiceKey, dict[Place, TableServer]] = {}
+        drafts: dict[ServiceKey, _Draft] = {}
         refused: list[TableRefused] = []
         for effect in effects:
             key = _key(effect)
-            if key not in services:
+            draft = drafts.get(key)
+            if draft is None:
                 old = self._table.get(key)
-                services[key], numbers[key] = (old.service, old.number) if old is not None else (None, 0)
-                servers[key] = dict(old.servers) if old is not None else {}
-            if isinstance(effect, SetService):
-                services[key] = effect.service
+                draft = _Draft(old.number, old.service, dict(old.servers)) if old is not None else _Draft()
+                drafts[key] = draft
+            if isinstance(effect, SetServer) and draft.service is not None:
+                draft.servers[effect.server.place] = effect.server
+            elif isinstance(effect, SetService):
+                draft.service = effect.service
             elif isinstance(effect, DropService):
-                services[key], numbers[key] = None, 0
-                servers[key] = {}
-            elif services[key] is None:
+                drafts[key] = _Draft()
+            elif draft.service is None:
                 refused.append(refusal(effect, "the service is not in the table"))
-            elif isinstance(effect, SetServer):
-                servers[key][effect.server.place] = effect.server
-            else:
-                servers[key].pop(effect.place, None)
-        here = self._here() if any(servers.values()) else frozenset()
+            elif isinstance(effect, DropServer):
+                draft.servers.pop(effect.place, None)
+        here = self._here() if any(draft.servers for draft in drafts.values()) else frozenset()
         found: dict[ServiceKey, Standing | None] = {}
-        for key, service in services.items():
-            standing = Standing(numbers[key], service, servers[key], here, self._owner) if service is not None else None
+        for key, draft in drafts.items():
+            service = draft.service
+            standing = (
+                Standing(draft.number, service, draft.servers, here, self._owner) if service is not None else None
+            )
             if standing is not None and mixed(standing):
                 refused += _each(effects, key, "servers by NAT and by direct routing in one service need IPVS")
             else:
@@ -212,7 +226,7 @@ class PlaneNft:
 
     def _here(self) -> frozenset[str]:
         """The addresses of this machine."""
-        return frozenset(str(ip_address(item.packed)) for item in links_and_addresses()[1])
+        return frozenset(reading.address(item.packed) for item in links_and_addresses()[1])
 
     def _write(self, wanted: Mapping[ServiceKey, Standing | None]) -> tuple[Failure, ...] | None:
         """One transaction, all or nothing; None when it is done."""

@@ -176,10 +176,13 @@ def _flags(bits: bytes) -> list[bytes]:
     return [nft.load_protocol(), nft.compare(EQUAL, bytes([_TCP])), nft.load(2, _FLAGS, 1), nft.mask(bits)]
 
 
-def picking(standing: Standing, modulus: int, number: int) -> Rules:
-    """Who gets a packet. ``number``: of the anonymous map of the servers' ``modulus`` turns, in the same transaction."""
-    away = [server for server in standing.chosen() if not standing.is_here(server)]
-    here = [server for server in standing.chosen() if standing.is_here(server)]
+def picking(
+    standing: Standing, here: Sequence[TableServer], away: Sequence[TableServer], modulus: int, number: int
+) -> Rules:
+    """Who gets a packet: ``here`` and ``away`` as ``Standing.parted`` has them.
+
+    ``number``: of the anonymous map of the ``modulus`` turns of those that are away, in the same transaction.
+    """
     rules = [[nft.load_local(), nft.compare(UNEQUAL, _ROUTE_LOCAL), nft.decide(nft.RETURN)]]
     rules += _flows(standing) if standing.direct and not standing.service.one_packet else []
     # What belongs to no connection is not balanced: this machine's own stack answers it (TCP: with a reset).

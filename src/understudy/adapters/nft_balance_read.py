@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from socket import AF_INET, inet_ntop
 
 from ..balance import Place, TableServer, TableService
 from ..services import Forward, ServiceKey
@@ -18,6 +19,11 @@ _WORDS, _OWNER = 7, 7
 """Words that every service has, and the place of the one that only a service with an owner has."""
 
 
+def address(packed: bytes) -> str:
+    """As the configuration has it. IPv4 by the system, which is ten times as fast; of IPv6 it writes some otherwise."""
+    return inet_ntop(AF_INET, packed) if len(packed) == 4 else str(ip_address(packed))
+
+
 def service_key(family: Family, kind: str, key: bytes) -> ServiceKey | None:
     """The service that an element of one of the ``live`` maps names; None for what is not ours."""
     version = 6 if family is Family.IP6 else 4
@@ -27,7 +33,7 @@ def service_key(family: Family, kind: str, key: bytes) -> ServiceKey | None:
     if len(key) != 4 + length + (0 if kind else 4) or key[0] not in _NAMES:
         return None
     port = 0 if kind else struct.unpack_from("!H", key, 4 + length)[0]
-    return ServiceKey(_NAMES[key[0]], str(ip_address(key[4 : 4 + length])), port, family=version)
+    return ServiceKey(_NAMES[key[0]], address(key[4 : 4 + length]), port, family=version)
 
 
 def service(family: Family, kind: str, found: Listed) -> Standing | None:
@@ -57,6 +63,6 @@ def servers(family: Family, found: Iterable[Listed]) -> Mapping[int, dict[Place,
         (number,) = struct.unpack_from("=I", item.key)
         (port,) = struct.unpack_from("!H", item.key, 4 + length)
         weight, forward = struct.unpack_from("=II", item.key, 8 + length)
-        place = Place(str(ip_address(item.key[4 : 4 + length])), port)
+        place = Place(address(item.key[4 : 4 + length]), port)
         told.setdefault(number, {})[place] = TableServer(place, Forward.DIRECT if forward else Forward.NAT, weight)
     return told

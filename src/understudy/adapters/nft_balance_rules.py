@@ -153,11 +153,13 @@ def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes
     parts += _noted(new, come, gone=False) + _counted(new, [key for key in after if key not in before], gone=False)
     if (old.service, old.owner) != (new.service, new.owner):
         parts += _unknown(old) + _known(new)
-    if chains.live(old) != chains.live(new):
+    if old.service != new.service and chains.live(old) != chains.live(
+        new
+    ):  # servers alone change nothing of these rules
         parts += [nft.flush_chain(new.family, TABLE, f"live_{new.number}"), *_living(new)]
         if new.service.persistence and chains.client(old) != chains.client(new):
             parts.append(flush_set(new.family, TABLE, f"stay_{new.number}"))  # networks of another length
-    if old.service != new.service or old.chosen() != new.chosen() or old.here != new.here:
+    if old.service != new.service or any(server.weight for server in (*gone, *come)) or old.here != new.here:
         parts.append(nft.flush_chain(new.family, TABLE, f"pick_{new.number}"))
         parts += _picking(new, number, start)
     return parts
@@ -171,9 +173,9 @@ def _living(standing: Standing) -> list[bytes]:
 
 def _picking(standing: Standing, number: int, start: int) -> list[bytes]:
     """The rules of ``pick_N``, with the map of who is next."""
-    away = [server for server in standing.chosen() if not standing.is_here(server)]
+    here, away = standing.parted()
     order = turns(away, standing.service.scheduler, start)
-    rules = chains.picking(standing, sum(count for count, _ in order), number)
+    rules = chains.picking(standing, here, away, sum(count for count, _ in order), number)
     slots = _slots(standing, order, number) if order else []
     return slots + [nft.new_rule(standing.family, TABLE, f"pick_{standing.number}", rule) for rule in rules]
 

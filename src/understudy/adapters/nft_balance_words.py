@@ -64,9 +64,15 @@ class Standing:
 
     def chosen(self) -> list[TableServer]:
         """Who gets new connections."""
-        return sorted(
-            (server for server in self.servers.values() if server.weight > 0), key=lambda server: server.place
-        )
+        chosen = (server for server in self.servers.values() if server.weight > 0)
+        return sorted(chosen, key=lambda server: (server.place.address, server.place.port))
+
+    def parted(self) -> tuple[list[TableServer], list[TableServer]]:
+        """Who gets new connections: this machine, and others."""
+        parts: tuple[list[TableServer], list[TableServer]] = [], []
+        for server in self.chosen():
+            parts[not self.is_here(server)].append(server)
+        return parts
 
 
 def mixed(standing: Standing) -> bool:

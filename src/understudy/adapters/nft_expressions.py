@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from . import netlink, nftables
 from .netlink import APPEND, CREATE, EXCLUSIVE, NESTED, REQUEST, attribute, nested
@@ -27,7 +28,7 @@ _VERDICT_TYPE = 0xFFFFFF00
 _FIRST_REGISTER = 8
 _TYPE_BITS = 6
 _PORTION = 200
-_HEAD, _PLAIN = struct.Struct("=HH"), struct.Struct("=HHHH")
+_KEYED, _PLAIN = struct.Struct("=HHHHHH"), struct.Struct("=HHHH")
 
 Field = tuple[int, int]
 
@@ -37,11 +38,13 @@ def address_field(family: Family) -> Field:
     return (7, 4) if family is Family.IP else (8, 16)
 
 
+@lru_cache(4096)
 def named(kind: int, text: str) -> bytes:
-    """An attribute of text."""
+    """An attribute of text. Names and numbers come again and again: a thousand servers that go touch each service's rules."""
     return attribute(kind, text.encode("ascii") + b"\0")
 
 
+@lru_cache(4096)
 def _number(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack("!I", value & 0xFFFFFFFF))
 
@@ -54,6 +57,7 @@ def _data(kind: int, value: bytes) -> bytes:
     return nested(kind, attribute(1, value))
 
 
+@lru_cache(4096)
 def _expression(name: str, *parts: bytes) -> bytes:
     return named(1, name) + nested(2, *parts)
 
@@ -114,10 +118,9 @@ def new_set(family: Family, table: str, made: Set) -> bytes:
 def element(key: bytes, data: bytes | None = None, *, goto: str = "", comment: str = "", end: bool = False) -> bytes:
     """One element; ``end``: an interval's, behind its last key. There are tens of thousands of the plain ones."""
     if not (goto or comment or end or len(key) & 3 or len(data or b"") & 3):
-        body = _PLAIN.pack(8 + len(key), 1 | NESTED, 4 + len(key), 1) + key
-        if data is not None:
-            body += _PLAIN.pack(8 + len(data), 2 | NESTED, 4 + len(data), 1) + data
-        return _HEAD.pack(4 + len(body), 1 | NESTED) + body
+        more = _PLAIN.pack(8 + len(data), 2 | NESTED, 4 + len(data), 1) + data if data is not None else b""
+        length = len(key)
+        return _KEYED.pack(12 + length + len(more), 1 | NESTED, 8 + length, 1 | NESTED, 4 + length, 1) + key + more
     parts = [_data(1, key)]
     if goto:
         parts.append(nested(2, nested(2, _number(1, GOTO), named(2, goto))))
@@ -299,6 +302,10 @@ def listed(payload: bytes) -> Iterator[Listed]:
         if kind != 3:
             continue
         for _, said in netlink.attributes(value):
+            length, first, inner, _ = _PLAIN.unpack_from(said) if len(said) >= 8 else (0, 0, 0, 0)
+            if first | NESTED == 1 | NESTED and length == len(said) == inner + 4:
+                yield Listed(said[8:])  # a key and nothing else, as ten thousand servers are
+                continue
             parts = dict(netlink.attributes(said))
             key = dict(netlink.attributes(parts.get(1, b""))).get(1, b"")
             note = parts.get(6, b"")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .report import Report
 from .tree import Place
@@ -16,8 +16,7 @@ from .tree import Place
 BLANKS = " \t\r\v\f"
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of a file, and where it begins."""
 
     text: str

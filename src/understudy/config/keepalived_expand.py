@@ -103,7 +103,8 @@ class Expander:
             if collecting is None and len(raw.chars) <= LONGEST_LINE and _SIGN.search(raw.chars) is None:
                 if raw.chars:
                     self._count(raw)
-                    self._watch(raw)
+                    if self._inside is not None or "global_defs" in raw.chars:
+                        self._watch(raw)
                     yield raw
                 continue
             line = self._bare(raw)

@@ -396,8 +396,7 @@ class _Reader:
             text = f"the real server {address} is of the other family than its virtual server; keepalived leaves it out"
             report.warning(block.place, text, "Only tunnels (lvs_method TUN) reach it.")
             return None
-        lower = last(inner, "lthreshold")
-        if lower is not None and said.get("lower", 0) > said.get("upper", 0):
+        if said.get("lower", 0) > said.get("upper", 0) and (lower := last(inner, "lthreshold")) is not None:
             text = f"lthreshold {said.pop('lower')} is above uthreshold {said.get('upper', 0)}; it does not count"
             hint = "The kernel refuses such a server, so keepalived never has it in the table."
             report.warning(lower.place, text, hint)

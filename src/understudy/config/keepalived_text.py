@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .heartbeat_lines import Word
 from .tree import Place
@@ -18,16 +18,19 @@ _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v
 _OCTAL = "01234567"
 _HEXADECIMAL = "0123456789abcdefABCDEF"
 _WORD = re.compile(f"[^{BLANKS}]+")
+_BRACE = re.compile('["{}]')
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Part of a line. ``columns``: where each character stood; what a definition put in stands where its ``$`` was."""
 
-    chars: str = field(repr=False)  # it may be a password
-    columns: Sequence[int] = field(repr=False)
+    chars: str
+    columns: Sequence[int]
     line: int
     file: str
+
+    def __repr__(self) -> str:
+        return f"Text(line={self.line!r}, file={self.file!r})"  # what stands there may be a password
 
     def cut(self, start: int, end: int | None = None) -> Text:
         return Text(self.chars[start:end], self.columns[start:end], self.line, self.file)
@@ -73,41 +76,46 @@ def without_comment(text: Text) -> Text:
     return text
 
 
-def pieces(text: Text) -> Iterator[Text]:
-    """The line cut at its braces, each brace a piece of its own; those between quotes and of ``${NAME}`` do not count."""
+def pieces(text: Text) -> list[Text]:
+    """The line cut at its braces, each brace a piece of its own; those between quotes and of ``${NAME}`` do not count.
+
+    ``text``: without blanks around it.
+    """
     if len(text.chars) == 1 or ("{" not in text.chars and "}" not in text.chars):
-        yield from _filled(text)
-        return
+        return [text]
+    made: list[Text] = []
     start, quoted, named = 0, False, False
-    for index, character in enumerate(text.chars):
+    for found in _BRACE.finditer(text.chars):
+        index, character = found.start(), found[0]
         if character == '"':
             quoted = not quoted
-        elif quoted or character not in "{}":
+        elif quoted:
             continue
         elif character == "{" and text.chars[index - 1 : index] == "$":
             named = True
         elif character == "}" and named:
             named = False
         else:
-            if index > start:
-                yield from _filled(text.cut(start, index))
-            yield text.cut(index, index + 1)
+            made += _filled(text, start, index)
+            made.append(text.cut(index, index + 1))
             start = index + 1
-    if start < len(text.chars):
-        yield from _filled(text.cut(start))
+    return made + _filled(text, start, len(text.chars))
 
 
-def _filled(text: Text) -> Iterator[Text]:
-    inner = text.stripped()
-    if inner.chars:
-        yield inner
+def _filled(text: Text, start: int, end: int) -> list[Text]:
+    """The part without blanks around it, if anything is left."""
+    inner = text.chars[start:end].rstrip(BLANKS)
+    bare = inner.lstrip(BLANKS)
+    end = start + len(inner)
+    return [text.cut(end - len(bare), end)] if bare else []
 
 
 def plain_words(text: Text) -> list[Word] | None:
     """The words as most keywords take them; None when a quote is not closed."""
     index, chars = 0, text.chars
     if '"' not in chars:
-        return [Word(found.group(), text.place(found.start())) for found in _WORD.finditer(chars)]
+        columns, line, file = text.columns, text.line, text.file
+        return [Word(found[0], Place(line, columns[found.start()], file)) for found in _WORD.finditer(chars)]
     words: list[Word] = []
     while index < len(chars):
         if chars[index] in BLANKS:

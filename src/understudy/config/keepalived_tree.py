@@ -8,7 +8,7 @@ or a checker is lost by it, or by a keyword that stands behind another on its li
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .heartbeat_lines import Word
 from .keepalived_keyword import ITEMS, Keyword
@@ -23,20 +23,15 @@ from .tree import Place
 class Statement:
     """A line: its words as plain keywords take them, the whole of it for commands, and its block if it has one.
 
-    ``within``: the context whose keyword the first word is; ``ITEMS`` for a line that is an item of a list.
+    ``name``: the first word. ``within``: the context whose keyword it is; ``ITEMS`` for a line that is an item of a list.
     """
 
+    name: str
     words: tuple[Word, ...]
     text: Text
     within: str
     block: list[Statement] | None = None
     keyword: Keyword | None = None
-    lines: list[Text] = field(default_factory=list)
-    """Everything in the block, as it was read."""
-
-    @property
-    def name(self) -> str:
-        return self.words[0].text
 
     @property
     def place(self) -> Place:
@@ -56,45 +51,47 @@ SECRETIVE = ("authentication", "SSL")
 
 def read_tree(report: Report, lines: Iterator[Text]) -> list[Statement]:
     """All statements at the top of the file, problems reported."""
-    stream = (piece for line in lines for piece in pieces(line))
-    reader = _Reader(report, stream)
+    reader = _Reader(report, [piece for line in lines for piece in pieces(line)])
     statements: list[Statement] = []
     while not reader.at_end:
-        reader.block("top", statements, [])
+        reader.block("top", statements)
         if not reader.at_end:
             reader.extra()
     return statements
 
 
 class _Reader:
-    def __init__(self, report: Report, stream: Iterator[Text]) -> None:
+    def __init__(self, report: Report, pieces: list[Text]) -> None:
         self._report = report
-        self._stream = stream
-        self._next: Text | None = next(stream, None)
-        self._last: Text | None = None
+        self._pieces = pieces
+        self._taken = 0
         self._swallowed: Word | None = None
         """The keyword in the last statement to which the "{" behind it was meant to belong."""
 
     @property
     def at_end(self) -> bool:
-        return self._next is None
+        return self._taken == len(self._pieces)
 
-    def _take(self) -> Text | None:
-        taken = self._next
-        if taken is not None:
-            self._last = taken
-            self._next = next(self._stream, None)
-        return taken
+    @property
+    def _at_brace(self) -> bool:
+        return not self.at_end and self._pieces[self._taken].chars == "{"
+
+    def _opens(self) -> bool:
+        """Whether a brace is next, which is taken then."""
+        found = self._at_brace
+        self._taken += found
+        return found
 
     def extra(self) -> None:
         """A closing brace that closes nothing."""
         hint = "It may be the end of a block whose keyword is unknown, or of one that ended too early above."
-        self._report.warning(self._last.place() if self._last else Place(), 'a "}" that closes nothing', hint)
+        self._report.warning(self._pieces[self._taken - 1].place(), 'a "}" that closes nothing', hint)
 
-    def block(self, context: str, into: list[Statement], lines: list[Text]) -> bool:
+    def block(self, context: str, into: list[Statement]) -> bool:
         """Read to the closing brace, which is taken; False when the file ends first."""
-        while (piece := self._take()) is not None:
-            lines.append(piece)
+        while not self.at_end:
+            piece = self._pieces[self._taken]
+            self._taken += 1
             if piece.chars == "}":
                 return True
             if piece.chars == "{":
@@ -105,7 +102,6 @@ class _Reader:
                 continue
             if statement.keyword is not None and statement.keyword.opens:
                 self._open(statement)
-                lines += statement.lines
             if statement.keyword is None or self._is_whole(statement, statement.keyword):
                 into.append(statement)
         return False
@@ -118,24 +114,28 @@ class _Reader:
             words = plain_words(piece.cut(0, cut))
         if not words or not words[0].text:
             return None
+        name = words[0].text
         if context.startswith(ITEMS):
-            return Statement(tuple(words), piece, context)
-        keyword = CONTEXTS[context].get(words[0].text)
+            return Statement(name, tuple(words), piece, context)
+        keyword = CONTEXTS[context].get(name)
         if keyword is None:
             self._unknown(words, context)
             return None
-        statement = Statement(tuple(words), piece, context, keyword=keyword)
+        statement = Statement(name, tuple(words), piece, context, keyword=keyword)
         self._behind(statement, keyword)
         return statement
 
     def _behind(self, statement: Statement, keyword: Keyword) -> None:
         """Keywords behind another on its line: keepalived takes them for more words of that one, which it does not look at."""
+        words = statement.words
+        named = keyword.opens == "virtual_server" and len(words) > 1 and words[1].text in ("group", "fwmark")
+        behind = 1 + keyword.needs + named
+        if len(words) <= behind:
+            return
         known = [CONTEXTS[name] for name in (statement.within, keyword.opens) if name in BALANCED]
-        follows = self._next is not None and self._next.chars == "{" and not keyword.opens
-        first = statement.value()
-        named = keyword.opens == "virtual_server" and first is not None and first.text in ("group", "fwmark")
-        for word in statement.words[1 + keyword.needs + named :]:
-            found = next((words[word.text] for words in known if word.text in words), None)
+        follows = self._at_brace and not keyword.opens
+        for word in words[behind:]:
+            found = next((items[word.text] for items in known if word.text in items), None)
             if found is None:
                 continue
             lost, hint = "this setting", "Begin a new line before it."
@@ -155,15 +155,17 @@ class _Reader:
 
     def _is_whole(self, statement: Statement, keyword: Keyword) -> bool:
         """Whether it has what keepalived wants behind the keyword, in letters that can be read."""
-        name = statement.name
-        if len(statement.words) <= keyword.needs:
+        name, chars = statement.name, statement.text.chars
+        lacks = len(statement.words) <= keyword.needs
+        if keyword.done and not lacks and chars.isascii() and chars.isprintable():
+            return True
+        if lacks:
             text = f'"{name}" lacks its value'
             if keyword.forgiven:
                 self._report.warning(statement.place, f"{text}; keepalived ignores it", "")
                 return False
             self._report.error(statement.place, text, "keepalived does not start with such a line.")
             return False
-        chars = statement.text.chars
         letters = (item for word in statement.words for item in word.text) if not chars.isprintable() else ()
         strange = next((item for item in letters if (item < " " and item != "\t") or item == "\x7f"), "")
         if strange:
@@ -187,7 +189,7 @@ class _Reader:
         secretive = context in SECRETIVE
         shown = "" if secretive and not hint else f' "{_shown(word.text)}"'
         text = f"unknown keyword{shown}{_where(context)}; keepalived ignores it"
-        opened = self._next is not None and self._next.chars == "{"
+        opened = self._opens()
         tell = self._report.warning
         if word.text in PARTS or (opened and context in BALANCED):
             tell = self._report.error
@@ -195,7 +197,6 @@ class _Reader:
             which = "" if secretive or len(words) < 2 else f" {_shown(' '.join(each.text for each in words[1:]))}"
             text += f", and {lost}{which} is lost"
         if opened:
-            self._take()
             more = "Its lines are read as if they stood outside of it, and its closing brace ends the block around it."
             hint = f"{hint} {more}".strip()
         tell(word.place, text, hint)
@@ -203,12 +204,10 @@ class _Reader:
     def _open(self, statement: Statement) -> None:
         statement.block = []
         opens = statement.keyword.opens if statement.keyword is not None else ""
-        if self._next is None or self._next.chars != "{":
+        if not self._opens():
             hint = "keepalived says so, and reads on as if it were there."
             self._report.warning(statement.place, f'a "{{" is missing behind {statement.name}', hint)
-        else:
-            self._take()
-        if not self.block(opens, statement.block, statement.lines):
+        if not self.block(opens, statement.block):
             text = f'the block "{statement.name}" is not closed before the file ends'
             self._report.warning(statement.place, text, 'A "}" is missing somewhere below.')
 

@@ -168,4 +168,7 @@ def choice(report: Report, word: Word, known: tuple[str, ...], what: str, instea
 
 def last(statements: list[Statement], name: str) -> Statement | None:
     """The line that counts when a keyword stands there more than once: the last."""
-    return next((item for item in reversed(statements) if item.name == name), None)
+    for item in reversed(statements):
+        if item.name == name:
+            return item
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -71,7 +72,8 @@ def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
         lines.append("group = false")
     lines += lines_of(_own(service))
     everybody = [*service.reals, *([] if service.fallback is None else [service.fallback])]
-    shared = _common([_of_server(server) for server in everybody])
+    said = [_said(server) for server in everybody]
+    shared = _common([of_all for of_all, _ in said])
     checks = [_checks(server) for server in service.reals]
     common = checks[0] if len(set(checks)) == 1 else ""
     lines += lines_of(shared)
@@ -79,10 +81,10 @@ def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
         lines.append(f"check = {common}")
     if service.reals:
         own = checks if not common else [""] * len(checks)
-        servers = (_server(server, shared, check) for server, check in zip(service.reals, own, strict=True))
+        servers = map(_server, service.reals, said, itertools.repeat(shared), own)
         lines += ["servers = [", *(f"    {server}," for server in servers), "]"]
     if service.fallback is not None:
-        lines.append(f"fallback = {_server(service.fallback, shared, _checks(service.fallback))}")
+        lines.append(f"fallback = {_server(service.fallback, said[-1], shared, _checks(service.fallback))}")
     if service.mailing != Mailing():
         lines.append(f"mailing = {inline(_mailing(service.mailing))}")
     return lines
@@ -112,10 +114,13 @@ def _one_or_list(items: list[str]) -> str:
 # -- servers ----------------------------------------------------------------------------------------------------------
 
 
-def _of_server(server: RealServer) -> Words:
-    """What may stand at the service for all servers."""
-    words = [word for word in _own(server) if word[0] in _SHARED]
-    return words if server.tunnelling == IPIP else [*words, ("tunnel", _tunnel(server.tunnelling))]
+def _said(server: RealServer) -> tuple[Words, Words]:
+    """What may stand at the service for all servers, and what is of this one alone."""
+    words = _own(server)
+    of_all = [word for word in words if word[0] in _SHARED]
+    if server.tunnelling != IPIP:
+        of_all.append(("tunnel", _tunnel(server.tunnelling)))
+    return of_all, [word for word in words if word[0] not in _SHARED]
 
 
 def _common(servers: list[Words]) -> Words:
@@ -123,10 +128,10 @@ def _common(servers: list[Words]) -> Words:
     return [word for word in first if all(word in words for words in servers)]
 
 
-def _server(server: RealServer, shared: Words, check: str) -> str:
-    """``shared``: what the service says for all. ``check``: its own, "" for none."""
-    own = [word for word in _own(server) if word[0] not in _SHARED]
-    words = [*(word for word in _of_server(server) if word not in shared), *own]
+def _server(server: RealServer, said: tuple[Words, Words], shared: Words, check: str) -> str:
+    """``said``: of this server. ``shared``: what the service says for all. ``check``: its own, "" for none."""
+    of_all, own = said
+    words = [*(word for word in of_all if word not in shared), *own]
     if check:
         words.append(("check", check))
     text = quoted(server.name)

@@ -25,8 +25,10 @@ def words_of(item: Any, settings: Iterable[Setting], given: Mapping[str, object]
     found: Words = []
     for setting in settings:
         value = getattr(item, setting.field)
-        if setting.field in usual and value == usual[setting.field]:
-            continue
+        if setting.field in usual:
+            default = usual[setting.field]
+            if value is default or value == default:
+                continue
         found.append((setting.word, value_of(setting.kind, value)))
     return found
 

@@ -39,9 +39,9 @@ class Probes:
         """The probes of a server; the same check twice is one."""
         found: dict[Probe, None] = {}
         for check in checks:
-            probe = self.by_check.get(check)
-            if probe is None:
-                probe = self.by_check[check] = Probe(check)
+            new = Probe(check)
+            probe = self.by_check.setdefault(check, new)  # looked for once: a check is a deep key
+            if probe is new:
                 if isinstance(check.question, FixedQuestion):
                     probe.up = (
                         check.question.up or None

@@ -119,7 +119,7 @@ class Table:
         self._drops.append(DropServer(key, place, why))
 
     def _waits(self, where: Where, wanted: TableService | TableServer | None) -> bool:
-        refusal = self.refusals.get(where)
+        refusal = self.refusals.get(where) if self.refusals else None
         if refusal is None:
             return False
         if refusal.wanted != wanted:

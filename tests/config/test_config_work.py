@@ -1,0 +1,24 @@
+"""Ten thousand real servers: what reading and writing one of them takes, in calls of functions, for each start waits for it."""
+
+from __future__ import annotations
+
+from understudy.config.keepalived import read_keepalived
+from understudy.config.keepalived_expand import Source
+from understudy.config.services_render import render
+from understudy.lab.farm_trial import FarmSpec, keepalived_conf
+from work import calls_of
+
+SERVERS = 500
+READ_CALLS, WRITTEN_CALLS = 250, 58
+"""Of one server with its check, eight lines: 215 and 49. When words were put together again and again it was 350 and 66."""
+
+
+def test_a_server_of_ten_thousand_is_little_work() -> None:
+    source = Source("keepalived.conf", keepalived_conf(FarmSpec("farm", servers=SERVERS, interval=10.0)))
+    files = read_keepalived(source).files
+    assert files is not None
+    services = files.services
+    assert services is not None
+    assert sum(len(service.reals) for service in services.services) == SERVERS
+    assert calls_of(lambda: read_keepalived(source)) < READ_CALLS * SERVERS
+    assert calls_of(lambda: render(services)) < WRITTEN_CALLS * SERVERS
