@@ -45,7 +45,7 @@ def test_what_ran_last_counts_first(tmp_path: Path) -> None:
     assert own_unit(str(tmp_path), root) == ROUTERS
     (tmp_path / "running.source").write_text("/etc/ha.d/ldirectord.cf")
     assert own_unit(str(tmp_path), root) == BALANCER
-    (tmp_path / "running.source").write_text("/root/try/ldirectord.cf")
+    (tmp_path / "running.source").write_text("/etc/ha.d/conf/ldirectord.cf")
     assert own_unit(str(tmp_path), root) == NATIVE
 
 
