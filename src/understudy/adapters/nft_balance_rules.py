@@ -146,16 +146,13 @@ def unmade(standing: Standing) -> list[bytes]:
 
 def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes]:
     """From one state of a service to another of the same number and shape."""
-    before, after = _live(old), _live(new)
-    gone = [server for place, server in old.servers.items() if new.servers.get(place) != server]
-    come = [server for place, server in new.servers.items() if old.servers.get(place) != server]
-    parts = _counted(old, [key for key in before if key not in after], gone=True) + _noted(old, gone, gone=True)
-    parts += _noted(new, come, gone=False) + _counted(new, [key for key in after if key not in before], gone=False)
+    gone, come = _differing(old, new), _differing(new, old)
+    parts = _counted(old, _left(old, new), gone=True) + _noted(old, gone, gone=True)
+    parts += _noted(new, come, gone=False) + _counted(new, _left(new, old), gone=False)
     if (old.service, old.owner) != (new.service, new.owner):
         parts += _unknown(old) + _known(new)
-    if old.service != new.service and chains.live(old) != chains.live(
-        new
-    ):  # servers alone change nothing of these rules
+    # Servers alone change nothing of the rules of live_N.
+    if old.service != new.service and chains.live(old) != chains.live(new):
         parts += [nft.flush_chain(new.family, TABLE, f"live_{new.number}"), *_living(new)]
         if new.service.persistence and chains.client(old) != chains.client(new):
             parts.append(flush_set(new.family, TABLE, f"stay_{new.number}"))  # networks of another length
@@ -163,6 +160,22 @@ def changed(old: Standing, new: Standing, number: int, start: int) -> list[bytes
         parts.append(nft.flush_chain(new.family, TABLE, f"pick_{new.number}"))
         parts += _picking(new, number, start)
     return parts
+
+
+def _differing(one: Standing, other: Standing) -> list[TableServer]:
+    """The servers of ``one`` that ``other`` has otherwise, or not at all. Most are the same objects."""
+    return [
+        server
+        for place, server in one.servers.items()
+        if (found := other.servers.get(place)) is not server and found != server
+    ]
+
+
+def _left(one: Standing, other: Standing) -> list[bytes]:
+    """The elements of ``live_N`` that ``one`` has and ``other`` has not; both are of one shape."""
+    keys = dict.fromkeys(live_key(one, place) for place in one.servers if place not in other.servers)
+    shared = _live(other) if keys and not one.with_port else {}
+    return [key for key in keys if key not in shared]
 
 
 def _living(standing: Standing) -> list[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..service_checks import (
     Check,
@@ -45,8 +46,7 @@ _HELO = "smtpchecker.keepalived.org"
 _HEX = re.compile(r"[0-9A-Fa-fxX]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """What checkers have unless they say otherwise; None: it depends on the kind."""
 
     delay_loop: Duration = 60 * SECOND
@@ -76,21 +76,23 @@ def inherit(report: Report, block: list[Statement], given: Inherited, bare: bool
         if name in ("delay_loop", "connect_timeout"):
             span = seconds(report, statement, MILLISECOND, LONGEST, "it does not count")
             field = "delay_loop" if name == "delay_loop" else "timeout"
-            given = given if span is None else replace(given, **{field: span})  # type: ignore[arg-type]
+            given = given if span is None else given._replace(**{field: span})  # type: ignore[arg-type]
         elif name in ("delay_before_retry", "warmup"):
             span = seconds(report, statement, 0, LONGEST, "it does not count")
-            given = given if span is None else replace(given, **{"warmup" if name == "warmup" else "pause": span})  # type: ignore[arg-type]
+            field = "warmup" if name == "warmup" else "pause"
+            given = given if span is None else given._replace(**{field: span})  # type: ignore[arg-type]
         elif name in ("retry", "nb_get_retry"):
             number = whole(report, statement, 0, MOST - 1, "it does not count")
-            given = given if number is None else replace(given, retry=number)
+            given = given if number is None else given._replace(retry=number)
             if name == "nb_get_retry":
                 report.warning(statement.place, '"nb_get_retry" is the old name of "retry"', "It counts all the same.")
         elif name == "alpha":
-            given = replace(given, alpha=flag(report, statement) if bare else boolean(report, statement, given.alpha))
+            alpha = flag(report, statement) if bare else boolean(report, statement, given.alpha)
+            given = given._replace(alpha=alpha)
         elif name == "log_all_failures":
-            given = replace(given, log_all=boolean(report, statement, given.log_all))
+            given = given._replace(log_all=boolean(report, statement, given.log_all))
         elif name == "virtualhost" and word is not None:
-            given = replace(given, host=word.text)
+            given = given._replace(host=word.text)
     return given
 
 
