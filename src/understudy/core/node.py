@@ -73,6 +73,9 @@ REMEMBERED = 512
 SPACING = 20
 """Heartbeats out of turn, for news, are at least this part of the heartbeat apart."""
 
+_NODE = Role.NODE
+_DROPPED, _GREET = Standing.DROPPED, Standing.GREET
+
 
 class Node:
     """One member of ``cluster``, named ``me``. The first event must be ``Started``."""
@@ -272,10 +275,10 @@ class Node:
         if state is not None and state.node != event.sender:
             state = None
         verdict = self.links.receive(event.link, event.sender, event.incarnation, event.counter, state, event.arrival)
-        if verdict.standing is Standing.DROPPED:
+        if verdict.standing is _DROPPED:
             return  # as the second copy of every datagram is: no deadline has moved
         self.due = None
-        if verdict.standing is Standing.GREET:
+        if verdict.standing is _GREET:
             self._beat_to(event.sender, event.link, now)
             return
         self.changed(self.membership.heard(event.sender, event.arrival, now), now)
@@ -453,7 +456,7 @@ class Node:
         self.steward.changed = False
         surroundings.look(self, now)
         electorate.look(self, now)
-        if self.role is Role.NODE:
+        if self.role is _NODE:
             self._pin()
             wardens.told(self)
             wishing.watch(self)
