@@ -34,6 +34,9 @@ SLACK: Duration = 2 * SECOND
 WATCH_INTERVAL: Duration = 10 * SECOND
 """How often, in maintenance, a failed program that is not monitored otherwise is asked whether it runs again."""
 
+_FAILED, _STOPPED, _RUNNING = State.FAILED, State.STOPPED, State.RUNNING
+_RUN, _STOP = Wanted.RUN, Wanted.STOP
+
 
 class Execution:
     """The walk for one group. ``next_op`` draws operation numbers that are unique on this node."""
@@ -81,18 +84,18 @@ class Execution:
         if self.does_not_stop():
             return Phase.STUCK
         states = [part.state for part in self.everything()]
-        if State.FAILED in states:
+        if _FAILED in states:
             return Phase.FAILED
-        if states.count(State.STOPPED) == len(states):
-            return Phase.STARTING if self.wanted is Wanted.RUN and states else self._empty_phase()
-        if states.count(State.RUNNING) == len(states):
-            return Phase.STOPPING if self.wanted is Wanted.STOP else Phase.STARTED
+        if states.count(_STOPPED) == len(states):
+            return Phase.STARTING if self.wanted is _RUN and states else self._empty_phase()
+        if states.count(_RUNNING) == len(states):
+            return Phase.STOPPING if self.wanted is _STOP else Phase.STARTED
         if self.wanted is Wanted.OBSERVE or (not self.operations and State.UNKNOWN in states and not self.manager):
             return Phase.UNKNOWN
-        return Phase.STARTING if self.wanted is Wanted.RUN else Phase.STOPPING
+        return Phase.STARTING if self.wanted is _RUN else Phase.STOPPING
 
     def _empty_phase(self) -> Phase:
-        return Phase.STARTED if self.wanted is Wanted.RUN else Phase.STOPPED
+        return Phase.STARTED if self.wanted is _RUN else Phase.STOPPED
 
     def does_not_stop(self) -> bool:
         """A part that has to stop did not when asked twice, or within the stop timeout; or this machine is to be switched off.
@@ -135,7 +138,7 @@ class Execution:
 
     def seems_to_run(self) -> bool:
         """Whether any part is neither stopped nor unknown."""
-        return bool([part for part in self.everything() if part.state not in (State.STOPPED, State.UNKNOWN)])
+        return bool([part for part in self.everything() if part.state not in (_STOPPED, State.UNKNOWN)])
 
     def safe_to_release(self, now: Instant) -> bool:
         """Stopped, or only parts are left that may run on two machines and have had the group's stop timeout."""

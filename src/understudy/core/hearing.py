@@ -19,12 +19,16 @@ from .votes import Ruling
 if TYPE_CHECKING:
     from .node import Node
 
+_MAJORITY = Quorum.MAJORITY
+_ACCEPTED = Standing.ACCEPTED
+_STOPPED, _STARTED = Phase.STOPPED, Phase.STARTED
+
 
 def heartbeat(node: Node, message: Heartbeat, event: Received, now: Instant) -> None:
     if message.state.node == event.sender and message.state.incarnation == event.incarnation:
         before = node.states.get(event.sender)
         take_state(node, message.state, now, relay=None)
-        if node.cluster.quorum is not Quorum.MAJORITY and node.states.get(event.sender) is message.state:
+        if node.cluster.quorum is not _MAJORITY and node.states.get(event.sender) is message.state:
             splits.two_holders(node, before, message.state, event.arrival, now)
         votes = node.voter.votes_for(event.sender, event.incarnation, now) if message.state.holds else ()
         if votes:
@@ -38,7 +42,7 @@ def heartbeat(node: Node, message: Heartbeat, event: Received, now: Instant) -> 
 def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) -> None:
     """One member's word about itself, heard directly or through ``relay``."""
     verdict = node.links.news(state, relay is not None)
-    if verdict.standing is not Standing.ACCEPTED:
+    if verdict.standing is not _ACCEPTED:
         return
     if relay is not None:
         direct = node.links.peers[state.node].direct_at
@@ -70,10 +74,10 @@ def take_state(node: Node, state: NodeState, now: Instant, relay: str | None) ->
             ours = item.number
     node.dirty |= node.steward.proof.heard(state, ours, now)
     for report in state.groups:
-        if report.phase is Phase.STOPPED and report.group not in named:
+        if report.phase is _STOPPED and report.group not in named:
             node.voter.stopped(report.group, state.node, state.incarnation, state.sent_at)
     if state.holds:
-        started = {report.group for report in state.groups if report.phase is Phase.STARTED}
+        started = {report.group for report in state.groups if report.phase is _STARTED}
         for hold in state.holds:
             if hold.group in started and not hold.bidding:
                 node.voter.outlived(hold.group, hold.ballot, node.cluster.names)

@@ -28,6 +28,9 @@ class Stage(Enum):
     HELD = "held"
 
 
+BIDDING, HELD = Stage.BIDDING, Stage.HELD
+
+
 @dataclass(slots=True)
 class Claim:
     """Our bid for one group, or our hold of it. ``echoes``: for each voter (our ``sent_at`` it echoed, its dead time).
@@ -151,7 +154,7 @@ class Claims:
 
     def held(self, group: str) -> Claim | None:
         claim = self.claims.get(group)
-        return claim if claim is not None and claim.stage is Stage.HELD else None
+        return claim if claim is not None and claim.stage is HELD else None
 
     def holds(self) -> tuple[Hold, ...]:
         """What our heartbeats name: holds and bids.
@@ -159,7 +162,7 @@ class Claims:
         A hold is named until its lapse was dealt with. Leaving it out earlier would free the voters' promises while an
         echo that is still on its way could bring the right back here.
         """
-        return tuple([Hold(item.group, item.ballot, item.stage is Stage.BIDDING) for item in self.claims.values()])
+        return tuple([Hold(item.group, item.ballot, item.stage is BIDDING) for item in self.claims.values()])
 
     def lapsed(self, now: Instant) -> list[Claim]:
         """Holds whose right is over."""
@@ -169,7 +172,7 @@ class Claims:
         """When a right lapses or a bid wants to be repeated or given up, or NEVER."""
         due = NEVER
         for claim in self.claims.values():
-            held = claim.stage is Stage.HELD
+            held = claim.stage is HELD
             at = claim.until if held else min(claim.give_up_at, claim.resend_at, *claim.ask_again.values())
             if at < due:
                 due = at

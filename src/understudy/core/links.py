@@ -65,6 +65,7 @@ class Verdict:
 
 _ACCEPTED = Verdict(Standing.ACCEPTED)
 _DROPPED = {drop: Verdict(Standing.DROPPED, drop) for drop in Drop}
+_REPLAYED = Drop.REPLAYED
 
 
 class Window:
@@ -160,14 +161,14 @@ class Links:
             if window.unproven and not (state is not None and self._names_us(state, peer.relay_floor)):
                 return self._drop(Drop.UNPROVEN)
             verdict = self._known(peer, window, link, counter, arrival)
-            if state is not None and verdict.drop is not Drop.REPLAYED:
+            if state is not None and verdict.drop is not _REPLAYED:
                 self.losses.heard(sender, incarnation, link, state.number)
             return verdict
         return self._unknown(peer, link, incarnation, counter, state, arrival)
 
     def _known(self, peer: Peer, window: Window, link: str, counter: int, arrival: Instant) -> Verdict:
         drop = window.admit(counter)
-        if drop is not Drop.REPLAYED and counter > peer.link_newest.get(link, -1):
+        if drop is not _REPLAYED and counter > peer.link_newest.get(link, -1):
             peer.link_newest[link] = counter
             if arrival >= peer.link_arrival.get(link, arrival):
                 peer.link_arrival[link] = arrival

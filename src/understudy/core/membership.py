@@ -30,6 +30,7 @@ class State(Enum):
 
 
 _ALIVE = (State.UP, State.LATE)
+_UP, _LATE, _LOST = State.UP, State.LATE, State.LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Membership:
             member.heard_at = at
             member.excused_at = None
         member.via = via
-        if member.state is State.UP:
+        if member.state is _UP:
             return None
         change = Change(node, member.state, State.UP)
         if member.state is not State.LATE:
@@ -96,13 +97,13 @@ class Membership:
         """Only called for ``TimerDue``, that is after every socket was drained."""
         changes: list[Change] = []
         for name, member in self.members.items():
-            if member.heard_at is None or member.state is State.LOST:
+            if member.heard_at is None or member.state is _LOST:
                 continue
             silence = now - member.heard_at
             if silence >= self.dead_time and not self._excused(member, now):
                 changes.append(Change(name, member.state, State.LOST, silence))
                 member.state, member.lost_at, member.last_lost = State.LOST, now, now
-            elif silence >= self.late_after and member.state is State.UP:
+            elif silence >= self.late_after and member.state is _UP:
                 changes.append(Change(name, member.state, State.LATE, silence))
                 member.state = State.LATE
         return changes
@@ -126,9 +127,9 @@ class Membership:
         for member in self.members.values():
             if member.heard_at is None:
                 continue
-            if member.state is State.UP:
+            if member.state is _UP:
                 at = member.heard_at + self.late_after
-            elif member.state is State.LATE:
+            elif member.state is _LATE:
                 at = max(member.heard_at + self.dead_time, self._excused_until(member))
             else:
                 continue

@@ -73,6 +73,9 @@ REMEMBERED = 512
 SPACING = 20
 """Heartbeats out of turn, for news, are at least this part of the heartbeat apart."""
 
+_NODE = Role.NODE
+_DROPPED, _GREET = Standing.DROPPED, Standing.GREET
+
 
 class Node:
     """One member of ``cluster``, named ``me``. The first event must be ``Started``."""
@@ -114,6 +117,7 @@ class Node:
         self.at: Instant = 0
         self.out: list[Effect] = []
         self._op = 0
+        self.due: Instant | None = None
 
     # The three questions
 
@@ -126,7 +130,8 @@ class Node:
         # turn: made for each packet it would cost a fail-over of many groups more than the dead time.
         batched = isinstance(event, Received)
         said = self.number
-        self.dirty |= not batched
+        if not batched:
+            self.dirty, self.due = True, None
         if isinstance(event, Started):
             self._started(event, now)
         else:
@@ -139,15 +144,17 @@ class Node:
 
     def next_deadline(self) -> Instant:
         """When ``TimerDue`` is wanted, by this machine's clock."""
-        soon = self.at if not self.gone and (self.dirty or self.steward.changed) else NEVER
-        return min(
-            soon,
-            self.next_beat,
-            self.membership.next_deadline(),
-            self.steward.next_deadline(),
-            self.requests.next_deadline(),
-            self.wishes.next_deadline(),
-        )
+        if self.due is None:
+            soon = self.at if not self.gone and (self.dirty or self.steward.changed) else NEVER
+            self.due = min(
+                soon,
+                self.next_beat,
+                self.membership.next_deadline(),
+                self.steward.next_deadline(),
+                self.requests.next_deadline(),
+                self.wishes.next_deadline(),
+            )
+        return self.due
 
     def rights(self, now: Instant) -> dict[str, Duration]:
         """For each group that this node holds, how long its right still lasts; changes nothing."""
@@ -268,10 +275,11 @@ class Node:
         if state is not None and state.node != event.sender:
             state = None
         verdict = self.links.receive(event.link, event.sender, event.incarnation, event.counter, state, event.arrival)
-        if verdict.standing is Standing.GREET:
+        if verdict.standing is _DROPPED:
+            return  # as the second copy of every datagram is: no deadline has moved
+        self.due = None
+        if verdict.standing is _GREET:
             self._beat_to(event.sender, event.link, now)
-            return
-        if verdict.standing is Standing.DROPPED:
             return
         self.changed(self.membership.heard(event.sender, event.arrival, now), now)
         if not verdict.fresh:
@@ -448,7 +456,7 @@ class Node:
         self.steward.changed = False
         surroundings.look(self, now)
         electorate.look(self, now)
-        if self.role is Role.NODE:
+        if self.role is _NODE:
             self._pin()
             wardens.told(self)
             wishing.watch(self)

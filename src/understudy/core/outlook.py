@@ -20,6 +20,8 @@ LEAVES = "it is being taken out of the cluster"
 BEING_STOPPED = "it is being stopped"
 IN_STANDBY = "it is in standby"
 _AT_WORK = (Phase.STARTING, Phase.STARTED, Phase.STOPPING, Phase.STUCK)
+_UNKNOWN, _LOST = State.UNKNOWN, State.LOST
+_NODE, _WITNESS = Role.NODE, Role.WITNESS
 
 
 def holders(node: Node, now: Instant) -> dict[str, str]:
@@ -165,9 +167,9 @@ def own_view(node: Node, now: Instant) -> NodeView:
 def other_view(node: Node, name: str, now: Instant) -> NodeView:
     member = node.membership.members[name]
     state = node.states.get(name)
-    if state is None or member.state is State.UNKNOWN:
+    if state is None or member.state is _UNKNOWN:
         return NodeView(name, "it was not heard since this node started")
-    if member.state is State.LOST:
+    if member.state is _LOST:
         silent = format_duration((now - (member.heard_at or now)) // 1_000_000 * 1_000_000)
         if leaves(node, name):
             return NodeView(name, f"its daemon was stopped, silent for {silent}")
@@ -200,7 +202,7 @@ def leaves(node: Node, name: str) -> bool:
 
 def words(node: Node) -> tuple[tuple[str, Phase, bool], ...]:
     """What ``reports`` says, without the reasons."""
-    unfit, charges = node.steward.unfit, node.steward.charges.items() if node.role is Role.NODE else ()
+    unfit, charges = node.steward.unfit, node.steward.charges.items() if node.role is _NODE else ()
     return tuple([(name, _word(node, it), not unfit(it, node.carriers, node.manager)) for name, it in charges])
 
 
@@ -211,7 +213,7 @@ def _word(node: Node, charge: Charge) -> Phase:
 
 def reports(node: Node) -> tuple[GroupReport, ...]:
     """Our word on every group: fit or not and why not; for what we hold, why it is here. A witness has none."""
-    if node.role is Role.WITNESS:
+    if node.role is _WITNESS:
         return ()
     found = []
     for name, charge in node.steward.charges.items():

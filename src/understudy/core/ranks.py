@@ -15,6 +15,8 @@ from ..model import Group, Role
 if TYPE_CHECKING:
     from .node import Node
 
+_NODE = Role.NODE
+
 
 def judged(node: Node, event: RoutersJudged) -> None:
     """What the virtual routers of this machine say of it."""
@@ -25,7 +27,7 @@ def judged(node: Node, event: RoutersJudged) -> None:
 
 def own(node: Node) -> tuple[tuple[str, int], ...]:
     """Our priorities, for the others."""
-    charges = node.steward.charges.items() if node.role is Role.NODE else ()
+    charges = node.steward.charges.items() if node.role is _NODE else ()
     return tuple((name, charge.rank) for name, charge in charges if charge.rank and charge.group.ranks)
 
 

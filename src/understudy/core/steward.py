@@ -25,7 +25,7 @@ from . import asking, awaiting, ordering
 from .charge import Charge, Reservation
 from .execution import Execution
 from .fencing import Fencing
-from .leases import Claim, Claims, Stage
+from .leases import BIDDING, HELD, Claim, Claims, Stage
 from .parts import Fact, State, Wanted
 from .placement import Decision
 from .proof import Proof
@@ -91,7 +91,7 @@ class Steward:
         for name, charge in self.charges.items():
             decision = decisions[name]
             claim = self.claims.claims.get(name)
-            if claim is not None and claim.stage is Stage.HELD:
+            if claim is not None and claim.stage is HELD:
                 if now >= claim.until:
                     continue  # lapsed; only the timer may deal with it, and nothing is begun before
                 self._follow_held(charge, claim, decision, now, decisions)
@@ -272,7 +272,7 @@ class Steward:
         if (claim := self.claims.claims.get(group)) is None:
             return
         charge = self.charges[group]
-        held = claim.stage is Stage.HELD
+        held = claim.stage is HELD
         votes = needed(self.cluster, self.around, True) if held else self.votes_to_take(group, now)
         lone = not held and alone(self.cluster, self.around)
         if lone and not charge.question.answered_well(now) and not asking.kept(self, group, now):
@@ -280,7 +280,7 @@ class Steward:
         until = self.claims.count(claim, votes, self.joint)
         if until <= now:
             return
-        if claim.stage is Stage.BIDDING:
+        if claim.stage is BIDDING:
             claim.stage = Stage.HELD
             self.changed = True
             self._acquired(charge, claim, now)
@@ -431,7 +431,7 @@ class Steward:
             late = format_duration(now - claim.until)
             self.lost(claim, f"no majority has echoed in time; the lease ended {late} ago", now)
         for claim in list(self.claims.claims.values()):
-            if claim.stage is Stage.BIDDING:
+            if claim.stage is BIDDING:
                 self._expire_bid(claim, now)
         for charge in self.charges.values():
             self._expire_charge(charge, now)
@@ -466,11 +466,11 @@ class Steward:
         """Our own vote for what we hold goes with every heartbeat that we send."""
         for claim in list(self.claims.claims.values()):
             lapsed = claim.stage is Stage.HELD and now >= claim.until  # our own vote must not bring it back
-            if not lapsed and self._renew_own(claim, now) and claim.stage is Stage.HELD:
+            if not lapsed and self._renew_own(claim, now) and claim.stage is HELD:
                 self.counted(claim.group, now)
 
     def _renew_own(self, claim: Claim, now: Instant) -> bool:
-        held = claim.stage is Stage.HELD
+        held = claim.stage is HELD
         granted = self.voter.renew(claim.group, self.me, self.incarnation, claim.ballot, now, now, held)
         if granted:
             self.claims.echo(claim.group, claim.ballot, self.me, now, self.voter.dead_time)

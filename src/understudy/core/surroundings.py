@@ -14,6 +14,7 @@ from .quorum import Surroundings
 if TYPE_CHECKING:
     from .node import Node
 
+_FENCE, _PAIR = Quorum.FENCE, Quorum.PAIR
 PINGS_FRESH: Duration = 10 * SECOND
 """How long the last word about ping targets counts for taking a group: who takes must know."""
 
@@ -29,10 +30,10 @@ def look(node: Node, now: Instant) -> None:
     steward = node.steward
     steward.alive = node.membership.living()
     steward.met = frozenset(node.states)
-    if node.cluster.quorum is Quorum.FENCE:
+    if node.cluster.quorum is _FENCE:
         steward.around = Surroundings(peer_off=steward.fencing.off(node.others[0]))
         steward.deaf = frozenset([name for name in node.others if outlook.hears_us_not(node, name, now)])
-    if node.cluster.quorum is Quorum.PAIR:
+    if node.cluster.quorum is _PAIR:
         peer = node.others[0]
         state = node.membership.state(peer)
         never = state is State.UNKNOWN and now >= node.patient_until

@@ -25,23 +25,25 @@ if TYPE_CHECKING:
 
 CHANGED = "a reload has changed or removed it, or what it stands on"
 NOT_KNOWN = "not known whether it runs here"
+_RUN, _STOP, _OBSERVE = Wanted.RUN, Wanted.STOP, Wanted.OBSERVE
+_RUNNING, _UNKNOWN = State.RUNNING, State.UNKNOWN
 
 
 def due(execution: Execution, now: Instant) -> list[Effect]:
     """Begin all that may begin now for what is wanted."""
-    if execution.wanted is Wanted.RUN and execution.ending and not execution.watching:
+    if execution.wanted is _RUN and execution.ending and not execution.watching:
         return _end(execution, now)
-    if execution.wanted is Wanted.RUN:
+    if execution.wanted is _RUN:
         return [] if execution.fence_until else _run(execution, now)
-    if execution.wanted is Wanted.STOP:
+    if execution.wanted is _STOP:
         return _stop(execution, now, execution.everything(), "the group leaves this node")
     return _ask(execution, now)
 
 
 def look(execution: Execution, now: Instant) -> list[Effect]:
     """Ask whether what did not stop still runs: before all else and beside what goes on, for the power may hang on it."""
-    left_alone = execution.wanted is Wanted.RUN and (execution.watching or execution.fence_until)
-    if not execution.manager or execution.wanted is Wanted.OBSERVE or left_alone:
+    left_alone = execution.wanted is _RUN and (execution.watching or execution.fence_until)
+    if not execution.manager or execution.wanted is _OBSERVE or left_alone:
         return []
     effects: list[Effect] = []
     for part in execution.everything():
@@ -142,7 +144,7 @@ def _run(execution: Execution, now: Instant) -> list[Effect]:
         return _watch(execution, now)
     if execution.restarts(now):
         return _stop(execution, now, execution.parts, "an operator restarts it")
-    if _all(execution.parts, State.RUNNING):
+    if _all(execution.parts, _RUNNING):
         return _monitor(execution, now, execution.parts)
     found = rows(execution, execution.parts)
     down, why = _coming_down(found)
@@ -187,7 +189,7 @@ def _former(execution: Execution) -> set[str]:
 def _monitor(execution: Execution, now: Instant, parts: list[Part]) -> list[Effect]:
     """One at a time; who has waited longest first: by the order of starts the last would never be, if the others take long."""
     former = _former(execution)
-    running = [part for part in parts if part.state is State.RUNNING and part.monitor_at <= now]
+    running = [part for part in parts if part.state is _RUNNING and part.monitor_at <= now]
     due = [part for part in running if part.resource.id not in former]
     if not due or not execution.manager:
         return []
@@ -269,7 +271,7 @@ def _ask(execution: Execution, now: Instant) -> list[Effect]:
     if not execution.manager:
         return []
     parts = execution.everything()
-    if not [part for part in parts if part.state is State.UNKNOWN]:
+    if not [part for part in parts if part.state is _UNKNOWN]:
         return []
     for row in rows(execution, parts):
         unknown = [part for part in row if part.state is State.UNKNOWN]

@@ -26,7 +26,7 @@ from ..core.placement import NodeView
 from ..effects import Action, AddAddresses, Announce, Effect, Note, RemoveAddresses, RunAgent, Send
 from ..messages import Phase, WishKind
 from ..model import AddressResource, Group, Quorum, Resource
-from ..snapshot import GroupStatus
+from ..snapshot import GroupStatus, Snapshot
 from ..units import SECOND, Duration
 from .host import Host
 from .stops import Stops, apart_lately, settle_time
@@ -195,7 +195,9 @@ class Liveness:
     def complaints(self, world: World) -> list[tuple[str, str]]:
         """What is not yet as it must be: pairs of a kind and a sentence."""
         found: list[tuple[str, str]] = []
-        asked = Asked(world)
+        shown: dict[str, Snapshot] = {}
+        asked = Asked(world, shown)
+        fit_for = fit_nodes(world, asked)
         for group in world.cluster.groups:
             if group.name in asked.open:
                 continue  # a machine with an older program does not tell, or does not hear, what was asked
@@ -209,12 +211,12 @@ class Liveness:
                 names = " and ".join(host.name for host in world.hosts.values() if host.serves(group.name))
                 found += [("held-although-stopped", f"{group.name} is held by {names}")] if names else []
                 continue
-            fit = fit_nodes(world, group.name)
+            fit = fit_for[group.name]
             holders = [host for host in world.hosts.values() if host.serves(group.name)]
             if len(holders) == 1:
-                found += [] if _waits(world, group) else self._incomplete(group, holders[0])
+                found += [] if _waits(world, group) else self._incomplete(group, holders[0], shown)
             elif fit:
-                said = "; ".join(f"{name}: {_explain(world, name, group.name)}" for name in fit)
+                said = "; ".join(f"{name}: {_explain(world, name, group.name, shown)}" for name in fit)
                 names = " and ".join(host.name for host in holders) or "nobody"
                 found.append(("no-holder", f"{group.name} is held by {names}; {said}"))
             found += self._left_over(world, group, holders)
@@ -243,12 +245,12 @@ class Liveness:
             if _runs(host, group.name, item)
         ]
 
-    def _incomplete(self, group: Group, host: Host) -> list[tuple[str, str]]:
+    def _incomplete(self, group: Group, host: Host, shown: dict[str, Snapshot]) -> list[tuple[str, str]]:
         missing = [item.id for item in group.resources if not _runs(host, group.name, item)]
         if missing:
             text = f"{group.name} is held by {host.name}, but these do not run: {', '.join(missing)}"
             return [("incomplete", text)]
-        status = status_of(host, group.name)
+        status = status_of(host, group.name, shown)
         if status is not None and status.state != Phase.STARTED.value:
             return [("incomplete", f"{group.name} runs on {host.name}, which says {status.state}: {status.why}")]
         if status is not None and not status.up:
@@ -262,10 +264,12 @@ class Asked:
     machine with an older program explains it (that one does not pass on what it was asked), or clocks do.
     """
 
-    def __init__(self, world: World) -> None:
-        shown = {host.name: _wishes(host) for host in world.hosts.values() if host.core is not None}
-        everything = frozenset().union(*shown.values())
-        agreed = frozenset.intersection(*shown.values()) if shown else frozenset()
+    def __init__(self, world: World, shown: dict[str, Snapshot] | None = None) -> None:
+        """``shown``: as in ``status_of``."""
+        known = {} if shown is None else shown
+        wishes = [_wishes(host, known) for host in world.hosts.values() if host.core is not None]
+        everything = frozenset().union(*wishes)
+        agreed = frozenset.intersection(*wishes) if wishes else frozenset()
         older = any(host.version == "older" for host in world.hosts.values())
         self.differ = everything - agreed
         names = frozenset(group.name for group in world.cluster.groups)
@@ -285,9 +289,9 @@ class Asked:
         ]
 
 
-def _wishes(host: Host) -> frozenset[tuple[str, str]]:
-    shown = host.core.snapshot(host.reading).wishes if host.core is not None and host.world.wished else ()
-    return frozenset((wish.group, wish.kind) for wish in shown)
+def _wishes(host: Host, shown: dict[str, Snapshot]) -> frozenset[tuple[str, str]]:
+    snapshot = _snapshot(host, shown) if host.world.wished else None
+    return frozenset() if snapshot is None else frozenset((wish.group, wish.kind) for wish in snapshot.wishes)
 
 
 def _runs(host: Host, group: str, item: Resource) -> bool:
@@ -296,25 +300,34 @@ def _runs(host: Host, group: str, item: Resource) -> bool:
     return host.manager.running.get((group, item.id), False)
 
 
-def status_of(host: Host, group: str) -> GroupStatus | None:
-    """What the machine's core says about a group, or None if there is no core."""
-    if host.core is None:
-        return None
-    return next((item for item in host.core.snapshot(host.reading).groups if item.name == group), None)
+def _snapshot(host: Host, shown: dict[str, Snapshot]) -> Snapshot | None:
+    if host.core is not None and host.name not in shown:
+        shown[host.name] = host.core.snapshot(host.reading)
+    return shown.get(host.name)
 
 
-def fit_nodes(world: World, group: str) -> list[str]:
-    """Nodes on which the group could run now: on, awake, not in standby, with the cables of its addresses, and by what other
-    groups have to say.
+def status_of(host: Host, group: str, shown: dict[str, Snapshot] | None = None) -> GroupStatus | None:
+    """What the machine's core says about a group, or None if there is no core. ``shown``: what each has said at this moment."""
+    snapshot = _snapshot(host, {} if shown is None else shown)
+    return None if snapshot is None else next((item for item in snapshot.groups if item.name == group), None)
+
+
+def fit_nodes(world: World, asked: Asked) -> dict[str, list[str]]:
+    """For each group the nodes on which it could run now: on, awake, not in standby, with the cables of its addresses, and by
+    what other groups have to say.
     """
     views = {member.name: _view(world, member.name) for member in world.cluster.nodes}
     holders = {
         item.name: host.name for item in world.cluster.groups for host in world.hosts.values() if host.serves(item.name)
     }
-    wanted = world.cluster.group(group)
-    company = Company(world.cluster, views, holders, {}, Asked(world).stopped)
-    no = {*company.forbids(wanted), *company.full(wanted)}
-    return [name for name, view in views.items() if not view.bar and group not in view.unfit and name not in no]
+    company = Company(world.cluster, views, holders, {}, asked.stopped)
+    found = {}
+    for group in world.cluster.groups:
+        no = {*company.forbids(group), *company.full(group)}
+        found[group.name] = [
+            name for name, view in views.items() if not view.bar and group.name not in view.unfit and name not in no
+        ]
+    return found
 
 
 def _view(world: World, name: str) -> NodeView:
@@ -338,8 +351,8 @@ def _waits(world: World, group: Group) -> bool:
     return False
 
 
-def _explain(world: World, name: str, group: str) -> str:
-    status = status_of(world.hosts[name], group)
+def _explain(world: World, name: str, group: str, shown: dict[str, Snapshot]) -> str:
+    status = status_of(world.hosts[name], group, shown)
     if status is None:
         return "says nothing"
     return f"{status.state}, {status.not_on.get(name) or status.why}"

@@ -356,7 +356,7 @@ class Host:
         """The core has handled an event: everything else waits for as long as that takes."""
         habits, world = self.world.habits, self.world
         cost = habits.event_cost
-        if not isinstance(event, Received):
+        if habits.group_cost and not isinstance(event, Received):
             cost += habits.group_cost * len(world.cluster.groups)
         if cost:
             first = self._busy_until is None

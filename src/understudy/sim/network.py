@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..config.paths import Path, paths
 from ..model import Quorum
@@ -47,9 +47,8 @@ class Weather:
 CALM = Weather()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A datagram that was heard on its way; ``pulse`` is which daemon of its sender sent it."""
+class Record(NamedTuple):
+    """A datagram that was heard on its way; ``pulse`` is which daemon of its sender sent it. One is made for every datagram."""
 
     sender: str
     pulse: int
@@ -227,7 +226,7 @@ class Network:
         if self.recording:
             self._recorded.append(Record(sender.name, sender.pulse_number, peer, network, data))
         way = (sender.name, peer, network)
-        if way in self.blocks or not self.passes(sender, receiver, network):
+        if way in self.blocks or not (receiver.power and self._wired(sender, receiver, network)):
             counts.cut += 1
             return
         copies = 1
@@ -262,7 +261,7 @@ class Network:
         return found
 
     def _arrive(self, sender: Host, receiver: Host, network: str, data: bytes) -> None:
-        if self.passes(sender, receiver, network):
+        if receiver.power and self._wired(sender, receiver, network):
             receiver.datagram(network, data)
         else:
             self.counts.cut += 1

@@ -195,6 +195,7 @@ def _decode_state(data: bytes) -> NodeState:
     _flags(flags, FLAG_QUIET | FLAG_STANDBY)
     node, digest = _names(fields, STATE_LAYOUT.size, *sizes)
     leaving = _decode_leaving(sections.get(SECTION_LEAVING))
+    # Most sections are absent from most states, and every heartbeat comes by here.
     return NodeState(
         node,
         incarnation,
@@ -202,20 +203,20 @@ def _decode_state(data: bytes) -> NodeState:
         sent_at,
         dead_time,
         digest,
-        bool(flags & FLAG_QUIET),
-        bool(flags & FLAG_STANDBY) and leaving != 1,
-        _decode_holds(sections.get(SECTION_HOLDS, b"")),
-        _decode_votes(sections.get(SECTION_VOTES, b"")),
-        _decode_heard(sections.get(SECTION_HEARD, b"")),
-        _decode_reports(sections.get(SECTION_GROUPS, b"")),
+        flags & FLAG_QUIET != 0,
+        flags & FLAG_STANDBY != 0 and leaving != 1,
+        _decode_holds(sections[SECTION_HOLDS]) if SECTION_HOLDS in sections else (),
+        _decode_votes(sections[SECTION_VOTES]) if SECTION_VOTES in sections else (),
+        _decode_heard(sections[SECTION_HEARD]) if SECTION_HEARD in sections else (),
+        _decode_reports(sections[SECTION_GROUPS]) if SECTION_GROUPS in sections else (),
         _decode_watchdog(sections.get(SECTION_WATCHDOG)),
-        _decode_wishes(sections.get(SECTION_WISHES, b"")),
+        _decode_wishes(sections[SECTION_WISHES]) if SECTION_WISHES in sections else (),
         _decode_drain(sections.get(SECTION_DRAIN)),
-        _decode_names(sections.get(SECTION_NOT_UP, b"")),
+        _decode_names(sections[SECTION_NOT_UP]) if SECTION_NOT_UP in sections else (),
         _decode_names(sections[SECTION_REACHES]) if SECTION_REACHES in sections else None,
         *_decode_voters(sections.get(SECTION_VOTERS)),
         leaving > 0,
-        _decode_ranks(sections.get(SECTION_RANKS, b"")),
+        _decode_ranks(sections[SECTION_RANKS]) if SECTION_RANKS in sections else (),
     )
 
 
