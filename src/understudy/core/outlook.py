@@ -87,7 +87,7 @@ def view(node: Node, holders: dict[str, str], now: Instant) -> View:
 def strangers(node: Node) -> list[str]:
     """Living members that count other voters. Beside them nobody bids for anything (decision 0007)."""
     electorate, states = node.electorate, node.states
-    return [name for name in node.others if node.membership.alive(name) and not electorate.helped_by(states.get(name))]
+    return [name for name in node.others if not electorate.helped_by(states.get(name)) and node.membership.alive(name)]
 
 
 def _barrier(node: Node) -> str:

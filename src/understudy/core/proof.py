@@ -26,6 +26,8 @@ from ..units import SECOND, Duration, Instant
 WATCHDOG_SLACK: Duration = SECOND
 """A watchdog may fire a little late (softdog counts jiffies, devices whole seconds); at least this, and 1 % of clock rate."""
 
+_BROKEN, _SOUND = (Phase.FAILED, Phase.STUCK), (Phase.STOPPED, Phase.STARTED)
+
 
 class Proof:
     """``others``: the other nodes. Only groups with exclusive parts are tracked.
@@ -108,9 +110,9 @@ class Proof:
             if our_file:
                 self.named.setdefault((report.group, state.node), now)
                 self.with_our_file.get(report.group, set()).discard(state.node)
-            if report.phase in (Phase.FAILED, Phase.STUCK):
+            if report.phase in _BROKEN:
                 self.failed.add((report.group, state.node))
-            elif report.phase in (Phase.STOPPED, Phase.STARTED):
+            elif report.phase in _SOUND:
                 self.failed.discard((report.group, state.node))
             if report.phase is Phase.STOPPED and report.group not in held:
                 if state.node in self.with_our_file.get(report.group, ()):

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 from ..model import Cluster, Quorum
 
+_MAJORITY = Quorum.MAJORITY
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -42,7 +44,7 @@ def needed(cluster: Cluster, around: Surroundings, holding: bool = False) -> int
 
     ``holding``: to keep a group that is held, not to take it.
     """
-    if cluster.quorum is Quorum.MAJORITY:
+    if cluster.quorum is _MAJORITY:
         return cluster.majority
     if cluster.quorum is Quorum.FENCE:
         return 1 if holding or around.peer_off else 2
