@@ -223,10 +223,10 @@ def judge(files: ServiceFiles, plane_of: Callable[[VirtualService], Plane | str]
             found += [(f"{where}: {text}", "warning") for text in differs(service, plane)]
         else:
             found.append((f"service {service.name}: no plane can serve it: {plane}", "error"))
-    return found + [(text, "warning") for text in _beside(files, planes)]
+    return found + [(text, "warning") for text in beside(files, planes)]
 
 
-def _beside(files: ServiceFiles, planes: Mapping[str, Plane | None]) -> list[str]:
+def beside(files: ServiceFiles, planes: Mapping[str, Plane | None]) -> list[str]:
     """Settings of IPVS that mean nothing for services of nftables. ``planes``: by the services' names."""
     names = [service.name for service in files.services if planes.get(service.name) is Plane.NFTABLES]
     if not names:
