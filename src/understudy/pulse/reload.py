@@ -94,13 +94,22 @@ class AnyReloader(Generic[Found]):
             return None
         return found
 
+    def _same(self, manager: ManagerLink) -> None:
+        """Nothing of it is ours (only services have changed, say), so nothing of what was before has to stop."""
+        if self.former is None:
+            self._end(manager)
+        manager.reloaded(self._asked, True, "it runs with this configuration already")
+
     def settle(self, performer: Performer, manager: ManagerLink) -> None:
         """The core says that nothing of the former configuration is left. Waits while addresses are being changed."""
         if performer.busy:
             return
         performer.settled = False
+        self._end(manager, lambda: self._forget(performer))
+
+    def _end(self, manager: ManagerLink, forget: Callable[[], None] = lambda: None) -> None:
         try:
-            self._forget(performer)
+            forget()
             running.end_change(self._runtime_dir)
         except OSError as error:
             say(f"what was configured before the reload cannot be forgotten: {error.strerror}", "warning")
@@ -145,7 +154,7 @@ class Reloader(AnyReloader[Cluster]):
         if found is None:
             return None
         if replace(found, source=before.source) == before:
-            manager.reloaded(self._asked, True, "it runs with this configuration already")
+            self._same(manager)
             return None
         refusal = self._refusal(found)
         if refusal:

@@ -75,7 +75,7 @@ class RouterReloader(AnyReloader[Cluster]):
         if found is None:
             return None
         if replace(found, source=before.source) == before:
-            manager.reloaded(self._asked, True, "it runs with this configuration already")
+            self._same(manager)
             return None
         if self.former is not None:
             manager.reloaded(self._asked, False, "something of the configuration before the last reload is still here")
