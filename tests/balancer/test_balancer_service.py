@@ -468,3 +468,18 @@ def test_a_reload_that_fails_halfway_is_told_and_tried_again(tmp_path: Path) -> 
             assert bench.log.getvalue().count("are not taken up") == 1
 
     run(work())
+
+
+def test_a_table_that_is_believed_to_be_as_it_was_is_read_at_the_next_look(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            bench.plane.table[KEY] = (TableService(KEY), {})
+            bench.plane.misplaced, bench.plane.trouble = KEY, "the table of ipvs cannot be read"
+            bench.write(replace(COPIED, node="other"))
+            assert (await bench.ask(do="reload"))["ok"] is True
+            tried = bench.plane.reads
+            await bench.wait(lambda: bench.plane.reads >= tried + 2)
+            assert bench.log.getvalue().count("cannot be read") == 1
+
+    run(work())

@@ -297,7 +297,7 @@ class Balancer:
         """What could not be read is read again at the next look."""
         self._unread = True
         self.tell(self._planes.read())
-        self._unread = False
+        self._unread = bool(self._planes.trouble)
 
     def _look_counters(self) -> None:
         if sum(len(each.reals) for each in self.files.services) <= COUNTED:
