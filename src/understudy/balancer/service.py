@@ -122,6 +122,8 @@ class Balancer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
         self._unread = False
+        self._half = False
+        """A reload failed in the middle: what is followed is neither ``_copy`` nor the file, whatever that says now."""
         self._failed: dict[str, str] = {}
         self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
@@ -326,18 +328,20 @@ class Balancer:
             try:
                 copy = await asyncio.get_running_loop().run_in_executor(None, _load, self._path)
             except ValueError as error:
-                self._refused = f"the services are as they were: {error}"
+                was = "half taken up, and stay so" if self._half else "as they were"
+                self._refused = f"the services are {was}: {error}"
                 self.notes.say(self._refused, "error")
                 return False, self._refused
             refused, self._refused = self._refused, ""
-            if copy == self._copy:
+            if copy == self._copy and not self._half:
                 return True, "nothing has changed"
             before = self._copy
             gc.unfreeze()
             try:
                 ok, text = await self._follow(copy, again=True)
+                self._half = False
             except Exception as error:
-                self._copy, self._stamp = before, ()
+                self._copy, self._stamp, self._half = before, (), True
                 text = f"the services are not taken up, it is tried again: {type(error).__name__}: {error}"
                 if text != refused:  # said once
                     self.notes.say(text, "error")
