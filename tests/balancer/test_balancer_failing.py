@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from balancer_parts import COPIED, KEY, WEB, Bench
@@ -74,6 +76,25 @@ def test_a_reload_that_failed_halfway_is_undone_by_the_file_of_before(tmp_path: 
             assert bench.plane.followed[-1] == bench.pool.heard(FilesChanged)[-1].files == COPIED.files
             assert (await bench.ask(do="pool"))["warnings"] == []
             assert await bench.ask(do="reload") == {"ok": True, "text": "nothing has changed"}
+
+    run(work())
+
+
+class NoThreads(ThreadPoolExecutor):
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_copy_that_cannot_be_looked_at_ends_no_look(tmp_path: Path) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            asyncio.get_running_loop().set_default_executor(NoThreads())
+            bench.write(replace(COPIED, node="other"))
+            await bench.wait(lambda: "can't start new thread" in bench.log.getvalue())
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+            await bench.wait(lambda: len(bench.pool.heard(FilesChanged)) == 2)
+            assert bench.log.getvalue().count("can't start new thread") == 1
 
     run(work())
 

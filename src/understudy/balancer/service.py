@@ -273,7 +273,7 @@ class Balancer:
             await asyncio.sleep(LOOK)
             looks += 1
             if _stamp(self._path) != self._stamp:
-                await self.reload()
+                await self._try_reload()
             for each, look in (
                 (1, self._look_maintenance),
                 (1, self._look_held),
@@ -289,11 +289,23 @@ class Balancer:
         try:
             look()
         except Exception as error:
-            failed = f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
-        for what, text in ((look.__name__, failed), ("planes", self._planes.trouble)):
-            if text and text != self._failed.get(what):
-                self.notes.say(text, "warning")
-            self._failed[what] = text
+            failed = _look_failed(error)
+        self._say_failed(look.__name__, failed)
+        self._say_failed("planes", self._planes.trouble)
+
+    async def _try_reload(self) -> None:
+        """As ``_try``, for what is no fault of the copy and was not answered: no thread can be started, say."""
+        failed = ""
+        try:
+            await self.reload()
+        except Exception as error:
+            failed, self._stamp = _look_failed(error), ()
+        self._say_failed("reload", failed)
+
+    def _say_failed(self, what: str, text: str) -> None:
+        if text and text != self._failed.get(what):
+            self.notes.say(text, "warning")
+        self._failed[what] = text
 
     def _look_table(self) -> None:
         """What could not be read is read again at the next look."""
@@ -454,6 +466,10 @@ class Balancer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _look_failed(error: Exception) -> str:
+    return f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
 
 
 def _load(path: str) -> ServiceCopy:
