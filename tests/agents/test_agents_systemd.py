@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from agent_helpers import Stage, play, until
 from systemd_room import Room, needs_mock
 
 from understudy.adapters.agent_systemd import SystemdRunner
-from understudy.adapters.systemd_bus import SystemdUnit, UnitState
+from understudy.adapters.systemd_bus import Refused, SystemdUnit, UnitState
 from understudy.effects import Action
 from understudy.events import Outcome
 from understudy.model import SystemdResource
@@ -170,6 +171,67 @@ def test_what_changes_while_it_is_looked_at_is_not_lost() -> None:
         ComesToRest.made.stop_by_hand()
         await until(lambda: deaths, "the end is told")
         assert deaths == ["the unit is inactive"]
+
+    play(scene())
+
+
+class Restless(SystemdUnit):
+    """Changes during each look but the last. ``answers``: its states, in order, and "refused" for a refusal."""
+
+    made: Restless
+
+    def __init__(self, name: str, changed: Callable[[], None], lost: Callable[[], None]) -> None:
+        super().__init__(name, changed, lost)
+        self.answers = ["active"]
+        self.looked: list[float] = []
+        Restless.made = self
+
+    async def state(self) -> UnitState:
+        self.looked.append(asyncio.get_running_loop().time())
+        answer = self.answers.pop(0)
+        if self.answers:
+            self._changed()
+        if answer == "refused":
+            raise Refused("No such unit")
+        return UnitState("loaded", answer, "")
+
+    def change(self, *answers: str) -> None:
+        self.answers, self.looked = list(answers), []
+        self._changed()
+
+
+def test_what_changes_during_a_look_that_systemd_refuses_is_not_lost() -> None:
+    async def scene() -> None:
+        deaths: list[str] = []
+        runner = SystemdRunner(SITE, deaths.append, Restless)
+        assert (await runner.perform(Action.MONITOR, SECOND, {}, False))[0] is OK
+        Restless.made.change("refused", "failed")
+        await until(lambda: deaths, "the end is told")
+        assert deaths == ["the unit is failed"]
+
+    play(scene())
+
+
+def test_a_refused_look_during_which_nothing_is_heard_is_the_last_one() -> None:
+    async def scene() -> None:
+        runner = SystemdRunner(SITE, lambda _: None, Restless)
+        await runner.perform(Action.MONITOR, SECOND, {}, False)
+        Restless.made.change("refused")
+        await until(lambda: not runner._looks(), "no look is under way")
+        assert len(Restless.made.looked) == 1
+
+    play(scene())
+
+
+def test_a_unit_that_never_rests_is_looked_at_with_pauses() -> None:
+    async def scene() -> None:
+        deaths: list[str] = []
+        runner = SystemdRunner(SITE, deaths.append, Restless)
+        await runner.perform(Action.MONITOR, SECOND, {}, False)
+        Restless.made.change("active", "active", "active", "active", "failed")
+        await until(lambda: deaths, "the end is told")
+        looked = Restless.made.looked
+        assert [after - before >= 0.09 for before, after in itertools.pairwise(looked)][1:] == [True, True, True]
 
     play(scene())
 

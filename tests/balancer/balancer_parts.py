@@ -95,6 +95,7 @@ class PretendPlane:
         self.fails: OSError | None = None
         self.trouble = ""
         self.own: set[ServiceKey] = set()
+        self.followed: list[ServiceFiles] = []
 
     def read(self) -> TableSeen:
         self.reads += 1
@@ -127,6 +128,7 @@ class PretendPlane:
         return self.counted
 
     def follow(self, files: ServiceFiles) -> bool:
+        self.followed.append(files)
         if not self.reads or self.misplaced not in self.table:
             return False
         del self.table[self.misplaced]

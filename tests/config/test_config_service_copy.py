@@ -86,7 +86,15 @@ def test_what_is_written_is_read_again() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"version":99}', json.dumps({"version": VERSION, "strange": 1}), '{"version":1,"files":3}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version":99}',
+        json.dumps({"version": VERSION, "strange": 1}),
+        '{"version":1,"files":3}',
+        pytest.param("[" * 100_000, id="nested"),
+    ],
 )
 def test_what_is_not_ours_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

@@ -25,7 +25,9 @@ from .systemd_bus import BusGone, Refused, SystemdUnit, UnitState
 _RUNS = ("active", "reloading", "refreshing")
 _ENDED = ("inactive", "failed")
 _RETURN: Duration = SECOND
-"""How often to look whether D-Bus is back."""
+"""How often to look whether D-Bus is back, or whether systemd answers at last."""
+_UNSETTLED: Duration = 100 * MILLISECOND
+"""Between two looks at a unit that changes at each of them."""
 
 
 class SystemdRunner:
@@ -159,6 +161,7 @@ class SystemdRunner:
             self._look = asyncio.get_running_loop().create_task(self._look_again(_RETURN))
 
     async def _look_again(self, pause: Duration) -> None:
+        unsettled = 0
         while True:
             await asyncio.sleep(pause / SECOND)
             if self._busy or not self._believed_running:
@@ -169,10 +172,15 @@ class SystemdRunner:
                 pause = _RETURN
                 continue
             except Refused:
-                return
+                if not self._missed:
+                    return
+                pause = _RETURN  # what was heard meanwhile may have been the end, and nothing says it again
+                continue
             if not self._missed:
                 break
-            pause = 0  # the state comes in two answers, and a change between them is in neither
+            # The state comes in two answers, and a change between them is in neither.
+            unsettled += 1
+            pause = 0 if unsettled < 2 else _UNSETTLED
         if state.active in _ENDED and self._believed_running and not self._busy:
             self._believed_running = False
             self._died(_ended(state))

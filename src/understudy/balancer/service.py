@@ -122,6 +122,8 @@ class Balancer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refused = ""
         self._unread = False
+        self._half = False
+        """A reload failed in the middle: what is followed is neither ``_copy`` nor the file, whatever that says now."""
         self._failed: dict[str, str] = {}
         self._judged: frozenset[tuple[str, str]] = frozenset()
         self._reloading = asyncio.Lock()
@@ -271,7 +273,7 @@ class Balancer:
             await asyncio.sleep(LOOK)
             looks += 1
             if _stamp(self._path) != self._stamp:
-                await self.reload()
+                await self._try_reload()
             for each, look in (
                 (1, self._look_maintenance),
                 (1, self._look_held),
@@ -287,17 +289,29 @@ class Balancer:
         try:
             look()
         except Exception as error:
-            failed = f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
-        for what, text in ((look.__name__, failed), ("planes", self._planes.trouble)):
-            if text and text != self._failed.get(what):
-                self.notes.say(text, "warning")
-            self._failed[what] = text
+            failed = _look_failed(error)
+        self._say_failed(look.__name__, failed)
+        self._say_failed("planes", self._planes.trouble)
+
+    async def _try_reload(self) -> None:
+        """As ``_try``, for what is no fault of the copy and was not answered: no thread can be started, say."""
+        failed = ""
+        try:
+            await self.reload()
+        except Exception as error:
+            failed, self._stamp = _look_failed(error), ()
+        self._say_failed("reload", failed)
+
+    def _say_failed(self, what: str, text: str) -> None:
+        if text and text != self._failed.get(what):
+            self.notes.say(text, "warning")
+        self._failed[what] = text
 
     def _look_table(self) -> None:
         """What could not be read is read again at the next look."""
         self._unread = True
         self.tell(self._planes.read())
-        self._unread = False
+        self._unread = bool(self._planes.trouble)
 
     def _look_counters(self) -> None:
         if sum(len(each.reals) for each in self.files.services) <= COUNTED:
@@ -326,18 +340,20 @@ class Balancer:
             try:
                 copy = await asyncio.get_running_loop().run_in_executor(None, _load, self._path)
             except ValueError as error:
-                self._refused = f"the services are as they were: {error}"
+                was = "half taken up, and stay so" if self._half else "as they were"
+                self._refused = f"the services are {was}: {error}"
                 self.notes.say(self._refused, "error")
                 return False, self._refused
             refused, self._refused = self._refused, ""
-            if copy == self._copy:
+            if copy == self._copy and not self._half:
                 return True, "nothing has changed"
             before = self._copy
             gc.unfreeze()
             try:
                 ok, text = await self._follow(copy, again=True)
+                self._half = False
             except Exception as error:
-                self._copy, self._stamp = before, ()
+                self._copy, self._stamp, self._half = before, (), True
                 text = f"the services are not taken up, it is tried again: {type(error).__name__}: {error}"
                 if text != refused:  # said once
                     self.notes.say(text, "error")
@@ -450,6 +466,10 @@ class Balancer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _look_failed(error: Exception) -> str:
+    return f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
 
 
 def _load(path: str) -> ServiceCopy:

@@ -72,7 +72,7 @@ def read_copy(text: str) -> ServiceCopy:
         if version != VERSION:
             raise ValueError(f"it is of version {version}, and {VERSION} is known here")
         copy = _codec(ServiceCopy)[1](found)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it is not what was written: {error!r}") from error
     if not isinstance(copy, ServiceCopy):
         raise ValueError("it is something else")
