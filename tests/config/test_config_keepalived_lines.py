@@ -55,6 +55,28 @@ def test_words_that_only_look_like_keywords_are_values() -> None:
     assert servers(reading) == [("192.0.2.11:80", 1, 1)]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "MISC_CHECK {\nmisc_path '/usr/local/bin/pgcheck user monitor'\n}",
+        'MISC_CHECK {\nmisc_path "/bin/sh -c \\" user \\" "\n}',
+        "notify_down '/bin/echo weight down'",
+        "HTTP_GET {\nurl {\npath /\nregex 'the digest path'\n}\n}",
+    ],
+)
+def test_words_in_either_kind_of_quotes_are_part_of_a_command(line) -> None:
+    reading = read_text(whole(f"real_server 192.0.2.11 80 {{\n{line}\n}}\n}}\n"))
+    assert [str(item) for item in reading.problems if item.severity == "error"] == []
+    assert reading.files is not None
+
+
+def test_a_keyword_behind_a_command_is_an_error() -> None:
+    reading = read_text(whole("real_server 192.0.2.11 80 {\nnotify_down '/bin/echo weight' retry 3\n}\n}\n"))
+    errors = [(item.line, item.column, item.text) for item in reading.problems if item.severity == "error"]
+    text = '"retry" stands behind "notify_down" on the same line: keepalived takes it for a word of that'
+    assert errors == [(6, 32, f"{text}, and this setting is lost")]
+
+
 def test_an_unknown_block_among_virtual_routers_is_still_forgiven() -> None:
     reading = read_text("vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nunknown {\n}\n")
     assert [item.severity for item in reading.problems] == ["warning"] * len(reading.problems)

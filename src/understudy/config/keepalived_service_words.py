@@ -111,6 +111,9 @@ GROUP_ITEMS = f"{ITEMS}virtual_server_group"
 BALANCED = frozenset(SERVICES) - {"bfd_instance", "garp_group", "track_group"}
 """The blocks of which real servers and their checkers are made: what is lost in them changes who is served, and how."""
 
+COMMANDS = frozenset({"quorum_up", "quorum_down", "notify_up", "notify_down", "misc_path", "regex"})
+"""Keywords of them that split their line as commands do, with both kinds of quotes and escapes."""
+
 PARTS = {
     "virtual_server": "this virtual server",
     "virtual_server_group": "this group of addresses",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from .heartbeat_lines import Word
 from .keepalived_keyword import ITEMS, Keyword
-from .keepalived_service_words import BALANCED, PARTS
-from .keepalived_text import Text, pieces, plain_words
+from .keepalived_service_words import BALANCED, COMMANDS, PARTS
+from .keepalived_text import Text, command_words, pieces, plain_words
 from .keepalived_words import CONTEXTS, hint_for
 from .report import Report
 from .tree import Place
@@ -130,6 +130,8 @@ class _Reader:
         words = statement.words
         named = keyword.opens == "virtual_server" and len(words) > 1 and words[1].text in ("group", "fwmark")
         behind = 1 + keyword.needs + named
+        if len(words) > behind and statement.name in COMMANDS:
+            words = tuple(command_words(statement.text))
         if len(words) <= behind:
             return
         known = [CONTEXTS[name] for name in (statement.within, keyword.opens) if name in BALANCED]
