@@ -7,11 +7,11 @@ import asyncio
 import os
 import signal
 import sys
-import zlib
 
 from ..adapters import lockfile
 from ..adapters.beat import beat
 from ..adapters.title import show
+from .owner import owner
 from .real_parts import allow_descriptors, parts
 from .service import Balancer
 
@@ -29,8 +29,8 @@ def _arguments() -> argparse.Namespace:
 async def _run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    owner = f"{zlib.crc32(os.path.realpath(arguments.runtime_dir).encode(errors='surrogateescape')):08x}"
-    balancer = Balancer(parts(owner), arguments.runtime_dir, arguments.state_dir)
+    made = parts(*owner(arguments.runtime_dir, arguments.state_dir))
+    balancer = Balancer(made, arguments.runtime_dir, arguments.state_dir)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     reloads: set[asyncio.Task[tuple[bool, str]]] = set()

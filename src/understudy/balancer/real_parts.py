@@ -30,8 +30,11 @@ OWN_DESCRIPTORS = 100
 """More than the balancer has open besides the connections of its checks."""
 
 
-def parts(owner: str) -> Parts:
-    """Looks at what this kernel has; nothing is opened for good before it is used. ``owner``: as in ``PlaneNft``."""
+def parts(owner: str, trouble: str = "") -> Parts:
+    """Looks at what this kernel has; nothing is opened for good before it is used.
+
+    ``owner``: as in ``PlaneNft``. ``trouble``: what is to be said of it, "" for nothing.
+    """
     has_ipvs, has_nft = not lacking(), not nft_balance.lacking()
 
     def chosen(service: VirtualService, synchronised: bool) -> PlaneName | str:
@@ -40,11 +43,11 @@ def parts(owner: str) -> Parts:
 
     planes = Planes({PlaneName.NFTABLES: partial(_nftables, owner), PlaneName.IPVS: _ipvs}, chosen)
     ours = Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS)
-    return Parts(ours, planes, EngineInLoop, lacking=_lacking)
+    return Parts(ours, planes, EngineInLoop, lacking=partial(_lacking, trouble))
 
 
-def _lacking(files: ServiceFiles) -> list[str]:
-    return [*not_forwarded(files), *few_descriptors(files)]
+def _lacking(trouble: str, files: ServiceFiles) -> list[str]:
+    return [*not_forwarded(files), *few_descriptors(files), *filter(None, (trouble,))]
 
 
 def allow_descriptors() -> None:
