@@ -25,6 +25,7 @@ class Disk:
     def __init__(self) -> None:
         self.now = 100.0
         self.asked: list[str] = []
+        self.breaks: Exception | None = None
         self.free = threading.Event()
         self.back = threading.Semaphore(0)
         self.maintenance = Maintenance(lambda _: (), lambda: self.now, self._names)
@@ -33,6 +34,8 @@ class Disk:
         self.asked.append(folder)
         if folder == FILES.maintenance:
             self.free.wait(20)
+        if self.breaks is not None:
+            raise self.breaks
         return [ONE.address]
 
     def begin(self) -> None:
@@ -121,6 +124,41 @@ def test_what_was_known_stays_while_it_hangs(disk: Disk) -> None:
     disk.free.set()
     assert disk.came_back()
     assert (len(disk.asked), looked.trouble) == (2, "")
+
+
+def test_a_look_for_which_there_is_no_thread_holds_up_no_other(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    disk.free.set()
+    disk.maintenance.follow(FILES)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError):
+            disk.begin()
+    disk.begin()
+    assert disk.came_back()
+    assert disk.maintenance.found() == {("web", ONE.name)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_look_that_breaks_holds_up_no_other_and_changes_nothing(disk: Disk) -> None:
+    disk.free.set()
+    disk.maintenance.follow(FILES)
+    disk.begin()
+    assert disk.came_back()
+    assert disk.maintenance.found() == {("web", ONE.name)}
+    disk.breaks = ValueError("a mistake of ours")
+    disk.begin()
+    assert disk.came_back()
+    assert disk.maintenance.found() == {("web", ONE.name)}
+    for thread in threading.enumerate():
+        if thread.name == "maintenance":
+            thread.join(20)
+    disk.breaks = None
+    disk.begin()
+    assert disk.came_back()
+    assert len(disk.asked) == 3
 
 
 def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:
