@@ -121,6 +121,8 @@ def test_the_unit_with_ldirectord_cf_is_the_same_but_for_what_it_starts() -> Non
     )
     start = dict(first)["ExecStart"].replace("understudy/cluster.toml", "ha.d/ldirectord.cf")
     assert [pair for pair in second if pair not in first] == [
+        ("After", "network-online.target nss-lookup.target"),
+        ("Wants", "network-online.target"),
         ("ConditionPathExists", "/etc/ha.d/ldirectord.cf"),
         ("ExecStart", start),
     ]

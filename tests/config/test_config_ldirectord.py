@@ -235,6 +235,15 @@ def test_who_looks_names_up_is_asked_for_what_hosts_does_not_have(tmp_path) -> N
     assert examine_ldirectord(str(path)).files is None
 
 
+def test_only_a_name_without_an_answer_may_have_one_at_the_next_start() -> None:
+    text = "virtual={0}:80\n\treal=10.0.0.2:80 gate\nvirtual=10.0.0.1:80\n\treal={0}:80 gate\n\tfallback={0}:80\n"
+    found = [
+        [item.passing for item in read_text(text.format(name)).problems if item.severity == "error"]
+        for name in ("late", "10.0.0.1.2")
+    ]
+    assert found == [[True] * 3, [False] * 3]
+
+
 def test_hosts_and_services_as_the_system_writes_them() -> None:
     hosts = hosts_of(
         "127.0.0.1 localhost # me\n::1 localhost ip6-localhost\n\nfe80::1%lo x\nbad y\n10.0.0.1 A a.example b\n"

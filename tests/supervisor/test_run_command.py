@@ -68,6 +68,14 @@ def test_a_host_name_that_is_no_member_may_be_set_later(tmp_path: Path) -> None:
     assert "choose a member with --node" in done.stderr
 
 
+def test_a_real_server_whose_name_has_no_answer_may_have_one_later(tmp_path: Path) -> None:
+    """At boot a name server may be late. No name server is asked for one that is as long as this."""
+    file = tmp_path / "ldirectord.cf"
+    file.write_text(f"virtual=192.0.2.1:80\n\treal={'a' * 64}:80 gate\n")
+    done = run("--config", str(file), "--runtime-dir", str(tmp_path / "r"), "--state-dir", str(tmp_path / "s"))
+    assert (done.returncode, "the next start looks again" in done.stderr) == (1, True), done.stderr
+
+
 def test_an_unknown_node_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
     done = run("--config", write_cluster(tmp_path), "--node", "c", "--runtime-dir", str(tmp_path / "r"))
     assert done.returncode == 2

@@ -62,6 +62,7 @@ Exit codes:
   1  any other stop (the log names what may still run), or a start that may
      succeed later: no member has this machine's host name, no room for files,
      an interface or address that Heartbeat's files need is not there yet,
+     a name in ldirectord.cf has no address yet,
      keepalived runs on this machine beside virtual routers,
      ldirectord or keepalived balances on it beside services
   2  wrong use, or the configuration is refused: starting again is useless

@@ -25,7 +25,7 @@ from ..service_checks import (
 )
 from ..units import SECOND
 from .addresses import Wrong
-from .ldirectord_names import Names, address_of
+from .ldirectord_names import Names, address_of, refuse
 from .ldirectord_servers import Real
 from .ldirectord_words import PORTS
 from .perl_pattern import Unread, python_pattern
@@ -242,7 +242,7 @@ class Asker:
         host = found[2]
         address = address_of(self.names, host, 6 if ":" in host else 4)
         if isinstance(address, Wrong):
-            self.report.error(real.place, f"the URL of the request: {address.text}", address.hint)
+            refuse(self.report, real.place, address, "the URL of the request: ")
             return None
         port = int(found[3] or (443 if found[1] == "https" else 80))
         if not 1 <= port <= 65535:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .addresses import Wrong
 from .heartbeat_lines import Word
 from .report import Report
+from .tree import Place
 
 WELL_KNOWN: dict[str, int] = {
     "ftp": 21,
@@ -51,6 +52,17 @@ class Names:
     look_up: Callable[[str, int], str | None] = nobody
     ports: Mapping[tuple[str, str], int] = field(default_factory=dict)
     host: str = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer(Wrong):
+    """A name that nobody knows now. At boot a name server may be there only later, so another try may do."""
+
+
+def refuse(report: Report, place: Place, wrong: Wrong, where: str = "") -> None:
+    """The error for an address that cannot be used, with the words that stand before it."""
+    passing = isinstance(wrong, NoAnswer)
+    report.lacking(place, f"{where}{wrong.text}", wrong.hint, passing=passing)
 
 
 def services_of(text: str) -> dict[tuple[str, str], int]:
@@ -106,7 +118,7 @@ def _named(names: Names, name: str, family: int) -> str | Wrong:
     if found is not None:
         return found
     hint = "Write the address, or put the name into /etc/hosts: ldirectord asks a name server, and does not start without it."
-    return Wrong(f'nothing here knows the IPv{family} address of "{name}"', hint)
+    return NoAnswer(f'nothing here knows the IPv{family} address of "{name}"', hint)
 
 
 def told_of_name(report: Report, word: Word, name: str, address: str) -> None:

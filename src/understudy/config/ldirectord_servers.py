@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from ..services import Forward
 from .addresses import Wrong
 from .heartbeat_lines import Word
-from .ldirectord_names import Names, address_of, port_of, told_of_name
+from .ldirectord_names import Names, address_of, port_of, refuse, told_of_name
 from .report import Report, nearest
 from .tree import Place
 
@@ -136,7 +136,7 @@ def _addresses(report: Report, word: Word, first: str, last: str | None, family:
     for name in (first,) if last is None else (first, last):
         address = address_of(names, name, family)
         if isinstance(address, Wrong):
-            report.error(word.place, address.text, address.hint)
+            refuse(report, word.place, address)
             return []
         told_of_name(report, word, name, address)
         found.append(address)
@@ -240,7 +240,7 @@ def read_fallback(report: Report, word: Word, family: int, names: Names) -> Fall
     host, port = (server, "") if found is None else (found[1], found[2] or "")
     address = address_of(names, host, family)
     if isinstance(address, Wrong):
-        report.error(word.place, f"the fallback server: {address.text}", address.hint)
+        refuse(report, word.place, address, "the fallback server: ")
         return None
     told_of_name(report, word, host, address)
     return Fallback(word.place, address, port, FORWARD.get(method, Forward.DIRECT), bool(method))

@@ -10,7 +10,7 @@ from .addresses import Wrong
 from .heartbeat_lines import Word
 from .ldirectord_checks import Asker, Asking
 from .ldirectord_lines import Block
-from .ldirectord_names import Names, address_of, port_of, told_of_name
+from .ldirectord_names import Names, address_of, port_of, refuse, told_of_name
 from .ldirectord_servers import Fallback, Real, Virtual, read_fallback, read_real, read_virtual
 from .ldirectord_values import Settings, prefix_of, read_value
 from .ldirectord_words import DIRECTIVES, MOMENTS, PORTS, REMOVED
@@ -174,7 +174,7 @@ class _Maker:
             return ServiceKey(mark=virtual.mark, family=self.family)
         address = address_of(self.names, virtual.address, self.family)
         if isinstance(address, Wrong):
-            self.report.error(virtual.place, address.text, address.hint)
+            refuse(self.report, virtual.place, address)
             return None
         told_of_name(self.report, Word("", virtual.place), virtual.address, address)
         port = port_of(self.names, virtual.port, self.protocol)
