@@ -296,7 +296,10 @@ class Balancer:
     def _look_table(self) -> None:
         """What could not be read is read again at the next look."""
         self._unread = True
-        self.tell(self._planes.read())
+        seen = self._planes.read()
+        if self._planes.follow(self.files):  # somebody wrote a service of ours into a plane that is not its own
+            seen = self._planes.read()
+        self.tell(seen)
         self._unread = False
 
     def _look_counters(self) -> None:
