@@ -383,8 +383,20 @@ def test_it_is_known_which_of_several_balancers_wrote_a_service(lab: Lab) -> Non
         assert (one.read().own, other.read().own) == ({first}, {second})
         assert other.apply([SetService(TableService(first, "rr"), False, "test")]) == []
         assert (one.read().own, other.read().own) == (set(), {first, second})
-        one.close()
-        other.close()
+        one.claim([first])
+        assert (one.read().own, other.read().own) == (set(), {first, second}), "it is another one's"
+        earlier, third = PlaneNft(), replace(first, port=8081)
+        server = TableServer(Place("10.61.0.20", OTHER))
+        earlier.read()
+        for key in (third, replace(first, port=8082)):
+            begins = [SetService(TableService(key, "rr"), True, "test"), SetServer(key, server, True, "test")]
+            assert earlier.apply(begins) == []
+        before = one.read().services
+        one.claim([third])
+        seen = one.read()
+        assert (seen.own, {*seen.services}) == ({third}, {*before}), "of two that are nobody's only what is wanted"
+        for plane in (earlier, one, other):
+            plane.close()
 
 
 def test_balancers_that_begin_at_once_have_chains_of_their_own(lab: Lab) -> None:

@@ -164,25 +164,48 @@ def test_who_was_started_by_the_tool_ldirectord_is_found(short: Path) -> None:
 
     asyncio.run(work())
     one, two, own = said
-    assert json.loads(one.output)["node"] == "ldirectord.web.cf"
+    assert json.loads(one.stdout)["node"] == "ldirectord.web.cf"
     assert two.exit_code == 2
     assert f"choose with --runtime-dir: {mail}, {web}" in two.output
     assert json.loads(own.output)["node"] == "mine"
 
 
-def test_a_balancer_that_comes_back_is_not_mistaken_for_another_one(short: Path) -> None:
-    other = Path(own_folder(str(short), "web.cf"))
-    other.mkdir()
-    (short / "services.json").touch()
+@contextlib.contextmanager
+def away(folder: Path) -> Iterator[None]:
+    """While a supervisor runs there, and its balancer does not."""
+    (folder / "services.json").touch()
     code = "import sys; from understudy.adapters import lockfile; lockfile.take(sys.argv[1]); print(1, flush=True); input()"
-    words = [sys.executable, "-c", code, str(short / "supervisor.lock")]
+    words = [sys.executable, "-c", code, str(folder / "supervisor.lock")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         supervisor.stdout.readline()
-        assert beside(other, [], of=short)[0].exit_code == 3
+        yield
         supervisor.communicate(b"\n")
+
+
+def test_a_balancer_that_comes_back_is_not_mistaken_for_another_one(short: Path) -> None:
+    other = Path(own_folder(str(short), "web.cf"))
+    other.mkdir()
+    with away(short):
+        assert beside(other, [], of=short)[0].exit_code == 3
     (short / "ldirectord.web.cf" / "balancer.sock").unlink(missing_ok=True)
     assert beside(other, [], of=short)[0].exit_code == 0
+
+
+def test_of_several_files_one_whose_balancer_comes_back_counts_and_who_is_asked_is_said(short: Path) -> None:
+    web, mail = (Path(own_folder(str(short), f"{name}.cf")) for name in ("web", "mail"))
+    for folder in (web, mail):
+        folder.mkdir()
+    with away(mail):
+        (wish,) = beside(web, ["drain", ONE.name], of=short)
+    assert (wish.exit_code, f"choose with --runtime-dir: {mail}, {web}" in wish.output) == (2, True)
+    (web / "balancer.sock").unlink(missing_ok=True)
+    found, wished = beside(web, ["--json"], ["drain", ONE.name], of=short)
+    (web / "balancer.sock").unlink(missing_ok=True)
+    (given,) = beside(web, ["--json"])
+    said = f"understudy: asked is the balancer of {web}\n"
+    assert [each.stderr for each in (given, found, wished)] == ["", said, said]
+    assert json.loads(found.stdout).keys() == json.loads(given.stdout).keys()
 
 
 def test_a_wish_for_who_is_not_known_names_the_nearest(tmp_path: Path) -> None:

@@ -46,6 +46,16 @@ class PretendIpvs(PretendPlane):
         return "no device" if wanted.backup else ""
 
 
+class PretendNft(PretendPlane):
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: list[ServiceKey] = []
+
+    def claim(self, keys: Sequence[ServiceKey]) -> None:
+        assert self.reads, "nothing is written before the table was read"
+        self.claimed += keys
+
+
 def choose(service: VirtualService, synchronised: bool) -> Plane | str:
     if synchronised:
         return Plane.IPVS
@@ -61,6 +71,14 @@ def made(services: Sequence[VirtualService] = SERVICES) -> tuple[Planes, Pretend
 
 def begin(key: ServiceKey) -> list[SetService | SetServer]:
     return [SetService(TableService(key), True, "new"), SetServer(key, SERVER, True, "up")]
+
+
+def test_services_of_the_file_are_claimed_in_the_plane_that_says_whose_they_are() -> None:
+    nft, ipvs = PretendNft(), PretendIpvs()
+    planes = Planes({Plane.NFTABLES: lambda: nft, Plane.IPVS: lambda: ipvs}, choose)
+    planes.follow(ServiceFiles(SERVICES))
+    planes.read()
+    assert nft.claimed == [NFT]
 
 
 def test_each_plane_gets_what_is_its_own_in_one_batch_a_run() -> None:

@@ -335,6 +335,34 @@ def test_a_server_that_was_out_of_the_file_comes_back_with_what_was_asked_of_it(
     run(work())
 
 
+@pytest.mark.parametrize("name", [ONE.name, ONE.address])
+def test_what_is_kept_for_a_server_out_of_the_file_is_shown_and_can_be_taken_back(tmp_path: Path, name: str) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path)
+        async with bench.running():
+            assert (await bench.ask(do="wish", verb="weight", server=ONE.name, value=0, service="web", by="root"))["ok"]
+            assert (await bench.ask(do="pool"))["warnings"] == []
+            bench.write(replace(COPIED, files=ServiceFiles(())))
+            assert (await bench.ask(do="reload"))["ok"]
+            (warning,) = (await bench.ask(do="pool"))["warnings"]
+            assert f"not in the file: weight {ONE.name} of web 0; it holds when they come back" in warning
+            bench.write(COPIED)
+            assert (await bench.ask(do="reload"))["ok"]
+            assert f"weight {ONE.name} of web 0 holds again" in bench.log.getvalue()
+            bench.write(replace(COPIED, files=ServiceFiles(())))
+            assert (await bench.ask(do="reload"))["ok"]
+            taken = await bench.ask(do="wish", verb="enable", server=name, service="web", by="root")
+            assert (taken["ok"], "is not in the file; what was kept for it is taken back" in taken["text"]) == (
+                True,
+                True,
+            )
+            assert (await bench.ask(do="pool"))["warnings"] == []
+            assert f"root: enable {name} of web" in bench.log.getvalue()
+        assert json.loads((tmp_path / "pool_wishes.json").read_text()) == []
+
+    run(work())
+
+
 def test_who_is_named_by_the_address_alone_is_kept_by_the_whole_name(tmp_path: Path) -> None:
     async def work() -> None:
         bench = Bench(tmp_path)

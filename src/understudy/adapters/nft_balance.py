@@ -19,7 +19,7 @@ When the table is gone (``nft flush ruleset``) the next batch makes it again, co
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..balance import (
@@ -125,6 +125,13 @@ class PlaneNft:
         self._table = {key: replace(standing, here=here) for key, standing in self._table.items()}
         own = frozenset(key for key, item in self._table.items() if item.owner == self._owner)
         return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()), own=own)
+
+    def claim(self, keys: Collection[ServiceKey]) -> None:
+        """Of these services those that stand as nobody's in particular are ours from now on; refused, they stay as they are."""
+        if not self._owner:
+            return
+        nobodys = {key: self._table[key] for key in keys if key in self._table and not self._table[key].owner}
+        self._write({key: replace(standing, owner=self._owner) for key, standing in nobodys.items()})
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
         """One batch, in order. Returns what the kernel refused, each change with its own reason; the rest is done."""

@@ -6,7 +6,7 @@ the reason; the pool tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..balance import (
@@ -38,6 +38,13 @@ class Settling(Protocol):
     def synchronise(self, wanted: Synchronise) -> str: ...
 
     def flush(self) -> str: ...
+
+
+@runtime_checkable
+class Owning(Protocol):
+    """What nf_tables can besides: each service there says who wrote it."""
+
+    def claim(self, keys: Collection[ServiceKey]) -> None: ...
 
 
 class Planes:
@@ -95,6 +102,8 @@ class Planes:
                 continue
             try:
                 seen = plane.read()
+                if isinstance(plane, Owning):  # what an earlier version wrote says nobody, and would never be left over
+                    plane.claim([key for key, chosen in self._chosen.items() if chosen is name])
             except OSError as error:
                 self._unread(name, error)
                 if name not in self._known:

@@ -157,7 +157,7 @@ class Balancer:
         self._maintained()  # nothing is written before the table was seen
         self.tell(seen)
         for wish in self._wishes.wishes:  # in the same turn, so that nothing of it is written before
-            self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
+            self._tell_again(wish)
         gc.freeze()
         gc.enable()
         loop.add_reader(self._watch.fileno(), self._addresses_changed)
@@ -310,7 +310,10 @@ class Balancer:
     def _look_table(self) -> None:
         """What could not be read is read again at the next look."""
         self._unread = True
-        self.tell(self._planes.read())
+        seen = self._planes.read()
+        if self._planes.follow(self.files):  # somebody wrote a service of ours into a plane that is not its own
+            seen = self._planes.read()
+        self.tell(seen)
         self._unread = bool(self._planes.trouble)
 
     def _look_counters(self) -> None:
@@ -403,31 +406,32 @@ class Balancer:
         for wish in self._wishes.wishes:
             for name in new.get(wish.server, ()):
                 if wish.service in ("", name):
-                    self.tell(ServerWish(0, name, wish.server, wish.verb, wish.value))
+                    self._tell_again(replace(wish, service=name))
+
+    def _tell_again(self, wish: Wish) -> None:
+        if wish.verb != "enable" and self.knows(wish):
+            self.notes.say(f"{wish} holds again, as it was asked before; understudy pool enable {wish.server} ends it")
+        self.tell(ServerWish(0, wish.service, wish.server, wish.verb, wish.value))
 
     # -- what people ask -------------------------------------------------------------------------------------------
 
     async def wish(self, wish: Wish, by: str) -> tuple[bool, str]:
         """Put an operator's wish to the pool, and keep it."""
-        ok, text = await self._put(lambda op: ServerWish(op, wish.service, wish.server, wish.verb, wish.value))
+        names = wish.named(self.files.services)
+        if not names and wish.verb == "enable" and (names := self._wishes.kept(wish)):  # out of the file since
+            ok, text = True, f"{', '.join(names)} is not in the file; what was kept for it is taken back"
+        else:
+            ok, text = await self._put(lambda op: ServerWish(op, wish.service, wish.server, wish.verb, wish.value))
         if ok:
-            value = f" {wish.value}" if wish.verb == "weight" else ""
-            where = f" of {wish.service}" if wish.service else ""
-            self.notes.say(f"{by}: {wish.verb} {wish.server}{where}{value}")
-            troubles = [self._wishes.add(replace(wish, server=name)) for name in self._named(wish)]
+            self.notes.say(f"{by}: {wish}")
+            troubles = [self._wishes.add(replace(wish, server=name)) for name in names]
             trouble = next(filter(None, troubles), "")
             text = f"{text}; but {trouble}" if trouble else text
         return ok, text
 
     def knows(self, wish: Wish) -> bool:
         """Whether there is any server that it can be about."""
-        return bool(self._named(wish))
-
-    def _named(self, wish: Wish) -> list[str]:
-        """Whom it is about, by their whole names: who is asked for by the address alone must not be another one on disk."""
-        services = [each for each in self.files.services if wish.service in ("", each.name)]
-        servers = [server for each in services for server in each.reals if wish.server in (server.name, server.address)]
-        return list(dict.fromkeys(each.name for each in servers))
+        return bool(wish.named(self.files.services))
 
     async def _put(
         self, event: Callable[[int], PoolEvent], after: Callable[[], None] | None = None
@@ -457,7 +461,8 @@ class Balancer:
         seen = self._pool.snapshot(now)
         shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
-        troubles = [text for text in (self._refused, seen.sync_trouble, self._maintenance.trouble) if text]
+        absent = self._wishes.absent(self.files.services)
+        troubles = [text for text in (self._refused, seen.sync_trouble, self._maintenance.trouble, absent) if text]
         found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
         return {**found, "warnings": [*self._mails.warnings(), *troubles, *self._lacking(self.files)]}
 

@@ -22,16 +22,12 @@ def own_folder(runtime_dir: str, name: str) -> str:
     return os.path.join(runtime_dir, f"ldirectord.{os.path.basename(name)}")
 
 
-def ask(runtime_dir: str, limit: float = 5.0, **asked: object) -> dict[str, Any]:
-    """``limit`` in seconds. Raises NotRunning, Refused, TimedOut or UsageError."""
-    return _ask(_meant(runtime_dir), limit, asked)
-
-
-def _meant(runtime_dir: str) -> str:
-    """Raises UsageError where several are."""
+def meant(runtime_dir: str) -> str:
+    """The runtime directory that is to be asked where ``runtime_dir`` is given. Raises UsageError where several are."""
     if _listens(runtime_dir) or _comes_back(runtime_dir):
         return runtime_dir
-    others = sorted(filter(_listens, glob.glob(own_folder(glob.escape(runtime_dir), "*"))))
+    folders = sorted(glob.glob(own_folder(glob.escape(runtime_dir), "*")))
+    others = [folder for folder in folders if _listens(folder) or _comes_back(folder)]
     if len(others) > 1:
         raise UsageError("several balancers run on this machine", f"choose with --runtime-dir: {', '.join(others)}")
     return others[0] if others else runtime_dir
@@ -56,7 +52,8 @@ def _comes_back(runtime_dir: str) -> bool:
     return running.has_services(runtime_dir) and bool(lockfile.holder(os.path.join(runtime_dir, "supervisor.lock")))
 
 
-def _ask(runtime_dir: str, limit: float, asked: dict[str, object]) -> dict[str, Any]:
+def ask(runtime_dir: str, limit: float = 5.0, **asked: object) -> dict[str, Any]:
+    """Of the balancer of this very directory. ``limit`` in seconds. Raises NotRunning, Refused, TimedOut or UsageError."""
     path = os.path.join(runtime_dir, NAME)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as handle:

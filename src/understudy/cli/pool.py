@@ -16,12 +16,12 @@ _LONGEST_HINT = 200
 def _complete(context: click.Context, _parameter: click.Parameter, start: str) -> list[str]:
     """Verbs and services, or servers after a verb, as the balancer knows them."""
     from ..errors import UnderstudyError
-    from .balancer_client import ask
+    from .balancer_client import ask, meant
     from .where import RUNTIME_DIR
 
     given = context.params.get("words") or ()
     try:
-        services = ask(context.params.get("runtime_dir") or RUNTIME_DIR, 0.5, do="pool")["services"]
+        services = ask(meant(context.params.get("runtime_dir") or RUNTIME_DIR), 0.5, do="pool")["services"]
     except (UnderstudyError, KeyError):
         services = []
     names = [each["name"] for each in services]
@@ -57,8 +57,8 @@ def command(words: tuple[str, ...], watch: bool, every: float, as_json: bool, ru
     They hold here, on this machine, also after a restart; tell the other
     balancer as well.
 
-    Where the daemon balances nothing, the one that "ldirectord FILE start" (install-compat) began is asked; of several choose
-    with --runtime-dir.
+    Where the daemon balances nothing, the one that "ldirectord FILE start" (install-compat) began is asked, and named
+    on standard error; of several choose with --runtime-dir.
 
     \b
     Exit codes: 0 done, 2 unknown service or server, or wrong words, 3 no balancer answers here, 4 refused, or you may not ask.
@@ -80,9 +80,19 @@ def command(words: tuple[str, ...], watch: bool, every: float, as_json: bool, ru
     if watch:
         _watch(name, every, as_json, runtime_dir)
     elif as_json:
-        print_json(_answer(name, runtime_dir))
+        print_json(_answer(name, _where(runtime_dir)))
     else:
-        say(_text(name, runtime_dir))
+        say(_text(name, _where(runtime_dir)))
+
+
+def _where(runtime_dir: str, said: str = "") -> str:
+    """Who is asked; said where it is another directory than the given one, and than ``said``."""
+    from .balancer_client import meant
+
+    found = meant(runtime_dir)
+    if found not in (runtime_dir, said):
+        click.echo(f"understudy: asked is the balancer of {found}", err=True)
+    return found
 
 
 def _wish(words: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
@@ -104,6 +114,7 @@ def _wish(words: tuple[str, ...], as_json: bool, runtime_dir: str) -> None:
     except (KeyError, OSError):  # a user without a name
         by = "somebody"
     service = rest[1] if len(rest) == 2 else ""
+    runtime_dir = _where(runtime_dir)
     try:
         answer = ask(runtime_dir, 10.0, do="wish", verb=verb, server=rest[0], service=service, value=value, by=by)
     except UsageError as error:
@@ -157,4 +168,11 @@ def _text(name: str, runtime_dir: str) -> str:
 def _watch(name: str, every: float, as_json: bool, runtime_dir: str) -> None:
     from .terminal import watch
 
-    watch(every, as_json, lambda: _answer(name, runtime_dir), lambda: _text(name, runtime_dir))
+    asked = ""
+
+    def where() -> str:
+        nonlocal asked
+        asked = _where(runtime_dir, asked)
+        return asked
+
+    watch(every, as_json, lambda: _answer(name, where()), lambda: _text(name, where()))
