@@ -30,6 +30,8 @@ class Problem:
     """``"error"`` (the file is refused) or ``"warning"`` (it works, and the reader should know)."""
     passing: bool = False
     """This machine lacks something now that may come a little later, such as an interface at boot: another try may do."""
+    survived: bool = False
+    """An error with which keepalived runs, without what it loses: a start does the same, and a reload refuses it."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

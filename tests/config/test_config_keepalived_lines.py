@@ -10,6 +10,8 @@ from keepalived_helpers import read_text
 from keepalived_lines import LOST, READ, whole
 
 from understudy.config.keepalived import KeepalivedReading
+from understudy.config.load import examine, load, survived
+from understudy.config.render import render
 
 
 def servers(reading: KeepalivedReading) -> list[tuple[str, int, int]]:
@@ -34,6 +36,24 @@ def test_what_keepalived_loses_is_an_error_that_names_it(lines, lost) -> None:
     assert reading.files is None
     found = [(item.line - 4, item.column, item.text.split('"')[1], item.text.split(", and ")[-1]) for item in errors]
     assert found == [(line, column, word, f"{what} is lost") for line, column, word, what in lost]
+
+
+@pytest.mark.parametrize(("lines", "lost"), LOST)
+def test_a_start_survives_what_keepalived_loses(lines, lost, tmp_path) -> None:
+    """One word of a checker must not take the addresses of the same file down."""
+    file = tmp_path / "keepalived.conf"
+    router = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n192.0.2.1/24\n}\n}\n"
+    file.write_text(router + whole(lines))
+    assert examine(str(file))[0] is None, "check and reload refuse it"
+    cluster = survived(str(file))
+    assert cluster is not None
+    assert [group.name for group in cluster.groups] == ["V"]
+    copy = tmp_path / "running.toml"
+    copy.write_text(render(cluster))
+    copy.chmod(0o600)
+    assert load(str(copy)).digest == cluster.digest
+    file.write_text(router + "vrrp_script\n" + whole(lines))
+    assert survived(str(file)) is None, "keepalived does not start with this one"
 
 
 def test_the_address_that_a_group_loses_is_named() -> None:

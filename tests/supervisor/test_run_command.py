@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from understudy.adapters import lockfile, running
+from understudy.cli.run import _accepted
 from understudy.config.load import load
 from understudy.units import SECOND
 
@@ -74,6 +75,18 @@ def test_a_real_server_whose_name_has_no_answer_may_have_one_later(tmp_path: Pat
     file.write_text(f"virtual=192.0.2.1:80\n\treal={'a' * 64}:80 gate\n")
     done = run("--config", str(file), "--runtime-dir", str(tmp_path / "r"), "--state-dir", str(tmp_path / "s"))
     assert (done.returncode, "the next start looks again" in done.stderr) == (1, True), done.stderr
+
+
+def test_what_keepalived_loses_is_said_and_keeps_nothing_from_starting(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "keepalived.conf"
+    router = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n192.0.2.1/24\n}\n}\n"
+    server = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nreal_server 192.0.2.11 80 {\nweight 1 retry 3\n}\n}\n"
+    file.write_text(router + server)
+    accepted = _accepted(str(file), str(tmp_path / "r"), "left")
+    assert (accepted.fresh, accepted.text, accepted.cluster.names) == (True, "", ("left",)), "it is rendered natively"
+    said = capsys.readouterr().err
+    assert 'error: "retry" stands behind "weight"' in said
+    assert f"understudy: {file} runs as keepalived runs it" in said
 
 
 def test_an_unknown_node_is_refused_with_those_that_are_known(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def _accepted(config: str, runtime_dir: str, node: str | None, config_id: str = 
     """Ends the process with 2 when the file is refused and nothing runs."""
     from ..adapters import running
     from ..config.keepalived_cluster import named
-    from ..config.load import examine
+    from ..config.load import examine, survived
     from ..supervisor.notify import log
     from .run_heartbeat import is_folder, take
 
@@ -254,6 +254,9 @@ def _accepted(config: str, runtime_dir: str, node: str | None, config_id: str = 
     if running.is_in_use(runtime_dir):
         kept, _ = examine(running.configuration(runtime_dir), with_api_files=False)
     if kept is None:
+        if cluster is None and (cluster := named(survived(config, config_id), node or "")) is not None:
+            how = "runs as keepalived runs it, without what the errors name; a reload refuses it until they are mended"
+            _tell(f"understudy: {config} {how}")
         if cluster is None:
             _tell_the_other_unit(config, runtime_dir)
             raise SystemExit(_refusal(problems))

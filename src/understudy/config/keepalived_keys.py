@@ -81,7 +81,7 @@ def _beyond(report: Report, words: tuple[Word, ...]) -> None:
     for word in words[most:]:
         if word.text == "fwmark" or _range(word.text) is not None:
             text = f'"{word.text}" stands behind another on the same line: keepalived ignores it, and it is lost'
-            report.error(word.place, text, "Begin a new line before it.")
+            report.lost(word.place, text, "Begin a new line before it.")
 
 
 def _range(text: str) -> list[str] | None:

@@ -147,7 +147,7 @@ class _Reader:
             if found.opens:
                 lost = PARTS.get(word.text, "its block")
             text = f'"{word.text}" stands behind "{statement.name}" on the same line'
-            self._report.error(word.place, f"{text}: keepalived takes it for a word of that, and {lost} is lost", hint)
+            self._report.lost(word.place, f"{text}: keepalived takes it for a word of that, and {lost} is lost", hint)
 
     def _stray(self, brace: Text) -> None:
         """A "{" behind no keyword of a block."""
@@ -194,7 +194,7 @@ class _Reader:
         opened = self._opens()
         tell = self._report.warning
         if word.text in PARTS or (opened and context in BALANCED):
-            tell = self._report.error
+            tell = self._report.lost
             lost = PARTS.get(word.text, "its block")
             which = "" if secretive or len(words) < 2 else f" {_shown(' '.join(each.text for each in words[1:]))}"
             text += f", and {lost}{which} is lost"

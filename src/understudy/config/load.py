@@ -183,16 +183,29 @@ def load_keepalived(path: str, config_id: str = "", node: str = "") -> Cluster:
     return _good(*_keepalived_cluster(path, config_id, node))
 
 
+def survived(path: str, config_id: str = "") -> Cluster | None:
+    """What keepalived runs with where it loses a part of its file: of one that is refused for that alone, else None."""
+    if not is_keepalived(path):
+        return None
+    reading = examine_keepalived(path, config_id)
+    if not all(problem.survived for problem in reading.problems if problem.severity == "error"):
+        return None
+    return _keepalived_cluster_of(replace(reading, files=reading.partly))
+
+
 def _keepalived_cluster(
     path: str, config_id: str = "", node: str = "", with_services: bool = True
 ) -> tuple[Cluster | None, tuple[Problem, ...]]:
+    reading = examine_keepalived(path, config_id, with_services)
+    return _keepalived_cluster_of(reading, node), reading.problems
+
+
+def _keepalived_cluster_of(reading: KeepalivedReading, node: str = "") -> Cluster | None:
     from .keepalived_cluster import cluster_of
 
-    reading = examine_keepalived(path, config_id, with_services)
     if reading.files is None:
-        return None, reading.problems
-    source = os.path.abspath(reading.sources[0])
-    return cluster_of(reading.files, source, node or os.uname().nodename), reading.problems
+        return None
+    return cluster_of(reading.files, os.path.abspath(reading.sources[0]), node or os.uname().nodename)
 
 
 def examine_keepalived(path: str, config_id: str = "", with_services: bool = True) -> KeepalivedReading:

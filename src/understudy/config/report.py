@@ -36,6 +36,11 @@ class Report:
         found = Problem(place.file or self.file, place.line, place.column, text, hint, severity, passing)
         self.problems.append(found)
 
+    def lost(self, place: Place, text: str, hint: str = "") -> None:
+        """What keepalived loses of a file, and runs all the same: an error that a start survives."""
+        file = place.file or self.file
+        self.problems.append(Problem(file, place.line, place.column, text, hint, survived=True))
+
     @property
     def refused(self) -> bool:
         return any(problem.severity == "error" for problem in self.problems)

@@ -56,8 +56,10 @@ def look(cluster: Cluster, runtime_dir: str) -> tuple[str, ...]:
         return drift(runtime_dir)
     found, problems = examine(source)
     if found is None:
-        errors = sum(1 for problem in problems if problem.severity == "error")
-        count = "an error" if errors == 1 else f"{errors} errors"
+        errors = [problem for problem in problems if problem.severity == "error"]
+        count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+        if all(problem.survived for problem in errors):
+            return (f"{source} has {count}, for which a reload refuses it: understudy check {source}",)
         return (
             f"{source} has {count} now, so this node could not be started with it again; it still runs with the file as it was: "
             f"understudy check {source}",
