@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -70,7 +71,7 @@ def test_a_folder_that_hangs_delays_no_start_and_no_reload_and_is_told(tmp_path:
             disk.free.set()
             await bench.wait(lambda: bench.pool.heard(MaintenanceSeen))
             assert bench.pool.heard(MaintenanceSeen)[-1].servers == {("shop", ONE.name)}
-            await bench.wait(lambda: "hangs no more" in bench.log.getvalue())
+            await bench.wait(lambda: "the trouble with the maintenance folder is over" in bench.log.getvalue())
             assert bench.balancer.answer("")["warnings"] == []
             assert bench.log.getvalue().count("does not answer") == 1
 
@@ -161,9 +162,95 @@ def test_a_look_that_breaks_holds_up_no_other_and_changes_nothing(disk: Disk) ->
     assert len(disk.asked) == 3
 
 
-def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:
-    looked, back = Maintenance(), threading.Event()
-    looked.follow(ServiceFiles((WEB,), str(tmp_path / "none")))
-    looked.begin(back.set)
-    assert back.wait(20)
-    assert looked.found() == frozenset()
+class Folder:
+    """Answers at once: with a file for ``ONE``, or with an error."""
+
+    def __init__(self) -> None:
+        self.error: OSError | None = None
+        self.maintenance = Maintenance(lambda _: (), names=self._names)
+
+    def _names(self, _: str) -> list[str]:
+        if self.error is not None:
+            raise self.error
+        return [ONE.address]
+
+    def look(self) -> frozenset[tuple[str, str]]:
+        back = threading.Event()
+        self.maintenance.begin(back.set)
+        assert back.wait(20)
+        return self.maintenance.found()
+
+
+GONE = FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+
+@pytest.mark.parametrize("error", [GONE, OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, "Stale")])
+def test_a_folder_that_cannot_be_read_any_more_ends_no_maintenance(error: OSError) -> None:
+    folder = Folder()
+    looked = folder.maintenance
+    looked.follow(FILES)
+    assert folder.look() == {("web", ONE.name)}
+    folder.error = error
+    for _ in range(2):
+        assert folder.look() == {("web", ONE.name)}
+        said = f"the maintenance folder /hangs cannot be read: {error.strerror}; the same servers as before are in maintenance"
+        assert looked.trouble == said
+    folder.error = None
+    assert (folder.look(), looked.trouble) == ({("web", ONE.name)}, "")
+
+
+def test_a_folder_that_was_never_there_has_no_files_and_is_told(tmp_path: Path) -> None:
+    async def work() -> None:
+        gone = str(tmp_path / "none")
+        bench = Bench(tmp_path, replace(COPIED, files=ServiceFiles((WEB,), gone)))
+        async with bench.running():
+            said = f"the maintenance folder {gone} cannot be read: {GONE.strerror}; no server is in maintenance"
+            await bench.wait(lambda: said in bench.log.getvalue())
+            assert bench.balancer.answer("")["warnings"] == [said]
+            assert bench.pool.heard(MaintenanceSeen) == []
+
+    asyncio.run(work())
+
+
+def test_another_folder_that_is_not_there_has_no_files_and_one_that_fails_those_of_the_former() -> None:
+    for error, found in ((OSError(errno.EIO, "Input/output error"), {("web", ONE.name)}), (GONE, set())):
+        folder = Folder()
+        folder.maintenance.follow(FILES)
+        assert folder.look()
+        folder.error = error
+        folder.maintenance.follow(replace(FILES, maintenance="/other"))
+        assert folder.maintenance.found() == {("web", ONE.name)}, "not known yet"
+        assert folder.look() == found
+
+
+def test_who_has_a_file_is_in_maintenance_before_the_pool_has_the_service(tmp_path: Path) -> None:
+    """At a start, after a reload with another name of the service, and in another folder."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ONE.address).touch()
+
+    async def work() -> None:
+        bench = Bench(tmp_path, replace(COPIED, files=ServiceFiles((WEB,), str(tmp_path / "one"))))
+        async with bench.running():
+            bench.write(replace(COPIED, files=replace(RENAMED, maintenance=str(tmp_path / "two"))))
+            assert (await bench.ask(do="reload"))["ok"] is True
+            heard = [each for each in bench.pool.told if isinstance(each, FilesChanged | MaintenanceSeen)]
+            web, shop = ("web", ONE.name), ("shop", ONE.name)
+            seen = [
+                each.servers if isinstance(each, MaintenanceSeen) else each.files.services[0].name for each in heard
+            ]
+            assert seen == [{web}, "web", {web, shop}, "shop", {shop}]
+
+    asyncio.run(work())
+
+
+def test_another_folder_that_hangs_leaves_in_maintenance_who_was(tmp_path: Path, disk: Disk) -> None:
+    async def work() -> None:
+        bench = Bench(tmp_path, replace(COPIED, files=replace(FILES, maintenance="/good")), lambda: disk.maintenance)
+        async with bench.running():
+            assert bench.pool.heard(MaintenanceSeen)[-1].servers == {("web", ONE.name)}
+            bench.write(replace(COPIED, files=RENAMED))
+            assert (await bench.ask(do="reload"))["ok"] is True
+            assert bench.pool.heard(MaintenanceSeen)[-1].servers == {("shop", ONE.name)}
+
+    asyncio.run(work())

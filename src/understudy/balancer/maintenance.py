@@ -3,17 +3,19 @@
 A file may be named ADDRESS:PORT or ADDRESS (IPv6 in brackets), or NAME:PORT or NAME, where NAME is a host that has the server's
 address. ldirectord asks for the name of every server in every round; here only names of files that are no addresses are looked
 up, and remembered for ``MEMORY`` seconds. The folder is looked at every second, in a thread of its own for which nobody ever
-waits, not even the end of the process: it may lie on a disk that hangs for good.
+waits for long, not even the end of the process: it may lie on a disk that hangs for good. A folder that cannot be read has not
+become empty: what it said last holds, so that nobody's work on a server ends without a word.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..services import ServiceFiles
@@ -43,12 +45,16 @@ def addresses_of(name: str) -> tuple[str, ...]:
 
 @dataclass(eq=False, slots=True)
 class _Look:
-    """One look, in a thread. ``found``: None until it has come back."""
+    """One look, in a thread. ``names``: the addresses that have a file, None where the folder cannot be read: ``failure``.
+
+    ``back``: it has come back, and the others count; set last.
+    """
 
     folder: str
-    servers: dict[str, set[tuple[str, str]]]
     begun: float
-    found: Found | None = None
+    names: frozenset[str] | None = None
+    failure: OSError | None = None
+    back: bool = False
 
 
 class Maintenance:
@@ -64,12 +70,20 @@ class Maintenance:
         self._servers: dict[str, set[tuple[str, str]]] = {}
         self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._look: _Look | None = None
-        self._found: Found | None = None
+        self._found: frozenset[str] | None = None
+        self._read = False
+        self._failed = ""
+
+    def move(self, folder: str) -> None:
+        """Another folder, "" for none: until that one is read, what the former one said holds for the servers that there are."""
+        if folder != self._folder:
+            self._folder, self._look, self._read, self._failed = folder, None, False, ""
+            if not folder:
+                self._found = None
 
     def follow(self, files: ServiceFiles) -> None:
-        """Other servers, or another folder: of that one nothing is known yet."""
-        if files.maintenance != self._folder:
-            self._folder, self._look, self._found = files.maintenance, None, None
+        """Other servers, or another folder."""
+        self.move(files.maintenance)
         servers: dict[str, set[tuple[str, str]]] = {}
         for service in files.services if files.maintenance else ():
             for real in service.reals:
@@ -83,55 +97,68 @@ class Maintenance:
 
         Raises RuntimeError when no thread can be started.
         """
-        if self._folder and (self._look is None or self._look.found is not None):
-            look = _Look(self._folder, self._servers, self._clock())
+        if self._folder and not self.looking:
+            self.found()
+            look = _Look(self._folder, self._clock())
             threading.Thread(target=self._work, args=(look, came_back), name="maintenance", daemon=True).start()
             self._look = look  # not before: one that could not begin would be waited for for ever
 
+    @property
+    def looking(self) -> bool:
+        """Whether a look at the folder has not come back yet."""
+        return self._look is not None and not self._look.back
+
     def found(self) -> Found:
-        """For which servers there was a file at the last look that came back. A folder that cannot be read has none."""
+        """For which servers there was a file when the folder was read last."""
         look = self._look
-        if look is not None and look.found is not None:
+        if look is not None and look.back:
             self._look = None
-            if look.servers is self._servers:  # else its words are those of before a reload
-                self._found = look.found
-        return self._found or frozenset()
+            self._judge(look)
+        names = self._found or ()
+        return frozenset[tuple[str, str]]().union(*(self._servers.get(name, ()) for name in names))
+
+    def _judge(self, look: _Look) -> None:
+        if look.names is not None:
+            self._found, self._read, self._failed = look.names, True, ""
+            return
+        failure = look.failure
+        if failure is not None and failure.errno == errno.ENOENT and not self._read:
+            self._found = None  # it was never there, so nobody took it away
+        why = (failure.strerror or str(failure)) if failure is not None else "the look at it failed"
+        self._failed = f"the maintenance folder {look.folder} cannot be read: {why}"
 
     @property
     def trouble(self) -> str:
-        """A sentence while a look hangs, else ""."""
+        """A sentence while a look hangs, or since one that failed, else ""."""
+        known = "no server is" if self._found is None else "the same servers as before are"
+        if self._failed:  # also while the next look is under way: it is one trouble until the folder is read
+            return f"{self._failed}; {known} in maintenance"
         look = self._look
-        if look is None or look.found is not None or self._clock() - look.begun < SILENT:
+        if look is None or look.back or self._clock() - look.begun < SILENT:
             return ""
-        known = "until it does no server is" if self._found is None else "meanwhile the same servers as before are"
         why = "its disk hangs, or the name service about the names of its files"
+        known = f"{'until it does' if self._found is None else 'meanwhile'} {known}"
         return f"the maintenance folder {self._folder} does not answer ({why}): {known} in maintenance"
 
     def _work(self, look: _Look, came_back: Callable[[], object]) -> None:
-        found = self._found or frozenset()  # where looking fails the same servers as before
         try:
-            found = self._looked(look)
+            names = self._names(look.folder)[:MOST_NAMES]
+            look.names = frozenset(address for name in names for address in self._meant(name))
+        except OSError as error:
+            look.failure = error
         finally:
-            look.found = found
+            look.back = True
             with contextlib.suppress(RuntimeError):  # who waits for it has ended
                 came_back()
 
-    def _looked(self, look: _Look) -> Found:
-        try:
-            names = self._names(look.folder)[:MOST_NAMES]
-        except OSError:
-            return frozenset()
-        return frozenset[tuple[str, str]]().union(
-            *(look.servers.get(address, ()) for name in names for address in self._meant(name, look.servers))
-        )
-
-    def _meant(self, name: str, servers: Iterable[str]) -> tuple[str, ...]:
-        if name in servers:
-            return (name,)
+    def _meant(self, name: str) -> tuple[str, ...]:
+        """The addresses, with or without a port, that a file's name stands for."""
         host, colon, port = name.rpartition(":")
         host, port = (host, f":{port}") if colon and port.isdigit() else (name, "")
-        if not host or host.startswith((".", "[")) or host.replace(".", "").isdigit():
+        if not host or host.startswith("."):
             return ()
+        if host.startswith("[") or host.replace(".", "").isdigit():
+            return (name,)
         now = self._clock()
         at, addresses = self._known.get(host, (-MEMORY, ()))
         if now - at >= MEMORY:

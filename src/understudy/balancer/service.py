@@ -66,6 +66,9 @@ COUNT_EACH = 10
 COUNTED = 1000
 """Every so many looks the counters are read for rates, unless there are more servers than that: reading them takes its time."""
 
+PATIENCE = 0.5
+"""Seconds that a start and a reload wait for the maintenance folder: its disk may hang."""
+
 WISH_LIMIT = 5.0
 LAST: Duration = 3 * SECOND
 """How long a clean stop waits for programs and mails."""
@@ -113,6 +116,7 @@ class Balancer:
         self._held: HeldSeen | None = None
         self._in_maintenance: frozenset[tuple[str, str]] = frozenset()
         self._silent = ""
+        self._looked = asyncio.Event()
         self._table: list[TableEffect] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due: Instant = 0
@@ -325,11 +329,23 @@ class Balancer:
         loop = asyncio.get_running_loop()
         if (trouble := self._maintenance.trouble) != self._silent:
             self._silent = trouble
-            self.notes.say(trouble or "the maintenance folder hangs no more", "warning" if trouble else "info")
+            self.notes.say(
+                trouble or "the trouble with the maintenance folder is over", "warning" if trouble else "info"
+            )
         self._maintenance.begin(lambda: loop.call_soon_threadsafe(self._maintained))
 
-    def _maintained(self) -> None:
-        servers = self._maintenance.found()
+    async def _wait_for_maintenance(self) -> None:
+        """Until the look at the folder has come back, for ``PATIENCE`` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self._maintenance.looking:
+                    self._looked.clear()
+                    await self._looked.wait()
+
+    def _maintained(self, former: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """``former``: with these, which the pool still has."""
+        self._looked.set()
+        servers = self._maintenance.found() | former
         if servers != self._in_maintenance:
             self._in_maintenance = servers
             self.tell(MaintenanceSeen(servers))
@@ -369,10 +385,12 @@ class Balancer:
 
     async def _follow(self, copy: ServiceCopy, again: bool = False) -> tuple[bool, str]:
         """``again``: the pool has had others before."""
-        self._maintenance.follow(copy.files)
+        self._maintenance.move(copy.files.maintenance)
         self._try(self._look_maintenance)
+        await self._wait_for_maintenance()  # who has a file is not served before that is known
         # From here until the pool has the files is one turn: nobody looks for the new groups while it has the old services.
         former, self._copy = self._copy, copy
+        self._maintenance.follow(copy.files)
         self.notes.log_file, self.notes.log_facility = copy.files.log_file, copy.files.log_facility
         self._mails.follow(copy.files)
         self._flush()  # what the former services wanted is about the planes that they had
@@ -386,10 +404,11 @@ class Balancer:
         # Which groups are here is known before the services that are theirs, and until then the former ones are, too.
         self._held = None
         self._look_held(former)
-        self._maintained()
+        self._maintained(self._in_maintenance)
 
         def after() -> None:
             self._look_held()
+            self._maintained()
             if again:
                 self._tell_wishes(former.files)
 

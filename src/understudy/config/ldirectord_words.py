@@ -60,7 +60,9 @@ DIRECTIVES: dict[str, Directive] = {
     "quiescent": _both("no", "the manual page says yes, and the program takes no; so do we, and `check` says it"),
     "readdquiescent": _global("no"),
     "cleanstop": _both("yes"),
-    "maintenancedir": _global("none", "names are looked up without keeping the checks waiting"),
+    "maintenancedir": _global(
+        "none", "no check waits for a name; a folder that cannot be read any more ends no maintenance"
+    ),
     "virtual": _global("", "`ADDRESS:PORT`, `NAME:SERVICE` or a firewall mark"),
     "virtual6": _global("", "`[ADDRESS]:PORT` or a firewall mark"),
     "real": _virtual("", '`ADDRESS[->ADDRESS][:PORT] gate\\|masq\\|ipip [WEIGHT] ["REQUEST", "RECEIVE"] [l:N] [u:N]`'),
