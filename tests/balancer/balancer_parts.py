@@ -36,8 +36,9 @@ from understudy.balance import (
     TableServer,
     TableService,
 )
+from understudy.balancer.copied import COPY
 from understudy.balancer.maintenance import Maintenance
-from understudy.balancer.service import COPY, Balancer, Parts, boot_clock
+from understudy.balancer.service import Balancer, Parts, boot_clock
 from understudy.config.service_copy import ServiceCopy, write_copy
 from understudy.core.pools import Pool
 from understudy.services import RealServer, ServiceFiles, ServiceKey, VirtualService

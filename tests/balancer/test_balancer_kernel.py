@@ -17,7 +17,7 @@ import pytest
 from netns import Lab, Machine, inside
 
 from understudy.balancer.__main__ import LOCK
-from understudy.balancer.service import COPY
+from understudy.balancer.copied import COPY
 from understudy.cli.balancer_client import ask
 from understudy.config.service_copy import ServiceCopy, write_copy
 from understudy.errors import UnderstudyError

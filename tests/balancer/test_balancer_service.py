@@ -37,7 +37,8 @@ from understudy.balance import (
     TableService,
     Tell,
 )
-from understudy.balancer.service import COPY, boot_clock
+from understudy.balancer.copied import COPY
+from understudy.balancer.service import boot_clock
 from understudy.balancer.wishes import Wish
 from understudy.config.service_copy import ServiceCopy
 from understudy.core.pools import Pool

@@ -40,10 +40,11 @@ from ..balance import (
     TableEffect,
     Tell,
 )
-from ..config.service_copy import ServiceCopy, read_copy
+from ..config.service_copy import ServiceCopy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
 from .control import Control
+from .copied import COPY, load, stamp
 from .held import HeldWatch, absent, held
 from .mails import Mails
 from .maintenance import Maintenance
@@ -52,9 +53,6 @@ from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
 from .view import SCHEMA, Rates, sync_view, view
 from .wishes import Wish, WishesFile
-
-COPY = "services.json"
-"""In the runtime directory: what is balanced (``config.service_copy``)."""
 
 LOOK = 1.0
 """Seconds between two looks at the maintenance folder and at the copy."""
@@ -143,9 +141,9 @@ class Balancer:
         loop = asyncio.get_running_loop()
         os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
         os.makedirs(os.path.join(os.path.dirname(self._path), "log"), mode=0o700, exist_ok=True)
-        self._stamp = _stamp(self._path)
+        self._stamp = stamp(self._path)
         gc.disable()  # what is made now stays: nothing of it is looked at as garbage
-        await self._follow(_load(self._path))
+        await self._follow(load(self._path))
         again = os.path.exists(self._begun)
         if again:
             self.notes.say(
@@ -276,7 +274,7 @@ class Balancer:
         while True:
             await asyncio.sleep(LOOK)
             looks += 1
-            if _stamp(self._path) != self._stamp:
+            if stamp(self._path) != self._stamp:
                 await self._try_reload()
             for each, look in (
                 (1, self._look_maintenance),
@@ -355,9 +353,9 @@ class Balancer:
     async def reload(self) -> tuple[bool, str]:
         """Take up the copy as it is now. One that cannot be read changes nothing; what fails otherwise is tried again."""
         async with self._reloading:
-            self._stamp = _stamp(self._path)
+            self._stamp = stamp(self._path)
             try:
-                copy = await asyncio.get_running_loop().run_in_executor(None, _load, self._path)
+                copy = await asyncio.get_running_loop().run_in_executor(None, load, self._path)
             except ValueError as error:
                 was = "half taken up, and stay so" if self._half else "as they were"
                 self._refused = f"the services are {was}: {error}"
@@ -494,22 +492,3 @@ class Balancer:
 
 def _look_failed(error: Exception) -> str:
     return f"a look at this machine failed, it is tried again: {type(error).__name__}: {error}"
-
-
-def _load(path: str) -> ServiceCopy:
-    """Raises ValueError."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return read_copy(file.read())
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        seen = os.stat(path)
-    except OSError:
-        return ()
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns
