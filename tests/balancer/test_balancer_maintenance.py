@@ -123,6 +123,20 @@ def test_what_was_known_stays_while_it_hangs(disk: Disk) -> None:
     assert (len(disk.asked), looked.trouble) == (2, "")
 
 
+def test_a_look_that_cannot_begin_keeps_no_later_one_waiting(disk: Disk) -> None:
+    disk.free.set()
+    disk.maintenance.follow(FILES)
+    before = threading.stack_size(1 << 50)  # no machine has that much
+    try:
+        with pytest.raises(RuntimeError):
+            disk.begin()
+    finally:
+        threading.stack_size(before)
+    disk.begin()
+    assert disk.came_back()
+    assert disk.maintenance.found() == {("web", ONE.name)}
+
+
 def test_a_folder_that_is_gone_has_no_files(tmp_path: Path) -> None:
     looked, back = Maintenance(), threading.Event()
     looked.follow(ServiceFiles((WEB,), str(tmp_path / "none")))

@@ -79,10 +79,14 @@ class Maintenance:
         self._servers = servers
 
     def begin(self, came_back: Callable[[], object]) -> None:
-        """Look, unless the look before has not come back. ``came_back`` is called in another thread."""
+        """Look, unless the look before has not come back. ``came_back`` is called in another thread.
+
+        Raises RuntimeError when no thread can be started; the next call tries again.
+        """
         if self._folder and (self._look is None or self._look.found is not None):
-            self._look = _Look(self._folder, self._servers, self._clock())
-            threading.Thread(target=self._work, args=(self._look, came_back), name="maintenance", daemon=True).start()
+            look = _Look(self._folder, self._servers, self._clock())
+            threading.Thread(target=self._work, args=(look, came_back), name="maintenance", daemon=True).start()
+            self._look = look  # not before: a thread that could not begin is no look that hangs
 
     def found(self) -> Found:
         """For which servers there was a file at the last look that came back. A folder that cannot be read has none."""
@@ -104,9 +108,13 @@ class Maintenance:
         return f"the maintenance folder {self._folder} does not answer ({why}): {known} in maintenance"
 
     def _work(self, look: _Look, came_back: Callable[[], object]) -> None:
-        look.found = self._looked(look)
-        with contextlib.suppress(RuntimeError):  # who waits for it has ended
-            came_back()
+        found: Found = frozenset()
+        try:
+            found = self._looked(look)
+        finally:
+            look.found = found
+            with contextlib.suppress(RuntimeError):  # who waits for it has ended
+                came_back()
 
     def _looked(self, look: _Look) -> Found:
         try:
