@@ -373,6 +373,89 @@ def test_what_is_refused_is_told_with_its_reason_and_the_rest_is_done(lab: Lab) 
         plane.close()
 
 
+def test_what_one_service_wants_in_vain_does_not_keep_another_from_what_it_can_have(lab: Lab) -> None:
+    balancer = lab.machine("balancer")
+    first, second = (ServiceKey("tcp", FOUR, port) for port in (PORT, OTHER))
+    with inside(balancer):
+        plane = PlaneNft()
+        gone = [SetServer(first, TableServer(Place(f"10.61.1.{n}", OTHER)), True, "test") for n in range(1, 81)]
+        bad = SetServer(second, TableServer(Place("10.61.2.1", OTHER)), True, "test")
+        begun = [SetService(TableService(key, "rr"), True, "test") for key in (first, second)]
+        assert plane.apply([*begun, *gone, bad]) == []
+        for name in ("live_1", "live_2"):
+            balancer.run(f"nft flush set ip understudy_balance {name}")
+        good = [SetServer(second, TableServer(Place(f"10.61.2.{n}", OTHER)), True, "test") for n in range(2, 5)]
+        dropped = [DropServer(first, each.server.place, "test") for each in gone]
+        refused = plane.apply([*dropped, *good, DropServer(second, bad.server.place, "test")])
+        assert [item.place for item in refused if item.key == second] == [bad.server.place]
+        plane.close()
+
+
+def test_a_service_whose_server_was_this_machine_can_be_changed_when_the_address_has_left(lab: Lab) -> None:
+    balancer = lab.machine("balancer")
+    with inside(balancer):
+        balancer.run("ip link set lo up")
+        balancer.run("ip address add 10.61.0.11/32 dev lo")
+        key = ServiceKey("tcp", FOUR, PORT)
+        mine, other = (TableServer(Place(f"10.61.0.{n}", PORT), Forward.DIRECT) for n in (11, 12))
+        for changes in (
+            [SetServer(key, other, True, "t")],
+            [DropServer(key, mine.place, "t")],
+            [DropService(key, "t")],
+        ):
+            plane = PlaneNft()
+            begun = [SetService(TableService(key, "rr"), True, "t"), SetServer(key, mine, True, "t")]
+            assert plane.apply(begun) == []
+            assert "pick_" in balancer.run("nft list map ip understudy_balance nat"), "not sent on by direct routing"
+            balancer.run("ip address del 10.61.0.11/32 dev lo")
+            plane.read()
+            assert plane.apply(changes) == []
+            assert plane.apply([] if isinstance(changes[0], DropService) else [DropService(key, "t")]) == []
+            assert plane.read().services == ()
+            assert "pick_" not in balancer.run("nft list table ip understudy_balance")
+            balancer.run("ip address add 10.61.0.11/32 dev lo")
+            plane.close()
+
+
+def test_an_address_that_came_before_a_look_is_in_the_rules_after_the_next_change(lab: Lab) -> None:
+    balancer = lab.machine("balancer")
+    with inside(balancer):
+        balancer.run("ip link set lo up")
+        key = ServiceKey("tcp", FOUR, PORT)
+        one, two = (TableServer(Place(f"10.61.0.{n}", PORT), Forward.DIRECT) for n in (11, 12))
+        plane = PlaneNft()
+        begun = SetService(TableService(key, "rr"), True, "test")
+        assert plane.apply([begun, *(SetServer(key, each, True, "test") for each in (one, two))]) == []
+        balancer.run("ip address add 10.61.0.11/32 dev lo")
+        plane.read()
+        assert "update @here" not in balancer.run("nft list chain ip understudy_balance pick_1")
+        assert plane.apply([replace(begun, new=False)]) == []
+        assert "update @here" in balancer.run("nft list chain ip understudy_balance pick_1")
+        plane.close()
+
+
+def test_a_fresh_plane_knows_what_stands_before_it_changes_it(lab: Lab) -> None:
+    with inside(lab.machine("balancer")):
+        key, server = ServiceKey("tcp", FOUR, PORT), TableServer(Place("10.61.0.11", PORT))
+        before, after = PlaneNft(), PlaneNft()
+        begun = [SetService(TableService(key, "rr"), True, "test"), SetServer(key, server, True, "test")]
+        assert before.apply(begun) == []
+        assert after.apply([DropServer(key, server.place, "test")]) == []
+        assert after.read().services == ((begun[0].service, ()),)
+        before.close()
+        after.close()
+
+
+def test_a_table_that_cannot_be_listed_is_not_an_empty_one(lab: Lab) -> None:
+    with inside(lab.machine("balancer")):
+        plane = PlaneNft()
+        key = ServiceKey("tcp", FOUR, PORT)
+        assert plane.apply([SetService(TableService(key, "rr"), True, "test")]) == []
+        plane.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            plane.read()
+
+
 def test_it_is_known_which_of_several_balancers_wrote_a_service(lab: Lab) -> None:
     first, second = (ServiceKey("tcp", FOUR, port) for port in (PORT, OTHER))
     with inside(lab.machine("balancer")):

@@ -82,12 +82,13 @@ class PretendPool:
 
 
 class PretendPlane:
-    """The kernel's table as a dict. ``refuses``: places that it does not take, and why."""
+    """The kernel's table as a dict. ``refuses``: places that it does not take, and why. ``keeps``: why no service goes."""
 
     def __init__(self) -> None:
         self.table: dict[ServiceKey, tuple[TableService, dict[Place, TableServer]]] = {}
         self.batches: list[list[TableEffect]] = []
         self.refuses: dict[Place, str] = {}
+        self.keeps = ""
         self.counted: dict[tuple[ServiceKey, Place], Counters] = {}
         self.judged: list[tuple[str, str]] = []
         self.synchronised: list[Synchronise] = []
@@ -113,6 +114,8 @@ class PretendPlane:
                 case SetService():
                     servers = self.table.get(effect.service.key, (None, {}))[1]
                     self.table[effect.service.key] = (effect.service, servers)
+                case DropService() if self.keeps:
+                    refused.append(TableRefused(effect.key, None, self.keeps))
                 case DropService():
                     del self.table[effect.key]
                 case SetServer() if effect.server.place in self.refuses:

@@ -99,6 +99,41 @@ def test_a_service_that_gets_another_plane_is_taken_out_of_the_former_one() -> N
     assert list(ipvs.table) == [NFT]
 
 
+def test_what_a_plane_does_not_let_go_is_tried_again_at_each_look() -> None:
+    planes, nft, ipvs = made()
+    planes.apply([*begin(NFT), *begin(IPVS)])
+    nft.keeps = "Device or resource busy"
+    other = ServiceFiles((VirtualService("a", (NFT,), plane=Plane.IPVS), SERVICES[1]))
+    assert planes.follow(other) is False
+    for _ in range(2):
+        assert "cannot be taken out of nftables, which still serves it: Device or resource busy" in planes.trouble
+        assert [service.key for service, _ in planes.read().services] == [NFT, IPVS]
+    assert planes.name_of(NFT) == "nftables"
+    nft.keeps = ""
+    assert [service.key for service, _ in planes.read().services] == [IPVS], "the pool has it made again"
+    assert (nft.table, planes.trouble) == ({}, "")
+    assert planes.apply(begin(NFT)) == []
+    assert list(ipvs.table) == [IPVS, NFT]
+
+
+def test_what_a_plane_did_not_let_go_may_go_by_itself_or_stay_after_all() -> None:
+    planes, nft, ipvs = made()
+    planes.apply(begin(NFT))
+    nft.keeps = "Device or resource busy"
+    other = ServiceFiles((VirtualService("a", (NFT,), plane=Plane.IPVS),))
+    planes.follow(other)
+    planes.follow(ServiceFiles(SERVICES))
+    batches = len(nft.batches)
+    planes.read()
+    assert (len(nft.batches), planes.trouble) == (batches, ""), "it is where it is to be"
+    planes.follow(other)
+    nft.table.clear()
+    planes.read()
+    assert (len(nft.batches), planes.trouble) == (batches + 1, ""), "it is gone"
+    planes.apply(begin(NFT))
+    assert list(ipvs.table) == [NFT]
+
+
 def test_a_service_that_is_not_ours_any_more_is_dropped_where_it_stands() -> None:
     planes, nft, _ = made()
     planes.apply(begin(NFT))

@@ -53,7 +53,7 @@ def test_beside_ldirectord_check_warns_and_run_does_not_start(tmp_path: Path) ->
             process, "run", "--config", file, "--runtime-dir", tmp_path / "run", "--state-dir", tmp_path / "state"
         )
     assert checked.returncode == 0
-    assert f"warning: {said}; stop it: systemctl disable --now ldirectord\n" in checked.stdout
+    assert f"warning: {said}; stop it: systemctl disable --now ldirectord. understudy run does not" in checked.stdout
     assert (run.returncode, f"understudy: {said}" in run.stdout) == (1, True)
     assert not (tmp_path / "run").exists()
 

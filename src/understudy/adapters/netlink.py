@@ -180,14 +180,17 @@ class NetlinkSocket:
             failures.append(Failure(0, errno.ETIMEDOUT))
         return tuple(failures)
 
-    def dump(self, kind: int, payload: bytes) -> tuple[Incoming, ...] | Failure:
-        """Everything that a dump request lists. Asks again when the list changed under the kernel's hands, at most 5 times."""
+    def dump(self, kind: int, payload: bytes, *, whole: bool = False) -> tuple[Incoming, ...] | Failure:
+        """Everything that a dump request lists. Asks again when the list changed under the kernel's hands, at most 5 times.
+
+        ``whole``: a list that changed each time is a Failure (EINTR); else the last one is returned, and may lack something.
+        """
         result: tuple[Incoming, ...] | Failure = Failure(0, errno.EINTR)
         for _ in range(_DUMP_ATTEMPTS):
-            result, whole = self._dump_once(kind, payload)
-            if whole:
-                break
-        return result
+            result, unchanged = self._dump_once(kind, payload)
+            if unchanged:
+                return result
+        return Failure(0, errno.EINTR) if whole and not isinstance(result, Failure) else result
 
     def _dump_once(self, kind: int, payload: bytes) -> tuple[tuple[Incoming, ...] | Failure, bool]:
         self._discard()

@@ -41,7 +41,7 @@ from . import netlink, nftables
 from . import nft_balance_read as reading
 from . import nft_balance_rules as rules
 from . import nft_expressions as nft
-from .addresses import links_and_addresses
+from .addresses import list_addresses
 from .kernel_lease_setup import existing, no_netfilter, transact
 from .netlink import Failure, NetlinkSocket
 from .nft_balance_words import KINDS, TABLE, Standing, live_key, mixed
@@ -49,8 +49,15 @@ from .nftables import Family
 
 FAMILIES = (Family.IP, Family.IP6)
 Table = dict[ServiceKey, Standing]
-_MOST_DIVISIONS = 64
-"""In one batch: a transaction that fails may wait for every processor, and where all is refused nothing comes of dividing."""
+_MOST_DIVISIONS, _FEWEST_DIVISIONS = 64, 8
+"""In one batch, and of one service where it has many: a transaction that fails may wait for every processor, and where all is
+refused nothing comes of dividing."""
+
+_NO_SET = (errno.ENOENT, errno.EINVAL, errno.EAFNOSUPPORT)
+"""There is no such set: the second where the kernel has no nf_tables, the third where an old one lacks the family."""
+
+_UNKNOWN = frozenset({"not known"})
+"""The addresses with which a service that was read was written: like no others, so the first change makes its rule again."""
 
 
 def lacking() -> str:
@@ -100,29 +107,36 @@ class PlaneNft:
         self._start = 0
         self._divisions = 0
         self._families: set[Family] = set()
+        self._seen = False
 
     def close(self) -> None:
         """The table stays."""
         self._socket.close()
 
     def read(self) -> TableSeen:
-        """What stands there, also from an earlier process."""
-        self._table = {}
-        self._families = set()
+        """What stands there, also from an earlier process. Raises OSError when the kernel does not say."""
+        table: Table = {}
+        families: set[Family] = set()
         for family in FAMILIES:
             elements = self._listed(family, "servers")
             if elements is None:
                 continue
-            self._families.add(family)
+            families.add(family)
             told = reading.servers(family, elements)
             for kind in KINDS:
-                for item in self._listed(family, "live" + kind) or ():
+                lives = self._listed(family, "live" + kind)
+                direct = {item.key for item in self._listed(family, "direct" + kind) or ()} if lives else set()
+                for item in lives or ():
                     found = reading.service(family, kind, item)
                     if found is not None:
-                        self._table[found.service.key] = replace(found, servers=told.get(found.number, {}))
+                        table[found.service.key] = replace(
+                            found,
+                            servers=told.get(found.number, {}),
+                            here=_UNKNOWN,
+                            stands_direct=item.key in direct,
+                        )
+        self._table, self._families, self._seen = table, families, True
         self._number = max((standing.number for standing in self._table.values()), default=0)
-        here = self._here() if self._table else frozenset()
-        self._table = {key: replace(standing, here=here) for key, standing in self._table.items()}
         own = frozenset(key for key, item in self._table.items() if item.owner == self._owner)
         return TableSeen(tuple((item.service, tuple(item.servers.values())) for item in self._table.values()), own=own)
 
@@ -134,7 +148,13 @@ class PlaneNft:
         self._write({key: replace(standing, owner=self._owner) for key, standing in nobodys.items()})
 
     def apply(self, effects: Sequence[TableEffect]) -> list[TableRefused]:
-        """One batch, in order. Returns what the kernel refused, each change with its own reason; the rest is done."""
+        """One batch, in order. Returns what the kernel refused, each change with its own reason; the rest is done.
+
+        Reads first when it never has: what stands may be another process's. Raises OSError when that, or the addresses of this
+        machine, cannot be read; then nothing is done.
+        """
+        if not self._seen:
+            self.read()
         each: dict[ServiceKey, list[TableEffect]] = {}
         for effect in effects:
             each.setdefault(_key(effect), []).append(effect)
@@ -142,7 +162,9 @@ class PlaneNft:
         failed = self._write(wanted)
         if failed is not None and any(item.number == errno.ENOENT for item in failed) and not self._there():
             before, self._table, self._families = self._table, {}, set()
-            failed = self._write({**before, **wanted})
+            here = self._here()
+            anew = {key: replace(item, here=here, stands_direct=None) for key, item in before.items()}
+            failed = self._write({**anew, **wanted})
         if failed is not None and any(item.number == errno.EEXIST for item in failed):
             taken = self._number + 1  # by another balancer of this machine, since we have read
             self.read()
@@ -151,8 +173,9 @@ class PlaneNft:
             failed = self._write(wanted)
         alone = each.keys() - (wanted.keys() if failed is None else ())
         refused = [item for item in refused if item.key not in alone]
-        self._divisions = _MOST_DIVISIONS
+        share = max(_FEWEST_DIVISIONS, _MOST_DIVISIONS // max(1, len(alone)))
         for key in filter(alone.__contains__, each):
+            self._divisions = share  # what one service wants in vain does not keep the others from theirs
             refused += self._divided(each[key])
         # Services first: what is believed of the servers is put right in the service that stands again.
         return sorted(dict.fromkeys(refused), key=lambda item: item.place is not None)
@@ -165,7 +188,7 @@ class PlaneNft:
             refused = [refusal(effect, text) for effect in effects]
         if len(refused) < len(effects) or len(effects) == 1 or not self._divisions:
             return refused
-        self._divisions -= 1
+        self._divisions -= bool(wanted)  # else the kernel was not asked
         half = len(effects) // 2
         return self._divided(effects[:half]) + self._divided(effects[half:])
 
@@ -179,7 +202,10 @@ class PlaneNft:
         found = {}
         for key, standing in self._table.items():
             live, began = (
-                {item.key: item for item in self._listed(standing.family, f"{name}_{standing.number}") or ()}
+                {
+                    item.key: item
+                    for item in self._listed(standing.family, f"{name}_{standing.number}", whole=False) or ()
+                }
                 for name in ("live", "began")
             )
             for place in standing.servers:
@@ -232,8 +258,15 @@ class PlaneNft:
         return found, refused
 
     def _here(self) -> frozenset[str]:
-        """The addresses of this machine."""
-        return frozenset(reading.address(item.packed) for item in links_and_addresses()[1])
+        """The addresses of this machine. Raises OSError: without them a service would be made for another way."""
+        route = NetlinkSocket(netlink.NETLINK_ROUTE)
+        try:
+            found = list_addresses(route)
+        finally:
+            route.close()
+        if isinstance(found, Failure):
+            raise OSError(found.number, f"the addresses of this machine cannot be listed: {found}")
+        return frozenset(reading.address(item.packed) for item in found)
 
     def _write(self, wanted: Mapping[ServiceKey, Standing | None]) -> tuple[Failure, ...] | None:
         """One transaction, all or nothing; None when it is done."""
@@ -270,11 +303,14 @@ class PlaneNft:
         return self._socket.request(nftables.batch(*parts[:-1], netlink.with_acknowledgement(parts[-1])))
 
     def _there(self) -> bool:
-        return all(self._listed(family, "servers") is not None for family in self._families)
+        return all(self._listed(family, "servers", whole=False) is not None for family in self._families)
 
-    def _listed(self, family: Family, name: str) -> list[nft.Listed] | None:
-        """The elements of a set; None when there is no such set."""
-        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), nftables.set_request(family, TABLE, name))
+    def _listed(self, family: Family, name: str, *, whole: bool = True) -> list[nft.Listed] | None:
+        """The elements of a set; None when there is no such set. Raises OSError when they cannot be listed, or not ``whole``."""
+        asked = nftables.set_request(family, TABLE, name)
+        found = self._socket.dump(nftables.kind(nftables.GETSETELEM), asked, whole=whole)
         if isinstance(found, Failure):
+            if found.number not in _NO_SET:
+                raise OSError(found.number, str(found))
             return None
         return [element for item in found for element in nft.listed(item.payload)]

@@ -30,6 +30,8 @@ class Standing:
 
     ``owner``: which of several balancers of this machine wrote it, a word without blanks, "" for nobody's in particular.
     ``direct``: its servers are reached by direct routing. ``with_port``: they are told apart by their port, too.
+    ``stands_direct``: of one that was read, in which of the maps it stands. With other addresses of this machine than it was
+    written with ``servers`` and ``here`` would say otherwise. None: they say it.
     """
 
     number: int
@@ -37,12 +39,15 @@ class Standing:
     servers: Mapping[Place, TableServer]
     here: frozenset[str] = frozenset()
     owner: str = ""
+    stands_direct: bool | None = None
     direct: bool = field(init=False)
     with_port: bool = field(init=False)
 
     def __post_init__(self) -> None:
         key = self.service.key
-        direct = any(item.forward is Forward.DIRECT and not self.is_here(item) for item in self.servers.values())
+        direct = self.stands_direct
+        if direct is None:
+            direct = any(item.forward is Forward.DIRECT and not self.is_here(item) for item in self.servers.values())
         ports = key.port != 0 or (key.mark != 0 and any(place.port for place in self.servers))
         object.__setattr__(self, "direct", direct)
         object.__setattr__(self, "with_port", ports and not direct)

@@ -6,7 +6,7 @@ the reason; the pool tries again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..balance import (
@@ -59,6 +59,7 @@ class Planes:
         self._open: dict[PlaneName, Plane] = {}
         self._chosen: dict[ServiceKey, PlaneName | str] = {}
         self._stands: dict[ServiceKey, PlaneName] = {}
+        self._stuck: set[ServiceKey] = set()
         self._synchronised = False
         self._known: set[PlaneName] = set()
         self.trouble = ""
@@ -69,13 +70,36 @@ class Planes:
         return self._choose(service, self._synchronised)
 
     def follow(self, files: ServiceFiles) -> bool:
-        """Other services. Returns whether something was taken out of a plane that is not its service's any more."""
+        """Other services. Returns whether something was taken out of a plane that is not its service's any more.
+
+        What a plane did not let go stays in it (``trouble`` says so), and each ``read`` tries it again.
+        """
         self._synchronised = files.sync is not None
         self._chosen = {key: name for each in files.services for name in (self.plane_of(each),) for key in each.keys}
         moved = [key for key, name in self._stands.items() if key in self._chosen and self._chosen[key] is not name]
-        for key in moved:
-            self._in(self._stands.pop(key), [DropService(key, "another plane serves it now")])
-        return bool(moved)
+        return bool(self._moved(moved))
+
+    def _moved(self, keys: Iterable[ServiceKey]) -> set[ServiceKey]:
+        """Take these out of the planes in which they stand. Returns those that are out."""
+        stuck, moved = dict[ServiceKey, str](), set[ServiceKey]()
+        for key in keys:
+            name = self._stands[key]
+            if refused := self._in(name, [DropService(key, "another plane serves it now")]):
+                stuck[key] = f"{key} cannot be taken out of {name.value}, which still serves it: {refused[0].text}"
+            else:
+                moved.add(key)
+                del self._stands[key]
+        self._stuck = set(stuck)
+        if stuck:
+            self.trouble = "; ".join(filter(None, (self.trouble, *stuck.values())))
+        return moved
+
+    def _forget(self, name: PlaneName, there: set[ServiceKey]) -> None:
+        """What was to go from this plane and has gone by itself."""
+        for key in self._stuck - there:
+            if self._stands.get(key) is name:
+                del self._stands[key]
+        self._stuck &= self._stands.keys()
 
     def judge(self, files: ServiceFiles) -> list[tuple[str, str]]:
         """As ``check`` says it of these files, but of the planes that ``follow`` chose for them."""
@@ -111,13 +135,16 @@ class Planes:
                 kept |= {key for key, stands in self._stands.items() if stands is name}
                 continue
             self._known.add(name)
+            self._forget(name, {service.key for service, _ in seen.services})
             for service, servers in seen.services:
                 if service.key in own and self._chosen.get(service.key, name) is name:
                     continue  # it stands in two planes, and what is ours in the other one is to go first
                 self._stands[service.key] = name
                 found.append((service, servers))
             own |= seen.own
-        return TableSeen(tuple(found), frozenset(kept), frozenset(own))
+        moved = self._moved(self._stuck)
+        found = [each for each in found if each[0].key not in moved]
+        return TableSeen(tuple(found), frozenset(kept - moved), frozenset(own - moved))
 
     def _unread(self, name: PlaneName, error: OSError) -> None:
         self._open.pop(name).close()
