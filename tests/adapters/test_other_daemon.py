@@ -24,6 +24,7 @@ def process(proc: Path, number: int | str, name: str, words: bytes, network: str
         ("keepalived_vrrp", b"/usr/sbin/keepalived\0-P\0", "net:[1]", 70),
         ("keepalived", b"/usr/sbin/keepalived\0", "net:[2]", 0),  # in another network namespace
         ("keepalived", b"/usr/sbin/keepalived\0-C\0", "net:[1]", 0),  # real servers only
+        ("keepalived", b"/usr/sbin/keepalived\0-nlC\0", "net:[1]", 0),
         ("keepalived", b"", "net:[1]", 0),  # it has ended, and nobody has asked how
         ("vim", b"vim\0keepalived\0", "net:[1]", 0),
     ],
@@ -38,7 +39,7 @@ def test_which_process_is_another_router(tmp_path: Path, name: str, words: bytes
 
 def test_where_there_is_no_proc(tmp_path: Path) -> None:
     assert keepalived_here(str(tmp_path)) == 0
-    assert balancer_here(str(tmp_path), str(tmp_path)) == ("", 0)
+    assert balancer_here(str(tmp_path), str(tmp_path)) == ("", 0, "")
 
 
 DAEMON = b"/usr/sbin/keepalived\0"
@@ -54,6 +55,16 @@ OLD = b"/usr/bin/perl\0-w\0/usr/sbin/ldirectord\0"
         ("ldirectord", OLD + b"web.cf\0status\0", "net:[1]", ("", 0)),  # it only asks
         ("ldirectord", b"/bin/sh\0/usr/local/sbin/ldirectord\0start\0", "net:[1]", ("", 0)),  # our launcher
         ("perl", b"perl\0munin\0", "net:[1]", ("", 0)),
+        ("perl", b"perl\0check_procs.pl\0ldirectord\0", "net:[1]", ("", 0)),  # another script is told of it
+        ("perl", b"perl\0plugin\0/var/log/ldirectord\0", "net:[1]", ("", 0)),
+        ("perl", b"perl\0-wnle\0print\0/var/log/ldirectord\0", "net:[1]", ("", 0)),
+        ("perl", b"perl\0-wI\0/usr/lib/ldirectord\0munin\0", "net:[1]", ("", 0)),
+        ("perl", b"perl5.36\0-Mre\0-I\0lib\0--\0sbin/ldirectord\0web.cf\0start\0", "net:[1]", ("ldirectord", 70)),
+        ("ldirectord", OLD + b"--help\0", "net:[1]", ("", 0)),
+        ("ldirectord", OLD + b"-v\0", "net:[1]", ("", 0)),
+        ("keepalived", DAEMON + b"-DC\0", "net:[1]", ("keepalived", 70)),
+        ("keepalived", DAEMON + b"-nlC\0-f\0web.conf\0", "net:[1]", ("keepalived", 70)),
+        ("keepalived", DAEMON + b"-fC\0-i\0-C\0-tC\0", "net:[1]", ("", 0)),  # values of other options
         ("keepalived", DAEMON + b"-C\0", "net:[1]", ("keepalived", 70)),
         ("keepalived_ipvs", DAEMON, "net:[1]", ("keepalived", 70)),
         ("keepalived", DAEMON, "net:[1]", ("", 0)),  # virtual routers only: no file names it
@@ -64,7 +75,10 @@ def test_which_process_is_another_balancer(
 ) -> None:
     process(tmp_path, "self", "python3", b"python3\0")
     process(tmp_path, 70, name, words, network)
-    assert balancer_here(str(tmp_path), str(tmp_path)) == found
+    assert balancer_here(str(tmp_path), str(tmp_path)) == (
+        *found,
+        words.removesuffix(b"\0").replace(b"\0", b" ").decode() if found[1] else "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,6 +88,8 @@ def test_which_process_is_another_balancer(
         ("keepalived/checkers.pid", ""),
         ("keepalived/checkers_one.pid", "-i\0one\0"),
         ("elsewhere", "-n\0-c\0{}\0"),
+        ("elsewhere", "-nc\0{}\0-D\0"),
+        ("elsewhere", "-lnc{}\0"),
         ("elsewhere", "--checkers_pid={}\0-n\0"),
     ],
 )
@@ -86,4 +102,4 @@ def test_keepalived_balances_where_its_checkers_live(tmp_path: Path, file: str, 
         process(proc, number, "keepalived", DAEMON + options.format(run / file).encode())
     for text, found in (("71\n", ("keepalived", 71)), ("99\n", ("", 0)), ("", ("", 0))):
         (run / file).write_text(text)
-        assert balancer_here(str(proc), str(run)) == found
+        assert balancer_here(str(proc), str(run))[:2] == found

@@ -45,9 +45,8 @@ def test_beside_ldirectord_check_warns_and_run_does_not_start(tmp_path: Path) ->
     program.write_text(READY)
     file.write_text(BALANCED)
     with beside("perl", program, file, "start") as process:
-        said = (
-            f"ldirectord balances on this machine (process {process}): each of the two would undo what the other does"
-        )
+        shown = f"process {process}: perl {program} {file} start"
+        said = f"ldirectord balances on this machine ({shown}): each of the two would undo what the other does"
         checked = ours(process, "check", file)
         run = ours(
             process, "run", "--config", file, "--runtime-dir", tmp_path / "run", "--state-dir", tmp_path / "state"

@@ -68,7 +68,8 @@ def look_here(cluster: Cluster, me: str) -> tuple[str, ...]:
 
 
 def _balanced(cluster: Cluster) -> list[str]:
-    from .check_ldirectord import NOT_BESIDE, beside_balancer
+    from ..adapters.other_daemon import beside_balancer
+    from .check_ldirectord import NOT_BESIDE
 
     if cluster.services is None:
         return []

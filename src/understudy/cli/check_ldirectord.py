@@ -34,23 +34,13 @@ def look_up(name: str, family: int) -> str | None:
     return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
-def beside_balancer() -> str:
-    """What is to be said of another balancer that runs here, too; "" when there is none."""
-    from ..adapters.other_daemon import advice, balancer_here
-
-    name, process = balancer_here()
-    if not process:
-        return ""
-    text = f"{name} balances on this machine (process {process}): each of the two would undo what the other does"
-    return f"{text}; {advice(name)}"
-
-
 def look_here(
     files: ServiceFiles, is_folder: Callable[[str], bool] = os.path.isdir, patience: float = PATIENCE
 ) -> tuple[str, ...]:
     """Sentences about programs, folders and settings of the kernel that this machine lacks: it may not be the one meant."""
     from ..adapters.forwarding import not_forwarded
     from ..adapters.installed import is_program
+    from ..adapters.other_daemon import beside_balancer
 
     programs = {
         check.question.argv[0]: "checkcommand"

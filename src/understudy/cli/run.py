@@ -183,8 +183,8 @@ def command(
 
 def _alone_here(accepted: _Accepted, node: str) -> None:
     """Ends the process with 1 while another daemon here would serve the same addresses, or balance the same services."""
+    from ..adapters.other_daemon import beside_balancer
     from ..config.service_copy import balances
-    from .check_ldirectord import beside_balancer
     from .check_routers import beside_keepalived
 
     cluster = accepted.cluster
