@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import signal
 import socket
 import stat
 import threading
@@ -132,7 +133,7 @@ def test_the_scripts_of_one_router_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_different_routers_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    hangs = script(tmp_path, "hangs", "sleep 1000")
+    hangs = script(tmp_path, "hangs", f"echo $$ > {tmp_path}/pid; exec sleep 1000")
     quick = script(tmp_path, "quick", f"touch {tmp_path}/done")
     asked = files(
         router("VI_1", notified=Notified(any=(hangs,))),
@@ -146,8 +147,10 @@ def test_different_routers_do_not_wait_for_each_other(tmp_path: Path) -> None:
         desk.tell(MASTER)
         desk.tell(Told("INSTANCE", "VI_2", "MASTER", 150))
         await until("the other router's script has run", (tmp_path / "done").exists)
+        await until("the one that hangs runs", lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         await desk.drain(0)
         assert ear.told("is not waited for any more")
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
     uvloop.run(work())
 
