@@ -43,6 +43,7 @@ from ..balance import (
 from ..config.service_copy import ServiceCopy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
+from .beside import Beside
 from .control import Control
 from .copied import COPY, load, stamp
 from .held import HeldWatch, absent, held
@@ -88,6 +89,8 @@ class Parts:
     lacking: Callable[[ServiceFiles], list[str]] = lambda _: []
     """What this machine lacks for it, as sentences."""
     maintenance: Callable[[], Maintenance] = Maintenance
+    beside: Callable[[], str] = str
+    """What is to be said of another balancer on this machine, "" for none."""
 
 
 class Balancer:
@@ -105,6 +108,7 @@ class Balancer:
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
         self._mails = Mails(self.notes.say)
         self._maintenance = parts.maintenance()
+        self._beside = Beside(parts.beside, self.notes.say)
         self._wishes = WishesFile(os.path.join(state_dir, "pool_wishes.json"))
         self._engine: Engine = parts.engine(self.tell, self.notes.say)
         self._watch = parts.watch()
@@ -279,6 +283,7 @@ class Balancer:
             for each, look in (
                 (1, self._look_maintenance),
                 (1, self._look_held),
+                (1, self._beside.look),
                 (1 if self._unread else READ_EACH, self._look_table),
                 (COUNT_EACH, self._look_counters),
             ):
@@ -479,9 +484,9 @@ class Balancer:
         shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
         absent = self._wishes.absent(self.files.services)
-        troubles = [text for text in (self._refused, seen.sync_trouble, self._maintenance.trouble, absent) if text]
+        here = (self._refused, seen.sync_trouble, self._maintenance.trouble, self._beside.trouble, absent)
         found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
-        return {**found, "warnings": [*self._mails.warnings(), *troubles, *self._lacking(self.files)]}
+        return {**found, "warnings": [*self._mails.warnings(), *filter(None, here), *self._lacking(self.files)]}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
