@@ -13,7 +13,6 @@ import gc
 import os
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,7 +48,7 @@ from .copied import COPY, load, stamp
 from .held import HeldWatch, absent, held
 from .mails import Mails
 from .maintenance import Maintenance
-from .notes import Notes, append
+from .notes import Notes, add_to
 from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
 from .view import SCHEMA, Rates, sync_view, view
@@ -103,8 +102,7 @@ class Balancer:
         self._planes = parts.planes
         self._clock = parts.clock
         self._lacking = parts.lacking
-        self._writer = ThreadPoolExecutor(1, "files")
-        self.notes = Notes(stream, self._writer)
+        self.notes = Notes(stream)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
         self._mails = Mails(self.notes.say)
         self._maintenance = parts.maintenance()
@@ -156,7 +154,7 @@ class Balancer:
             )
         if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
-        append(self._begun, "")
+        add_to(self._begun, "")
         seen = self._planes.read()
         if self._planes.follow(self.files):  # what stands from before is in a plane that is not its service's
             seen = self._planes.read()
@@ -190,8 +188,8 @@ class Balancer:
             self._timer.cancel()
         self._engine.close()
         await asyncio.gather(self._teller.drain(LAST), self._mails.drain(LAST))
+        self.notes.close()
         await self.control.stop()
-        self._writer.shutdown()
         self._watch.close()
         self._planes.close()
 
