@@ -125,8 +125,9 @@ def test_the_unit_with_ldirectord_cf_is_the_same_but_for_what_it_starts() -> Non
         ("Wants", "network-online.target"),
         ("ConditionPathExists", "/etc/ha.d/ldirectord.cf"),
         ("ExecStart", start),
+        ("RestartSec", "5s"),
     ]
-    assert [pair[0] for pair in first if pair not in second] == ["ExecStart"]
+    assert [pair[0] for pair in first if pair not in second] == ["ExecStart", "RestartSec"]
 
 
 @pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])

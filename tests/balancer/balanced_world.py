@@ -157,9 +157,11 @@ class Node(Daemon):
     def __init__(self, machine: Machine) -> None:
         super().__init__(machine)
         self.folder = f"{self.directory}/ha.d"
+        self.balancer_log = f"{self.directory}/ldirectord.log"
         os.makedirs(f"{self.folder}/conf")
         keys = "auth 1\n1 sha1 secret\n"
-        files = {"ha.cf": HA_CF, "haresources": HARESOURCES, "authkeys": keys, "conf/web.cf": LDIRECTORD}
+        balanced = f'logfile="{self.balancer_log}"\n{LDIRECTORD}'  # the default is a file of this machine
+        files = {"ha.cf": HA_CF, "haresources": HARESOURCES, "authkeys": keys, "conf/web.cf": balanced}
         for name, text in files.items():
             path = f"{self.folder}/{name}"
             with open(path, "w", encoding="ascii") as file:
@@ -182,7 +184,8 @@ class HeartbeatTrial(Farm):
         stage = Stage(pair_scene(), with_daemons=False, native_file=False, interval=5 * MILLISECOND)
         Farm.__init__(self, stage, FEW)
         stage.set_up()
-        stage.daemons |= {name: Node(stage.room.machine(name)) for name in BALANCERS}
+        self.nodes = {name: Node(stage.room.machine(name)) for name in BALANCERS}
+        stage.daemons |= self.nodes
         self.open()
         for balancer in BALANCERS:
             stage.daemons[balancer].start()

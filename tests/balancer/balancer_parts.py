@@ -215,6 +215,7 @@ class Bench:
         self.engines: list[PretendEngine] = []
         self.log = io.StringIO()
         self.lacks: list[str] = []
+        self.beside = ""
         self.stop = asyncio.Event()
         self.write(copy)
 
@@ -222,7 +223,7 @@ class Bench:
             self.engines.append(PretendEngine(answered))
             return self.engines[-1]
 
-        more = (boot_clock, lambda _: list(self.lacks), maintenance)
+        more = (boot_clock, lambda _: list(self.lacks), maintenance, lambda: self.beside)
         made = Parts(deciding or self.pool, self.plane, engine, lambda: self.watch, *more)  # type: ignore[arg-type]
         self.balancer = Balancer(made, str(folder), str(folder), self.log)
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "cluster"))
 
 from balanced_world import FALL, FEW, BalancedTrial, HeartbeatTrial, RouterTrial
 from cluster_world import until
-from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm
+from web_farm import BALANCERS, CLIENT, PORTS, REALS, WRONG, Farm, address_of
 
 from private_world import directed, made_test
 from understudy.lab import kernel
@@ -180,6 +180,8 @@ def test_a_line_of_haresources_moves_with_its_address_and_its_pool(trial: Heartb
     only(trial, kernel.now(), *FEW)
     assert taken(trial, "ha01") > before
     assert not trial.stage.watchers.two(begun, kernel.now()), "two machines answered"
+    said = Path(trial.nodes["ha01"].balancer_log).read_text()
+    assert f"{address_of('real1', 'nat')} of " in said, "the file's logfile is used"
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ import pytest
 from balancer_parts import COPIED, ONE, WEB, Bench
 
 from understudy.balance import FilesChanged, MaintenanceSeen
-from understudy.balancer.maintenance import SILENT, Maintenance
+from understudy.balancer.maintenance import MEMORY, SILENT, Maintenance
 from understudy.services import ServiceFiles
 
 FILES = ServiceFiles((WEB,), "/hangs")
@@ -179,6 +179,26 @@ class Folder:
         self.maintenance.begin(back.set)
         assert back.wait(20)
         return self.maintenance.found()
+
+
+def test_a_name_without_an_answer_keeps_the_addresses_that_it_had() -> None:
+    """Its file is still there: only taking that away ends the maintenance."""
+    now, files, answers = 100.0, ["real1"], [(ONE.address,), (), ("192.0.2.99",)]
+    looked = Maintenance(lambda _: answers.pop(0), lambda: now, lambda _: files)
+    looked.follow(FILES)
+
+    def found() -> frozenset[tuple[str, str]]:
+        back = threading.Event()
+        looked.begin(back.set)
+        assert back.wait(20)
+        return looked.found()
+
+    assert found() == {("web", ONE.name)}
+    now += MEMORY
+    assert found() == {("web", ONE.name)}
+    now += MEMORY
+    assert found() == frozenset(), "another address is an answer"
+    assert answers == []
 
 
 GONE = FileNotFoundError(errno.ENOENT, "No such file or directory")

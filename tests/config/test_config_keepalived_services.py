@@ -12,7 +12,7 @@ from found_parts import Found, Look, field
 from keepalived_helpers import read_text
 
 from understudy.config.keepalived_service_words import CHECKERS, SERVICES
-from understudy.service_checks import Pattern, ServiceQuestion
+from understudy.service_checks import HttpQuestion, Pattern, ServiceQuestion
 from understudy.services import Forward, Notice, OnFailure, RealServer, Tunnelling
 from understudy.units import MILLISECOND, SECOND
 
@@ -319,8 +319,28 @@ def test_a_regular_expression_that_cannot_be_read_is_an_error() -> None:
     reading = read_text(text_of("url", "regex (open"))
     (error,) = [item for item in reading.problems if item.severity == "error"]
     assert (reading.files, error.column, error.text) == (None, 7, 'the regex "(open" has a ( without its )')
-    (error,) = [item for item in read_text(text_of("url", "regex a b")).problems if item.severity == "error"]
-    assert (error.column, error.text) == (9, '"b" does not belong to the regex: it is one word')
+    assert not error.survived
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"), [("regex a b", ""), ("regex a\nregex b c", "a"), ("regex a b\nregex c", "c")]
+)
+def test_a_regex_of_several_words_is_left_out_as_keepalived_does(lines: str, text: str) -> None:
+    """An error for ``check`` and a reload, and a start goes on. One before it or behind it counts."""
+    reading = read_text(text_of("url", lines))
+    (error,) = [item for item in reading.problems if item.severity == "error"]
+    assert (error.survived, error.column, error.text.split(":")[0]) == (
+        True,
+        9,
+        f'"{"c" if text == "a" else "b"}" does not belong to the regex, which is one word',
+    )
+    assert reading.files is None
+    assert reading.partly is not None
+    assert reading.partly.services is not None
+    (check,) = reading.partly.services.services[0].reals[0].checks
+    assert isinstance(check.question, HttpQuestion)
+    pattern = check.question.pages[0].pattern
+    assert (pattern.text if pattern else "") == text
 
 
 @pytest.mark.parametrize(

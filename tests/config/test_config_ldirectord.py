@@ -5,6 +5,7 @@ The files are our own, but for that of scenario D. UNDERSTUDY_REWRITE=1 writes s
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from config_helpers import HERE, REWRITE, read_cases, write_cases
 from ldirectord_helpers import NAMES, meaning, one, read_case, read_text
 
 from understudy.config.ldirectord import read_ldirectord
-from understudy.config.ldirectord_names import Names, hosts_of, services_of
+from understudy.config.ldirectord_names import NO_SUCH, Names, hosts_of, services_of
 from understudy.config.ldirectord_native import convert
 from understudy.config.ldirectord_words import DIRECTIVES
 from understudy.config.load import is_keepalived
-from understudy.config.load_ldirectord import examine_ldirectord, is_ldirectord
+from understudy.config.load_ldirectord import examine_ldirectord, is_ldirectord, look_up
 from understudy.service_checks import FixedQuestion, PingQuestion
 from understudy.services import Forward, Notice, OnFailure
 from understudy.units import SECOND
@@ -242,6 +243,36 @@ def test_only_a_name_without_an_answer_may_have_one_at_the_next_start() -> None:
         for name in ("late", "10.0.0.1.2")
     ]
     assert found == [[True] * 3, [False] * 3]
+
+
+def test_a_name_that_there_is_not_is_told_apart_from_no_answer(tmp_path) -> None:
+    """Both may be another at the next start: a name may be entered only then."""
+    path = tmp_path / "ldirectord.cf"
+    path.write_text("virtual=10.0.0.1:80\n\treal=wbe.example:80 gate\n")
+    for answer, said in (
+        (NO_SUCH, 'the name service says that "wbe.example" has no IPv4 address'),
+        (None, 'nothing here knows the IPv4 address of "wbe.example"'),
+    ):
+        found = [
+            (item.text, item.passing)
+            for item in examine_ldirectord(str(path), lambda *_, answer=answer: answer).problems
+            if item.severity == "error"
+        ]
+        assert found == [(said, True)]
+
+
+def test_what_the_name_service_says() -> None:
+    def answers(error: Exception) -> str | None:
+        def ask(*_: object) -> object:
+            raise error
+
+        return look_up("x.example", 4, ask)
+
+    absent = (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY)
+    assert [answers(socket.gaierror(number, "none")) for number in absent] == [NO_SUCH] * 3
+    assert answers(UnicodeError("label too long")) == NO_SUCH
+    assert [answers(socket.gaierror(number, "?")) for number in (socket.EAI_AGAIN, socket.EAI_FAIL)] == [None] * 2
+    assert look_up("10.0.0.7", 4) == "10.0.0.7"
 
 
 def test_hosts_and_services_as_the_system_writes_them() -> None:

@@ -196,7 +196,7 @@ def test_what_only_we_say_is_in_the_environment(tmp_path: Path) -> None:
 
 
 def test_at_the_end_what_has_not_begun_is_begun_in_order(tmp_path: Path) -> None:
-    hangs = script(tmp_path, "hangs", f"echo $$ > {tmp_path}/pid; sleep 1000")
+    hangs = script(tmp_path, "hangs", f"echo $$ > {tmp_path}/pid; exec sleep 1000")
     quick = script(tmp_path, "quick", f"touch {tmp_path}/stopped")
     asked = notified(settings=SETTINGS, master=(hangs,), stop=(quick,))
 

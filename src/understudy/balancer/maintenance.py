@@ -4,7 +4,8 @@ A file may be named ADDRESS:PORT or ADDRESS (IPv6 in brackets), or NAME:PORT or 
 address. ldirectord asks for the name of every server in every round; here only names of files that are no addresses are looked
 up, and remembered for ``MEMORY`` seconds. The folder is looked at every second, in a thread of its own for which nobody ever
 waits for long, not even the end of the process: it may lie on a disk that hangs for good. A folder that cannot be read has not
-become empty: what it said last holds, so that nobody's work on a server ends without a word.
+become empty: what it said last holds, so that nobody's work on a server ends without a word. Nor does a name without an answer
+end it: the addresses that it last had count.
 """
 
 from __future__ import annotations
@@ -162,6 +163,6 @@ class Maintenance:
         now = self._clock()
         at, addresses = self._known.get(host, (-MEMORY, ()))
         if now - at >= MEMORY:
-            addresses = self._resolve(host)
+            addresses = self._resolve(host) or addresses  # no answer is no reason to end anybody's work on a server
             self._known[host] = (now, addresses)
         return tuple(f"[{each}]{port}" if ":" in each else f"{each}{port}" for each in addresses)

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from functools import partial
 from typing import Any, TextIO
 
 from ..adapters import system_log
 from ..balance import Monitored, PoolNote
 from ..logline import Form, form, json_line, text_line, wall_text
+from .lines import Lines
 
 MOST_KEPT = 1000
 """Notes that wait for a manager; of more the oldest are lost to the history (the log has them)."""
 
 
+LAST = 0.5
+"""Seconds that a clean stop waits for files: their disks may hang."""
+
+
+def add_to(path: str, text: str) -> None:
+    """Add a line to a file; what cannot be written is lost, as a full disk must change nothing else."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    except OSError:
+        return
+    try:
+        os.write(descriptor, text.encode("utf-8", "replace"))
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _append_all(append: Callable[[str, str], object], path: str, lines: list[str]) -> None:
+    append(path, "".join(lines))
+
+
 class Notes:
-    """``stream``: standard error. ``writer``: runs what writes files, in order, in a thread. ``log_socket``: syslog's socket.
+    """``stream``: standard error. ``log_socket``: syslog's socket. ``append``: adds a text to a file, in a thread.
 
     ``log_file``, ``log_facility``: where all of it goes besides, "" for nowhere.
     """
 
-    def __init__(self, stream: TextIO | None, writer: Executor, log_socket: str = system_log.PATH) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        log_socket: str = system_log.PATH,
+        append: Callable[[str, str], object] = add_to,
+    ) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._writer = writer
+        self._append = append
+        self._files: dict[str, Lines[str]] = {}
+        """By path: one that hangs holds up no other."""
+        self._syslog = Lines[tuple[str, str, str]]("syslog", self._to_syslog, self.say)
         self._waiting: deque[dict[str, Any]] = deque(maxlen=MOST_KEPT)
         self.listener: Callable[[dict[str, Any]], None] | None = None
         self.log_file = ""
@@ -47,9 +77,9 @@ class Notes:
             self._waiting.append(made)
             self._print(at, note)
         if self.log_file:
-            self._append(self.log_file, f"[{wall_text(at)}] {note.text}\n")
+            self._write(self.log_file, f"[{wall_text(at)}] {note.text}\n")
         if self.log_facility:
-            self._write(system_log.write, self.log_facility, note.level, note.text, self._log_socket)
+            self._syslog.put((self.log_facility, note.level, note.text))
 
     def listen(self, listener: Callable[[dict[str, Any]], None] | None) -> None:
         """A manager is there (or not any more): it gets what waits, and what comes."""
@@ -61,16 +91,26 @@ class Notes:
         """A line of a ``monitorfile``, in ldirectord's form."""
         now = time.strftime("%a %b %e %H:%M:%S %Y")
         state = "up" if line.up else "down"
-        self._append(line.path, f"[{now}] [{os.getpid()}] {line.server} [{state}] {line.text}\n")
+        self._write(line.path, f"[{now}] [{os.getpid()}] {line.server} [{state}] {line.text}\n")
 
-    def _append(self, path: str, text: str) -> None:
-        self._write(append, path, text)
+    def _write(self, path: str, text: str) -> None:
+        found = self._files.get(path)
+        if found is None:
+            write = partial(_append_all, self._append, path)
+            found = self._files[path] = Lines(f"the file {path}", write, self.say)
+        found.put(text)
 
-    def _write(self, how: Callable[..., object], *given: str) -> None:
-        try:
-            self._writer.submit(how, *given)
-        except RuntimeError:  # it is shut down: we end
-            how(*given)
+    def _to_syslog(self, lines: list[tuple[str, str, str]]) -> None:
+        for facility, level, text in lines:
+            system_log.write(facility, level, text, self._log_socket)
+
+    def close(self) -> None:
+        """We end: what is queued for files has a little time left, all together ``LAST``."""
+        end = time.monotonic() + LAST
+        queues = [self._syslog.finish, *(each.finish for each in self._files.values())]
+        lost = sum(finish(max(end - time.monotonic(), 0)) for finish in queues)
+        if lost:
+            self.say(f"{lost} lines for files are lost: they were not written in time (does a disk hang?)", "warning")
 
     def _print(self, at: int, note: PoolNote) -> None:
         if form(os.environ) is Form.JSON:
@@ -82,22 +122,3 @@ class Notes:
             self._stream.flush()
         except (OSError, ValueError):
             pass
-
-
-def append(path: str, text: str) -> None:
-    """Add a line to a file; what cannot be written is lost, as a full disk must change nothing else."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
-    except OSError:
-        return
-    try:
-        os.write(descriptor, text.encode("utf-8", "replace"))
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-
-
-async def flushed(writer: Executor) -> None:
-    """What was to be written before is written."""
-    await asyncio.get_running_loop().run_in_executor(writer, int)

@@ -12,6 +12,7 @@ from ..adapters import nft_balance
 from ..adapters.forwarding import not_forwarded
 from ..adapters.ipvs import PlaneIpvs, lacking
 from ..adapters.nft_balance import PlaneNft
+from ..adapters.other_daemon import beside_balancer
 from ..balance import Ask, CheckAnswered
 from ..core.pools.planes import choose
 from ..core.pools.pool import Pool
@@ -43,7 +44,7 @@ def parts(owner: str, trouble: str = "") -> Parts:
 
     planes = Planes({PlaneName.NFTABLES: partial(_nftables, owner), PlaneName.IPVS: _ipvs}, chosen)
     ours = Pool(ServiceFiles(), lambda service: planes.plane_of(service) is PlaneName.IPVS)
-    return Parts(ours, planes, EngineInLoop, lacking=partial(_lacking, trouble))
+    return Parts(ours, planes, EngineInLoop, lacking=partial(_lacking, trouble), beside=beside_balancer)
 
 
 def _lacking(trouble: str, files: ServiceFiles) -> list[str]:

@@ -13,7 +13,6 @@ import gc
 import os
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,12 +42,13 @@ from ..balance import (
 from ..config.service_copy import ServiceCopy
 from ..services import ServiceFiles
 from ..units import NEVER, SECOND, Duration, Instant
+from .beside import Beside
 from .control import Control
 from .copied import COPY, load, stamp
 from .held import HeldWatch, absent, held
 from .mails import Mails
 from .maintenance import Maintenance
-from .notes import Notes, append
+from .notes import Notes, add_to
 from .parts import Engine, MakeEngine, ManyPlanes, Pool
 from .tell import Teller
 from .view import SCHEMA, Rates, sync_view, view
@@ -88,6 +88,8 @@ class Parts:
     lacking: Callable[[ServiceFiles], list[str]] = lambda _: []
     """What this machine lacks for it, as sentences."""
     maintenance: Callable[[], Maintenance] = Maintenance
+    beside: Callable[[], str] = str
+    """What is to be said of another balancer on this machine, "" for none."""
 
 
 class Balancer:
@@ -100,11 +102,11 @@ class Balancer:
         self._planes = parts.planes
         self._clock = parts.clock
         self._lacking = parts.lacking
-        self._writer = ThreadPoolExecutor(1, "files")
-        self.notes = Notes(stream, self._writer)
+        self.notes = Notes(stream)
         self._teller = Teller(os.path.join(runtime_dir, "log"), self.notes.say)
         self._mails = Mails(self.notes.say)
         self._maintenance = parts.maintenance()
+        self._beside = Beside(parts.beside, self.notes.say)
         self._wishes = WishesFile(os.path.join(state_dir, "pool_wishes.json"))
         self._engine: Engine = parts.engine(self.tell, self.notes.say)
         self._watch = parts.watch()
@@ -152,7 +154,7 @@ class Balancer:
             )
         if self.files.flush and not again:  # not when only this process has died
             self.notes.say(self._planes.flush() or "every service of IPVS's table is taken out at the start", "info")
-        append(self._begun, "")
+        add_to(self._begun, "")
         seen = self._planes.read()
         if self._planes.follow(self.files):  # what stands from before is in a plane that is not its service's
             seen = self._planes.read()
@@ -186,8 +188,8 @@ class Balancer:
             self._timer.cancel()
         self._engine.close()
         await asyncio.gather(self._teller.drain(LAST), self._mails.drain(LAST))
+        self.notes.close()
         await self.control.stop()
-        self._writer.shutdown()
         self._watch.close()
         self._planes.close()
 
@@ -279,6 +281,7 @@ class Balancer:
             for each, look in (
                 (1, self._look_maintenance),
                 (1, self._look_held),
+                (1, self._beside.look),
                 (1 if self._unread else READ_EACH, self._look_table),
                 (COUNT_EACH, self._look_counters),
             ):
@@ -479,9 +482,9 @@ class Balancer:
         shown = view(seen, self.files, now, counts, self._rates, self._planes.name_of, only)
         self._rates.look(now, counts)
         absent = self._wishes.absent(self.files.services)
-        troubles = [text for text in (self._refused, seen.sync_trouble, self._maintenance.trouble, absent) if text]
+        here = (self._refused, seen.sync_trouble, self._maintenance.trouble, self._beside.trouble, absent)
         found = {"ok": True, "schema": SCHEMA, "node": self._copy.node, "services": shown, "sync": sync_view(seen)}
-        return {**found, "warnings": [*self._mails.warnings(), *troubles, *self._lacking(self.files)]}
+        return {**found, "warnings": [*self._mails.warnings(), *filter(None, here), *self._lacking(self.files)]}
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

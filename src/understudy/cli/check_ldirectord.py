@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,16 +21,9 @@ if TYPE_CHECKING:
 
 def examine(path: str) -> LdirectordReading:
     """The file, names looked up as ldirectord does: that may wait for a name server."""
-    from ..config.load_ldirectord import examine_ldirectord
+    from ..config.load_ldirectord import examine_ldirectord, look_up
 
     return examine_ldirectord(path, look_up)
-
-
-def look_up(name: str, family: int) -> str | None:
-    """The first address of a name; waits for a name server."""
-    from ..adapters.host_names import addresses
-
-    return next(iter(addresses(name, socket.AF_INET6 if family == 6 else socket.AF_INET)), None)
 
 
 def look_here(

@@ -110,10 +110,9 @@ def _convert_keepalived(path: str, config_id: str) -> None:
 
 def _convert_ldirectord(path: str) -> None:
     from ..config.ldirectord_native import convert
-    from ..config.load_ldirectord import examine_ldirectord
-    from .check_ldirectord import look_up
+    from .check_ldirectord import examine
 
-    made = convert(examine_ldirectord(path, look_up), path)
+    made = convert(examine(path), path)
     _tell(tuple(problem for problem in made.problems if _concerns(problem)))
     if made.text is None:
         raise SystemExit(1)

@@ -12,7 +12,7 @@ from ..service_checks import HttpQuestion, Page, Pattern, Tls
 from .heartbeat_lines import Word
 from .keepalived_text import command_words
 from .keepalived_tree import Statement
-from .keepalived_values import boolean, choice, last, whole
+from .keepalived_values import boolean, choice, whole
 from .perl_pattern import python_pattern
 from .report import Report
 
@@ -109,9 +109,8 @@ def _status(report: Report, word: Word) -> tuple[int, int] | None:
 
 def _pattern(report: Report, block: list[Statement]) -> Pattern | None:
     """The regular expression with its options. One that cannot be used is an error: a check without it would be laxer."""
-    statement = last(block, "regex")
-    words = [] if statement is None else command_words(statement.text)[1:]
-    if statement is None or not words or not words[0].text:
+    word = _last_regex(report, block)
+    if word is None or not word.text:
         for item in block:
             if item.name.startswith("regex_"):
                 report.warning(item.place, f'"{item.name}" has no effect: the url has no regex', "")
@@ -128,21 +127,29 @@ def _pattern(report: Report, block: list[Statement]) -> Pattern | None:
             most = most if found is None else found
     if 0 <= most < least:
         text = f"regex_min_offset {least} is more than regex_max_offset {most}; neither counts"
-        report.warning(statement.place, text, "")
+        report.warning(word.place, text, "")
         least, most = 0, -1
     flags = "".join(dict.fromkeys(flags))
-    expression = _expression(report, words, flags)
+    expression = _expression(report, word, flags)
     absent = any(item.name == "regex_no_match" for item in block)
     return None if expression is None else Pattern(expression, absent, flags, least, most)
 
 
-def _expression(report: Report, words: list[Word], flags: str) -> str | None:
-    """As Python understands it. The words are those of commands: with both kinds of quotation marks, and escapes."""
-    word = words[0]
-    if len(words) > 1:
-        hint = "Put it between quotation marks, and write each backslash twice. keepalived does without it, and finds less wrong."
-        report.error(words[1].place, f'"{words[1].text}" does not belong to the regex: it is one word', hint)
-        return None
+def _last_regex(report: Report, block: list[Statement]) -> Word | None:
+    """The last that counts, as keepalived splits it: like a command, with both kinds of quotation marks, and escapes."""
+    found = None
+    for item in block:
+        words = command_words(item.text)[1:] if item.name == "regex" else []
+        if len(words) == 1:
+            found = words[0]
+        elif words:
+            text = f'"{words[1].text}" does not belong to the regex, which is one word: keepalived checks the url without it'
+            report.lost(words[1].place, text, "Put it between quotation marks, and write each backslash twice.")
+    return found
+
+
+def _expression(report: Report, word: Word, flags: str) -> str | None:
+    """As Python understands it."""
     found = word.text if "x" in flags else python_pattern(word.text)
     wrong = "" if isinstance(found, str) else found.text
     try:

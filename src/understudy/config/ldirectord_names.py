@@ -37,6 +37,10 @@ WELL_KNOWN: dict[str, int] = {
 WELL_KNOWN_UDP = {"domain": 53, "radius": 1812, "sip": 5060}
 
 
+NO_SUCH = ""
+"""In place of an address: the name service says that there is none. None: there is no answer."""
+
+
 def nobody(name: str, family: int) -> str | None:
     """Knows no name."""
     return None
@@ -44,7 +48,7 @@ def nobody(name: str, family: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """``look_up(name, family)`` gives an address of family 4 or 6, or None. ``ports``: by (name, "tcp" or "udp").
+    """``look_up(name, family)`` gives an address of family 4 or 6, ``NO_SUCH`` or None. ``ports``: by (name, "tcp" or "udp").
 
     ``host``: this machine's name, which FTP and SIP checks give as their own.
     """
@@ -56,7 +60,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer(Wrong):
-    """A name that nobody knows now. At boot a name server may be there only later, so another try may do."""
+    """A name that nobody knows now. Another try may do: at boot a name server may be there only later, and a name may be new."""
 
 
 def refuse(report: Report, place: Place, wrong: Wrong, where: str = "") -> None:
@@ -115,8 +119,11 @@ def _named(names: Names, name: str, family: int) -> str | Wrong:
     if ":" in name or all(character in "0123456789." for character in name):
         return Wrong(f'"{name}" is not an address', "An IPv4 address has four numbers from 0 to 255.")
     found = names.look_up(name, family)
-    if found is not None:
+    if found:
         return found
+    if found == NO_SUCH:
+        hint = "Is it misspelt? Write it as it is in the name service or in /etc/hosts, or write the address."
+        return NoAnswer(f'the name service says that "{name}" has no IPv{family} address', hint)
     hint = "Write the address, or put the name into /etc/hosts: ldirectord asks a name server, and does not start without it."
     return NoAnswer(f'nothing here knows the IPv{family} address of "{name}"', hint)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem
 from ..model import Cluster
@@ -29,7 +30,7 @@ _LDIRECTORD_LINE = re.compile(rb"^virtual6?[ \t]*=[ \t]*[^\s\"'{]", re.MULTILINE
 def examine_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None = None) -> LdirectordReading:
     """An ldirectord.cf and those that it names by ``execute``, with every problem.
 
-    ``look_up``: address of a name for family 4 or 6, asked where /etc/hosts has none.
+    ``look_up``: as in ``Names``, asked where /etc/hosts has none.
     """
     from .ldirectord_files import with_others
 
@@ -55,7 +56,8 @@ def _one_ldirectord(path: str, look_up: Callable[[str, int], str | None] | None)
     known = hosts_of(text_of("/etc/hosts"))
 
     def address(name: str, family: int) -> str | None:
-        return known.get((name.lower(), family)) or (look_up(name, family) if look_up is not None else None)
+        there = known.get((name.lower(), family))
+        return look_up(name, family) if there is None and look_up is not None else there
 
     names = Names(address, services_of(text_of("/etc/services")), os.uname().nodename)
     reading = read_ldirectord(found[0].decode("utf-8", "replace"), path, names)
@@ -82,7 +84,7 @@ def finder(folders: tuple[str, ...]) -> Find:
     @cache
     def find(name: str) -> LdirectordReading | None:
         path = find_ldirectord(name, folders)
-        return None if path is None else examine_ldirectord(path, _address_of)
+        return None if path is None else examine_ldirectord(path, look_up)
 
     return find
 
@@ -95,21 +97,23 @@ def ldirectord_cluster(path: str, with_services: bool = True) -> tuple[Cluster |
     source, me = os.path.abspath(path), os.uname().nodename
     if not with_services:  # nothing is left to read, and no name to ask for
         return cluster_of(RouterFiles(), source, me), ()
-    reading = examine_ldirectord(path, _address_of)
+    reading = examine_ldirectord(path, look_up)
     if reading.files is None:
         return None, reading.problems
     return cluster_of(replace(RouterFiles(), services=reading.files), source, me), reading.problems
 
 
-def _address_of(name: str, family: int) -> str | None:
-    """By the name service, for which this may wait."""
-    import socket
+def look_up(name: str, family: int, ask: Callable[..., Any] = socket.getaddrinfo) -> str | None:
+    """The first address by the name service, for which this may wait; as in ``Names``."""
+    from .ldirectord_names import NO_SUCH
 
     wanted = socket.AF_INET6 if family == 6 else socket.AF_INET
     try:
-        return str(socket.getaddrinfo(name, None, wanted, socket.SOCK_STREAM)[0][4][0])
-    except (OSError, UnicodeError):
-        return None
+        return str(ask(name, None, wanted, socket.SOCK_STREAM)[0][4][0])
+    except UnicodeError:
+        return NO_SUCH
+    except OSError as error:
+        return NO_SUCH if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY) else None
 
 
 def is_ldirectord(path: str) -> bool:
