@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from .logline import Level as Level
 from .messages import Inquiry, Message, Page, Wish
 from .model import AddressResource
 from .units import NEVER, Duration, Instant
@@ -28,14 +29,6 @@ class FenceAction(Enum):
 
     OFF = "off"
     ON = "on"
-
-
-class Level(Enum):
-    """How much a note matters to somebody woken at night."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,14 @@ VARIABLE = "UNDERSTUDY_LOG"
 """The environment variable by which ``understudy run`` tells its processes the form; they inherit it."""
 
 
+class Level(Enum):
+    """How much a note matters to somebody woken at night."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Form(Enum):
     """How a line looks."""
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_interface
+from typing import TYPE_CHECKING
 
-from ..vrrp_files import AddressForm
 from . import netlink
+
+if TYPE_CHECKING:
+    from ..vrrp_files import AddressForm
 
 ADDRESS, LOCAL, LABEL, BROADCAST, FLAGS, CACHE_INFO = 1, 2, 3, 4, 8, 6
 FOREVER = 0xFFFFFFFF
@@ -32,6 +36,14 @@ class Parts:
 
     scope: int
     body: bytes
+
+
+@cache
+def plain() -> AddressForm:
+    """That of an address which says nothing else."""
+    from ..vrrp_files import AddressForm
+
+    return AddressForm(options=("preferred_lft", "0"))
 
 
 def parts(address: str, prefix: int, form: AddressForm, lifetime: int | None) -> Parts:

@@ -29,11 +29,14 @@ import struct
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from ..model import AddressResource
-from ..vrrp_files import AddressForm
 from . import address_form, netlink, subnet_routes
 from .netlink import Failure, Incoming, NetlinkSocket
+
+if TYPE_CHECKING:  # the balancer only lists addresses, and starts without the words of clusters and virtual routers
+    from ..model import AddressResource
+    from ..vrrp_files import AddressForm
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -45,14 +48,12 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO = address_form.ADDRESS, address_form.LO
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
 _UP, _RUNNING, _LOWER_UP = 0x1, 0x40, 0x10000
 _FOREVER = address_form.FOREVER
-_PLAIN = AddressForm(options=("preferred_lft", "0"))
-_SLICE = 64
-_EARLY_SLICE = 256
+_SLICE, _EARLY_SLICE = 64, 256
 _IPV6_WEIGHT = 4
 _REMOVAL_ATTEMPTS = 4
 _ALREADY_GONE = (errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENXIO)
 
-Outcomes = tuple[tuple[AddressResource, str | None], ...]
+Outcomes: TypeAlias = "tuple[tuple[AddressResource, str | None], ...]"
 """Each address with what went wrong, or None."""
 
 
@@ -187,7 +188,7 @@ def _head(resource: AddressResource, prefix: int, index: int, scope: int = 0) ->
 def addition(resource: AddressResource, index: int, sequence: int, lifetime: int | None = None) -> bytes:
     """RTM_NEWADDR that adds the address or renews it; it ends after ``lifetime`` whole seconds (None: never)."""
     prefix = given_prefix(resource)
-    made = address_form.parts(resource.address, prefix, resource.form or _PLAIN, lifetime)
+    made = address_form.parts(resource.address, prefix, resource.form or address_form.plain(), lifetime)
     flags = netlink.REQUEST | netlink.CREATE | netlink.REPLACE
     return netlink.message(RTM_NEWADDR, flags, sequence, _head(resource, prefix, index, made.scope) + made.body)
 
@@ -210,7 +211,7 @@ class _Prepared:
     route: bytes
 
 
-_Key = tuple[str, int, str, AddressForm | None]
+_Key: TypeAlias = "tuple[str, int, str, AddressForm | None]"
 
 
 def _key(resource: AddressResource) -> _Key:

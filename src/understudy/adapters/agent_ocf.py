@@ -16,10 +16,10 @@ from ..model import OcfResource, ScriptResource
 from ..units import MILLISECOND, Duration
 from .agent_action import Ended
 from .agent_log import last_line
+from .agent_proc import SEARCH_PATH as SEARCH_PATH
 from .agent_proc import describe_exit
 
 OCF_ROOT = "/usr/lib/ocf"
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STANDARD_TEMPORARY = "/run/resource-agents"
 EXIT_REASON = "ocf-exit-reason:"
 

@@ -20,6 +20,9 @@ from typing import Any
 
 from ..units import MILLISECOND, SECOND, Duration
 
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs that we start are looked for, and look themselves."""
+
 _KILL_PATIENCE: Duration = SECOND
 """How long a killed process may take to go. SIGKILL waits only for uninterruptible sleep, which may last for ever."""
 

@@ -28,13 +28,15 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..model import Cluster, Group
 from ..units import MILLISECOND, Duration
 from . import netlink, nftables
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family
+
+if TYPE_CHECKING:
+    from ..model import Cluster, Group
 
 SHORTEST = 10
 """Milliseconds; the shortest lease that every kernel ends."""

@@ -33,13 +33,16 @@ What this does not handle: a machine that answers ARP for an address in proxy fo
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
-from ..model import Cluster, RealServerResource
 from . import netlink, nftables
 from .addresses import pack
 from .kernel_lease import families, held_set, identifier, table_name
 from .netlink import Failure, NetlinkSocket
 from .nftables import Family, KeyType, Verdict
+
+if TYPE_CHECKING:
+    from ..model import Cluster
 
 PRIORITY = -300
 PREROUTING, INPUT, OUTPUT = 0, 1, 3
@@ -173,6 +176,8 @@ def _clear(socket: NetlinkSocket, family: Family, table: str, cluster: Cluster) 
 
 def real_servers(cluster: Cluster) -> frozenset[bytes]:
     """The addresses that this machine may serve without a lease, as a real server."""
+    from ..model import RealServerResource
+
     resources = [item for group in cluster.groups for item in group.resources]
     return frozenset(pack(item.realserver) for item in resources if isinstance(item, RealServerResource))
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..effects import Level
+from ..logline import Level
 from ..units import SECOND, Duration
 
 SENDMAIL = "/usr/sbin/sendmail"

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import TYPE_CHECKING
 
-from ..model import AddressResource
 from . import netlink
+
+if TYPE_CHECKING:
+    from ..model import AddressResource
 
 RTM_NEWROUTE, RTM_DELROUTE = 24, 25
 

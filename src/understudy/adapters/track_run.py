@@ -19,8 +19,7 @@ from dataclasses import dataclass
 
 from ..units import SECOND, Duration, format_duration
 from .agent_log import ResourceLog, last_line
-from .agent_ocf import SEARCH_PATH
-from .agent_proc import Identity, describe_exit, group_end, identify, kill_group, process_end
+from .agent_proc import SEARCH_PATH, Identity, describe_exit, group_end, identify, kill_group, process_end
 from .track_users import Program, ScriptUser
 
 PATIENCE: Duration = 2 * SECOND

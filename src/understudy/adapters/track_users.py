@@ -18,7 +18,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .agent_ocf import SEARCH_PATH
+from .agent_proc import SEARCH_PATH
 
 DEFAULT = "keepalived_script"
 """The user whom keepalived takes where ``script_user`` names nobody."""

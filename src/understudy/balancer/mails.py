@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..adapters import mailer
 from ..balance import Mail
-from ..effects import Level
+from ..logline import Level
 from ..services import ServiceFiles
 from ..units import Duration
 

@@ -14,8 +14,7 @@ import signal
 import subprocess
 from collections import deque
 
-from ..adapters.agent_ocf import SEARCH_PATH
-from ..adapters.agent_proc import describe_exit
+from ..adapters.agent_proc import SEARCH_PATH, describe_exit
 from ..adapters.refusals import OURS, sentence
 from ..adapters.track_run import popen
 from ..adapters.track_users import ScriptUser, find_user

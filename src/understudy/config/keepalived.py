@@ -47,7 +47,7 @@ def read_keepalived(
         report.problems.append(Problem(source.path, 0, 0, f"cannot read the file: {source.problem}", ""))
         return KeepalivedReading(None, report.in_order(), (source.path,))
     expander = Expander(report, sources, config_id, folder)
-    tree = read_tree(report, expander.lines(source))
+    tree = read_tree(report, expander.read(source))
     settings, defaults = read_globals(report, tree)
     tracked = read_tracked(report, tree)
     drafts = _routers(report, tree, tracked, defaults)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..service_checks import (
@@ -31,7 +31,7 @@ from .keepalived_http import read_http
 from .keepalived_tree import Statement
 from .keepalived_values import address, boolean, choice, command, flag, last, seconds, user, whole
 from .report import Report
-from .services_checks import nibbles
+from .services_checks import THE_SERVERS, nibbles
 
 MOST = 2**31 - 1
 LONGEST: Duration = 999_999 * SECOND
@@ -61,18 +61,17 @@ class Inherited(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a checker may refer to: files that are tracked, the SSL block, and the address and port of its server."""
+    """What a checker may refer to: files that are tracked, and the SSL block. ``known``: those that were read, and good."""
 
     files: Mapping[str, TrackedFile]
     tls: Tls
-    address: str
-    port: int
+    known: dict[tuple[object, ...], list[Check]] = field(default_factory=dict)
 
 
 def inherit(report: Report, block: list[Statement], given: Inherited, bare: bool = False) -> Inherited:
     """With what the statements of a block say. ``bare``: ``alpha`` takes no value there (in a virtual_server)."""
     for statement in block:
-        name, word = statement.name, statement.value()
+        name = statement.name
         if name in ("delay_loop", "connect_timeout"):
             span = seconds(report, statement, MILLISECOND, LONGEST, "it does not count")
             field = "delay_loop" if name == "delay_loop" else "timeout"
@@ -91,21 +90,33 @@ def inherit(report: Report, block: list[Statement], given: Inherited, bare: bool
             given = given._replace(alpha=alpha)
         elif name == "log_all_failures":
             given = given._replace(log_all=boolean(report, statement, given.log_all))
-        elif name == "virtualhost" and word is not None:
+        elif name == "virtualhost" and (word := statement.value()) is not None:
             given = given._replace(host=word.text)
     return given
 
 
-def read_checkers(report: Report, block: list[Statement], given: Inherited, around: Around) -> tuple[Check, ...]:
-    """All checkers of a real server, in the order of the file."""
+def read_checkers(
+    report: Report, block: list[Statement], given: Inherited, around: Around, family: int
+) -> tuple[Check, ...]:
+    """All checkers of a real server, in the order of the file; whom they ask is still without its address and port (``aimed``).
+
+    ``family``: of its address.
+    """
     found: list[Check] = []
     for statement in block:
         if statement.name in _QUESTIONS:
-            found += _checker(report, statement, given, around)
+            like = (statement.name, statement.body, given, family)
+            made = around.known.get(like)
+            if made is None:
+                before = len(report.problems)
+                made = _checker(report, statement, given, around, family)
+                if statement.body is not None and len(report.problems) == before:
+                    around.known[like] = made
+            found += made
     return tuple(found)
 
 
-def _checker(report: Report, statement: Statement, given: Inherited, around: Around) -> list[Check]:
+def _checker(report: Report, statement: Statement, given: Inherited, around: Around, family: int) -> list[Check]:
     kind, block = statement.name, statement.block or []
     said = inherit(report, block, given)
     question = _QUESTIONS[kind](report, statement, said, around)
@@ -113,7 +124,7 @@ def _checker(report: Report, statement: Statement, given: Inherited, around: Aro
         return []
     # keepalived is told of changes by the kernel, and has no words for when to ask.
     if isinstance(question, FileQuestion):
-        return [Check(question, Target(around.address), interval=SECOND, starts_up=True)]
+        return [Check(question, Target(""), interval=SECOND, starts_up=True)]
     timeout = said.timeout
     if kind == "MISC_CHECK":
         limit = last(block, "misc_timeout")
@@ -122,7 +133,7 @@ def _checker(report: Report, statement: Statement, given: Inherited, around: Aro
     retry = _RETRIES.get(kind, 1) if said.retry is None else said.retry
     check = Check(
         question,
-        _target(report, kind, block, around),
+        _target(report, kind, block, family),
         interval=said.delay_loop,
         timeout=timeout,
         fall=1 + retry,
@@ -134,13 +145,13 @@ def _checker(report: Report, statement: Statement, given: Inherited, around: Aro
     hosts = list(statement.inner("host")) if kind == "SMTP_CHECK" else []
     if hosts:
         report.warning(hosts[0].place, "host {} is the old form: each is a checker of its own", "Write connect_ip.")
-    targets = [_target(report, kind, host.block or [], around) for host in hosts]
+    targets = [_target(report, kind, host.block or [], family) for host in hosts]
     return [replace(check, target=target) for target in targets] or [check]
 
 
-def _target(report: Report, kind: str, block: list[Statement], around: Around) -> Target:
+def _target(report: Report, kind: str, block: list[Statement], family: int) -> Target:
     """``connect_ip`` and its like. Programs, files and pings have no port."""
-    to, port, source, device, numbers = around.address, around.port, "", "", {"bind_port": 0, "fwmark": 0}
+    to, port, source, device, numbers = "", THE_SERVERS, "", "", {"bind_port": 0, "fwmark": 0}
     bindto = None
     for statement in block:
         name, word = statement.name, statement.value()
@@ -161,7 +172,7 @@ def _target(report: Report, kind: str, block: list[Statement], around: Around) -
             low, high = _PORT if name == "bind_port" else (0, 2**32 - 1)
             numbers[name] = whole(report, statement, low, high, "it does not count") or 0
     if bindto is not None:
-        own = address(report, bindto, "bindto", 6 if ":" in to else 4)
+        own = address(report, bindto, "bindto", family if not to else 6 if ":" in to else 4)
         source = "" if own is None else str(own)
     if kind in ("MISC_CHECK", "PING_CHECK"):
         port = 0

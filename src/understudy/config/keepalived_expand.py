@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .keepalived_text import BLANKS, Text, lines_of, without_comment
+from .keepalived_text import BLANKS, Pieces, Text, line_of, pieces, without_comment
 from .report import Report
 from .tree import Place
 
@@ -36,8 +36,13 @@ CHECKS = ("match", "wildcard_match", "brace_match")
 _DEFINITION = re.compile(r"\$([A-Za-z0-9_]+)=(.*)", re.DOTALL)
 _USE = re.compile(r"\$(?:\{([^{}]*)\}|([A-Za-z0-9_]+)(?=[ \t]|$))")
 _REPEAT = re.compile(r"~(SEQx?|LST)\(")
-_SIGN = re.compile(r"[#!@$~]|include")
-"""Without any of these a line is what it looks like: no comment, condition, definition, repetition or include."""
+_SIGN = re.compile(r"[#!@$~]|include|global_defs")
+"""Without any of these a line is what it looks like: no comment, condition, definition, repetition or include; and ``_watch`` has
+nothing to find in it.
+"""
+
+_OPENING = re.compile(rf'([^"{{}}]*[^"{{}}{BLANKS}])[{BLANKS}]*{{')
+"""What stands before the brace that opens its block, and nothing else."""
 
 
 class Missing(Enum):
@@ -76,12 +81,33 @@ def no_files(pattern: str, base: str) -> tuple[Source, ...]:
     return ()
 
 
+class _Plain(dict[str, "tuple[tuple[str, int], ...] | None"]):
+    """The pieces of each line that is what it looks like, None for any other. Long files have few different lines."""
+
+    def __missing__(self, line: str) -> tuple[tuple[str, int], ...] | None:
+        found: tuple[tuple[str, int], ...] | None = None
+        if len(line) <= LONGEST_LINE and _SIGN.search(line) is None:
+            chars = line.strip(BLANKS)
+            column = len(line) - len(line.lstrip(BLANKS)) + 1
+            opening = _OPENING.fullmatch(chars)
+            if opening is not None:
+                found = ((opening[1], column), ("{", column + len(chars) - 1))
+            elif chars:
+                found = tuple((piece.chars, piece.columns[0]) for piece in pieces(line_of(line, 0, "")))
+            else:
+                found = ()
+        self[line] = found
+        return found
+
+
 class Expander:
-    """The logical lines of a file and all that it includes. ``config_id``: what ``@id`` is compared with."""
+    """The logical lines of a file and all that it includes, cut at braces. ``config_id``: what ``@id`` is compared with."""
 
     def __init__(self, report: Report, sources: Sources = no_files, config_id: str = "", folder: str = "") -> None:
         self.report = report
         self.files: list[str] = []
+        self.pieces = Pieces()
+        self._plain = _Plain()
         self._sources = sources
         self._id = config_id
         self._folder = folder
@@ -93,38 +119,49 @@ class Expander:
         self._lines = 0
         self._full = False
 
-    def lines(self, source: Source, depth: int = 0) -> Iterator[Text]:
-        """Every line that is neither blank nor a comment, in the order in which it is read."""
+    def read(self, source: Source, depth: int = 0) -> Pieces:
+        """Every line that is neither blank nor a comment, in the order in which it is read; all that was read so far."""
         self.files.append(source.path)
+        plain, file = self._plain, source.path
+        add_chars, add_place = self.pieces.chars.append, self.pieces.places.append
         collecting: tuple[str, list[Text]] | None = None
-        for raw in lines_of(source.text, source.path):
+        bare = self._inside is None
+        for number, raw in enumerate(source.text.split("\n"), 1):
             if self._full:
-                return
-            if collecting is None and len(raw.chars) <= LONGEST_LINE and _SIGN.search(raw.chars) is None:
-                if raw.chars:
-                    self._count(raw)
-                    if self._inside is not None or "global_defs" in raw.chars:
-                        self._watch(raw)
-                    yield raw
-                continue
-            line = self._bare(raw)
-            if collecting is not None:
-                collecting = self._collect(collecting, line)
-                continue
-            if not line.chars:
-                continue
-            kept = self._condition(line)
-            if kept is None:
-                continue
-            word = re.split(f"[{BLANKS}]", kept.chars, maxsplit=1)[0]
-            if word in INCLUDES:
-                yield from self._include(word, kept, depth)
-                continue
-            found = _DEFINITION.match(kept.chars)
-            if found is not None:
-                collecting = self._define(found, kept)
-                continue
-            yield from self._repeated(kept, depth=0)
+                break
+            found = plain[raw]
+            if bare and found is not None:  # nearly every line of a long file: no call is made for it
+                for chars, column in found:
+                    add_chars(chars)
+                    add_place((number, column, file))
+                if found:
+                    self._lines += 1
+                    if self._lines > MOST_LINES:
+                        self._full_at(number, file)
+            else:
+                line = self._bare(line_of(raw, number, file))
+                if collecting is not None:
+                    collecting = self._collect(collecting, line)
+                elif line.chars:
+                    collecting = self._line(line, depth)
+                bare = collecting is None and self._inside is None
+        return self.pieces
+
+    def _line(self, line: Text, depth: int) -> tuple[str, list[Text]] | None:
+        """A line that is not blank. Returns the definition that it begins, if that goes on."""
+        kept = self._condition(line)
+        if kept is None:
+            return None
+        word = re.split(f"[{BLANKS}]", kept.chars, maxsplit=1)[0]
+        if word in INCLUDES:
+            self._include(word, kept, depth)
+            return None
+        found = _DEFINITION.match(kept.chars)
+        if found is not None:
+            return self._define(found, kept)
+        for each in self._repeated(kept, depth=0):
+            self.pieces.add(each)
+        return None
 
     def _bare(self, line: Text) -> Text:
         """Without blanks and comment. A password that a comment cuts is told: its owner believes in the rest."""
@@ -169,7 +206,7 @@ class Expander:
             collecting[1].append(body)
         return collecting if goes_on else None
 
-    def _include(self, word: str, line: Text, depth: int) -> Iterator[Text]:
+    def _include(self, word: str, line: Text, depth: int) -> None:
         pattern = line.cut(len(word)).stripped()
         strict = INCLUDES[word]
         if not pattern.chars:
@@ -187,7 +224,7 @@ class Expander:
                 tell(pattern.place(), f"cannot read {source.path}: {source.problem}", "keepalived goes on without it.")
                 continue
             checks = self._checks  # those of an included file end with it
-            yield from self.lines(source, depth + 1)
+            self.read(source, depth + 1)
             self._checks = checks
 
     def _not_found(self, word: str, strict: str, pattern: Text) -> None:
@@ -294,7 +331,9 @@ class Expander:
         if depth > 1000 or len(line.chars) > LONGEST_LINE:
             self.report.error(line.place(), "the definitions in this line never end", "One of them names itself.")
             return
-        self._count(line)
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            self._full_at(line.line, line.file)
         line = self._bare(line)  # what a definition put in may be the sign of a comment, and it counts
         if line.chars:
             self._watch(line)
@@ -332,12 +371,11 @@ class Expander:
             chars = (chars[: found.start()] + (self._value(found) or [""])[0] + chars[found.end() :])[:LONGEST_LINE]
         return chars
 
-    def _count(self, line: Text) -> None:
-        self._lines += 1
-        if self._lines > MOST_LINES and not self._full:
+    def _full_at(self, line: int, file: str) -> None:
+        if not self._full:
             self._full = True
             text = f"the configuration has more than {MOST_LINES} lines"
-            self.report.error(Place(line.line, 1, line.file), text, "Is a repetition longer than it was meant to be?")
+            self.report.error(Place(line, 1, file), text, "Is a repetition longer than it was meant to be?")
 
 
 def _substituted(line: Text, name: str, value: str) -> Text:

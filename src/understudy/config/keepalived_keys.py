@@ -9,7 +9,7 @@ from typing import Any
 from ..services import Forward, ServiceKey, Tunnelling
 from .heartbeat_lines import Word
 from .keepalived_tree import Statement
-from .keepalived_values import address_of, choice, decimal
+from .keepalived_values import address_of, choice, decimal, shown_address
 from .report import Report
 
 MOST_KEYS = 4096
@@ -27,22 +27,23 @@ def port_of(report: Report, word: Word, what: str) -> int | None:
     return found
 
 
-def end_of(report: Report, words: tuple[Word, ...], what: str) -> tuple[str, int | None] | None:
-    """``ADDRESS [PORT]``, None after a warning. What stands behind the port does not count."""
-    address = address_of(words[0].text)
-    if address is None or "%" in words[0].text:
-        report.warning(
-            words[0].place, f'the {what} "{words[0].text}" is not an IP address; keepalived leaves it out', ""
-        )
+def end_of(report: Report, statement: Statement, what: str) -> tuple[str, int | None] | None:
+    """``ADDRESS [PORT]`` behind a keyword, None after a warning. What stands behind the port does not count."""
+    texts = statement.texts
+    address = shown_address(texts[1])
+    if address is None or "%" in texts[1]:
+        text = f'the {what} "{texts[1]}" is not an IP address; keepalived leaves it out'
+        report.warning(statement.words[1].place, text, "")
         return None
-    for word in words[2:3]:
+    if len(texts) < 3:
+        return address, None
+    for word in statement.words[3:4] if len(texts) > 3 else ():
         report.warning(word.place, f'"{word.text}" behind the port does not count', "")
-    if len(words) < 2:
-        return str(address), None
-    if what == "real server" and words[1].text == "0":
-        return str(address), None
-    port = port_of(report, words[1], what)
-    return None if port is None else (str(address), port)
+    if what == "real server" and texts[2] == "0":
+        return address, None
+    found = decimal(texts[2], 1, 65535)
+    port = port_of(report, statement.words[2], what) if found is None else found
+    return None if port is None else (address, port)
 
 
 def grouped_keys(report: Report, group: Statement, protocol: str) -> tuple[ServiceKey, ...]:

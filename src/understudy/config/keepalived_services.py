@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeAlias
 
-from ..service_checks import Tls
+from ..service_checks import Check, Tls
 from ..services import (
     SCHEDULERS,
     Forward,
@@ -30,6 +30,11 @@ from .keepalived_tree import Statement
 from .keepalived_values import boolean, choice, command, decimal, last, whole
 from .report import Report
 from .services import owner_of
+from .services_checks import aimed
+
+_Like: TypeAlias = tuple[tuple[str, ...] | None, int]
+_Settings: TypeAlias = tuple[dict[str, Any], tuple[Check, ...]]
+"""The fields of a real server, and its checks, not yet aimed."""
 
 BLOCKS = ("virtual_server", "virtual_server_group", "SSL")
 _LONGEST = 2_678_400
@@ -81,12 +86,13 @@ class _Usual:
 
 class _Reader:
     def __init__(self, report: Report, balancing: Balancing, files: RouterFiles, tls: Tls) -> None:
-        self._report, self._balancing, self._tls = report, balancing, tls
+        self._report, self._balancing = report, balancing
         self._owners = {item.address: router.name for router in files.routers for item in router.addresses}
         settings = files.settings
         self._mailing = Mailing(settings.mails, settings.mail_from, smtp=settings.mail_server)
         self.tracked = {item.name: item for item in files.files}
         self.files: dict[str, TrackedFile] = {}
+        self._around = Around(self.files, tls)
         self._names: set[str] = set()
         self._fixed_port = False
         self._taken: dict[ServiceKey, str] = {}
@@ -180,7 +186,7 @@ class _Reader:
                 report.warning(second.place, text, "")
                 return (), ""
             return (ServiceKey(mark=mark),), f"fwmark {mark}"
-        end = end_of(report, block.words[1:], "virtual server")
+        end = end_of(report, block, "virtual server")
         if end is None:
             return (), ""
         key = ServiceKey(protocol, end[0], end[1] or 0, 0, 6 if ":" in end[0] else 4)
@@ -254,7 +260,7 @@ class _Reader:
         said: dict[str, Any] = {"scheduler": self._scheduler(block)}
         flags: list[str] = []
         for item in inner:
-            name, word = item.name, item.value()
+            name = item.name
             if name in _FLAGS:
                 if _FLAGS[name] not in ("", said["scheduler"]):
                     text = f'"{name}" is for the scheduler {_FLAGS[name]}; keepalived ignores it'
@@ -277,9 +283,9 @@ class _Reader:
                 said["hysteresis"] = whole(report, item, 0, _MOST, "it does not count") or 0
             elif name in ("quorum_up", "quorum_down"):
                 said[name] = self._told(item)
-            elif name == "persistence_granularity" and word is not None:
+            elif name == "persistence_granularity" and (word := item.value()) is not None:
                 said["granularity"] = self._granularity(word, keys)
-            elif name == "persistence_engine" and word is not None:
+            elif name == "persistence_engine" and (word := item.value()) is not None:
                 said["persistence_engine"] = choice(report, word, ("sip",), "persistence engine", "none is taken") or ""
             elif name == "smtp_alert" and boolean(report, item, True):
                 text = '"smtp_alert" of a virtual server has no effect: mails tell of real servers'
@@ -357,8 +363,9 @@ class _Reader:
         self, inner: list[Statement], port: int, of: int, usual: _Usual, given: Inherited
     ) -> tuple[RealServer, ...]:
         found: dict[tuple[str, int], RealServer] = {}
+        known: dict[_Like, _Settings] = {}
         for item in inner:
-            server = self._real(item, port, of, usual, given) if item.name == "real_server" else None
+            server = self._real(item, port, of, usual, given, known) if item.name == "real_server" else None
             if server is None:
                 continue
             if (server.address, server.port) in found:
@@ -368,11 +375,34 @@ class _Reader:
             found[server.address, server.port] = server
         return tuple(found.values())
 
-    def _real(self, block: Statement, port: int, of: int, usual: _Usual, given: Inherited) -> RealServer | None:
-        report, inner = self._report, block.block or []
-        end = end_of(report, block.words[1:], "real server")
+    def _real(
+        self, block: Statement, port: int, of: int, usual: _Usual, given: Inherited, known: dict[_Like, _Settings]
+    ) -> RealServer | None:
+        """``known``: what servers of this service have, by what stands in their blocks and their family."""
+        end = end_of(self._report, block, "real server")
         if end is None:
             return None
+        address, at = end[0], end[1] or port
+        family = 6 if ":" in address else 4
+        like = block.body, family
+        settings = known.get(like)
+        if settings is None:
+            before = len(self._report.problems)
+            settings = self._server(block, address, family, of, usual, given)
+            if settings is None:
+                return None
+            if block.body is not None and len(self._report.problems) == before:
+                known[like] = settings
+        said, unaimed = settings
+        checks = tuple([aimed(check, address, at) for check in unaimed])
+        at = self._port(block, at, port, said, "the checkers keep theirs")
+        return RealServer(address, at, checks=checks, **said)
+
+    def _server(
+        self, block: Statement, address: str, family: int, of: int, usual: _Usual, given: Inherited
+    ) -> _Settings | None:
+        """What a real server has besides its address, None when it is left out."""
+        report, inner = self._report, block.block or []
         method, weight, quiet = usual.method or {}, usual.weight, usual.quiet
         said: dict[str, Any] = {"mail": self._balancing.mail}
         for item in inner:
@@ -391,8 +421,7 @@ class _Reader:
             elif name == "smtp_alert":
                 said["mail"] = boolean(report, item, True)
         said["mail"] = said["mail"] and bool(self._mailing.to)
-        address, at = end[0], end[1] or port
-        if of and (6 if ":" in address else 4) != of and method.get("forward") is not Forward.TUNNEL:
+        if of and family != of and method.get("forward") is not Forward.TUNNEL:
             text = f"the real server {address} is of the other family than its virtual server; keepalived leaves it out"
             report.warning(block.place, text, "Only tunnels (lvs_method TUN) reach it.")
             return None
@@ -400,12 +429,11 @@ class _Reader:
             text = f"lthreshold {said.pop('lower')} is above uthreshold {said.get('upper', 0)}; it does not count"
             hint = "The kernel refuses such a server, so keepalived never has it in the table."
             report.warning(lower.place, text, hint)
-        around = Around(self.files, self._tls, address, at)
-        checks = read_checkers(report, inner, inherit(report, inner, given), around)
-        at = self._port(block, at, port, method, "the checkers keep theirs")
-        failure = OnFailure.QUIET if quiet else OnFailure.REMOVE
-        up = all(check.starts_up for check in checks)
-        return RealServer(address, at, **method, weight=weight, checks=checks, on_failure=failure, starts_up=up, **said)
+        checks = read_checkers(report, inner, inherit(report, inner, given), self._around, family)
+        said |= method
+        said["weight"], said["on_failure"] = weight, OnFailure.QUIET if quiet else OnFailure.REMOVE
+        said["starts_up"] = all(check.starts_up for check in checks)
+        return said, checks
 
     def _port(self, block: Statement, at: int, port: int, method: Mapping[str, Any], checkers: str = "") -> int:
         """``at``, or ``port``, the virtual server's, where nothing can change it."""
@@ -419,7 +447,7 @@ class _Reader:
         statement = last(inner, "sorry_server")
         if statement is None:
             return None
-        end = end_of(self._report, statement.words[1:], "sorry server")
+        end = end_of(self._report, statement, "sorry server")
         if end is None:
             return None
         chosen = last(inner, "sorry_server_lvs_method")

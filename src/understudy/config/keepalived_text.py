@@ -7,7 +7,7 @@ Commands know both kinds of quotes, join adjacent pieces, and take the escapes o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .heartbeat_lines import Word
@@ -54,13 +54,12 @@ class Text(NamedTuple):
         return Text(self.chars[:start] + chars + self.chars[end:], columns, self.line, self.file)
 
 
-def lines_of(text: str, file: str) -> Iterator[Text]:
-    """The lines of a file without blanks around them, empty ones too; the last newline may be missing."""
-    for number, line in enumerate(text.split("\n"), 1):
-        chars = line.lstrip(BLANKS)
-        start = len(line) - len(chars) + 1
-        chars = chars.rstrip(BLANKS)
-        yield Text(chars, range(start, start + len(chars)), number, file)
+def line_of(line: str, number: int, file: str) -> Text:
+    """A line of a file without blanks around it."""
+    chars = line.lstrip(BLANKS)
+    start = len(line) - len(chars) + 1
+    chars = chars.rstrip(BLANKS)
+    return Text(chars, range(start, start + len(chars)), number, file)
 
 
 def without_comment(text: Text) -> Text:
@@ -108,6 +107,30 @@ def _filled(text: Text, start: int, end: int) -> list[Text]:
     bare = inner.lstrip(BLANKS)
     end = start + len(inner)
     return [text.cut(end - len(bare), end)] if bare else []
+
+
+class Pieces:
+    """All pieces of a file, in order. ``chars``: what stands in each.
+
+    ``places``: the piece itself, or the line, the column and the file of one that is just what was written there.
+    """
+
+    def __init__(self) -> None:
+        self.chars: list[str] = []
+        self.places: list[Text | tuple[int, int, str]] = []
+
+    def add(self, line: Text) -> None:
+        """The pieces of a line without blanks around it."""
+        found = pieces(line)
+        self.chars += [piece.chars for piece in found]
+        self.places += found
+
+    def text(self, index: int) -> Text:
+        found, chars = self.places[index], self.chars[index]
+        if isinstance(found, Text):
+            return found
+        line, column, file = found
+        return Text(chars, range(column, column + len(chars)), line, file)
 
 
 def plain_words(text: Text) -> list[Word] | None:

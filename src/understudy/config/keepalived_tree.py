@@ -7,39 +7,74 @@ or a checker is lost by it, or by a keyword that stands behind another on its li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
 
 from .heartbeat_lines import Word
 from .keepalived_keyword import ITEMS, Keyword
-from .keepalived_service_words import BALANCED, COMMANDS, PARTS
-from .keepalived_text import Text, command_words, pieces, plain_words
+from .keepalived_service_words import BALANCED, CHECKERS, COMMANDS, PARTS
+from .keepalived_text import Pieces, Text, command_words, plain_words
 from .keepalived_words import CONTEXTS, hint_for
 from .report import Report
 from .tree import Place
 
+_ODD = re.compile('["\x1c-\x1f\x80-\U0010ffff]')
+"""Without any of these the words of a line are what stands between blanks."""
 
-@dataclass(slots=True)
+
 class Statement:
     """A line: its words as plain keywords take them, the whole of it for commands, and its block if it has one.
 
     ``name``: the first word. ``within``: the context whose keyword it is; ``ITEMS`` for a line that is an item of a list.
+    ``texts``: the words without their places, which nobody asks for in most of ten thousand lines.
+    ``body``: what stands in its block, of one that is like others: the same means the same. None: it may not.
     """
 
-    name: str
-    words: tuple[Word, ...]
-    text: Text
-    within: str
-    block: list[Statement] | None = None
-    keyword: Keyword | None = None
+    __slots__ = ("_block", "_index", "_pieces", "_unread", "_words", "body", "keyword", "name", "texts", "within")
+
+    def __init__(self, pieces: Pieces, index: int, texts: list[str], words: tuple[Word, ...] | None) -> None:
+        self._pieces, self._index, self.texts, self._words = pieces, index, texts, words
+        self.name = texts[0]
+        self.within = ""
+        self.keyword: Keyword | None = None
+        self.body: tuple[str, ...] | None = None
+        self._block: list[Statement] | None = None
+        self._unread: Callable[[], list[Statement]] | None = None
+
+    @property
+    def text(self) -> Text:
+        return self._pieces.text(self._index)
+
+    @property
+    def chars(self) -> str:
+        return self._pieces.chars[self._index]
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        if self._words is None:
+            self._words = tuple(plain_words(self.text) or ())
+        return self._words
 
     @property
     def place(self) -> Place:
         return self.words[0].place
 
+    @property
+    def block(self) -> list[Statement] | None:
+        if self._unread is not None:
+            self._block, self._unread = self._unread(), None
+        return self._block
+
+    def has(self, block: list[Statement]) -> None:
+        self._block = block
+
+    def is_like(self, body: tuple[str, ...], read: Callable[[], list[Statement]]) -> None:
+        """Its block is like one that was read, and good. ``read``: reads it all the same, when somebody looks into it."""
+        self.body, self._unread = body, read
+
     def value(self, index: int = 1) -> Word | None:
         """The word behind the keyword, None when there is none."""
-        return self.words[index] if len(self.words) > index else None
+        return self.words[index] if len(self.texts) > index else None
 
     def inner(self, name: str) -> Iterator[Statement]:
         return (item for item in self.block or () if item.name == name)
@@ -48,10 +83,16 @@ class Statement:
 SECRETIVE = ("authentication", "SSL")
 """Contexts in which a password stands."""
 
+_REPEATED = ("real_server", *CHECKERS)
+"""Blocks of which a file may have ten thousand that are alike but for the line that opens them."""
 
-def read_tree(report: Report, lines: Iterator[Text]) -> list[Statement]:
+_MOST_LENGTHS = 20
+"""Lengths of such blocks with which the next one is compared."""
+
+
+def read_tree(report: Report, pieces: Pieces) -> list[Statement]:
     """All statements at the top of the file, problems reported."""
-    reader = _Reader(report, [piece for line in lines for piece in pieces(line)])
+    reader = _Reader(report, pieces)
     statements: list[Statement] = []
     while not reader.at_end:
         reader.block("top", statements)
@@ -61,20 +102,23 @@ def read_tree(report: Report, lines: Iterator[Text]) -> list[Statement]:
 
 
 class _Reader:
-    def __init__(self, report: Report, pieces: list[Text]) -> None:
+    def __init__(self, report: Report, pieces: Pieces) -> None:
         self._report = report
         self._pieces = pieces
+        self._chars = pieces.chars
         self._taken = 0
+        self._known: dict[str, dict[int, set[tuple[str, ...]]]] = {name: {} for name in _REPEATED}
+        """Blocks that were read without any problem, by what opens them and their length, closing braces included."""
         self._swallowed: Word | None = None
         """The keyword in the last statement to which the "{" behind it was meant to belong."""
 
     @property
     def at_end(self) -> bool:
-        return self._taken == len(self._pieces)
+        return self._taken == len(self._chars)
 
     @property
     def _at_brace(self) -> bool:
-        return not self.at_end and self._pieces[self._taken].chars == "{"
+        return self._taken < len(self._chars) and self._chars[self._taken] == "{"
 
     def _opens(self) -> bool:
         """Whether a brace is next, which is taken then."""
@@ -85,19 +129,20 @@ class _Reader:
     def extra(self) -> None:
         """A closing brace that closes nothing."""
         hint = "It may be the end of a block whose keyword is unknown, or of one that ended too early above."
-        self._report.warning(self._pieces[self._taken - 1].place(), 'a "}" that closes nothing', hint)
+        self._report.warning(self._pieces.text(self._taken - 1).place(), 'a "}" that closes nothing', hint)
 
     def block(self, context: str, into: list[Statement]) -> bool:
         """Read to the closing brace, which is taken; False when the file ends first."""
         while not self.at_end:
-            piece = self._pieces[self._taken]
-            self._taken += 1
-            if piece.chars == "}":
+            index = self._taken
+            chars = self._chars[index]
+            self._taken = index + 1
+            if chars == "}":
                 return True
-            if piece.chars == "{":
-                self._stray(piece)
+            if chars == "{":
+                self._stray(self._pieces.text(index))
                 continue
-            statement = self._statement(piece, context)
+            statement = self._statement(index, chars, context)
             if statement is None:
                 continue
             if statement.keyword is not None and statement.keyword.opens:
@@ -106,42 +151,49 @@ class _Reader:
                 into.append(statement)
         return False
 
-    def _statement(self, piece: Text, context: str) -> Statement | None:
-        words = plain_words(piece)
-        if words is None:
-            cut = piece.chars.rfind('"')
-            self._report.warning(piece.place(cut), "a quotation mark that is not closed", "Close it on the same line.")
-            words = plain_words(piece.cut(0, cut))
-        if not words or not words[0].text:
+    def _statement(self, index: int, chars: str, context: str) -> Statement | None:
+        words: list[Word] | None = None
+        if _ODD.search(chars) is None:
+            texts = chars.split()
+        else:
+            piece = self._pieces.text(index)
+            words = plain_words(piece)
+            if words is None:
+                cut = chars.rfind('"')
+                self._report.warning(
+                    piece.place(cut), "a quotation mark that is not closed", "Close it on the same line."
+                )
+                words = plain_words(piece.cut(0, cut))
+            texts = [word.text for word in words or ()]
+        if not texts or not texts[0]:
             return None
-        name = words[0].text
+        statement = Statement(self._pieces, index, texts, None if words is None else tuple(words))
+        statement.within = context
         if context.startswith(ITEMS):
-            return Statement(name, tuple(words), piece, context)
-        keyword = CONTEXTS[context].get(name)
+            return statement
+        keyword = statement.keyword = CONTEXTS[context].get(statement.name)
         if keyword is None:
-            self._unknown(words, context)
+            self._unknown(statement.words, context)
             return None
-        statement = Statement(name, tuple(words), piece, context, keyword=keyword)
-        self._behind(statement, keyword)
+        if len(texts) > 1 + keyword.needs:
+            self._behind(statement, keyword)
         return statement
 
     def _behind(self, statement: Statement, keyword: Keyword) -> None:
         """Keywords behind another on its line: keepalived takes them for more words of that one, which it does not look at."""
-        words = statement.words
-        named = keyword.opens == "virtual_server" and len(words) > 1 and words[1].text in ("group", "fwmark")
+        texts = statement.texts
+        named = keyword.opens == "virtual_server" and texts[1] in ("group", "fwmark")
         behind = 1 + keyword.needs + named
-        if len(words) > behind and statement.name in COMMANDS:
-            words = tuple(command_words(statement.text))
-        if len(words) <= behind:
-            return
+        commands = command_words(statement.text) if statement.name in COMMANDS else None
         known = [CONTEXTS[name] for name in (statement.within, keyword.opens) if name in BALANCED]
-        follows = self._at_brace and not keyword.opens
-        for word in words[behind:]:
-            found = next((items[word.text] for items in known if word.text in items), None)
+        beyond = texts[behind:] if commands is None else [word.text for word in commands[behind:]]
+        for number, each in enumerate(beyond, behind):
+            found = next((items[each] for items in known if each in items), None)
             if found is None:
                 continue
+            word = (statement.words if commands is None else commands)[number]
             lost, hint = "this setting", "Begin a new line before it."
-            if found.opens and follows:
+            if found.opens and not keyword.opens and self._at_brace:
                 self._swallowed = word
                 hint += f' What stands in its block is read as of {statement.within}, which ends with its "}}".'
             if found.opens:
@@ -157,8 +209,8 @@ class _Reader:
 
     def _is_whole(self, statement: Statement, keyword: Keyword) -> bool:
         """Whether it has what keepalived wants behind the keyword, in letters that can be read."""
-        name, chars = statement.name, statement.text.chars
-        lacks = len(statement.words) <= keyword.needs
+        name, chars = statement.name, statement.chars
+        lacks = len(statement.texts) <= keyword.needs
         if keyword.done and not lacks and chars.isascii() and chars.isprintable():
             return True
         if lacks:
@@ -184,7 +236,7 @@ class _Reader:
             self._report.warning(statement.place, f'"{name}" has no effect: {keyword.note}', "")
         return True
 
-    def _unknown(self, words: list[Word], context: str) -> None:
+    def _unknown(self, words: tuple[Word, ...], context: str) -> None:
         word = words[0]
         hint = hint_for(word.text, context)
         # Where passwords stand, what is no keyword may be one.
@@ -204,14 +256,40 @@ class _Reader:
         tell(word.place, text, hint)
 
     def _open(self, statement: Statement) -> None:
-        statement.block = []
         opens = statement.keyword.opens if statement.keyword is not None else ""
         if not self._opens():
             hint = "keepalived says so, and reads on as if it were there."
             self._report.warning(statement.place, f'a "{{" is missing behind {statement.name}', hint)
-        if not self.block(opens, statement.block):
+        first, problems, block = self._taken, len(self._report.problems), list[Statement]()
+        body = self._like(opens)
+        if body is not None:
+            self._taken += len(body)
+            statement.is_like(body, lambda: self._again(first, opens))
+            return
+        statement.has(block)
+        if not self.block(opens, block):
             text = f'the block "{statement.name}" is not closed before the file ends'
             self._report.warning(statement.place, text, 'A "}" is missing somewhere below.')
+        elif opens in self._known and len(self._report.problems) == problems:
+            statement.body = tuple(self._chars[first : self._taken])
+            lengths = self._known[opens]
+            if len(lengths) < _MOST_LENGTHS or len(statement.body) in lengths:
+                lengths.setdefault(len(statement.body), set()).add(statement.body)
+
+    def _like(self, opens: str) -> tuple[str, ...] | None:
+        """What comes now, if such a block was just that and good. Only what stands in it decides how it is read."""
+        for length, bodies in self._known.get(opens, {}).items():
+            body = tuple(self._chars[self._taken : self._taken + length])
+            if body in bodies:
+                return body
+        return None
+
+    def _again(self, first: int, context: str) -> list[Statement]:
+        block, taken = list[Statement](), self._taken
+        self._taken = first
+        self.block(context, block)
+        self._taken = taken
+        return block
 
 
 def _shown(text: str) -> str:

@@ -16,6 +16,8 @@ _TRUE = ("on", "true", "yes")
 _FALSE = ("off", "false", "no")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,12}", re.ASCII)
 _DECIMAL = re.compile(r"([0-9]{0,9})(?:\.([0-9]{0,9}))?", re.ASCII)
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 
 
@@ -88,6 +90,14 @@ def address_of(text: str) -> Address | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def shown_address(text: str) -> str | None:
+    """An address as it is shown, however it is written; None for anything else."""
+    if _IPV4.fullmatch(text):
+        return text  # it can be written in one way only
+    found = address_of(text)
+    return None if found is None else str(found)
 
 
 def family(address: Address) -> int:

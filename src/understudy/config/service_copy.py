@@ -16,8 +16,10 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeAlias
 
-from ..model import AddressResource, Cluster, Role
 from ..services import ServiceFiles
+
+if typing.TYPE_CHECKING:  # the balancer reads a copy, and knows no clusters
+    from ..model import Cluster
 
 VERSION = 1
 
@@ -38,6 +40,8 @@ class ServiceCopy:
 
 def balances(cluster: Cluster, node: str) -> bool:
     """Whether a member has anything to balance: a witness runs nothing."""
+    from ..model import Role
+
     witnesses = {member.name for member in cluster.members if member.role is Role.WITNESS}
     return cluster.services is not None and node not in witnesses
 
@@ -47,6 +51,8 @@ def copy_of(cluster: Cluster, node: str) -> ServiceCopy:
 
     Who holds a group without addresses cannot be seen here: where the sync daemon was to follow it, both of its states run.
     """
+    from ..model import AddressResource
+
     services = (cluster.services if balances(cluster, node) else None) or ServiceFiles()
     named = {each.group for each in services.services} | ({services.sync.router} if services.sync else set())
     addresses = tuple(

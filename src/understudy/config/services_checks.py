@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from ..service_checks import (
@@ -47,12 +48,16 @@ _ELSEWHERE = {
 }
 
 
+_MORE_OF_TARGET = attrgetter(*[each.name for each in fields(Target)][2:])
+_MORE_OF_CHECK = attrgetter(*[each.name for each in fields(Check)][2:])
+
+
 def aimed(check: Check, address: str, port: int) -> Check:
     """A check that was read, for one server."""
     target = check.target
     to = target.address or address
     at = port if target.port == THE_SERVERS else target.port
-    return replace(check, target=replace(target, address=to, port=at))
+    return Check(check.question, Target(to, at, *_MORE_OF_TARGET(target)), *_MORE_OF_CHECK(check))
 
 
 class CheckReader(TableReader):
