@@ -61,7 +61,8 @@ DIRECTIVES: dict[str, Directive] = {
     "readdquiescent": _global("no"),
     "cleanstop": _both("yes"),
     "maintenancedir": _global(
-        "none", "no check waits for a name; a folder that cannot be read any more ends no maintenance"
+        "none",
+        "no check waits for a name; a folder that cannot be read any more, or a name without an answer, ends no maintenance",
     ),
     "virtual": _global("", "`ADDRESS:PORT`, `NAME:SERVICE` or a firewall mark"),
     "virtual6": _global("", "`[ADDRESS]:PORT` or a firewall mark"),
