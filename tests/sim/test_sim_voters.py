@@ -1,4 +1,4 @@
-"""Members that come and go while everything else goes wrong, too: seeds that once found something."""
+"""Members that come and go while everything else goes wrong, too: in three, five, and six nodes with a witness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from understudy.sim.faults import KINDS
 from understudy.sim.run import run_seed
 from understudy.sim.shapes import VOTERS, draw_shape
 
-SEEDS = (80, 297, 960, 1050)
+SEEDS = (67, 70, 121, 238)
 
 
 def test_nothing_happens_that_must_not_and_the_changes_come_to_their_end() -> None:
@@ -19,5 +19,10 @@ def test_nothing_happens_that_must_not_and_the_changes_come_to_their_end() -> No
         verdict = run_seed(seed, Node)
         assert not verdict.findings, f"understudy sim --seed {seed} --story"
         coverage.update(verdict.coverage)
-    for name in ("trouble: voters", "voters: two sets are counted", "voters: the old set is dropped"):
+    for name in (
+        "trouble: voters",
+        "voters: two sets are counted",
+        "voters: the old set is dropped",
+        "voters: taken back",
+    ):
         assert coverage[name], name

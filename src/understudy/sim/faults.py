@@ -32,11 +32,14 @@ from .voters import change_voters
 from .watchdog import kill_daemon
 from .world import CLEAN_STOP, World
 
+FIRST_STRIKES = (0.5, 1.5, 2.5)
+"""When trouble begins, in dead times: while machines are still being switched on, while they first take groups, or after it."""
+
 
 def schedule(world: World, shape: Shape) -> None:
     """Plan one trouble after another until ``shape.trouble``, and the mending of all of it at that time."""
     plan = Random(shape.seed * 3 + 7)
-    when, number = 3 * shape.cluster.dead_time, 0
+    when, number = int(plan.choice(FIRST_STRIKES) * shape.cluster.dead_time), 0
     while when < shape.trouble:
         kind = plan.choice(shape.kinds)
         if shape.only is None or number in shape.only:

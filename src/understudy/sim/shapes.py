@@ -33,17 +33,9 @@ SERVICE_NETWORK = "service"
 DEVICES = {HEARTBEAT_NETWORK: "eth1", SERVICE_NETWORK: "eth0"}
 SERVICE_DEVICE = DEVICES[SERVICE_NETWORK]
 
-SIZES = (
-    *((2, 0),) * 6,
-    *((2, 1),) * 8,
-    *((3, 0),) * 8,
-    (3, 2),
-    (4, 1),
-    (5, 0),
-    (6, 1),
-    (7, 0),
-)
-"""Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the policy ``pair`` or ``fence``."""
+SIZES = (*((2, 0),) * 30, *((2, 1),) * 17, *((3, 0),) * 17, (3, 2), (4, 1), (5, 0), (6, 1), (7, 0))
+"""Nodes and witnesses: mostly the small clusters that people have. Two nodes alone have the policy ``pair`` or ``fence``. A seed
+of seven nodes costs as much as eight of two."""
 
 HARD_FOR_A_FILTERED_PAIR = frozenset(
     {"blow", "cable", "lease", "link", "netlink", "one-way", "partition", "reload", "weather"}
@@ -105,7 +97,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     nodes = tuple(f"n{number}" for number in range(1, node_count + 1))
     witnesses = tuple(f"w{number}" for number in range(1, witness_count + 1))
     dead_time = random.choice((SECOND, SECOND, SECOND, 300 * MILLISECOND, 2 * SECOND))
-    heartbeat = dead_time // random.choice((3, 4, 5))
+    heartbeat = dead_time // random.choice((3, 3, 4))
     policy = Quorum.MAJORITY
     if node_count + witness_count == 2:
         policy = random.choice((Quorum.PAIR, Quorum.FENCE))
@@ -115,7 +107,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         heartbeat=heartbeat,
         dead_time=dead_time,
         quorum=policy,
-        members=make_members(nodes, witnesses, random.choice((1, 2, 2))),
+        members=make_members(nodes, witnesses, random.choice((1, 2))),
         groups=_draw_groups(random, nodes, dead_time, policy),
         ping=(PING_TARGET,) if policy is Quorum.PAIR and random.random() < 0.5 else (),
         digest="simulate0",
@@ -132,10 +124,10 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         stalled_last=random.random() < 0.2,
     )
     chosen = _draw_kinds(random, kinds, cluster)
-    interval = int(dead_time * random.choice((0.6, 1.5, 3.0)))
+    interval = int(dead_time * random.choice((0.4, 1.0, 2.5)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
-    # A large cluster's dead time costs as much as three of a small one.
-    trouble = (16 if len(cluster.members) <= 4 else 12) * dead_time
+    # A machine must be lost and a device asked in vain before the next level or a human is thought of.
+    trouble = (12 if cluster.fences else random.choice((6, 8, 12))) * dead_time
     shape = Shape(seed, cluster, habits, chosen, interval, trouble, slow)
     return with_spares(shape) if VOTERS in chosen else shape
 
@@ -216,6 +208,8 @@ def _draw_kinds(random: Random, kinds: tuple[str, ...], cluster: Cluster) -> tup
         chosen = tuple(kind for kind in chosen if kind not in HARD_FOR_A_FILTERED_PAIR)
     if random.random() < 0.5 and "restart" not in chosen:
         chosen += ("restart",)
+    if cluster.fences and random.random() < 0.4 and "device" not in chosen:
+        chosen += ("device",)
     return chosen
 
 
@@ -227,8 +221,9 @@ def _draw_devices(random: Random, cluster: Cluster) -> Cluster:
         for node in cluster.nodes:
             if not needed and random.random() < 0.2:
                 continue
-            for level in range(1, random.choice((1, 1, 2)) + 1):
-                limit, retries, reboot = 3 * cluster.dead_time, random.choice((0, 1)), random.random() < 0.5
+            for level in range(1, random.choice((1, 2)) + 1):
+                limit = random.choice((1, 3)) * cluster.dead_time
+                retries, reboot = random.choice((0, 1)), random.random() < 0.5
                 name = f"device{level}-{node.name}"
                 targets = ((node.name, ""),)
                 fences.append(
