@@ -68,6 +68,8 @@ class Reactor:
         heapq.heappush(self._timers, (when, self._count, due))
 
     def next_deadline(self) -> Instant:
+        if self._happened:
+            return 0
         return self._timers[0][0] if self._timers else NEVER
 
     def drain(self) -> bool:
@@ -75,10 +77,15 @@ class Reactor:
         ready = self._ready
         happened = self._happened or self._epoll.poll(0, MOST_EVENTS)
         self._happened = []
-        for descriptor, events in happened:
-            told = ready.get(descriptor)
-            if told is not None:
-                told(events)
+        rest = iter(happened)
+        try:
+            for descriptor, events in rest:
+                told = ready.get(descriptor)
+                if told is not None:
+                    told(events)
+        except BaseException:
+            self._happened = list(rest)  # the kernel tells them once
+            raise
         return len(happened) == MOST_EVENTS
 
     def expire(self, now: Instant) -> None:

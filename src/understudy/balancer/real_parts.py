@@ -108,8 +108,10 @@ class EngineInLoop:
         self._engine.close()
 
     def _turn(self) -> None:
-        self._engine.turn()
-        self._arm()
+        try:
+            self._engine.turn()
+        finally:  # a mistake of ours in one check, which the loop tells, ends no other
+            self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
