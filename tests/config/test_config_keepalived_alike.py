@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from keepalived_helpers import read_text
 
-from understudy.services import VirtualService
+from understudy.config.services_render import render
+from understudy.services import ServiceFiles, VirtualService
 
 HEAD = "virtual_server {address} 80 {{\nprotocol TCP\nlb_algo rr\nlb_kind NAT\n"
 
@@ -30,6 +31,13 @@ def test_each_is_asked_at_its_own_address_and_port() -> None:
 def test_connect_ip_and_port_of_the_first_are_those_of_all_though_they_are_its_own() -> None:
     body = "TCP_CHECK {\nconnect_ip 198.51.100.1\nconnect_port 80\n}\n"
     assert _targets(body, "198.51.100.1 80", "198.51.100.2 81") == [("198.51.100.1", 80)] * 2
+
+
+def test_a_port_that_is_one_servers_own_is_written_for_the_other() -> None:
+    body = "{\nTCP_CHECK {\nconnect_port 80\n}\n}\n"
+    text = f"{HEAD.format(address='192.0.2.1')}real_server 198.51.100.1 80 {body}real_server 198.51.100.2 81 {body}}}\n"
+    written = render(ServiceFiles(_services(text))).split("\n")
+    assert ["port = 80" in line for line in written if "198.51.100." in line] == [False, True]
 
 
 def test_what_a_service_says_for_its_servers_counts_for_a_checker_that_stood_in_another_one() -> None:

@@ -119,7 +119,7 @@ def _row(inner: tuple[Any, ...]) -> Codec:
     parts = [_codec(item) for item in inner]
     return (
         lambda value: [write(item) for (write, _), item in zip(parts, value, strict=True)],
-        lambda value: tuple(read(item) for (_, read), item in zip(parts, value, strict=True)),
+        lambda value: tuple([read(item) for (_, read), item in zip(parts, value, strict=True)]),
     )
 
 
@@ -157,7 +157,7 @@ def _record(kind: Any) -> Codec:
         write, read = _codec(hints[each.name])
         default = each.default if each.default_factory is MISSING else each.default_factory()
         parts.append((each.name, default, write, read))
-    readers = {name: read for name, _, _, read in parts}
+    readers = [(name, read) for name, _, _, read in parts if read is not _same]
 
     def write_one(value: Any) -> Any:
         made = {}
@@ -167,4 +167,10 @@ def _record(kind: Any) -> Codec:
                 made[name] = write(found)
         return made
 
-    return write_one, lambda value: kind(**{name: readers[name](item) for name, item in value.items()})
+    def read_one(value: Any) -> Any:
+        for name, read in readers:  # most fields are just what they are
+            if name in value:
+                value[name] = read(value[name])
+        return kind(**value)
+
+    return write_one, read_one

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from ..service_checks import (
@@ -40,13 +42,41 @@ from .services_words import MOMENTS, OF, PORTLESS, SHARED
 from .table_writer import Words, lines_of, words_of
 
 _SHARED = tuple(setting.word for setting in SHARED)
+_OF_SERVER = attrgetter(*[each.name for each in fields(RealServer) if each.name not in ("address", "port", "checks")])
+_OF_TARGET = attrgetter(*[each.name for each in fields(Target)][2:])
+_OF_CHECK = attrgetter(*[each.name for each in fields(Check) if each.name != "target"])
+
+
+class _Known:
+    """What was written already: most of ten thousand servers are alike but for their addresses, and so are their checks."""
+
+    def __init__(self) -> None:
+        self._servers: dict[object, tuple[Words, Words]] = {}
+        self._checks: dict[object, str] = {}
+
+    def said(self, server: RealServer) -> tuple[Words, Words]:
+        like = _OF_SERVER(server)
+        found = self._servers.get(like)
+        if found is None:
+            found = self._servers[like] = _said(server)
+        return found
+
+    def check(self, check: Check, server: RealServer) -> str:
+        target = check.target
+        if target.address != server.address:
+            return inline(_check(check, server))
+        like = (target.port, target.port == server.port, _OF_TARGET(target), _OF_CHECK(check))
+        found = self._checks.get(like)
+        if found is None:
+            found = self._checks[like] = inline(_check(check, server))
+        return found
 
 
 def render(files: ServiceFiles, owned: Collection[str] = ()) -> str:
     """The whole of it as TOML: sections only, to be put behind others. ``owned``: addresses that groups or routers have."""
-    lines = _balancing(files)
+    lines, known = _balancing(files), _Known()
     for service in files.services:
-        lines += ["", *_service(service, owned)]
+        lines += ["", *_service(service, owned, known)]
     return "\n".join(lines).strip("\n") + "\n"
 
 
@@ -64,7 +94,7 @@ def _own(item: Any) -> Words:
     return words_of(item, OF[type(item)])
 
 
-def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
+def _service(service: VirtualService, owned: Collection[str], known: _Known) -> list[str]:
     lines = [f"[services.{written_key(service.name)}]", *lines_of(_keys(service.keys))]
     if service.group:
         lines.append(f"group = {quoted(service.group)}")
@@ -72,9 +102,9 @@ def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
         lines.append("group = false")
     lines += lines_of(_own(service))
     everybody = [*service.reals, *([] if service.fallback is None else [service.fallback])]
-    said = [_said(server) for server in everybody]
+    said = [known.said(server) for server in everybody]
     shared = _common([of_all for of_all, _ in said])
-    checks = [_checks(server) for server in service.reals]
+    checks = [_checks(server, known) for server in service.reals]
     common = checks[0] if len(set(checks)) == 1 else ""
     lines += lines_of(shared)
     if common:
@@ -84,7 +114,7 @@ def _service(service: VirtualService, owned: Collection[str]) -> list[str]:
         servers = map(_server, service.reals, said, itertools.repeat(shared), own)
         lines += ["servers = [", *(f"    {server}," for server in servers), "]"]
     if service.fallback is not None:
-        lines.append(f"fallback = {_server(service.fallback, said[-1], shared, _checks(service.fallback))}")
+        lines.append(f"fallback = {_server(service.fallback, said[-1], shared, _checks(service.fallback, known))}")
     if service.mailing != Mailing():
         lines.append(f"mailing = {inline(_mailing(service.mailing))}")
     return lines
@@ -151,9 +181,9 @@ def _mailing(mailing: Mailing) -> Words:
 # -- checks -----------------------------------------------------------------------------------------------------------
 
 
-def _checks(server: RealServer) -> str:
+def _checks(server: RealServer, known: _Known) -> str:
     """All checks of a server, as far as they do not follow from its address: "" for none."""
-    made = [inline(_check(check, server)) for check in server.checks]
+    made = [known.check(check, server) for check in server.checks]
     return _one_or_list(made) if made else ""
 
 
