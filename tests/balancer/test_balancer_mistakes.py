@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from understudy.balance import Ask, CheckAnswered
+from understudy.balance import Ask, CheckAnswered, Tell
 from understudy.balancer.reactor import Reactor
 from understudy.balancer.real_parts import EngineInLoop
+from understudy.balancer.tell import Teller
 from understudy.service_checks import Check, FixedQuestion, Target
+from understudy.services import Notice
 from understudy.units import MILLISECOND, SECOND
 
 
@@ -63,5 +67,30 @@ def test_an_answer_that_cannot_be_taken_ends_no_asking() -> None:
         finally:
             made.close()
         assert [type(each["exception"]) for each in broken] == [Mistake], "it is told"
+
+    asyncio.run(work())
+
+
+class NoThreads(ThreadPoolExecutor):
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_program_that_cannot_be_looked_at_just_then_keeps_no_other_of_its_key_waiting(tmp_path: Path) -> None:
+    async def work() -> None:
+        loop, said = asyncio.get_running_loop(), list[str]()
+        teller = Teller(str(tmp_path), lambda text, level: said.append(text))
+
+        def tell(word: str) -> None:
+            teller.tell(Tell(Notice(("/bin/touch", str(tmp_path / word))), (), "web", f"{word} is up"))
+
+        loop.set_default_executor(NoThreads())
+        tell("one")
+        await teller.drain(20 * SECOND)
+        assert [text.partition(" is not run: ")[2] for text in said] == ["RuntimeError: can't start new thread"]
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        tell("two")
+        await teller.drain(20 * SECOND)
+        assert (tmp_path / "two").exists()
 
     asyncio.run(work())

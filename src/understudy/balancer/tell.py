@@ -75,8 +75,15 @@ class Teller:
         while line.waiting:
             async with self._room:
                 if line.waiting:
-                    await self._one(line.waiting.popleft())
+                    await self._try(line.waiting.popleft())
         del self._lines[key]
+
+    async def _try(self, told: Tell) -> None:
+        """One that fails ends no other, of its key neither: no thread can be started, or no file opened, just then."""
+        try:
+            await self._one(told)
+        except Exception as error:
+            self._say(f"{_words(told)} is not run: {type(error).__name__}: {error}", "error")
 
     async def _one(self, told: Tell) -> None:
         program = await asyncio.get_running_loop().run_in_executor(None, _judge, told)
