@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -334,6 +335,19 @@ def test_our_certificate_is_shown(authority: Authority) -> None:
         mine = authority.make("balancer")
         assert failure(HttpQuestion(tls=Tls(certificate=mine)), port, PATIENCE) == ""
         assert failure(HttpQuestion(tls=Tls()), port, PATIENCE) != ""
+
+
+def test_a_certificate_of_ours_that_is_renewed_is_shown(authority: Authority, tmp_path: Path) -> None:
+    """The old one was refused: no reload is needed."""
+    (tmp_path / "other").mkdir()
+    old, heard = Path(Authority(tmp_path / "other").make("balancer")), Heard()
+    asked = HttpQuestion(tls=Tls(certificate=str(old)))
+    with serving(saying(page()), authority.server("www", asks=True)) as port, engine(heard) as made:
+        for number in range(2):
+            made.begin(number, check(asked, port))
+            drive(made, lambda number=number: number in heard.answers)  # type: ignore[misc]
+            os.replace(authority.make("renewed"), old)
+    assert (heard.answers[0][0] != "", heard.answers[1][0]) == (True, "")
 
 
 def test_who_does_not_speak_tls(authority: Authority) -> None:

@@ -36,10 +36,12 @@ class PretendIpvs(PretendPlane):
     def __init__(self) -> None:
         super().__init__()
         self.settled: list[object] = []
+        self.busy = ""
+        """Why it sets no timeouts."""
 
     def set_timeouts(self, wanted: Timeouts) -> str:
         self.settled.append(wanted)
-        return ""
+        return self.busy
 
     def synchronise(self, wanted: Synchronise) -> str:
         self.settled.append(wanted)
@@ -247,6 +249,16 @@ def test_a_plane_that_cannot_be_read_is_believed_as_it_was_and_the_others_are_re
     ipvs.fails = None
     assert [each.key for each, _ in planes.read().services] == [IPVS]
     assert planes.trouble == ""
+
+
+def test_timeouts_that_the_kernel_refuses_are_told_and_tried_again() -> None:
+    planes, _, ipvs = made()
+    files = ServiceFiles(timeouts=Timeouts(SECOND))
+    ipvs.busy = "Device or resource busy"
+    assert planes.settle(files) == "the timeouts of IPVS are not set: Device or resource busy"
+    ipvs.busy = ""
+    assert [planes.settle(files) for _ in range(2)] == ["", ""]
+    assert ipvs.settled == [files.timeouts] * 2
 
 
 def test_timeouts_and_the_sync_daemon_are_matters_of_ipvs_alone() -> None:

@@ -1,7 +1,7 @@
 """Mails that leave this machine through a named server or its own sendmail.
 
-Nothing waits for a mail: they stand in a queue of ``LONGEST_QUEUE``, one is sent at a time in a thread, what cannot be sent is
-tried again, and given up after ``TRIES``; the history says so.
+Nothing waits for a mail: they stand in a queue of ``LONGEST_QUEUE``, one is sent at a time in a thread, for which the end of the
+process does not wait either; what cannot be sent is tried again, and given up after ``TRIES``; the history says so.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -138,11 +139,10 @@ class Mailer:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._queue:
             mail = self._queue.popleft()
             for pause in (*self._pauses, None):
-                trouble = await loop.run_in_executor(None, send, mail, self._sendmail)
+                trouble = await self._send(mail)
                 if not trouble:
                     self._counted["sent"] += 1
                     self._trouble = ""
@@ -153,6 +153,29 @@ class Mailer:
                 else:
                     await asyncio.sleep(pause)
         self._task = None
+
+    async def _send(self, mail: Mail) -> str:
+        """As ``send``, and whatever else goes wrong is its trouble, too: the mails behind it wait for this one."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[str] = loop.create_future()
+
+        def tell(trouble: str) -> None:
+            if not over.done():
+                over.set_result(trouble)
+
+        def work() -> None:
+            try:
+                trouble = send(mail, self._sendmail)
+            except Exception as error:
+                trouble = f"{type(error).__name__}: {error}"
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(tell, trouble)
+
+        try:
+            threading.Thread(target=work, name="mail", daemon=True).start()
+        except RuntimeError as error:
+            return str(error)
+        return await over
 
     def _failed(self, text: str) -> None:
         """Said once for each reason."""

@@ -204,10 +204,14 @@ class Planes:
         if files.timeouts == self._timeouts:
             return ""
         plane = self._plane(PlaneName.IPVS)
-        if not isinstance(plane, Settling):
-            return f"the timeouts of IPVS are not set: {plane if isinstance(plane, str) else 'this plane has none'}"
+        if isinstance(plane, Settling):
+            trouble = plane.set_timeouts(files.timeouts)
+        else:
+            trouble = plane if isinstance(plane, str) else "this plane has none"
+        if trouble:
+            return f"the timeouts of IPVS are not set: {trouble}"
         self._timeouts = files.timeouts
-        return plane.set_timeouts(files.timeouts)
+        return ""
 
     def synchronise(self, wanted: Synchronise) -> str:
         """Have IPVS's sync daemons run as they are wanted. Returns what went wrong, or ""."""

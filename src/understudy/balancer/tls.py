@@ -5,25 +5,27 @@ from __future__ import annotations
 import ssl
 
 from ..service_checks import Tls
+from .copied import stamp
 
 _PIECE = 65536
 
 
 class Contexts:
-    """One for each way of asking: reading the authorities of a machine takes some 10 ms."""
+    """One for each way of asking, while its files are the same: reading the authorities of a machine takes some 10 ms."""
 
     def __init__(self) -> None:
-        self._known: dict[Tls, ssl.SSLContext] = {}
+        self._known: dict[Tls, tuple[list[tuple[int, ...]], ssl.SSLContext]] = {}
 
     def of(self, tls: Tls) -> ssl.SSLContext:
         """Raises OSError (ssl.SSLError is one) when a file of it cannot be read."""
         found = self._known.get(tls)
-        if found is None:
-            found = self._known[tls] = _context(tls)
-        return found
+        stamps = [stamp(path) for path in (tls.ca, tls.certificate, tls.key) if path]
+        if found is None or found[0] != stamps:
+            found = self._known[tls] = stamps, _context(tls)
+        return found[1]
 
     def drop(self, tls: Tls) -> None:
-        """Read the files anew the next time: they may have been replaced."""
+        """Read the authorities anew the next time: those of the machine may be others now."""
         self._known.pop(tls, None)
 
 
