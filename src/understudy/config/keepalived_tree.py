@@ -86,8 +86,10 @@ SECRETIVE = ("authentication", "SSL")
 _REPEATED = ("real_server", *CHECKERS)
 """Blocks of which a file may have ten thousand that are alike but for the line that opens them."""
 
-_MOST_LENGTHS = 20
-"""Lengths of such blocks with which the next one is compared."""
+_MOST_LENGTHS, _LONGEST = 20, 100
+"""Lengths of such blocks with which the next one is compared, and the greatest of them: to compare with longer ones may take more
+than it spares, in a file of which few are alike.
+"""
 
 
 def read_tree(report: Report, pieces: Pieces) -> list[Statement]:
@@ -271,10 +273,10 @@ class _Reader:
             text = f'the block "{statement.name}" is not closed before the file ends'
             self._report.warning(statement.place, text, 'A "}" is missing somewhere below.')
         elif opens in self._known and len(self._report.problems) == problems:
-            statement.body = tuple(self._chars[first : self._taken])
-            lengths = self._known[opens]
-            if len(lengths) < _MOST_LENGTHS or len(statement.body) in lengths:
-                lengths.setdefault(len(statement.body), set()).add(statement.body)
+            length, lengths = self._taken - first, self._known[opens]
+            if length in lengths or (length <= _LONGEST and len(lengths) < _MOST_LENGTHS):
+                statement.body = tuple(self._chars[first : self._taken])
+                lengths.setdefault(length, set()).add(statement.body)
 
     def _like(self, opens: str) -> tuple[str, ...] | None:
         """What comes now, if such a block was just that and good. Only what stands in it decides how it is read."""
