@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 from understudy.config.keepalived import read_keepalived
 from understudy.config.keepalived_expand import Source
@@ -31,6 +32,17 @@ def test_a_server_of_ten_thousand_is_little_work() -> None:
     text = write_copy(ServiceCopy(services))
     assert read_copy(text).files == services  # and the ways to read each kind are known now
     assert calls_of(lambda: read_copy(text)) < TAKEN_CALLS * SERVERS
+
+
+def test_servers_that_differ_in_a_line_share_their_checks() -> None:
+    """Of each 127 calls, and 157 when no check is like another; 267 and 251 when nothing was known of the former ones."""
+    text = keepalived_conf(FarmSpec("farm", servers=SERVERS, interval=10.0))
+    for line, limit in ((' weight 1\n notify_down "/bin/told {}"\n', 150), (" connect_timeout 3\n warmup {}\n", 180)):
+        before = line.partition("\n")[0] + "\n"
+        first, *rest = text.split(before)
+        other = first + "".join(f"{line.format(number)}{part}" for number, part in enumerate(rest))
+        source = Source("keepalived.conf", other)
+        assert calls_of(partial(read_keepalived, source)) < limit * SERVERS
 
 
 def test_the_balancer_starts_without_the_words_of_clusters_and_virtual_routers() -> None:

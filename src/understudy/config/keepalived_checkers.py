@@ -154,7 +154,8 @@ def _target(report: Report, kind: str, block: list[Statement], family: int) -> T
     to, port, source, device, numbers = "", THE_SERVERS, "", "", {"bind_port": 0, "fwmark": 0}
     bindto = None
     for statement in block:
-        name, word = statement.name, statement.value()
+        name = statement.name
+        word = statement.value() if name in ("connect_ip", "bindto", "bind_if") else None
         if name == "connect_ip" and word is not None:
             found = address(report, word, "connect_ip")
             to = to if found is None else str(found)

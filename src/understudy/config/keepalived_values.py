@@ -23,27 +23,27 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 
 def whole(report: Report, statement: Statement, low: int, high: int, instead: str) -> int | None:
     """The number behind the keyword; None when there is none that is right. ``instead``: what then counts."""
-    word = statement.value()
-    if word is None:
+    if len(statement.texts) < 2:
         return None
-    if _WHOLE.fullmatch(word.text) and low <= int(word.text) <= high:
-        return int(word.text)
-    text = f'"{statement.name}" is "{word.text}", and must be a whole number from {low} to {high}; {instead}'
-    report.warning(word.place, text, "keepalived says so, and goes on.")
+    said = statement.texts[1]
+    if _WHOLE.fullmatch(said) and low <= int(said) <= high:
+        return int(said)
+    text = f'"{statement.name}" is "{said}", and must be a whole number from {low} to {high}; {instead}'
+    report.warning(statement.words[1].place, text, "keepalived says so, and goes on.")
     return None
 
 
 def seconds(report: Report, statement: Statement, low: Duration, high: Duration, instead: str) -> Duration | None:
     """Seconds with decimals; None when they are not right."""
-    word = statement.value()
-    if word is None:
+    if len(statement.texts) < 2:
         return None
-    found = span(word.text)
+    said = statement.texts[1]
+    found = span(said)
     if found is not None and low <= found <= high:
         return found
     limits = f"from {low / SECOND:g} to {high / SECOND:g}"
-    text = f'"{statement.name}" is "{word.text}", and must be seconds {limits}; {instead}'
-    report.warning(word.place, text, "keepalived says so, and goes on.")
+    text = f'"{statement.name}" is "{said}", and must be seconds {limits}; {instead}'
+    report.warning(statement.words[1].place, text, "keepalived says so, and goes on.")
     return None
 
 
