@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from balancer_parts import COPIED, ONE, WEB, Bench
 
 from understudy.balance import FilesChanged, MaintenanceSeen
-from understudy.balancer.maintenance import MEMORY, SILENT, Maintenance
+from understudy.balancer.maintenance import MEMORY, SILENT, Maintenance, addresses_of
 from understudy.services import ServiceFiles
 
 FILES = ServiceFiles((WEB,), "/hangs")
@@ -181,9 +182,18 @@ class Folder:
         return self.maintenance.found()
 
 
-def test_a_name_without_an_answer_keeps_the_addresses_that_it_had() -> None:
-    """Its file is still there: only taking that away ends the maintenance."""
-    now, files, answers = 100.0, ["real1"], [(ONE.address,), (), ("192.0.2.99",)]
+def test_a_name_service_without_an_answer_ends_no_maintenance() -> None:
+    """The file is still there: only taking it away ends the maintenance, or another answer does."""
+    now, files = 100.0, ["real1"]
+    answers: list[tuple[str, ...] | None] = [
+        (ONE.address,),
+        None,
+        ("192.0.2.99",),
+        (ONE.address,),
+        (),
+        (ONE.address,),
+        None,
+    ]
     looked = Maintenance(lambda _: answers.pop(0), lambda: now, lambda _: files)
     looked.follow(FILES)
 
@@ -195,10 +205,34 @@ def test_a_name_without_an_answer_keeps_the_addresses_that_it_had() -> None:
 
     assert found() == {("web", ONE.name)}
     now += MEMORY
+    assert found() == {("web", ONE.name)}, "no answer"
+    for what in ("another address", "nothing"):
+        now += MEMORY
+        assert found() == frozenset(), what
+        now += MEMORY
+        if what == "another address":
+            assert found() == {("web", ONE.name)}
     assert found() == {("web", ONE.name)}
-    now += MEMORY
-    assert found() == frozenset(), "another address is an answer"
+    files.clear()
+    assert found() == frozenset()
+    files.append("real1")
+    assert found() == frozenset(), "what a file that is gone meant is forgotten with it"
     assert answers == []
+
+
+def test_no_answer_and_the_answer_that_there_is_none_are_told_apart() -> None:
+    def answers(error: OSError) -> tuple[str, ...] | None:
+        def ask(*_: object, **__: object) -> None:
+            raise error
+
+        return addresses_of("real1", ask)
+
+    assert answers(socket.gaierror(socket.EAI_NONAME, "Name or service not known")) == ()
+    assert answers(socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")) == ()
+    assert answers(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")) is None
+    assert answers(OSError(errno.EMFILE, "Too many open files")) is None
+    assert addresses_of("192.0.2.1") == ("192.0.2.1",)
+    assert addresses_of("a" * 70 + ".example") == ()
 
 
 GONE = FileNotFoundError(errno.ENOENT, "No such file or directory")

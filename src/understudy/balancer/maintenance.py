@@ -4,8 +4,8 @@ A file may be named ADDRESS:PORT or ADDRESS (IPv6 in brackets), or NAME:PORT or 
 address. ldirectord asks for the name of every server in every round; here only names of files that are no addresses are looked
 up, and remembered for ``MEMORY`` seconds. The folder is looked at every second, in a thread of its own for which nobody ever
 waits for long, not even the end of the process: it may lie on a disk that hangs for good. A folder that cannot be read has not
-become empty: what it said last holds, so that nobody's work on a server ends without a word. Nor does a name without an answer
-end it: the addresses that it last had count.
+become empty: what it said last holds, so that nobody's work on a server ends without a word. Nor does a name service without an
+answer end it: the addresses that the name last had count, until the answer is that there are others, or none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..services import ServiceFiles
 
@@ -31,16 +32,21 @@ SILENT = 5.0
 Found = frozenset[tuple[str, str]]
 """Servers with a file: (service, server)."""
 
-Resolve = Callable[[str], tuple[str, ...]]
+Resolve = Callable[[str], tuple[str, ...] | None]
 Names = Callable[[str], Sequence[str]]
 
 
-def addresses_of(name: str) -> tuple[str, ...]:
-    """What the name service knows; () for nothing. May wait for it."""
+_NONE = (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY)
+
+
+def addresses_of(name: str, ask: Callable[..., Any] = socket.getaddrinfo) -> tuple[str, ...] | None:
+    """What the name service knows; () when it knows of none, None when it does not answer. May wait for it."""
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        found = ask(name, None, type=socket.SOCK_STREAM)
+    except UnicodeError:
         return ()
+    except OSError as error:
+        return () if error.errno in _NONE else None
     return tuple(dict.fromkeys(str(item[4][0]) for item in found))
 
 
@@ -145,6 +151,8 @@ class Maintenance:
         try:
             names = self._names(look.folder)[:MOST_NAMES]
             look.names = frozenset(address for name in names for address in self._meant(name))
+            for host in set(self._known).difference(_parts(name)[0] for name in names):
+                self._known.pop(host, None)
         except OSError as error:
             look.failure = error
         finally:
@@ -154,8 +162,7 @@ class Maintenance:
 
     def _meant(self, name: str) -> tuple[str, ...]:
         """The addresses, with or without a port, that a file's name stands for."""
-        host, colon, port = name.rpartition(":")
-        host, port = (host, f":{port}") if colon and port.isdigit() else (name, "")
+        host, port = _parts(name)
         if not host or host.startswith("."):
             return ()
         if host.startswith("[") or host.replace(".", "").isdigit():
@@ -163,6 +170,13 @@ class Maintenance:
         now = self._clock()
         at, addresses = self._known.get(host, (-MEMORY, ()))
         if now - at >= MEMORY:
-            addresses = self._resolve(host) or addresses  # no answer is no reason to end anybody's work on a server
+            found = self._resolve(host)
+            addresses = addresses if found is None else found
             self._known[host] = (now, addresses)
         return tuple(f"[{each}]{port}" if ":" in each else f"{each}{port}" for each in addresses)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Of a file's name: the host, and the port with its colon, or ""."""
+    host, colon, port = name.rpartition(":")
+    return (host, f":{port}") if colon and port.isdigit() else (name, "")

@@ -38,7 +38,8 @@ def add_to(path: str, text: str) -> None:
 
 
 def _append_all(append: Callable[[str, str], object], path: str, lines: list[str]) -> None:
-    append(path, "".join(lines))
+    for line in lines:  # each by itself: what a pipe or a full disk cannot take is whole lines
+        append(path, line)
 
 
 class Notes:
