@@ -105,3 +105,17 @@ def test_lines_that_wait_for_a_disk_are_bounded_and_the_lost_ones_counted(disk: 
     assert said[1:] == [("the file takes lines again; 3 were lost", "warning")]
     assert lines.finish(20) == 0
     assert " ".join(text for _, text in disk.written).split() == [str(each) for each in (-1, *range(MOST), -2)]
+
+
+def test_lines_for_which_there_was_no_thread_are_written_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    written: list[int] = []
+    lines = Lines[int]("the file", written.extend, lambda *_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        lines.put(1)
+    assert written == []
+    assert lines.finish(20) == 0
+    assert written == [1]

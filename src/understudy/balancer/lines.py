@@ -60,5 +60,7 @@ class Lines(Generic[Line]):
     def finish(self, limit: float) -> int:
         """Wait until all is written, at most that many seconds. How many lines are not."""
         with self._changed:
+            if self._waiting:
+                self._begin()  # there may have been no thread for the last of them
             self._changed.wait_for(lambda: not self._working, limit)
             return len(self._waiting) + len(self._written) + self._lost
