@@ -10,7 +10,7 @@ from understudy.sim.run import run_seed
 from understudy.sim.world import Observer
 
 
-@pytest.mark.parametrize("seed", [*range(1000, 1006)])
+@pytest.mark.parametrize("seed", [*range(1000, 1006), 2653])
 def test_seed(seed: int) -> None:
     verdict = run_seed(seed, Node)
     assert not verdict.findings, f"understudy sim --seed {seed} --story"

@@ -166,8 +166,7 @@ def _entitled(host: Host, group: str) -> bool:
     """The kernel lease may end up to a quarter of a heartbeat before the right itself, which the core renews in steps."""
     if host.serves(group):
         return True
-    status = status_of(host, group)
-    return status is not None and (status.lease_left_ms or 0) > 0
+    return host.core is not None and host.core.rights(host.reading).get(group, 0) > 0
 
 
 class Movements(Observer):

@@ -126,8 +126,10 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
     chosen = _draw_kinds(random, kinds, cluster)
     interval = int(dead_time * random.choice((0.4, 1.0, 2.5)))
     slow = random.choice(cluster.names) if policy is Quorum.MAJORITY and random.random() < 0.15 else ""
-    # A machine must be lost and a device asked in vain before the next level or a human is thought of.
-    trouble = (12 if cluster.fences else random.choice((6, 8, 12))) * dead_time
+    # A machine must be lost and a device asked in vain before the next level or a human is thought of; and nobody counts on a
+    # watchdog before it must have fired twice.
+    watched = any(item.watchdog for item in cluster.members) and any(group.exclusive for group in cluster.groups)
+    trouble = (12 if cluster.fences or watched else random.choice((6, 8, 12))) * dead_time
     shape = Shape(seed, cluster, habits, chosen, interval, trouble, slow)
     return with_spares(shape) if VOTERS in chosen else shape
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LATEST: Duration = SECOND
 
+BOOTS = (2, 8)
+"""How long a machine that was reset needs to be there again, in dead times: sooner or later than the others wait for its word."""
+
 
 def kill_daemon(host: Host) -> None:
     """Supervisor and pulse die at once, together. Kernel, programs and manager stay."""
@@ -73,4 +76,4 @@ class Watchdog:
             return
         host.world.tell(host, "power off by its watchdog, and on again")
         host.power_off()
-        host.world.after(2 * host.world.cluster.dead_time, host.power_on)
+        host.world.after(host.world.random.choice(BOOTS) * host.world.cluster.dead_time, host.power_on)
