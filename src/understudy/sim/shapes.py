@@ -122,6 +122,7 @@ def draw_shape(seed: int, kinds: tuple[str, ...]) -> Shape:
         rate_error=1000,
         wrong_clocks=random.choice((0.0, 0.0, 0.5)),
         stalled_last=random.random() < 0.2,
+        boot=Random(seed * 17 + 11).choice((2, 8)),  # sooner or later than others wait for its word
     )
     chosen = _draw_kinds(random, kinds, cluster)
     interval = int(dead_time * random.choice((0.4, 1.0, 2.5)))

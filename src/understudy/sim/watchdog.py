@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 LATEST: Duration = SECOND
 
-BOOTS = (2, 8)
-"""How long a machine that was reset needs to be there again, in dead times: sooner or later than the others wait for its word."""
-
 
 def kill_daemon(host: Host) -> None:
     """Supervisor and pulse die at once, together. Kernel, programs and manager stay."""
@@ -76,4 +73,4 @@ class Watchdog:
             return
         host.world.tell(host, "power off by its watchdog, and on again")
         host.power_off()
-        host.world.after(host.world.random.choice(BOOTS) * host.world.cluster.dead_time, host.power_on)
+        host.world.after(host.world.habits.boot * host.world.cluster.dead_time, host.power_on)

@@ -155,6 +155,8 @@ class Habits:
     """The share of boots, from 0 to 1, at which the wall clock is wrong: by seconds, or by decades (a dead battery)."""
     stalled_last: bool = False
     """Whether a daemon that wakes up late hears of it only after what waited for it (a loop may learn of it at either time)."""
+    boot: int = 2
+    """Dead times until a machine that its watchdog has reset is there again."""
     event_cost: Duration = 0
     """Processor time that the core takes for each event that it handles. Measured with 128 groups: 10 to 30 us for a bid or its
     answer."""
